@@ -1,0 +1,77 @@
+"""Where things are: the checkout, its weeks, and the folder of a class."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import WorkbookError
+from .source import WEEK_FOLDER, Week, load_week
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The checkout: the nearest folder upwards that holds `solutions/` or `weeks/` beside `pyproject.toml`."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").is_file() and ((folder / "solutions").is_dir() or (folder / "weeks").is_dir()):
+            return folder
+    raise WorkbookError(f"{here} is not inside the workbook", "change into the folder you cloned")
+
+
+def all_weeks(root: Path) -> list[str]:
+    """The names of all weeks that have a source, in order."""
+    return sorted(p.name for p in (root / "solutions").iterdir() if p.is_dir() and WEEK_FOLDER.match(p.name))
+
+
+def week_name(root: Path, asked: str) -> str:
+    """`1`, `01`, `week01` or `week01_attention` -> `week01_attention`.
+
+    Raises `WorkbookError` that suggests the nearest week for an unknown one.
+    """
+    folder = "solutions" if (root / "solutions").is_dir() else "weeks"
+    known = sorted(p.name for p in (root / folder).iterdir() if p.is_dir() and WEEK_FOLDER.match(p.name))
+    number = re.fullmatch(r"(?:week)?0*(\d{1,2})", asked.strip().lower())
+    for name in known:
+        if asked == name or asked == name.split("_", 1)[1] or (number and int(name[4:6]) == int(number[1])):
+            return name
+    near = difflib.get_close_matches(asked, known, 1, 0.3)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise WorkbookError(f"there is no week {asked!r}", f"{hint}weeks here: {', '.join(known) or 'none'}")
+
+
+def open_week(root: Path, asked: str) -> Week:
+    """Load the source of a week by any of its names."""
+    return load_week(root / "solutions" / week_name(root, asked))
+
+
+@dataclass(frozen=True)
+class Course:
+    """The folder of a class: what was handed in, what was graded, the gradebook."""
+
+    root: Path
+    folder: Path
+
+    @classmethod
+    def at(cls, root: Path, folder: Path | None = None) -> Course:
+        """The class in `folder`, else in $WORKBOOK_COURSE, else in `course/`."""
+        chosen = folder or Path(os.environ.get("WORKBOOK_COURSE") or "course")
+        return cls(root, chosen if chosen.is_absolute() else root / chosen)
+
+    @property
+    def submitted(self) -> Path:
+        return self.folder / "submitted"
+
+    @property
+    def autograded(self) -> Path:
+        return self.folder / "autograded"
+
+    @property
+    def gradebook(self) -> Path:
+        return self.folder / "gradebook.db"
+
+    @property
+    def db_url(self) -> str:
+        return f"sqlite:///{self.gradebook}"

@@ -1,0 +1,198 @@
+"""The warm process: imports once, then forks a child for every submission.
+
+Run as `python -m autograder.worker`. It reads one job a line from standard input and writes one
+result a line to standard output, both JSON. A job is a list of code cells and limits. The child runs
+the cells in IPython and reports each over a pipe; this process watches the clock and kills the child.
+
+This is not a sandbox: a child may read what the user may read. Only grade work you would run yourself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+MAX_OUTPUT = 20_000
+"""Characters of text kept from one output of a cell."""
+FILE_BYTES = 256 * 2**20
+"""The largest file a cell may write."""
+
+
+def make_shell() -> Any:
+    """An IPython shell without history thread, colors or plots on a screen."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.ast_node_interactivity = "last_expr"
+    shell = InteractiveShell.instance(config=config)
+    shell.enable_gui = lambda gui=None: None
+    return shell
+
+
+def run_cell(shell: Any, source: str) -> dict[str, Any]:
+    """Run one cell. Returns its notebook outputs and its error (None, or name, message and check)."""
+    from IPython.utils.capture import capture_output
+
+    frames: list[str] = []
+    shell._showtraceback = lambda etype, evalue, stb: frames.extend(stb)
+    with capture_output() as captured:
+        result = shell.run_cell(source, store_history=False)
+    outputs: list[dict[str, Any]] = []
+    # warnings and stderr never cost points: nbgrader reads a stderr stream in a test cell as a failure
+    if text := (captured.stdout + captured.stderr)[:MAX_OUTPUT]:
+        outputs.append({"output_type": "stream", "name": "stdout", "text": text})
+    outputs += [
+        {"output_type": "display_data", "data": rich.data, "metadata": rich.metadata or {}}
+        for rich in captured.outputs
+        if sum(len(str(part)) for part in rich.data.values()) < 50 * MAX_OUTPUT
+    ]
+    error = result.error_before_exec or result.error_in_exec
+    if error is None:
+        return {"outputs": outputs, "error": None}
+    name, message = type(error).__name__, str(error)
+    outputs.append({"output_type": "error", "ename": name, "evalue": message[:MAX_OUTPUT], "traceback": frames[-60:]})
+    check = error.as_dict() if name == "CheckFailure" and hasattr(error, "as_dict") else None
+    return {"outputs": outputs, "error": {"name": name, "message": message[:MAX_OUTPUT], "check": check}}
+
+
+def _child(job: dict[str, Any], events: int, shell: Any) -> None:
+    """Run the job's cells and report each one. Never returns."""
+    os.setsid()
+    _die_with_parent()
+    gib = 2**30
+    resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + int(job["memory_gib"] * gib),) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(job["total_seconds"]) + 5,) * 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    os.chdir(job["folder"])
+    with os.fdopen(events, "w", encoding="utf-8") as pipe:
+        for cell in job["cells"]:
+            pipe.write(json.dumps({"start": cell["id"]}) + "\n")
+            pipe.flush()
+            begin = time.perf_counter()
+            done = run_cell(shell, cell["source"])
+            done |= {"done": cell["id"], "seconds": time.perf_counter() - begin}
+            pipe.write(json.dumps(done, default=str) + "\n")
+            pipe.flush()
+        pipe.write(json.dumps({"end": True}) + "\n")
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """Linux kills this process when the warm process ends (prctl PR_SET_PDEATHSIG); elsewhere nothing happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _data_bytes() -> int:
+    """The private data of this process now, which RLIMIT_DATA counts."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmData"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _lines(events: int, deadline: Any) -> Iterator[dict[str, Any]]:
+    """Events of the child until it closes the pipe; `TimeoutError` when `deadline()` has passed."""
+    rest = b""
+    while True:
+        left = deadline() - time.monotonic()
+        if left <= 0 or not select.select([events], [], [], left)[0]:
+            raise TimeoutError
+        block = os.read(events, 1 << 16)
+        if not block:
+            return
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
+    """Fork, watch, kill. Returns the cells that were run and how the child ended."""
+    reading, writing = os.pipe()
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(reading)
+                _child(job | {"folder": folder}, writing, shell)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(70)
+        os.close(writing)
+        cells: dict[str, Any] = {}
+        state = {"cell": "", "since": begin}
+        ended, why = False, ""
+
+        def deadline() -> float:
+            return min(state["since"] + job["cell_seconds"], begin + job["total_seconds"])
+
+        try:
+            for event in _lines(reading, deadline):
+                if "start" in event:
+                    state.update(cell=event["start"], since=time.monotonic())
+                elif "done" in event:
+                    cells[event.pop("done")] = event
+                ended = ended or "end" in event
+        except TimeoutError:
+            total = time.monotonic() - begin >= job["total_seconds"]
+            why = "TIMEOUT: the whole notebook" if total else "TIMEOUT"
+        finally:
+            os.close(reading)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            _, status, usage = os.wait4(pid, 0)
+    if not ended and not why:
+        signalled = os.WIFSIGNALED(status)
+        code = os.WTERMSIG(status) if signalled else os.WEXITSTATUS(status)
+        why = f"CRASH: {signal.Signals(code).name if signalled else f'exit code {code}'}"
+    return {
+        "cells": cells,
+        "died_in": "" if ended else state["cell"],
+        "why": "" if ended else why,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_kib": usage.ru_maxrss,
+    }
+
+
+def main() -> None:
+    """Warm up with the code given as the first line, then serve jobs until standard input ends."""
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    warm = json.loads(sys.stdin.readline())
+    shell = make_shell()
+    scratch: dict[str, Any] = {}
+    exec(compile(warm["code"], "<warm-up>", "exec"), scratch)
+    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+    results.write(json.dumps({"ready": os.getpid(), "threads": threads}) + "\n")
+    results.flush()
+    for line in sys.stdin:
+        results.write(json.dumps(run_job(json.loads(line), shell)) + "\n")
+        results.flush()
+
+
+if __name__ == "__main__":
+    main()

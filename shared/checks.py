@@ -1,0 +1,354 @@
+"""Checks for test cells: they stop at the first failure and say what a learner needs to know.
+
+A failure says what was checked, what came, what was expected, where the two differ most, and a
+likely cause *only when a probe for that cause matches*. Nothing is ever broadcast.
+
+    with checks.step("each row of weights sums to 1"):
+        context, weights = attention(query, key, value)
+        checks.shape(weights, (2, 3, 4, 6), "weights")
+        checks.close(weights.sum(-1), torch.ones(2, 3, 4), "row sums", causes={
+            "softmax ran over the queries": softmax_over_queries.sum(-1),
+        })
+
+Tests touch a learner's objects only by calling them with plain values, or through `beside`, which
+runs a trusted function next to the learner's code and brings plain observations back.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import torch
+
+Causes = Mapping[str, Any]
+"""Likely cause -> the wrong value it would give, or a function that tells whether it is there.
+
+A wrong value counts as a match when the learner's value is close to it and it is not close to the
+expected one. A function takes no argument and returns a bool or a wrong value."""
+
+_steps: list[str] = []
+
+
+@dataclass
+class CheckFailure(AssertionError):
+    """One failed check. Plain data; `str()` is what the learner reads.
+
+    Attributes
+    ----------
+    check : what was checked.
+    came : what the learner's code gave.
+    expected : what it should have been.
+    where : where the two differ most.
+    cause : a likely cause whose probe matched, or "".
+    """
+
+    check: str
+    came: str = ""
+    expected: str = ""
+    where: str = ""
+    cause: str = ""
+
+    def __str__(self) -> str:
+        rows = (("came", self.came), ("expected", self.expected), ("where", self.where), ("likely cause", self.cause))
+        lines = [f"✗ {self.check}"]
+        lines += [f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, str]:
+        """The failure as plain strings, for reports."""
+        return {
+            "check": self.check,
+            "came": self.came,
+            "expected": self.expected,
+            "where": self.where,
+            "cause": self.cause,
+        }
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message alone, no frames of this module."""
+        return str(self).splitlines()
+
+    __hash__ = AssertionError.__hash__
+
+
+def fail(what: str, **details: str) -> NoReturn:
+    """Raise a `CheckFailure` within the current step."""
+    title = _steps[-1] if _steps else ""
+    raise CheckFailure(f"{title}: {what}" if title else what, **details) from None
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """One step of a test. An error raised by the learner's code becomes a failure that names their line."""
+    _steps.append(title)
+    try:
+        yield
+    except CheckFailure:
+        raise
+    except Exception as error:
+        _fail_with(error)
+    finally:
+        _steps.pop()
+
+
+def _fail_with(error: Exception) -> NoReturn:
+    line = _learner_line(error)
+    if isinstance(error, NotImplementedError):
+        fail("not written yet", came=f"NotImplementedError{line}")
+    fail("the code raised an error", came=f"{type(error).__name__}: {error}{line}")
+
+
+def _learner_line(error: BaseException) -> str:
+    """` in forward, at: scores = query @ key` for the deepest line that is no library's."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)[1:]
+        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen")) and frame.filename != __file__
+    ]
+    if not frames or not frames[-1].line or frames[-1].name == "<module>":
+        return ""
+    return f"\nin {frames[-1].name}, at: {frames[-1].line}"
+
+
+def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.Tensor]:
+    """A source of standard normal tensors: `randn = checks.normal(0); randn(2, 3)` is (2, 3), float32."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def randn(*size: int) -> torch.Tensor:
+        return torch.randn(*size, generator=generator, dtype=dtype)
+
+    return randn
+
+
+def describe(value: Any) -> str:
+    """A value in a few words: small tensors in full, large ones by shape, dtype and range."""
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        text = repr(value)
+        kind = type(value).__name__
+        return f"{text if len(text) <= 200 else text[:200] + '…'} ({kind})" if value is not None else "None"
+    head = f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
+    if value.numel() == 1:
+        return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
+    if value.numel() <= 12:
+        rows = value.detach().to(torch.float64).mul(10**4).round().div(10**4) if value.is_floating_point() else value
+        return f"{rows.tolist()} ({head})"
+    if value.is_floating_point() and value.isfinite().any():
+        finite = value.detach()[value.isfinite()].double()
+        bad = value.numel() - finite.numel()
+        tail = f", {bad} not finite" if bad else ""
+        return f"{head}, from {finite.min():.4g} to {finite.max():.4g}{tail}"
+    return head
+
+
+def tensor(value: Any, name: str = "the result") -> torch.Tensor:
+    """The value, if it is a tensor; a failure that says what it is instead, if not."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value
+    cause = "a function without `return` gives None" if value is None else ""
+    fail(f"{name} is not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
+
+
+def shape(value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None) -> None:
+    """The value is a tensor of exactly this shape."""
+    got = tuple(tensor(value, name).shape)
+    if got != tuple(expected):
+        fail(f"{name} has another shape", came=f"{got}", expected=f"{tuple(expected)}", cause=_cause(value, None, causes))
+
+
+def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:
+    """The value is a tensor of exactly this dtype."""
+    got = tensor(value, name).dtype
+    if got != expected:
+        fail(f"{name} has another dtype", came=str(got), expected=str(expected))
+
+
+def close(
+    got: Any,
+    expected: torch.Tensor,
+    name: str = "the result",
+    *,
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    causes: Causes | None = None,
+) -> None:
+    """Same shape, same dtype, and `|got - expected| <= atol + rtol * |expected|` everywhere.
+
+    Not-a-number is never close to anything.
+    """
+    got = tensor(got, name)
+    shape(got, tuple(expected.shape), name, causes=causes)
+    dtype(got, expected.dtype, name)
+    got, expected = got.detach(), expected.detach()
+    wide = got.double(), expected.double()
+    gap = (wide[0] - wide[1]).abs()
+    gap = gap.where(wide[0] != wide[1], 0.0).nan_to_num(nan=float("inf"), posinf=float("inf"))
+    wrong = gap > atol + rtol * wide[1].abs()
+    if not wrong.any():
+        return
+    flat = int(gap.argmax())
+    index = tuple(int(i) for i in _unravel(flat, tuple(gap.shape)))
+    at = f"at {index}: " if index else ""
+    share = f"; {int(wrong.sum())} of {wrong.numel()} entries differ" if wrong.numel() > 1 else ""
+    fail(
+        f"{name} is not as expected",
+        came=describe(got),
+        expected=describe(expected),
+        where=f"{at}{_number(got.flatten()[flat])} instead of {_number(expected.flatten()[flat])}{share}",
+        cause=_cause(got, expected, causes, rtol=rtol, atol=atol),
+    )
+
+
+def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes | None = None) -> None:
+    """Exactly equal: tensors in shape, dtype and every entry; other values in type and value."""
+    import torch
+
+    if isinstance(expected, torch.Tensor):
+        close(got, expected, name, rtol=0.0, atol=0.0, causes=causes)
+    elif type(got) is not type(expected) or got != expected:
+        fail(
+            f"{name} is not as expected",
+            came=describe(got),
+            expected=describe(expected),
+            cause=_cause(got, expected, causes),
+        )
+
+
+def finite(value: Any, name: str = "the result", *, causes: Causes | None = None) -> None:
+    """No infinity and no not-a-number."""
+    got = tensor(value, name)
+    if not got.isfinite().all():
+        bad = int((~got.isfinite()).sum())
+        cause = _cause(got, None, causes)
+        fail(f"{name} is not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
+
+
+def that(condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None) -> None:
+    """A condition in words: `checks.that(mse < 0.01, "the reverser learned", came=f"MSE {mse:.3f}")`."""
+    if not condition:
+        fail(what, came=came, expected=expected, cause=_cause(None, None, causes))
+
+
+def raises(
+    kinds: type[Exception] | tuple[type[Exception], ...],
+    fn: Callable[..., Any],
+    *args: Any,
+    name: str = "the call",
+    **kwargs: Any,
+) -> None:
+    """`fn(*args)` raises one of these built-in exceptions, by a check of its own."""
+    wanted = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
+    try:
+        fn(*args, **kwargs)
+    except NotImplementedError as error:
+        _fail_with(error)
+    except kinds:
+        return
+    except Exception as error:
+        fail(f"{name} raised another error", came=f"{type(error).__name__}: {error}", expected=wanted)
+    fail(f"{name} was accepted", came="no error", expected=wanted)
+
+
+def beside(fn: Callable[..., Any], *objects: Any, **options: Any) -> Any:
+    """Run the trusted `fn(*objects, **options)` next to the learner's code; bring plain observations back.
+
+    Returns numbers, strings, None, tensors (detached copies) and tuples, lists and dicts of them.
+
+    Raises
+    ------
+    TypeError
+        when `fn` returns anything else: an observation is data, never an object of the learner's.
+    """
+    return _plain(fn(*objects, **options))
+
+
+def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """`fn(*args)` calls none of these library functions or classes (dotted names)."""
+    from . import observe
+
+    called = beside(observe.calls_among, names, fn, args, kwargs)
+    if called:
+        fail(
+            "a library call does the work of this exercise",
+            came=f"a call of {', '.join(called)}",
+            expected="the computation built from matrix products, softmax and reshapes",
+        )
+
+
+def _plain(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)(_plain(item) for item in value) if type(value) in (tuple, list) else tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    raise TypeError(f"an observation must be plain data, not {type(value).__name__}")
+
+
+def _cause(got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, atol: float = 1e-5) -> str:
+    """The first cause whose probe matches. A probe that cannot run does not match."""
+    for text, probe in (causes or {}).items():
+        try:
+            wrong = probe() if callable(probe) else probe
+            matched = wrong if isinstance(wrong, bool) else _near(got, wrong, rtol, atol)
+            if matched and (isinstance(wrong, bool) or not _near(expected, wrong, rtol, atol)):
+                return text
+        except Exception:  # noqa: S112 - a probe is a guess; a guess that fails says nothing
+            continue
+    return ""
+
+
+def _near(a: Any, b: Any, rtol: float, atol: float) -> bool:
+    import torch
+
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        same = a.shape == b.shape
+        return same and torch.allclose(a.detach().double(), b.detach().double(), rtol, atol, equal_nan=True)
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return abs(a - b) <= atol + rtol * abs(b)
+    return type(a) is type(b) and bool(a == b)
+
+
+def _unravel(flat: int, size: tuple[int, ...]) -> Iterator[int]:
+    for position in range(len(size)):
+        block = 1
+        for length in size[position + 1 :]:
+            block *= length
+        yield flat // block % size[position]
+
+
+def _number(value: torch.Tensor) -> str:
+    return f"{value.item():.6g}"
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """For look cells: draw what there is; where the code raises, say so in two lines and go on."""
+    try:
+        yield
+    except Exception as error:
+        line = _learner_line(error).strip()
+        if isinstance(error, NotImplementedError):
+            print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
+        else:
+            print(f"Nothing to see yet: {type(error).__name__}: {error}" + (f"\n  {line}" if line else ""))
+
+
+def near(a: Any, b: Any, *, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
+    """Whether two values agree in shape and, within the tolerance, everywhere. For probes of causes."""
+    return _near(a, b, rtol, atol)

@@ -1,0 +1,125 @@
+"""Trusted functions for `checks.beside`: they run next to a learner's code and report what it does.
+
+Each takes a callable and its arguments and returns plain observations, never a verdict.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import CodeType, FrameType
+from typing import Any
+
+
+def operator_count(fn: Callable[..., Any], *args: Any) -> int:
+    """How many operators torch dispatches while `fn(*args)` runs.
+
+    The count of vectorized code does not depend on the number of tokens; that of a loop does.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Counter(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += 1
+            return func(*args, **(kwargs or {}))
+
+    with Counter() as counter:
+        fn(*args)
+    return counter.count
+
+
+def gradients(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
+    """The gradients of `sum(output * cos(index))` with respect to each tensor argument that requires one.
+
+    The weights `cos(0), cos(1), ...` keep the gradient from being zero by symmetry. `output` is `fn(*args)`,
+    or its first item. A tensor argument that the output does not depend on gives None.
+    """
+    import torch
+
+    leaves = [a.detach().clone().requires_grad_() if _wants_gradient(a) else a for a in args]
+    result = fn(*leaves)
+    output = result[0] if isinstance(result, tuple | list) else result
+    weights = torch.arange(output.numel(), dtype=output.dtype).cos().reshape(output.shape)
+    wanted = [a for a in leaves if _wants_gradient(a)]
+    return torch.autograd.grad((output * weights).sum(), wanted, allow_unused=True)
+
+
+def _wants_gradient(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
+    """The tensor arguments as they are after `fn(*args)`: they should not have changed."""
+    import torch
+
+    copies = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
+    fn(*copies)
+    return tuple(a for a in copies if isinstance(a, torch.Tensor))
+
+
+def calls_among(
+    names: Sequence[str], fn: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
+
+    Raises
+    ------
+    ValueError
+        for a name that does not exist.
+    """
+    code_of: dict[CodeType, str] = {}
+    builtin: dict[int, str] = {}
+    for name in names:
+        target = _resolve(name)
+        for part in _callables(target):
+            if hasattr(part, "__code__"):
+                code_of[part.__code__] = name
+            else:
+                builtin[id(part)] = name
+    called: set[str] = set()
+
+    def watch(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call" and frame.f_code in code_of:
+            called.add(code_of[frame.f_code])
+        elif event == "c_call" and id(arg) in builtin:
+            called.add(builtin[id(arg)])
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        fn(*args, **(kwargs or {}))
+    finally:
+        sys.setprofile(before)
+    return [name for name in names if name in called]
+
+
+def _resolve(name: str) -> Any:
+    """`torch.nn.functional.softmax` -> the function."""
+    parts = name.split(".")
+    for cut in range(len(parts), 0, -1):
+        try:
+            target = importlib.import_module(".".join(parts[:cut]))
+        except ImportError:
+            continue
+        try:
+            for part in parts[cut:]:
+                target = getattr(target, part)
+        except AttributeError:
+            break
+        return target
+    raise ValueError(f"there is no {name}")
+
+
+def _callables(target: Any) -> Iterator[Any]:
+    """The functions that run when a function is called or a class is used."""
+    if isinstance(target, type):
+        for method in ("__init__", "forward", "__call__"):
+            if method in vars(target):
+                yield vars(target)[method]
+    else:
+        yield target

@@ -1,0 +1,86 @@
+"""Which machine a notebook is sized for: two CPU cores (the default) or a GPU.
+
+Set the environment variable `PROFILE` to `cpu` or `gpu` before starting Jupyter. Notebooks write
+
+    from shared import profiles as profile
+
+    steps = profile.pick(cpu=500, gpu=2000)
+    model = model.to(profile.device())
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+
+class Profile(StrEnum):
+    """The two sizes of machine that every notebook supports."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+def current() -> Profile:
+    """The profile that the environment variable `PROFILE` names; `cpu` if it is unset or empty.
+
+    Raises:
+        ValueError: `PROFILE` is neither `cpu` nor `gpu`.
+    """
+    name = os.environ.get("PROFILE") or Profile.CPU
+    try:
+        return Profile(name)
+    except ValueError:
+        raise ValueError(
+            f"PROFILE={name!r} is not a profile; choose 'cpu' or 'gpu'. "
+            "Set it before starting Jupyter (PROFILE=gpu jupyter lab), "
+            "or in the first cell with %env PROFILE=gpu"
+        ) from None
+
+
+def pick(*, cpu: T, gpu: T) -> T:
+    """The value for the current profile: `pick(cpu=500, gpu=2000)` is 500 on the cpu profile."""
+    return cpu if current() is Profile.CPU else gpu
+
+
+def device() -> torch.device:
+    """Where tensors and models live: `cpu`, or `cuda` on the gpu profile.
+
+    Raises:
+        ValueError: `PROFILE` is neither `cpu` nor `gpu`.
+        RuntimeError: the gpu profile is asked for, but torch sees no CUDA device.
+    """
+    import torch
+
+    if current() is Profile.CPU:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            f"PROFILE=gpu, but torch {torch.__version__} sees no CUDA device. "
+            "Check `nvidia-smi` and install a CUDA build of torch (https://pytorch.org/get-started/locally), "
+            "or set PROFILE=cpu."
+        )
+    return torch.device("cuda")
+
+
+def describe() -> str:
+    """One line for the top of a notebook: profile, device name, torch version, CPU threads.
+
+    Raises:
+        ValueError, RuntimeError: as `device()` does.
+    """
+    import torch
+
+    where = device()
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.machine()
+    return (
+        f"profile {current()} | {where.type} ({name}) | torch {torch.__version__} "
+        f"| {torch.get_num_threads()} threads"
+    )

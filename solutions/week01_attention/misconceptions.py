@@ -1,0 +1,460 @@
+"""Wrong answers that people really write in week 1, the test that rejects each, and what it says."""
+
+from autograder.variants import Misconception
+
+MISCONCEPTIONS = [
+    # ---- exercise 1: scaled dot-product attention
+    Misconception(
+        name="scale-by-d",
+        exercise="sdpa",
+        edits={"1.0 / math.sqrt(head_dim)": "1.0 / head_dim"},
+        rejected_by="sdpa-test-1",
+        says="divided by d = 4, not by its square root",
+        note="The variance of a dot product is d, so its standard deviation is sqrt(d). Dividing by d makes the scores too small and the weights nearly uniform.",
+    ),
+    Misconception(
+        name="no-scale",
+        exercise="sdpa",
+        edits={" * self.scale": ""},
+        rejected_by="sdpa-test-1",
+        says="not divided by sqrt(d)",
+        note="Without the scale, wide heads saturate the softmax and their gradients vanish.",
+    ),
+    Misconception(
+        name="softmax-over-queries",
+        exercise="sdpa",
+        edits={"scores.softmax(dim=-1)": "scores.softmax(dim=-2)"},
+        rejected_by="sdpa-test-1",
+        says="softmax ran over the queries",
+        note="Each query distributes its attention over the keys, so the softmax runs over the last dimension.",
+    ),
+    Misconception(
+        name="no-width-check",
+        exercise="sdpa",
+        edits={"if query.shape[-1] != key.shape[-1]:": "if False:"},
+        rejected_by="sdpa-test-1",
+        says="a key of another width raised another error",
+        note="A ValueError with both widths is found in seconds; an error from inside a matrix product is not.",
+    ),
+    Misconception(
+        name="mask-after-softmax",
+        exercise="sdpa",
+        edits={
+            "        if mask is not None:\n            scores = scores.masked_fill(mask == 0, torch.finfo(scores.dtype).min)\n": "",
+            "weights = self.dropout(scores.softmax(dim=-1))": "weights = self.dropout(scores.softmax(dim=-1))\n        if mask is not None:\n            weights = weights * mask",
+        },
+        rejected_by="sdpa-test-2",
+        says="masked after the softmax",
+        note="Zeroing weights after the softmax takes attention away without giving it to the allowed keys.",
+    ),
+    Misconception(
+        name="mask-inverted",
+        exercise="sdpa",
+        edits={"masked_fill(mask == 0,": "masked_fill(mask != 0,"},
+        rejected_by="sdpa-test-2",
+        says="read the other way round",
+        note="In this course (and in scaled_dot_product_attention) true means may be attended; nn.MultiheadAttention uses the opposite.",
+    ),
+    Misconception(
+        name="fill-with-zero",
+        exercise="sdpa",
+        edits={"torch.finfo(scores.dtype).min": "0.0"},
+        rejected_by="sdpa-test-2",
+        says="exp(0) = 1 still takes part",
+        note="A score of 0 is an ordinary score. Only a very negative one becomes weight 0.",
+    ),
+    Misconception(
+        name="literal-minus-1e9",
+        exercise="sdpa",
+        edits={"torch.finfo(scores.dtype).min": "-1e9"},
+        rejected_by="sdpa-test-2",
+        says="float16 with a mask",
+        note="float16 ends at -65504. Ask the dtype for its lowest number.",
+    ),
+    Misconception(
+        name="minus-infinity-without-guard",
+        exercise="sdpa",
+        edits={"torch.finfo(scores.dtype).min": 'float("-inf")'},
+        rejected_by="sdpa-test-2",
+        says="softmax over a row of -inf is nan",
+        note="A query without any allowed key divides 0 by 0. One such row makes the whole loss nan.",
+    ),
+    Misconception(
+        name="tilde-on-numbers",
+        exercise="sdpa",
+        edits={"masked_fill(mask == 0,": "masked_fill(~mask,"},
+        rejected_by="sdpa-test-2",
+        says="masks of 0 and 1",
+        note="~ flips bits: on an integer mask ~1 is -2, which is not false.",
+    ),
+    Misconception(
+        name="fused-attention",
+        exercise="sdpa",
+        edits={"return weights @ value, weights": "return F.scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.bool()), weights"},
+        rejected_by="sdpa-test-3",
+        says="a library call does the work",
+        note="The library's kernel is the oracle of this exercise. Build the computation once yourself; afterwards use the kernel.",
+    ),
+    Misconception(
+        name="dropout-on-scores",
+        exercise="sdpa",
+        edits={"self.dropout(scores.softmax(dim=-1))": "self.dropout(scores).softmax(dim=-1)"},
+        rejected_by="sdpa-test-3",
+        says="dropout ran on the scores",
+        note="A score set to 0 is not dropped, only changed. Dropout belongs on the weights.",
+    ),
+    Misconception(
+        name="scales-its-argument",
+        exercise="sdpa",
+        edits={"scores = (query @ key.transpose(-2, -1)) * self.scale": "with torch.no_grad():\n            query *= self.scale\n        scores = query @ key.transpose(-2, -1)"},
+        rejected_by="sdpa-test-3",
+        says="must not be changed in place",
+        note="`*=` changes the caller's tensor. The second call then scales twice.",
+    ),
+    Misconception(
+        name="loop-over-queries",
+        exercise="sdpa",
+        edits={"scores = (query @ key.transpose(-2, -1)) * self.scale": "scores = torch.stack([(query[..., i, None, :] * key).sum(-1) for i in range(query.shape[-2])], dim=-2) * self.scale"},
+        rejected_by="sdpa-test-3",
+        says="a Python loop over the tokens",
+        note="A loop runs a few operators for every token; one matrix product does all of them at once.",
+    ),
+    # ---- exercise 2: masks
+    Misconception(
+        name="padding-inverted",
+        exercise="masks",
+        edits={"positions < lengths[:, None]": "positions >= lengths[:, None]"},
+        rejected_by="masks-test-1",
+        says="true stands at the padding",
+        note="Many libraries mark the padding. Here true marks what may be attended.",
+    ),
+    Misconception(
+        name="padding-off-by-one",
+        exercise="masks",
+        edits={"positions < lengths[:, None]": "positions <= lengths[:, None]"},
+        rejected_by="masks-test-1",
+        says="position numbers start at 0",
+        note="A sequence of length n has the positions 0 to n - 1.",
+    ),
+    Misconception(
+        name="empty-sequence-accepted",
+        exercise="masks",
+        edits={"(lengths < 1).any()": "(lengths < 0).any()"},
+        rejected_by="masks-test-1",
+        says="length 0 was accepted",
+        note="A sequence without tokens has no allowed key in any row. Better an error now than nan later.",
+    ),
+    Misconception(
+        name="causal-upper",
+        exercise="masks",
+        edits={".tril()": ".triu()"},
+        rejected_by="masks-test-2",
+        says="sees the future and not the past",
+        note="Row i is the query. The allowed keys j <= i lie on and below the diagonal.",
+    ),
+    Misconception(
+        name="causal-strict",
+        exercise="masks",
+        edits={".tril()": ".tril(-1)"},
+        rejected_by="masks-test-2",
+        says="the diagonal is missing",
+        note="Without the diagonal the first token may attend to nothing at all.",
+    ),
+    # ---- exercise 3: multi-head attention
+    Misconception(
+        name="split-without-transpose",
+        exercise="mha",
+        edits={"tokens.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)": "tokens.reshape(tokens.shape[0], self.n_heads, tokens.shape[1], -1)"},
+        rejected_by="mha-test-1",
+        says="cut without moving them in front",
+        note="The shape is right, but each head then holds pieces of different tokens.",
+    ),
+    Misconception(
+        name="merge-without-transpose",
+        exercise="mha",
+        edits={"context.transpose(1, 2).flatten(2)": "context.reshape(query.shape)"},
+        rejected_by="mha-test-1",
+        says="merged without moving the tokens back",
+        note="Merging must undo the cut exactly: first swap heads and tokens back, then join the last two dimensions.",
+    ),
+    Misconception(
+        name="key-projection-for-values",
+        exercise="mha",
+        edits={"self.split(self.to_value(value))": "self.split(self.to_key(value))"},
+        rejected_by="mha-test-1",
+        says="values went through the key projection",
+        note="Copy and paste. What a token offers to be found by and what it hands over are different things.",
+    ),
+    Misconception(
+        name="scale-by-d-model",
+        exercise="mha",
+        edits={"ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model, dropout)"},
+        rejected_by="mha-test-1",
+        says="sqrt(d_model), not by sqrt(d)",
+        note="The dot products run over the d = D/H columns of one head, so sqrt(d) is their scale.",
+    ),
+    Misconception(
+        name="no-output-projection",
+        exercise="mha",
+        edits={"return self.to_output(merged), weights": "return merged, weights"},
+        rejected_by="mha-test-1",
+        says="the output projection is missing",
+        note="Without it the heads sit side by side and never mix.",
+    ),
+    Misconception(
+        name="value-defaults-to-query",
+        exercise="mha",
+        edits={"value = key if value is None else value": "value = query if value is None else value", "key = query if key is None else key\n": "keyed = query if key is None else key\n", "self.to_key(key)": "self.to_key(keyed)"},
+        rejected_by="mha-test-2",
+        says="fell back to the query",
+        note="In cross-attention the memory gives both keys and values.",
+    ),
+    Misconception(
+        name="dropout-forgotten",
+        exercise="mha",
+        edits={"ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model // n_heads)"},
+        rejected_by="mha-test-2",
+        says="dropout reaches the attention weights",
+        note="The argument was accepted and never passed on.",
+    ),
+    Misconception(
+        name="wraps-the-library",
+        exercise="mha",
+        code='''
+class MultiHeadAttention(nn.Module):
+    """PyTorch's layer in a coat."""
+
+    def __init__(self, d_model, n_heads, dropout=0.0):
+        super().__init__()
+        self.inner = nn.MultiheadAttention(d_model, n_heads, dropout, batch_first=True)
+        nn.init.normal_(self.inner.in_proj_bias)
+
+    def forward(self, query, key=None, value=None, mask=None):
+        key = query if key is None else key
+        value = key if value is None else value
+        return self.inner(query, key, value, attn_mask=self.blocked(query, key, mask), average_attn_weights=False)
+
+    def blocked(self, query, key, mask):
+        if mask is None:
+            return None
+        full = (mask == 0).expand(len(query), self.inner.num_heads, query.shape[1], key.shape[1])
+        return full.flatten(0, 1)
+
+    def projection_weights(self):
+        weights, biases = self.inner.in_proj_weight.chunk(3), self.inner.in_proj_bias.chunk(3)
+        found = dict(zip("qkv", zip(weights, biases)))
+        return found | {"out": (self.inner.out_proj.weight, self.inner.out_proj.bias)}
+''',
+        rejected_by="mha-test-2",
+        says="a library call does the work",
+        note="The point of this exercise is the bookkeeping inside that layer.",
+    ),
+    # ---- exercise 4: cost
+    Misconception(
+        name="multiply-adds",
+        exercise="flops",
+        edits={"return 2 * (projections + scores_and_average)": "return projections + scores_and_average"},
+        rejected_by="flops-test-1",
+        says="each is 2 FLOPs",
+        note="A multiply-add is one multiplication and one addition. Papers differ; say which you count.",
+    ),
+    Misconception(
+        name="three-projections",
+        exercise="flops",
+        edits={"projections = 4 *": "projections = 3 *"},
+        rejected_by="flops-test-1",
+        says="the output projection is missing",
+        note="Query, key, value, and output: four.",
+    ),
+    Misconception(
+        name="scores-only",
+        exercise="flops",
+        edits={"scores_and_average = 2 *": "scores_and_average = 1 *"},
+        rejected_by="flops-test-1",
+        says="only one of the two products",
+        note="The weights are computed by one product with L x L entries and used in another.",
+    ),
+    Misconception(
+        name="heads-cost-extra",
+        exercise="flops",
+        edits={"head_dim = d_model // n_heads": "head_dim = d_model"},
+        rejected_by="flops-test-1",
+        says="scores and average was multiplied by the number of heads",
+        note="Each head has width D/H. More heads are narrower, not more work.",
+    ),
+    Misconception(
+        name="everything-times-heads",
+        exercise="flops",
+        edits={"return 2 * (projections + scores_and_average)": "return 2 * (4 * length * d_model**2 + 2 * length**2 * d_model) * n_heads"},
+        rejected_by="flops-test-1",
+        says="the whole cost was multiplied",
+        note="The myth that h heads cost h times as much as one.",
+    ),
+    # ---- exercise 5: the task and its floor
+    Misconception(
+        name="flips-the-batch",
+        exercise="reverse",
+        edits={"x.flip(1)": "x.flip(0)"},
+        rejected_by="reverse-test-1",
+        says="the batch was reversed",
+        note="Dimension 0 is the batch. The sequence runs along dimension 1.",
+    ),
+    Misconception(
+        name="flips-the-entries",
+        exercise="reverse",
+        edits={"x.flip(1)": "x.flip(2)"},
+        rejected_by="reverse-test-1",
+        says="the entries of each token were reversed",
+        note="Dimension 2 holds the numbers of one token.",
+    ),
+    Misconception(
+        name="uniform-inputs",
+        exercise="reverse",
+        edits={"torch.randn(": "torch.rand("},
+        rejected_by="reverse-test-1",
+        says="torch.rand is uniform",
+        note="With variance 1/12 a model that learned nothing has an error of 0.083, which looks like success.",
+    ),
+    Misconception(
+        name="floor-is-the-variance",
+        exercise="reverse",
+        edits={"return variance * (1 - 1 / candidates)": "return variance"},
+        rejected_by="reverse-test-1",
+        says="the error of a constant guess",
+        note="The layer sees the other tokens, and their mean is a better guess than 0.",
+    ),
+    Misconception(
+        name="floor-with-itself",
+        exercise="reverse",
+        edits={"candidates = length - 1 if length % 2 == 0 else length": "candidates = length"},
+        rejected_by="reverse-test-1",
+        says="for even lengths the token itself is no candidate",
+        note="In an even sequence no token is its own mirror image.",
+    ),
+    Misconception(
+        name="floor-forgets-the-middle",
+        exercise="reverse",
+        edits={"candidates = length - 1 if length % 2 == 0 else length": "candidates = length - 1"},
+        rejected_by="reverse-test-2",
+        says="the middle token is its own target",
+        note="In an odd sequence the middle token stays where it is.",
+    ),
+    Misconception(
+        name="floor-forgets-the-variance",
+        exercise="reverse",
+        edits={"return variance * (1 - 1 / candidates)": "return 1 - 1 / candidates"},
+        rejected_by="reverse-test-2",
+        says="the variance of the tokens is left out",
+        note="Errors scale with the variance of the tokens; with variance 1 this hides.",
+    ),
+    Misconception(
+        name="ignores-the-generator",
+        exercise="reverse",
+        edits={"x = torch.randn(batch, length, d_model, generator=generator, device=generator.device)": "torch.manual_seed(generator.initial_seed())\n    x = torch.randn(batch, length, d_model) + 0 * torch.rand(())"},
+        rejected_by="reverse-test-2",
+        says="draws new tokens",
+        note="Seeding the global state gives the same batch at every step: the generator itself must advance.",
+    ),
+    # ---- exercise 6: the reverser
+    Misconception(
+        name="positions-in-values",
+        exercise="reverser",
+        edits={"self.attention(placed, placed, x)": "self.attention(placed, placed, placed)"},
+        rejected_by="reverser-test-1",
+        says="added to the values too",
+        note="What goes into the values comes out again, and no linear map can take the positions out of it.",
+    ),
+    Misconception(
+        name="timid-start",
+        exercise="reverser",
+        edits={"torch.randn(1, length, d_model)": "0.02 * torch.randn(1, length, d_model)"},
+        rejected_by="reverser-test-1",
+        says="0.02 is drowned",
+        note="0.02 is a habit from models that add positions to small embeddings. These tokens have standard deviation 1.",
+    ),
+    Misconception(
+        name="mass-on-the-main-diagonal",
+        exercise="reverser",
+        edits={"weights.flip(-1).diagonal": "weights.diagonal"},
+        rejected_by="reverser-test-1",
+        says="mass of the main diagonal",
+        note="The main diagonal is a copy; the mirror image lies on the other one.",
+    ),
+    Misconception(
+        name="mass-summed",
+        exercise="reverser",
+        edits={".mean(-1)": ".sum(-1)"},
+        rejected_by="reverser-test-1",
+        says="sum over the rows, not the mean",
+        note="A mean can be read without knowing L.",
+    ),
+    Misconception(
+        name="gradients-add-up",
+        exercise="reverser",
+        edits={"        optimizer.zero_grad()\n": ""},
+        rejected_by="reverser-test-2",
+        says="gradients add up",
+        note="PyTorch adds new gradients to the old ones until you clear them.",
+    ),
+    Misconception(
+        name="same-batch-every-step",
+        exercise="reverser",
+        edits={
+            "    for _ in range(steps):\n        x, y = reverse_batch(batch, model.length, model.d_model, generator)\n": "    x, y = reverse_batch(batch, model.length, model.d_model, generator)\n    for _ in range(steps):\n"
+        },
+        rejected_by="reverser-test-2",
+        says="the error on new sequences",
+        note="A layer that sees the same 32 sequences 500 times learns them by heart.",
+    ),
+    Misconception(
+        name="positions-in-queries-only",
+        exercise="reverser",
+        edits={"self.attention(placed, placed, x)": "self.attention(placed, x, x)"},
+        rejected_by="reverser-test-2",
+        says="without positions reaches at best",
+        note="A query that knows where it is still cannot find a key that does not.",
+    ),
+    Misconception(
+        name="hard-coded-flip",
+        exercise="reverser",
+        edits={
+            "return self.attention(placed, placed, x)": "_, weights = self.attention(placed, placed, x)\n        self.seen = getattr(self, 'seen', 0) + self.training\n        return (x.flip(1) if self.seen > 100 else x + 0 * weights.sum()), weights + 0 * x.sum()"
+        },
+        rejected_by="reverser-test-2",
+        says="mirror image",
+        note="A flip in the code gives the right output, but the attention has learned nothing.",
+    ),
+    # ---- exercise 7: row to map
+    Misconception(
+        name="column-instead-of-row",
+        exercise="rowmap",
+        edits={"weights[..., n_prefix + query_index, n_prefix:]": "weights[..., n_prefix:, n_prefix + query_index]"},
+        rejected_by="rowmap-test-1",
+        says="this is a column of the weights",
+        note="Row i says where i looks. Column i says who looks at i.",
+    ),
+    Misconception(
+        name="grid-by-columns",
+        exercise="rowmap",
+        edits={".unflatten(-1, (rows, columns))": ".unflatten(-1, (columns, rows)).transpose(-2, -1)"},
+        rejected_by="rowmap-test-1",
+        says="column by column",
+        note="Patches are numbered row by row, like the pixels of an image in memory.",
+    ),
+    Misconception(
+        name="index-counts-prefix",
+        exercise="rowmap",
+        edits={"n_prefix + query_index, n_prefix:": "query_index, n_prefix:"},
+        rejected_by="rowmap-test-1",
+        says="taken to count the prefix",
+        note="Patch 0 sits behind the class token, at row n_prefix.",
+    ),
+    Misconception(
+        name="not-rescaled",
+        exercise="rowmap",
+        edits={"return (row / row.sum(-1, keepdim=True)).unflatten": "return row.unflatten"},
+        rejected_by="rowmap-test-1",
+        says="does not sum to 1",
+        note="The prefix took a share of the attention. Without rescaling, maps of different layers cannot be compared.",
+    ),
+]

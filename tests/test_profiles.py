@@ -1,0 +1,56 @@
+"""`shared.profiles`: the environment variable decides, and a wrong one is explained."""
+
+import pytest
+import torch
+
+from shared import profiles
+from shared.profiles import Profile
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_the_default_is_cpu(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    if value is None:
+        monkeypatch.delenv("PROFILE", raising=False)
+    else:
+        monkeypatch.setenv("PROFILE", value)
+    assert profiles.current() is Profile.CPU
+    assert profiles.pick(cpu=500, gpu=2000) == 500
+    assert profiles.device() == torch.device("cpu")
+
+
+def test_gpu_picks_the_gpu_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "gpu")
+    assert profiles.current() is Profile.GPU
+    assert profiles.pick(cpu="small", gpu="large") == "large"
+
+
+@pytest.mark.parametrize("value", ["GPU", "cuda", "cpu "])
+def test_an_unknown_profile_names_itself_and_the_choices(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PROFILE", value)
+    with pytest.raises(ValueError, match="is not a profile") as error:
+        profiles.pick(cpu=1, gpu=2)
+    for part in (repr(value), "'cpu'", "'gpu'", "PROFILE=gpu"):
+        assert part in str(error.value)
+
+
+def test_gpu_without_cuda_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RuntimeError, match=r"sees no CUDA device.*set PROFILE=cpu"):
+        profiles.device()
+
+
+def test_gpu_with_cuda_is_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "gpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"a fast one ({device})")
+    assert profiles.device() == torch.device("cuda")
+    assert "profile gpu | cuda (a fast one (cuda))" in profiles.describe()
+
+
+def test_describe_is_one_line_of_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "cpu")
+    line = profiles.describe()
+    assert "\n" not in line
+    for fact in ("profile cpu", f"torch {torch.__version__}", f"{torch.get_num_threads()} threads"):
+        assert fact in line
