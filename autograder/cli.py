@@ -56,6 +56,7 @@ def build(
 def verify(
     weeks: WeeksArgument = None,
     exercise: Annotated[str, typer.Option(help="only the variants of this exercise")] = "",
+    thorough: Annotated[bool, typer.Option(help="run long tests even where they cannot reach the change")] = False,
     workers: Annotated[int, typer.Option(min=0, help="processes (0: one a core)")] = 0,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
@@ -64,25 +65,25 @@ def verify(
 
     Example: [bold]workbook verify week01 --exercise sdpa[/bold]
     """
-    from .course import all_weeks, find_root, open_week
+    from .course import all_weeks, find_root, week_name
     from .report import print_matrix, progress
     from .verify import verify_week
 
     root = find_root()
     missed = 0
-    for name in weeks or all_weeks(root):
-        week = open_week(root, name)
-        if exercise and exercise not in week.exercises:
-            raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
-        with progress(f"verify {week.name}", console) as advance:
+    for asked in weeks or all_weeks(root):
+        name = week_name(root, asked)
+        with progress(f"verify {name}", console) as bar:
             matrix = verify_week(
-                week,
-                only=lambda variant: not exercise or variant.exercise == exercise,
-                workers=workers or None,
-                on_done=lambda run: advance(run.name),
+                root / "solutions" / name,
+                exercise=exercise,
+                thorough=thorough,
+                workers=workers,
+                on_start=bar.total,
+                on_done=lambda run, bar=bar: bar.advance(run.name),
             )
         print_matrix(matrix, console)
-        path = root / "build" / "verify" / f"{week.name}.json"
+        path = root / "build" / "verify" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(matrix.to_json(), encoding="utf-8")
         console.print(f"written to {path.relative_to(root)}")
@@ -106,8 +107,8 @@ def record(week: WeekArgument) -> None:
 
     root = find_root()
     built = build_week(open_week(root, week))
-    with progress(f"execute {built.week.name}", console, len(built.instructor.cells)) as advance:
-        executed = execute(built, root, advance)
+    with progress(f"execute {built.week.name}", console, len(built.instructor.cells)) as bar:
+        executed = execute(built, root, bar.advance)
     for path in keep(built.week, executed):
         console.print(f"{path.relative_to(root)}: written")
     write_week(built, root)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
     from .verify import Matrix, Row
 
 
+class Bar:
+    """A progress bar that shows the last finished item."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+
+    def total(self, count: int) -> None:
+        self._bar.update(self._task, total=count)
+
+    def advance(self, name: str) -> None:
+        self._bar.update(self._task, advance=1, last=escape(name))
+
+
 @contextmanager
-def progress(title: str, console: Console, total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """A progress bar that shows the last finished item. Yields the function to call after each item."""
+def progress(title: str, console: Console, total: int | None = None) -> Iterator[Bar]:
+    """Show progress while the block runs; on a terminal only, and gone afterwards."""
     columns = (
         SpinnerColumn(),
         TextColumn("[bold]{task.description}"),
@@ -27,12 +40,7 @@ def progress(title: str, console: Console, total: int | None = None) -> Iterator
         TextColumn("[dim]{task.fields[last]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=total, last="starting")
-
-        def advance(name: str) -> None:
-            bar.update(task, advance=1, last=escape(name))
-
-        yield advance
+        yield Bar(bar, bar.add_task(title, total=total, last="starting"))
 
 
 def _points_cell(row: Row, name: str, possible: int) -> str:
@@ -45,12 +53,11 @@ def _points_cell(row: Row, name: str, possible: int) -> str:
 
 
 def print_matrix(matrix: Matrix, console: Console) -> None:
-    """Variants against exercises, the message each misconception gets, and every miss."""
-    table = Table(title=f"{matrix.week}: points by variant and exercise", title_justify="left", expand=False)
+    """Variants against exercises, then what the learner reads for each misconception, then every miss."""
+    table = Table(title=f"{matrix.week}: points by variant and exercise", title_justify="left", pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name, possible in matrix.possible.items():
         table.add_column(f"{name}\n/{possible}", justify="right")
-    table.add_column("the learner reads", max_width=70)
     kind = ""
     for row in matrix.rows:
         if row.kind != kind:
@@ -58,19 +65,29 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
             kind = row.kind
         label = escape(row.name) + (" [cyan]h[/cyan]" if row.hidden_only else "")
         label = f"[red]✗[/red] {label}" if row.problems else f"[green]✓[/green] {label}"
-        said = row.message.splitlines()
-        cause = next((line.partition("likely cause:")[2].strip() for line in said if "likely cause:" in line), "")
-        text = escape(cause or (said[0].removeprefix("✗ ") if said else ""))
-        table.add_row(label, *(_points_cell(row, n, p) for n, p in matrix.possible.items()), text)
+        table.add_row(label, *(_points_cell(row, n, p) for n, p in matrix.possible.items()))
     console.print(table)
     console.print(
         "[bold]bold[/bold] the variant's own exercise · [dim]·[/dim] builds on it, not run · "
         "[cyan]h[/cyan] only a hidden test catches it",
         highlight=False,
     )
+    said = Table(title="What the learner reads", title_justify="left", show_header=False, box=None, pad_edge=False)
+    said.add_column(no_wrap=True, style="bold")
+    said.add_column()
+    for row in matrix.rows:
+        if row.kind == "misconception":
+            said.add_row(escape(row.name), escape(_first_words(row.message)))
+    console.print(said)
     for miss in matrix.misses:
         console.print(f"[red]miss[/red] {escape(miss)}", highlight=False)
     console.print(
         f"{len(matrix.rows)} variants, {len(matrix.misses)} misses, {matrix.seconds:.1f} s "
         f"({matrix.cpu_seconds:.1f} s of CPU in the cells' processes)"
     )
+
+
+def _first_words(message: str) -> str:
+    """The cause that a failure names, else what was checked."""
+    head, _, cause = message.partition("likely cause:")
+    return " ".join(cause.split()) or head.partition("\n")[0].removeprefix("✗ ")

@@ -50,6 +50,29 @@ def has_hidden_tests(cell: Cell) -> bool:
     return "BEGIN HIDDEN TESTS" in cell.source
 
 
+def in_hidden_test(source: str, line: int) -> bool:
+    """Whether this line of a test cell, counted from 1, stands in a hidden region."""
+    marks = [text for text in source.splitlines()[:line] if "HIDDEN TESTS" in text]
+    return bool(marks) and "BEGIN" in marks[-1]
+
+
+def reachable(week: Week, cell: Cell) -> set[str]:
+    """Ids of the graded cells whose definitions a cell can reach through the names it uses."""
+    makers: dict[str, list[Cell]] = {}
+    for other in week.cells:
+        if other.words.cell_type == "code" and not isinstance(other.words, Look | Explore | Test):
+            for name in _top_level(other.source):
+                makers.setdefault(name, []).append(other)
+    found: set[str] = set()
+    queue = [cell]
+    while queue:
+        current = queue.pop()
+        found.add(current.id)
+        needed = [maker for name in _names(current.source, ast.Load) for maker in makers.get(name, [])]
+        queue += [maker for maker in needed if maker.id not in found]
+    return found
+
+
 def check_marks(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in week.cells:
         for mark, kinds in MARKS.items():
@@ -92,6 +115,13 @@ def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
         yield problem(cells[error.args[1][0]], f"the exercises use each other in a circle: {cycle}", "break the circle")
+        return
+    for name, cell in cells.items():
+        reached = set().union(*(reachable(week, part) for part in (cell, *week.of_kind(Test, name))))
+        declared = {name, *(used for used in week.exercises if name in week.dependents(used))}
+        if missing := sorted((reached & set(week.exercises)) - declared):
+            listed = ", ".join(missing)
+            yield problem(cell, f"exercise {name!r} builds on {listed} without saying so", f'write uses="{listed}"')
 
 
 def check_exercises(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -188,6 +218,17 @@ def _names(source: str, context: type[ast.expr_context]) -> set[str]:
             elif isinstance(node, ast.Import | ast.ImportFrom):
                 found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     return found
+
+
+def _top_level(source: str) -> set[str]:
+    """Names that a cell defines for the cells after it."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    outer = [ast.Module([n for n in tree.body if not isinstance(n, definitions)], [])]
+    return {n.name for n in tree.body if isinstance(n, definitions)} | _names(ast.unparse(outer[0]), ast.Store)
 
 
 RULES = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import queue
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +27,8 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot, numpy, torch, torch.testing, torch.utils.flop_counter, torch.utils._python_dispatch
 import IPython.utils.capture
-from shared import checks, observe
+import torch._dynamo  # any optimizer imports it on its first use, about 4 s
+from shared import checks, datasets, observe, plotting, profiles, profiling
 torch.set_num_threads(1)
 """
 
@@ -67,13 +68,14 @@ class Job:
 
 @dataclass(frozen=True)
 class CellRun:
-    """What one cell did. `check` holds the fields of a `CheckFailure`."""
+    """What one cell did. `check` holds the fields of a `CheckFailure`, `line` where in the cell it failed."""
 
     verdict: Verdict
     message: str = ""
     seconds: float = 0.0
     outputs: tuple[dict[str, Any], ...] = ()
     check: dict[str, str] | None = None
+    line: int = 0
 
 
 @dataclass
@@ -87,59 +89,75 @@ class Run:
     deaths: int = 0
 
 
-class Worker:
-    """One warm process. Not thread-safe; `run` blocks until the job is done.
+class WarmProcess:
+    """The process that jobs are forked from. Several threads may call `run` at the same time.
 
     Parameters
     ----------
-    warm_up : trusted code run once before the first fork, such as a week's imports.
+    libraries : modules to import before the first fork.
     """
 
-    def __init__(self, warm_up: str = "") -> None:
-        self._warm_up = WARM_UP + warm_up
+    def __init__(self, libraries: Sequence[str] = ()) -> None:
+        self._warm_up = WARM_UP + "".join(f"import {name}\n" for name in libraries)
         self._process: subprocess.Popen[str] | None = None
-        self._trouble = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: object, tb: TracebackType | None) -> None:
-        self.close()
+        self._socket = ""
+        self._starting = threading.Lock()
 
     def close(self) -> None:
+        """End the process, and with it everything that runs below it."""
         if self._process:
             self._process.kill()
             self._process.communicate()
             self._process = None
 
     def start(self) -> None:
-        """Start and warm up. `WorkbookError` when a library is missing or a thread runs before the first fork."""
-        environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._trouble,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-        )
-        try:
-            ready = self._exchange({"code": self._warm_up})
-        except (BrokenPipeError, ValueError):
-            self.close()
-            self._trouble.seek(0)
-            trouble = (self._trouble.read().strip() or "no message").splitlines()[-1]
-            raise WorkbookError(f"the warm process did not start: {trouble}", "run `make setup`") from None
-        if ready["threads"] != 1:
-            self.close()
-            raise WorkbookError(
-                f"the warm process has {ready['threads']} threads before its first fork",
-                "take what starts threads out of the set-up cell",
-            )
+        """Start and warm up, unless it is running.
+
+        Raises
+        ------
+        WorkbookError
+            when a library is missing, or a thread runs before the first fork.
+        """
+        with self._starting:
+            if self._process and self._process.poll() is None:
+                return
+            environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "autograder.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=trouble,
+                    text=True,
+                    encoding="utf-8",
+                    env=environment,
+                )
+                assert self._process.stdin and self._process.stdout
+                self._process.stdin.write(json.dumps({"code": self._warm_up}) + "\n")
+                self._process.stdin.flush()
+                answer = self._process.stdout.readline()
+                if not answer:
+                    self.close()
+                    trouble.seek(0)
+                    reason = (trouble.read().strip() or "no message").splitlines()[-1]
+                    raise WorkbookError(f"the warm process did not start: {reason}", "run `make setup`")
+            ready = json.loads(answer)
+            if ready["threads"] != 1:
+                self.close()
+                raise WorkbookError(
+                    f"the warm process has {ready['threads']} threads before its first fork",
+                    "take the library that starts threads out of `libraries` in week.toml",
+                )
+            self._socket = ready["socket"]
 
     def run(self, job: Job) -> Run:
-        """Run a job; where its process dies, replay it without the cell that killed it."""
+        """Run a job; where its process dies, replay it without the cell that killed it.
+
+        Raises
+        ------
+        WorkbookError
+            when the warm process cannot be started or dies twice.
+        """
         run = Run(job.name)
         skip: set[str] = set()
         while True:
@@ -161,40 +179,38 @@ class Worker:
                 return run
 
     def _send(self, job: Job, skip: set[str]) -> dict[str, Any]:
+        """One job over the socket and its answer; a warm process that died is started again once."""
         message = {
             "cells": [{"id": c.id, "source": c.source} for c in job.cells if c.id not in skip],
             **job.limits.model_dump(),
         }
-        for attempt in (1, 2):
-            if self._process is None or self._process.poll() is not None:
-                self.start()
+        for _ in range(2):
+            self.start()
             try:
-                return self._exchange(message)
-            except (BrokenPipeError, ValueError):
-                self.close()
-                if attempt == 2:
-                    raise WorkbookError(f"{job.name}: the warm process died twice", "look at free memory") from None
-        raise AssertionError("unreachable")
-
-    def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
-        assert self._process and self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(message) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.connect(self._socket)
+                    with connection.makefile("rw", encoding="utf-8") as stream:
+                        stream.write(json.dumps(message) + "\n")
+                        stream.flush()
+                        answer: dict[str, Any] = json.loads(stream.readline())
+                        return answer
+            except (OSError, ValueError):
+                continue
+        raise WorkbookError(f"{job.name}: the warm process died twice", "look at free memory and grade again")
 
 
 def _cell_run(done: dict[str, Any]) -> CellRun:
     error = done["error"]
-    verdict, message, check = Verdict.PASS, "", None
+    verdict, message, check, line = Verdict.PASS, "", None, 0
     if error:
-        verdict, message, check = Verdict.ERROR, f"{error['name']}: {error['message']}", error["check"]
+        verdict, message = Verdict.ERROR, f"{error['name']}: {error['message']}"
+        check, line = error["check"], error["line"]
         if check or error["name"] in ("AssertionError", "NotImplementedError"):
             verdict = Verdict.FAIL
             message = error["message"] if check else message
         elif error["name"] == "MemoryError" or "can't allocate memory" in error["message"]:
             verdict = Verdict.OOM
-    return CellRun(verdict, message, done["seconds"], tuple(done["outputs"]), check)
+    return CellRun(verdict, message, done["seconds"], tuple(done["outputs"]), check, line)
 
 
 def _death(why: str, limits: Limits, prefix: str = "") -> CellRun:
@@ -213,40 +229,44 @@ def _death(why: str, limits: Limits, prefix: str = "") -> CellRun:
     return CellRun(verdict, prefix + text, 0.0, (output,))
 
 
-def run_all(
-    jobs: Sequence[Job],
-    *,
-    workers: int | None = None,
-    warm_up: str = "",
-    on_done: Callable[[Run], None] | None = None,
-) -> Iterator[Run]:
-    """Run jobs on several warm workers and yield the results in the order of the jobs.
+class Team:
+    """Runs jobs side by side, all forked from one warm process, which starts at once in the background.
 
-    A failure of the grader itself is a run without cells, never an end of the batch.
+    Parameters
+    ----------
+    workers : how many jobs run at the same time; None or 0 for one a core.
+    libraries : modules to import before the first fork.
+    on_done : called after each job, from a worker's thread.
     """
-    count = max(1, min(workers or os.cpu_count() or 1, len(jobs)))
-    pool: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-    team = [Worker(warm_up) for _ in range(count)]
-    for worker in team:
-        pool.put(worker)
 
-    def one(job: Job) -> Run:
-        worker = pool.get()
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        libraries: Sequence[str] = (),
+        on_done: Callable[[Run], None] | None = None,
+    ) -> None:
+        self._on_done = on_done
+        self._warm = WarmProcess(libraries)
+        self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
+
+    def __enter__(self) -> Team:
+        self._executor.submit(self._warm.start)  # the first job says so if this fails
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, tb: TracebackType | None) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._warm.close()
+
+    def _one(self, job: Job) -> Run:
         try:
-            run = worker.run(job)
+            run = self._warm.run(job)
         except WorkbookError as error:
-            run = Run(job.name, {c.id: CellRun(Verdict.INFRA, error.message) for c in job.cells})
-        finally:
-            pool.put(worker)
-        if on_done:
-            on_done(run)
+            run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, error.args[0]) for cell in job.cells})
+        if self._on_done:
+            self._on_done(run)
         return run
 
-    executor = ThreadPoolExecutor(count, thread_name_prefix="worker")
-    try:
-        yield from executor.map(one, jobs)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for worker in team:
-            with contextlib.suppress(Exception):
-                worker.close()
+    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
+        """Run jobs and yield results in their order. A failure of the grader itself is a run of INFRA verdicts."""
+        yield from self._executor.map(self._one, jobs)

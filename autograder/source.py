@@ -14,10 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import jupytext
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from .errors import BuildError, Problem, WorkbookError
+from .errors import BuildError, Problem, WorkbookError, short
 
 CELL_MARK = re.compile(r"^# %%(?P<rest>.*)$")
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
@@ -164,6 +163,7 @@ class WeekInfo(BaseModel):
     hours: int = Field(gt=0)
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
+    """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
     limits: Limits = Limits()
 
 
@@ -265,6 +265,8 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
     lines = _header_lines(text)
     if not lines or text[: text.index("# %%")].strip():
         raise BuildError([Problem(path, 1, "text before the first cell", "begin the file with `# %%`")])
+    import jupytext  # not at the top: it takes 2 s, which a warm process can use to start
+
     raw = jupytext.reads(text, fmt="py:percent").cells
     if len(raw) != len(lines):
         message = f"{len(lines)} cell headers but {len(raw)} cells"
@@ -300,6 +302,20 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+def load_info(folder: Path) -> WeekInfo:
+    """Read `week.toml`. Raises `WorkbookError` when it is missing or not what it should be."""
+    path = folder / "week.toml"
+    if not path.is_file():
+        raise WorkbookError(f"{short(path)} is missing", f"write it with the keys {', '.join(WeekInfo.model_fields)}")
+    try:
+        return WeekInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+    except tomllib.TOMLDecodeError as error:
+        detail = str(error)
+    raise WorkbookError(f"{short(path)}: {detail}", f"its keys are {', '.join(WeekInfo.model_fields)}")
+
+
 def load_week(folder: Path) -> Week:
     """Read `week.toml` and the percent script of one week.
 
@@ -307,16 +323,10 @@ def load_week(folder: Path) -> Week:
     """
     match = WEEK_FOLDER.match(folder.name)
     if not match:
-        raise WorkbookError(f"{folder}: not the name of a week", "call the folder weekNN_topic, as in week01_attention")
-    toml, script = folder / "week.toml", folder / f"{match['topic']}.py"
-    for path in (toml, script):
-        if not path.is_file():
-            raise WorkbookError(f"{path} is missing", "every week has a week.toml and a percent script of its topic's name")
-    try:
-        info = WeekInfo(**tomllib.loads(toml.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()) if isinstance(
-            error, ValidationError
-        ) else str(error)
-        raise WorkbookError(f"{toml}: {detail}", f"its keys are {', '.join(WeekInfo.model_fields)}") from None
+        message = f"{short(folder)}: not the name of a week"
+        raise WorkbookError(message, "call the folder weekNN_topic, as in week01_attention")
+    info = load_info(folder)
+    script = folder / f"{match['topic']}.py"
+    if not script.is_file():
+        raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
     return Week(folder, info, parse(script.read_text(encoding="utf-8"), script))

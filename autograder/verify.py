@@ -1,7 +1,9 @@
 """Prove the tests of a week: run the reference, the stubs, every misconception and every alternative.
 
 Exercises that build on the one a misconception changes (`uses`) are left out of its run; every other
-exercise must keep all its points.
+exercise must keep all its points. A long test (LONG seconds on the reference) is left out where it cannot
+tell anything new: its names do not reach the changed cell, or it stands behind the test that rejects the
+misconception. `thorough` runs it all the same.
 """
 
 from __future__ import annotations
@@ -10,20 +12,31 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from .build import build_week
-from .rules import has_hidden_tests, regions
-from .runner import CellRun, Code, Job, Run, Verdict, run_all
-from .source import Exercise, Given, Setup, Test, Week
+from .errors import WorkbookError
+from .rules import in_hidden_test, reachable
+from .runner import CellRun, Code, Job, Run, Team, Verdict
+from .source import Exercise, Given, Setup, Test, Week, load_info, load_week
 from .variants import Misconception, Variant, coverage, load_variants
 
-VISIBLE = "/visible"
-"""Suffix of the id of a test cell's visible part, run on its own before the whole cell."""
+LONG = 0.4
+"""Seconds of a test on the reference above which it is run again only where it can reach the change."""
 
 
 @dataclass
 class Row:
-    """One variant: points by exercise (None: not run), the message that rejected it, what is wrong with the tests."""
+    """One variant against the tests.
+
+    Attributes
+    ----------
+    points : points by exercise; None where the exercise builds on the changed one and was not run.
+    message : what the learner reads from the test that should reject the variant.
+    hidden_only : whether every visible test passes.
+    left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
+    problems : what is wrong with the tests or with the variant.
+    """
 
     name: str
     kind: str
@@ -32,6 +45,7 @@ class Row:
     verdicts: dict[str, str]
     message: str = ""
     hidden_only: bool = False
+    left_out: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -54,46 +68,38 @@ class Matrix:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
-def visible_part(source: str) -> str:
-    """A test cell without its hidden regions, as a learner has it."""
-    for region in regions(source, "HIDDEN TESTS"):
-        source = source.replace(region, "")
-    return source
-
-
-def _job(
-    week: Week, built: dict[str, str], name: str, answers: dict[str, str], left_out: set[str], split: str = ""
-) -> Job:
-    """The graded cells in order, with these answers; tests of `split` also run without their hidden part."""
+def _job(week: Week, built: dict[str, str], name: str, answers: dict[str, str], left_out: set[str]) -> Job:
+    """The graded cells in order, with these answers, without the test cells in `left_out`."""
     cells = []
     for cell in week.cells:
-        if isinstance(cell.words, Setup | Given):
-            cells.append(Code(cell.id, built[cell.id]))
-        elif isinstance(cell.words, Exercise):
+        if isinstance(cell.words, Exercise):
             cells.append(Code(cell.id, answers.get(cell.name, built[cell.id])))
-        elif isinstance(cell.words, Test) and cell.name not in left_out:
-            if cell.name == split and has_hidden_tests(cell):
-                cells.append(Code(cell.id + VISIBLE, visible_part(built[cell.id])))
+        elif isinstance(cell.words, Setup | Given) or (isinstance(cell.words, Test) and cell.id not in left_out):
             cells.append(Code(cell.id, built[cell.id]))
     return Job(name, tuple(cells), week.info.limits)
 
 
-def _points(week: Week, run: Run, left_out: set[str]) -> dict[str, int | None]:
+def _points(week: Week, row_verdicts: dict[str, str], not_run: set[str]) -> dict[str, int | None]:
+    """Points by exercise; None for the exercises in `not_run`."""
     found: dict[str, int | None] = {}
     for name in week.exercises:
-        earned = 0
-        for cell in week.of_kind(Test, name):
-            done = run.cells.get(cell.id)
-            if isinstance(cell.words, Test) and done and done.verdict is Verdict.PASS:
-                earned += cell.words.points
-        found[name] = None if name in left_out else earned
+        tests = [(cell.id, cell.words.points) for cell in week.of_kind(Test, name) if isinstance(cell.words, Test)]
+        earned = sum(points for test, points in tests if row_verdicts.get(test) == Verdict.PASS)
+        found[name] = None if name in not_run else earned
     return found
 
 
-def _row(week: Week, run: Run, kind: str, exercise: str, left_out: set[str]) -> Row:
-    tests = [cell.id for cell in week.of_kind(Test) if cell.name not in left_out]
-    verdicts = {test: run.cells[test].verdict.value for test in tests}
-    row = Row(run.name, kind, exercise, _points(week, run, left_out), verdicts)
+def _row(week: Week, run: Run, kind: str, exercise: str, not_run: set[str], reference: Run) -> Row:
+    """A row of the matrix. A test left out for its length has the reference's verdict, or none in the own exercise."""
+    tests = [cell for cell in week.of_kind(Test) if cell.name not in not_run]
+    verdicts = {}
+    for cell in tests:
+        if cell.id in run.cells:
+            verdicts[cell.id] = run.cells[cell.id].verdict.value
+        elif cell.name != exercise or kind == "alternative":
+            verdicts[cell.id] = reference.cells[cell.id].verdict.value
+    row = Row(run.name, kind, exercise, _points(week, verdicts, not_run), verdicts)
+    row.left_out = [cell.id for cell in tests if cell.id not in run.cells]
     for cell_id, done in run.cells.items():
         if done.verdict not in (Verdict.PASS, Verdict.FAIL):
             row.problems.append(f"{cell_id}: {done.verdict}: {done.message}")
@@ -101,13 +107,14 @@ def _row(week: Week, run: Run, kind: str, exercise: str, left_out: set[str]) -> 
 
 
 def _judge_full(week: Week, row: Row, run: Run) -> None:
-    for name, earned in row.points.items():
-        if earned != week.points(name):
-            failed = [c.id for c in week.of_kind(Test, name) if run.cells[c.id].verdict is not Verdict.PASS]
-            row.problems.append(f"{failed[0]} rejects a right answer: {run.cells[failed[0]].message}")
+    """Reference and alternatives: every point."""
+    for test, verdict in row.verdicts.items():
+        if verdict != Verdict.PASS:
+            row.problems.append(f"{test} rejects a right answer: {run.cells[test].message}")
 
 
 def _judge_stubs(week: Week, row: Row, run: Run) -> None:
+    """Untouched stubs: no point, and every test says that the exercise is not written."""
     for name, earned in row.points.items():
         if earned:
             row.problems.append(f"the untouched stub of {name!r} earns {earned} points")
@@ -116,12 +123,13 @@ def _judge_stubs(week: Week, row: Row, run: Run) -> None:
             row.problems.append(f"{cell.id} does not say 'not written yet': {run.cells[cell.id].message}")
 
 
-def _judge_misconception(week: Week, row: Row, run: Run, item: Misconception) -> None:
+def _judge_misconception(week: Week, built: dict[str, str], row: Row, run: Run, item: Misconception) -> None:
+    """A misconception: rejected by the named test with the intended message, and nothing else lost."""
     done: CellRun = run.cells[item.rejected_by]
     row.message = done.message
-    own = [cell for cell in week.of_kind(Test, item.exercise)]
-    visible = [cell.id + (VISIBLE if has_hidden_tests(cell) else "") for cell in own]
-    row.hidden_only = all(run.cells[test].verdict is Verdict.PASS for test in visible)
+    own = [cell.id for cell in week.of_kind(Test, item.exercise) if cell.id in run.cells]
+    failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
+    row.hidden_only = all(in_hidden_test(built[test], run.cells[test].line) for test in failed)
     if done.verdict is not Verdict.FAIL:
         row.problems.append(f"{item.rejected_by} does not reject it ({done.verdict})")
     elif done.check is None:
@@ -150,47 +158,74 @@ def _across(week: Week, rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def _too_long(week: Week, reference: Run, variant: Variant) -> set[str]:
+    """Long tests that cannot reach the changed cell, or that stand behind the test that rejects the variant."""
+    tests = week.of_kind(Test)
+    long = [cell for cell in tests if reference.cells[cell.id].seconds > LONG]
+    found = {cell.id for cell in long if variant.exercise not in reachable(week, cell)}
+    if isinstance(variant, Misconception):
+        order = [cell.id for cell in tests]
+        own = [cell.id for cell in long if cell.name == variant.exercise]
+        found |= {test for test in own if order.index(test) > order.index(variant.rejected_by)}
+    return found
+
+
 def verify_week(
-    week: Week,
+    folder: Path,
     *,
-    only: Callable[[Variant], bool] = lambda variant: True,
+    exercise: str = "",
+    thorough: bool = False,
     workers: int | None = None,
+    on_start: Callable[[int], None] = lambda total: None,
     on_done: Callable[[Run], None] | None = None,
 ) -> Matrix:
-    """Run the whole matrix of a week (or, with `only`, some variants beside the reference and the stubs).
+    """Run the matrix of a week: everything, or the reference, the stubs and the variants of one exercise.
 
-    `on_done` is called after each run, from a worker's thread.
+    `on_start` gets the number of runs; `on_done` is called after each, from a worker's thread.
+
+    Raises
+    ------
+    WorkbookError
+        for an unknown exercise and for every mistake in the week's files.
     """
     begin = time.perf_counter()
-    variants = load_variants(week)
-    notebooks = build_week(week)
-    built = {cell.id: cell.source for cell in notebooks.instructor.cells}
-    stubs = {cell.id: cell.source for cell in notebooks.learner.cells if cell.id in week.exercises}
-    chosen = [v for v in (*variants.misconceptions, *variants.alternatives) if only(v)]
-    jobs = [_job(week, built, "reference", {}, set()), _job(week, built, "stubs", stubs, set())]
-    left_out: dict[str, set[str]] = {}
-    for variant in chosen:
-        wrong = isinstance(variant, Misconception)
-        left_out[variant.name] = week.dependents(variant.exercise) if wrong else set()
-        answers = {variant.exercise: variant.source(week)}
-        jobs.append(_job(week, built, variant.name, answers, left_out[variant.name], variant.exercise if wrong else ""))
-    setup = week.of_kind(Setup)[0].source
-    runs = list(run_all(jobs, workers=workers, warm_up=setup, on_done=on_done))
+    with Team(workers, libraries=load_info(folder).libraries, on_done=on_done) as team:
+        week = load_week(folder)
+        if exercise and exercise not in week.exercises:
+            raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
+        variants = load_variants(week)
+        notebooks = build_week(week)
+        built = {cell.id: cell.source for cell in notebooks.instructor.cells}
+        stubs = {cell.id: cell.source for cell in notebooks.learner.cells if cell.id in week.exercises}
+        every = (*variants.misconceptions, *variants.alternatives)
+        chosen = [variant for variant in every if exercise in ("", variant.exercise)]
+        on_start(len(chosen) + 2)
+        (reference,) = team.run([_job(week, built, "reference", {}, set())])
+        jobs, not_run = [_job(week, built, "stubs", stubs, set())], {}
+        for variant in chosen:
+            wrong = isinstance(variant, Misconception)
+            not_run[variant.name] = week.dependents(variant.exercise) if wrong else set()
+            left_out = {cell.id for cell in week.of_kind(Test) if cell.name in not_run[variant.name]}
+            left_out |= set() if thorough else _too_long(week, reference, variant)
+            jobs.append(_job(week, built, variant.name, {variant.exercise: variant.source(week)}, left_out))
+        jobs.sort(key=lambda job: -sum(reference.cells[cell.id].seconds for cell in job.cells))  # long ones first
+        by_name = {run.name: run for run in team.run(jobs)}
+    runs = [reference, *(by_name[name] for name in ("stubs", *not_run))]
     rows = []
     for run, subject in zip(runs, ["reference", "stubs", *chosen], strict=True):
         if isinstance(subject, Variant):
-            row = _row(week, run, type(subject).__name__.lower(), subject.exercise, left_out[subject.name])
+            kind, exercise = type(subject).__name__.lower(), subject.exercise
+            row = _row(week, run, kind, exercise, not_run[subject.name], reference)
         else:
-            row = _row(week, run, subject, "", set())
+            row = _row(week, run, subject, "", set(), reference)
         if isinstance(subject, Misconception):
-            _judge_misconception(week, row, run, subject)
+            _judge_misconception(week, built, row, run, subject)
         elif subject == "stubs":
             _judge_stubs(week, row, run)
         else:
             _judge_full(week, row, run)
         rows.append(row)
-    whole = len(chosen) == len(variants.misconceptions) + len(variants.alternatives)
-    problems = [str(problem) for problem in coverage(week, variants)] + _across(week, rows) if whole else []
+    problems = [] if exercise else [str(problem) for problem in coverage(week, variants)] + _across(week, rows)
     return Matrix(
         week.name,
         {name: week.points(name) for name in week.exercises},

@@ -1,8 +1,11 @@
-"""The warm process: imports once, then forks a child for every submission.
+"""The warm process: it imports once; every job is a fork of it.
 
-Run as `python -m autograder.worker`. It reads one job a line from standard input and writes one
-result a line to standard output, both JSON. A job is a list of code cells and limits. The child runs
-the cells in IPython and reports each over a pipe; this process watches the clock and kills the child.
+    warm process  accepts a connection on a local socket, forks a keeper for it
+      keeper      reads one job (cells and limits, JSON), forks the child, watches the clock, kills, answers
+        child     runs the cells in IPython and reports each one over a pipe
+
+Run as `python -m autograder.worker`. The first line of standard input is the code to warm up with; when
+standard input ends, the warm process ends, and Linux takes keepers and children with it.
 
 This is not a sandbox: a child may read what the user may read. Only grade work you would run yourself.
 """
@@ -11,11 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import resource
 import select
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -66,7 +71,14 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     name, message = type(error).__name__, str(error)
     outputs.append({"output_type": "error", "ename": name, "evalue": message[:MAX_OUTPUT], "traceback": frames[-60:]})
     check = error.as_dict() if name == "CheckFailure" and hasattr(error, "as_dict") else None
-    return {"outputs": outputs, "error": {"name": name, "message": message[:MAX_OUTPUT], "check": check}}
+    found = {"name": name, "message": message[:MAX_OUTPUT], "check": check, "line": _line_of_cell(error)}
+    return {"outputs": outputs, "error": found}
+
+
+def _line_of_cell(error: BaseException) -> int:
+    """The line of the cell itself, from 1, in which the error came up; 0 when unknown."""
+    lines = [n for frame, n in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
+    return lines[-1] if lines else 0
 
 
 def _child(job: dict[str, Any], events: int, shell: Any) -> None:
@@ -178,20 +190,44 @@ def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
     }
 
 
+def _keep(connection: socket.socket, shell: Any) -> None:
+    """Serve one job on this connection. Never returns."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _die_with_parent()
+    with connection, connection.makefile("rw", encoding="utf-8") as stream:
+        job = json.loads(stream.readline())
+        stream.write(json.dumps(run_job(job, shell)) + "\n")
+    os._exit(0)
+
+
 def main() -> None:
     """Warm up with the code given as the first line, then serve jobs until standard input ends."""
-    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    warm = json.loads(sys.stdin.readline())
+    warm = json.loads(sys.stdin.buffer.readline())
     shell = make_shell()
-    scratch: dict[str, Any] = {}
-    exec(compile(warm["code"], "<warm-up>", "exec"), scratch)
+    exec(compile(warm["code"], "<warm-up>", "exec"), {})
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to every object, and so copy every page
     threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
-    results.write(json.dumps({"ready": os.getpid(), "threads": threads}) + "\n")
-    results.flush()
-    for line in sys.stdin:
-        results.write(json.dumps(run_job(json.loads(line), shell)) + "\n")
-        results.flush()
+    with tempfile.TemporaryDirectory(prefix="workbook-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(folder, "jobs"))
+        listener.listen(64)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no burial
+        answers.write(json.dumps({"socket": listener.getsockname(), "threads": threads}) + "\n")
+        answers.close()
+        while sys.stdin.buffer not in (ready := select.select([listener, sys.stdin.buffer], [], [])[0]):
+            if listener in ready:
+                connection, _ = listener.accept()
+                if os.fork() == 0:
+                    try:
+                        listener.close()
+                        _keep(connection, shell)
+                    except BaseException:
+                        traceback.print_exc()
+                    finally:
+                        os._exit(70)
+                connection.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """`shared.profiling`: counts against closed forms, and timings against a clock that the test turns."""
 
-from contextlib import nullcontext
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 import torch
@@ -131,3 +134,27 @@ def test_table_without_title_starts_with_its_header_and_keeps_strings() -> None:
 def test_table_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         profiling.table([])
+
+
+@pytest.mark.parametrize("no_gradient", [nullcontext, torch.no_grad, torch.inference_mode])
+def test_flops_agree_with_torchs_own_counter(no_gradient: Callable[[], AbstractContextManager[None]]) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.GELU(), nn.Flatten(2), nn.Linear(49, 32))
+    block = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    with no_gradient():
+        images = torch.randn(2, 3, 16, 16)
+        with FlopCounterMode(display=False) as theirs:
+            block(model(images))
+        assert profiling.flops(lambda: block(model(images))) == theirs.get_total_flops() > 0
+
+
+def test_flops_do_not_import_the_compiler() -> None:
+    code = """
+import sys, torch
+from shared import profiling
+assert profiling.flops(torch.nn.Linear(2, 3), torch.ones(1, 2)) == 12
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

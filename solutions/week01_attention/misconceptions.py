@@ -107,7 +107,7 @@ MISCONCEPTIONS = [
         name="scales-its-argument",
         exercise="sdpa",
         edits={"scores = (query @ key.transpose(-2, -1)) * self.scale": "with torch.no_grad():\n            query *= self.scale\n        scores = query @ key.transpose(-2, -1)"},
-        rejected_by="sdpa-test-3",
+        rejected_by="sdpa-test-1",
         says="must not be changed in place",
         note="`*=` changes the caller's tensor. The second call then scales twice.",
     ),
@@ -418,7 +418,7 @@ class MultiHeadAttention(nn.Module):
         name="hard-coded-flip",
         exercise="reverser",
         edits={
-            "return self.attention(placed, placed, x)": "_, weights = self.attention(placed, placed, x)\n        self.seen = getattr(self, 'seen', 0) + self.training\n        return (x.flip(1) if self.seen > 100 else x + 0 * weights.sum()), weights + 0 * x.sum()"
+            "return self.attention(placed, placed, x)": "_, weights = self.attention(placed, placed, x)\n        self.seen = getattr(self, 'seen', 0) + self.training\n        return (x.flip(1) if self.seen > 100 else x) + 0 * weights.sum(), weights"
         },
         rejected_by="reverser-test-2",
         says="mirror image",
