@@ -85,7 +85,11 @@ def _workbook(week: Week, cell: Cell) -> dict[str, object]:
     if cell.name:
         found["name"] = cell.name
     if isinstance(cell.words, Exercise):
-        found |= {"difficulty": cell.words.difficulty, "minutes": cell.words.minutes, "uses": list(cell.words.uses)}
+        found |= {
+            "difficulty": cell.words.difficulty,
+            "minutes": cell.words.minutes,
+            "uses": list(cell.words.uses),
+        }
     return found
 
 
@@ -103,7 +107,9 @@ def _cell_source(week: Week, cell: Cell) -> str:
         return _boxed(week, cell)
     if isinstance(cell.words, Test) and cell.words.forbids:
         listed = "".join(f'    "{name}",\n' for name in cell.words.forbids)
-        return f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{listed})\n\n{cell.source}"
+        return (
+            f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{listed})\n\n{cell.source}"
+        )
     return cell.source
 
 
@@ -230,5 +236,7 @@ def stale(built: Notebooks, root: Path) -> list[str]:
             found.append(f"{path.relative_to(root)} is not what {week.folder.relative_to(root)}/ builds")
     compared = {cell.id for cell in week.cells if cell.words.compare}
     if compared != set(expected_outputs(week)):
-        found.append(f"outputs.json of {week.name} does not hold the compared cells {sorted(compared)}: `workbook record`")
+        found.append(
+            f"outputs.json of {week.name} does not hold the compared cells {sorted(compared)}: `workbook record`"
+        )
     return found

@@ -47,7 +47,9 @@ def build(
             continue
         changed = write_week(built, root)
         learner = Path("weeks") / built.week.name / f"{built.week.topic}.ipynb"
-        console.print(f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises")
+        console.print(
+            f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises"
+        )
     if complaints_found:
         raise WorkbookError("; ".join(complaints_found), "run `make weeks` and commit the result")
 
@@ -56,7 +58,9 @@ def build(
 def verify(
     weeks: WeeksArgument = None,
     exercise: Annotated[str, typer.Option(help="only the variants of this exercise")] = "",
-    thorough: Annotated[bool, typer.Option(help="run long tests even where they cannot reach the change")] = False,
+    thorough: Annotated[
+        bool, typer.Option(help="run long tests even where they cannot reach the change")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="processes (0: one a core)")] = 0,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
@@ -113,6 +117,109 @@ def record(week: WeekArgument) -> None:
         console.print(f"{path.relative_to(root)}: written")
     write_week(built, root)
     console.print(slowest(built.week, executed))
+
+
+CourseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--course", help="folder of the class (default: $WORKBOOK_COURSE, else course/)", show_default=False
+    ),
+]
+
+
+@app.command()
+def grade(
+    week: WeekArgument,
+    course: CourseOption = None,
+    workers: Annotated[int, typer.Option(min=0, help="submissions at the same time (0: one a core)")] = 0,
+) -> None:
+    """Grade every submission of a week; fill nbgrader's gradebook, print a table, write a CSV.
+
+    Reads course/submitted/LEARNER/WEEK/*.ipynb. One broken submission never stops the rest.
+
+    Example: [bold]workbook grade week01[/bold]
+    """
+    from .course import Course, find_root, week_name
+    from .errors import short
+    from .grade import NO_SANDBOX, grade_week, write_csv
+    from .report import print_class, progress
+
+    root = find_root()
+    where = Course.at(root, course)
+    name = week_name(root, week)
+    complaints.print(f"[yellow]{NO_SANDBOX}[/yellow]")
+    with progress(f"grade {name}", console) as bar:
+        graded_week, outcomes = grade_week(
+            root / "solutions" / name,
+            where,
+            workers=workers,
+            on_start=bar.total,
+            on_done=lambda graded: bar.advance(graded.student),
+        )
+    print_class(graded_week, outcomes, console)
+    table = where.folder / f"{name}.csv"
+    write_csv(table, graded_week, outcomes)
+    console.print(f"grades:              {short(table)}")
+    console.print(f"gradebook:           {short(where.gradebook)}")
+    console.print(f"autograded notebooks {short(where.autograded)}/LEARNER/{name}/")
+
+
+@app.command()
+def release(week: WeekArgument, course: CourseOption = None) -> None:
+    """Build a week and put its cells, points and tests into the gradebook of a class.
+
+    Example: [bold]workbook release week01[/bold]
+    """
+    from .build import build_week, write_week
+    from .course import Course, find_root, open_week
+    from .errors import short
+    from .record import register
+
+    root = find_root()
+    where = Course.at(root, course)
+    built = build_week(open_week(root, week))
+    write_week(built, root)
+    register(built, where)
+    console.print(f"hand out:  weeks/{built.week.name}/")
+    console.print(f"gradebook: {short(where.gradebook)}")
+
+
+@app.command()
+def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
+    """Make a sample class from a real week and grade it.
+
+    The class lies in build/demo/ and is made anew each time.
+
+    Example: [bold]workbook demo[/bold]
+    """
+    from .build import build_week, write_week
+    from .course import Course, find_root, open_week
+    from .errors import short
+    from .sample_class import clear, make_class
+
+    root = find_root()
+    where = Course.at(root, course or Path("build") / "demo")
+    built = build_week(open_week(root, week))
+    write_week(built, root)
+    clear(where)
+    learners = make_class(built, where)
+    console.print(f"made a class of {len(learners)} from {built.week.name} in {short(where.submitted)}/")
+    grade(built.week.name, where.folder, 0)
+    console.print(f"look around:         WORKBOOK_COURSE={short(where.folder)} nbgrader formgrader")
+
+
+@app.command()
+def start(week: WeekArgument) -> None:
+    """Copy a released week into work/, where you answer it. Never overwrites a file that is there.
+
+    Example: [bold]workbook start 1[/bold]
+    """
+    from .course import find_root, week_name
+    from .learner import start_week
+
+    root = find_root()
+    for path, copied in start_week(root, week_name(root, week)):
+        console.print(f"{path.relative_to(root)}: {'ready' if copied else 'kept as it is'}")
 
 
 def main() -> None:

@@ -74,5 +74,7 @@ def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
         for region in regions(cell.source, "SOLUTION"):
             for line in region.splitlines():
                 if len(line.strip()) > 20 and line.strip() in text:
-                    problems.append(Problem(week.script, cell.line, f"rubric line shown: {line.strip()!r}", "reword it"))
+                    problems.append(
+                        Problem(week.script, cell.line, f"rubric line shown: {line.strip()!r}", "reword it")
+                    )
     return problems

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
+from .source import Test
+
 if TYPE_CHECKING:
+    from .grade import Graded
+    from .source import Week
     from .verify import Matrix, Row
 
 
@@ -54,7 +67,9 @@ def _points_cell(row: Row, name: str, possible: int) -> str:
 
 def print_matrix(matrix: Matrix, console: Console) -> None:
     """Variants against exercises, then what the learner reads for each misconception, then every miss."""
-    table = Table(title=f"{matrix.week}: points by variant and exercise", title_justify="left", pad_edge=False)
+    table = Table(
+        title=f"{matrix.week}: points by variant and exercise", title_justify="left", pad_edge=False
+    )
     table.add_column("variant", no_wrap=True)
     for name, possible in matrix.possible.items():
         table.add_column(f"{name}\n/{possible}", justify="right")
@@ -72,7 +87,9 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         "[cyan]h[/cyan] only a hidden test catches it",
         highlight=False,
     )
-    said = Table(title="What the learner reads", title_justify="left", show_header=False, box=None, pad_edge=False)
+    said = Table(
+        title="What the learner reads", title_justify="left", show_header=False, box=None, pad_edge=False
+    )
     said.add_column(no_wrap=True, style="bold")
     said.add_column()
     for row in matrix.rows:
@@ -91,3 +108,48 @@ def _first_words(message: str) -> str:
     """The cause that a failure names, else what was checked."""
     head, _, cause = message.partition("likely cause:")
     return " ".join(cause.split()) or head.partition("\n")[0].removeprefix("✗ ")
+
+
+LETTERS = {"TIMEOUT": "T", "CRASH": "C", "OOM": "M", "ERROR": "E", "MISSING": "?", "INFRA": "!"}
+"""How a verdict other than PASS and FAIL is marked beside the points."""
+
+
+def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
+    """Learners against exercises, the other verdicts as letters, and what was repaired."""
+    possible = {name: week.points(name) for name in week.exercises}
+    exercise_of = {cell.id: cell.name for cell in week.of_kind(Test)}
+    table = Table(title=f"{week.name}: {len(outcomes)} submissions", title_justify="left", pad_edge=False)
+    table.add_column("learner", max_width=32, overflow="ellipsis", no_wrap=True)
+    for number in range(1, len(possible) + 1):
+        table.add_column(str(number), justify="right")
+    table.add_column("total", justify="right", style="bold")
+    for graded in outcomes:
+        if graded.damaged:
+            table.add_row(escape(graded.student), *("-" for _ in possible), "[red]-[/red]")
+            continue
+        points = []
+        for name, most in possible.items():
+            earned = graded.points[name]
+            color = "green" if earned == most else ("yellow" if earned else "red")
+            others = {
+                LETTERS.get(done.verdict, "")
+                for test, done in graded.verdicts.items()
+                if exercise_of[test] == name
+            }
+            points.append(f"[{color}]{earned}[/{color}][magenta]{''.join(sorted(others))}[/magenta]")
+        table.add_row(escape(graded.student), *points, str(graded.total))
+    console.print(table)
+    numbered = (f"[bold]{n}[/bold] {name} /{points}" for n, (name, points) in enumerate(possible.items(), 1))
+    console.print(" · ".join(numbered), highlight=False)
+    console.print(
+        " · ".join(f"[magenta]{letter}[/magenta] {name}" for name, letter in LETTERS.items()), highlight=False
+    )
+    for graded in outcomes:
+        for note in [graded.damaged] if graded.damaged else graded.notes:
+            mark = "[red]not graded[/red]" if graded.damaged else "[cyan]note[/cyan]"
+            console.print(f"{mark} {escape(graded.student)}: {escape(note)}", highlight=False)
+    graded_ones = [graded for graded in outcomes if not graded.damaged]
+    if graded_ones:
+        cpu = median(graded.cpu_seconds for graded in graded_ones)
+        peak = max(graded.peak_mib for graded in graded_ones)
+        console.print(f"{cpu:.2f} s of CPU a submission (median), at most {peak:.0f} MiB of memory in one")

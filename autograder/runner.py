@@ -23,14 +23,17 @@ MAX_DEATHS = 3
 """A submission whose process died this often is not replayed any more."""
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 WARM_UP = """
-import matplotlib
-matplotlib.use("agg")
-import matplotlib.pyplot, numpy, torch, torch.testing, torch.utils.flop_counter, torch.utils._python_dispatch
 import IPython.utils.capture
-import torch._dynamo  # any optimizer imports it on its first use, about 4 s
 from shared import checks, datasets, observe, plotting, profiles, profiling
-torch.set_num_threads(1)
 """
+WARM_UP_WITH = {
+    # any optimizer imports torch._dynamo on its first use, about 4 s; a first use inside a child would repeat it
+    "torch": """
+import torch, torch._dynamo, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
+torch.set_num_threads(1)
+""",
+}
+"""What a library needs beyond its import to be warm."""
 
 
 class Verdict(StrEnum):
@@ -98,7 +101,9 @@ class WarmProcess:
     """
 
     def __init__(self, libraries: Sequence[str] = ()) -> None:
-        self._warm_up = WARM_UP + "".join(f"import {name}\n" for name in libraries)
+        self._warm_up = WARM_UP + "".join(
+            f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries
+        )
         self._process: subprocess.Popen[str] | None = None
         self._socket = ""
         self._starting = threading.Lock()
@@ -121,7 +126,9 @@ class WarmProcess:
         with self._starting:
             if self._process and self._process.poll() is None:
                 return
-            environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+            environment = (
+                os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+            )
             with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "autograder.worker"],
@@ -175,7 +182,9 @@ class WarmProcess:
                 skip.add(dead)
             if run.deaths == MAX_DEATHS or not dead or "whole notebook" in why:
                 for cell in job.cells:
-                    run.cells.setdefault(cell.id, _death(why, job.limits, f"not run: stopped in cell {dead!r}: "))
+                    run.cells.setdefault(
+                        cell.id, _death(why, job.limits, f"not run: stopped in cell {dead!r}: ")
+                    )
                 return run
 
     def _send(self, job: Job, skip: set[str]) -> dict[str, Any]:

@@ -44,7 +44,9 @@ class Variant:
         (cell,) = week.of_kind(Exercise, self.exercise) or [None]
         where = f"{week.folder.name}: {type(self).__name__.lower()} {self.name!r}"
         if cell is None:
-            raise WorkbookError(f"{where}: no exercise {self.exercise!r}", f"one of {', '.join(week.exercises)}")
+            raise WorkbookError(
+                f"{where}: no exercise {self.exercise!r}", f"one of {', '.join(week.exercises)}"
+            )
         if bool(self.code) == bool(self.edits):
             raise WorkbookError(f"{where}: give either edits or code", "remove one, or write one")
         if self.code:
@@ -52,7 +54,9 @@ class Variant:
         text = cell.source
         for old, new in self.edits.items():
             if text.count(old) != 1:
-                raise WorkbookError(f"{where}: {old!r} stands {text.count(old)} times", "quote a longer piece")
+                raise WorkbookError(
+                    f"{where}: {old!r} stands {text.count(old)} times", "quote a longer piece"
+                )
             text = text.replace(old, new)
         return text
 
@@ -116,7 +120,8 @@ def load_variants(week: Week) -> Variants:
         if tests.get(item.rejected_by) != item.exercise:
             own = ", ".join(test for test, exercise in tests.items() if exercise == item.exercise)
             raise WorkbookError(
-                f"{week.name}: misconception {item.name!r} names the test {item.rejected_by!r}", f"name one of: {own}"
+                f"{week.name}: misconception {item.name!r} names the test {item.rejected_by!r}",
+                f"name one of: {own}",
             )
     return Variants(tuple(misconceptions), tuple(alternatives))
 
@@ -131,8 +136,12 @@ def coverage(week: Week, variants: Variants) -> list[Problem]:
             found.append(Problem(week.script, cell.line, message, "write at least two in misconceptions.py"))
     for cell in week.of_kind(Test):
         if isinstance(cell.words, Test) and cell.words.forbids:
-            proofs = [m for m in variants.misconceptions if m.rejected_by == cell.id and "library call" in m.says]
+            proofs = [
+                m for m in variants.misconceptions if m.rejected_by == cell.id and "library call" in m.says
+            ]
             if not proofs:
                 remedy = "write a misconception that takes the shortcut (says='a library call does the work')"
-                found.append(Problem(week.script, cell.line, f"no proof of the forbids of {cell.id!r}", remedy))
+                found.append(
+                    Problem(week.script, cell.line, f"no proof of the forbids of {cell.id!r}", remedy)
+                )
     return found

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 if TYPE_CHECKING:
     import torch
@@ -55,9 +55,16 @@ class CheckFailure(AssertionError):
     cause: str = ""
 
     def __str__(self) -> str:
-        rows = (("came", self.came), ("expected", self.expected), ("where", self.where), ("likely cause", self.cause))
+        rows = (
+            ("came", self.came),
+            ("expected", self.expected),
+            ("where", self.where),
+            ("likely cause", self.cause),
+        )
         lines = [f"✗ {self.check}"]
-        lines += [f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text]
+        lines += [
+            f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text
+        ]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, str]:
@@ -109,7 +116,8 @@ def _learner_line(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen")) and frame.filename != __file__
+        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen"))
+        and frame.filename != __file__
     ]
     if not frames or not frames[-1].line or frames[-1].name == "<module>":
         return ""
@@ -128,11 +136,14 @@ def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.T
     return randn
 
 
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")  # without torch there are no tensors, and nobody pays for its import
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
 def describe(value: Any) -> str:
     """A value in a few words: small tensors in full, large ones by shape, dtype and range."""
-    import torch
-
-    if not isinstance(value, torch.Tensor):
+    if not _is_tensor(value):
         text = repr(value)
         kind = type(value).__name__
         return f"{text if len(text) <= 200 else text[:200] + '…'} ({kind})" if value is not None else "None"
@@ -140,7 +151,7 @@ def describe(value: Any) -> str:
     if value.numel() == 1:
         return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
     if value.numel() <= 12:
-        rows = value.detach().to(torch.float64).mul(10**4).round().div(10**4) if value.is_floating_point() else value
+        rows = value.detach().double().mul(10**4).round().div(10**4) if value.is_floating_point() else value
         return f"{rows.tolist()} ({head})"
     if value.is_floating_point() and value.isfinite().any():
         finite = value.detach()[value.isfinite()].double()
@@ -152,19 +163,24 @@ def describe(value: Any) -> str:
 
 def tensor(value: Any, name: str = "the result") -> torch.Tensor:
     """The value, if it is a tensor; a failure that says what it is instead, if not."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value
+    if _is_tensor(value):
+        return cast("torch.Tensor", value)
     cause = "a function without `return` gives None" if value is None else ""
     fail(f"{name} is not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
 
 
-def shape(value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None) -> None:
+def shape(
+    value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None
+) -> None:
     """The value is a tensor of exactly this shape."""
     got = tuple(tensor(value, name).shape)
     if got != tuple(expected):
-        fail(f"{name} has another shape", came=f"{got}", expected=f"{tuple(expected)}", cause=_cause(value, None, causes))
+        fail(
+            f"{name} has another shape",
+            came=f"{got}",
+            expected=f"{tuple(expected)}",
+            cause=_cause(value, None, causes),
+        )
 
 
 def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:
@@ -212,9 +228,7 @@ def close(
 
 def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes | None = None) -> None:
     """Exactly equal: tensors in shape, dtype and every entry; other values in type and value."""
-    import torch
-
-    if isinstance(expected, torch.Tensor):
+    if _is_tensor(expected):
         close(got, expected, name, rtol=0.0, atol=0.0, causes=causes)
     elif type(got) is not type(expected) or got != expected:
         fail(
@@ -234,7 +248,9 @@ def finite(value: Any, name: str = "the result", *, causes: Causes | None = None
         fail(f"{name} is not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
 
 
-def that(condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None) -> None:
+def that(
+    condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None
+) -> None:
     """A condition in words: `checks.that(mse < 0.01, "the reverser learned", came=f"MSE {mse:.3f}")`."""
     if not condition:
         fail(what, came=came, expected=expected, cause=_cause(None, None, causes))
@@ -287,14 +303,16 @@ def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs
 
 
 def _plain(value: Any) -> Any:
-    import torch
-
-    if isinstance(value, torch.Tensor):
+    if _is_tensor(value):
         return value.detach().clone()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, tuple | list):
-        return type(value)(_plain(item) for item in value) if type(value) in (tuple, list) else tuple(map(_plain, value))
+        return (
+            type(value)(_plain(item) for item in value)
+            if type(value) in (tuple, list)
+            else tuple(map(_plain, value))
+        )
     if isinstance(value, dict):
         return {_plain(key): _plain(item) for key, item in value.items()}
     raise TypeError(f"an observation must be plain data, not {type(value).__name__}")
@@ -314,11 +332,12 @@ def _cause(got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, a
 
 
 def _near(a: Any, b: Any, rtol: float, atol: float) -> bool:
-    import torch
+    if _is_tensor(a) and _is_tensor(b):
+        import torch
 
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        same = a.shape == b.shape
-        return same and torch.allclose(a.detach().double(), b.detach().double(), rtol, atol, equal_nan=True)
+        return a.shape == b.shape and torch.allclose(
+            a.detach().double(), b.detach().double(), rtol, atol, equal_nan=True
+        )
     if isinstance(a, int | float) and isinstance(b, int | float):
         return abs(a - b) <= atol + rtol * abs(b)
     return type(a) is type(b) and bool(a == b)
@@ -344,7 +363,9 @@ def look() -> Iterator[None]:
     except Exception as error:
         line = _learner_line(error).strip()
         if isinstance(error, NotImplementedError):
-            print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
+            print(
+                "Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again."
+            )
         else:
             print(f"Nothing to see yet: {type(error).__name__}: {error}" + (f"\n  {line}" if line else ""))
 

@@ -68,7 +68,10 @@ def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
 
 
 def calls_among(
-    names: Sequence[str], fn: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    names: Sequence[str],
+    fn: Callable[..., Any],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
 

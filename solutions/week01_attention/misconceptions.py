@@ -90,7 +90,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="fused-attention",
         exercise="sdpa",
-        edits={"return weights @ value, weights": "return F.scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.bool()), weights"},
+        edits={
+            "return weights @ value, weights": "return F.scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask.bool()), weights"
+        },
         rejected_by="sdpa-test-3",
         says="a library call does the work",
         note="The library's kernel is the oracle of this exercise. Build the computation once yourself; afterwards use the kernel.",
@@ -106,7 +108,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="scales-its-argument",
         exercise="sdpa",
-        edits={"scores = (query @ key.transpose(-2, -1)) * self.scale": "with torch.no_grad():\n            query *= self.scale\n        scores = query @ key.transpose(-2, -1)"},
+        edits={
+            "scores = (query @ key.transpose(-2, -1)) * self.scale": "with torch.no_grad():\n            query *= self.scale\n        scores = query @ key.transpose(-2, -1)"
+        },
         rejected_by="sdpa-test-1",
         says="must not be changed in place",
         note="`*=` changes the caller's tensor. The second call then scales twice.",
@@ -114,7 +118,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="loop-over-queries",
         exercise="sdpa",
-        edits={"scores = (query @ key.transpose(-2, -1)) * self.scale": "scores = torch.stack([(query[..., i, None, :] * key).sum(-1) for i in range(query.shape[-2])], dim=-2) * self.scale"},
+        edits={
+            "scores = (query @ key.transpose(-2, -1)) * self.scale": "scores = torch.stack([(query[..., i, None, :] * key).sum(-1) for i in range(query.shape[-2])], dim=-2) * self.scale"
+        },
         rejected_by="sdpa-test-3",
         says="a Python loop over the tokens",
         note="A loop runs a few operators for every token; one matrix product does all of them at once.",
@@ -164,7 +170,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="split-without-transpose",
         exercise="mha",
-        edits={"tokens.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)": "tokens.reshape(tokens.shape[0], self.n_heads, tokens.shape[1], -1)"},
+        edits={
+            "tokens.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)": "tokens.reshape(tokens.shape[0], self.n_heads, tokens.shape[1], -1)"
+        },
         rejected_by="mha-test-1",
         says="cut without moving them in front",
         note="The shape is right, but each head then holds pieces of different tokens.",
@@ -188,7 +196,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="scale-by-d-model",
         exercise="mha",
-        edits={"ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model, dropout)"},
+        edits={
+            "ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model, dropout)"
+        },
         rejected_by="mha-test-1",
         says="sqrt(d_model), not by sqrt(d)",
         note="The dot products run over the d = D/H columns of one head, so sqrt(d) is their scale.",
@@ -204,7 +214,11 @@ MISCONCEPTIONS = [
     Misconception(
         name="value-defaults-to-query",
         exercise="mha",
-        edits={"value = key if value is None else value": "value = query if value is None else value", "key = query if key is None else key\n": "keyed = query if key is None else key\n", "self.to_key(key)": "self.to_key(keyed)"},
+        edits={
+            "value = key if value is None else value": "value = query if value is None else value",
+            "key = query if key is None else key\n": "keyed = query if key is None else key\n",
+            "self.to_key(key)": "self.to_key(keyed)",
+        },
         rejected_by="mha-test-2",
         says="fell back to the query",
         note="In cross-attention the memory gives both keys and values.",
@@ -212,7 +226,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="dropout-forgotten",
         exercise="mha",
-        edits={"ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model // n_heads)"},
+        edits={
+            "ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model // n_heads)"
+        },
         rejected_by="mha-test-2",
         says="dropout reaches the attention weights",
         note="The argument was accepted and never passed on.",
@@ -285,7 +301,9 @@ class MultiHeadAttention(nn.Module):
     Misconception(
         name="everything-times-heads",
         exercise="flops",
-        edits={"return 2 * (projections + scores_and_average)": "return 2 * (4 * length * d_model**2 + 2 * length**2 * d_model) * n_heads"},
+        edits={
+            "return 2 * (projections + scores_and_average)": "return 2 * (4 * length * d_model**2 + 2 * length**2 * d_model) * n_heads"
+        },
         rejected_by="flops-test-1",
         says="the whole cost was multiplied",
         note="The myth that h heads cost h times as much as one.",
@@ -350,7 +368,9 @@ class MultiHeadAttention(nn.Module):
     Misconception(
         name="ignores-the-generator",
         exercise="reverse",
-        edits={"x = torch.randn(batch, length, d_model, generator=generator, device=generator.device)": "torch.manual_seed(generator.initial_seed())\n    x = torch.randn(batch, length, d_model) + 0 * torch.rand(())"},
+        edits={
+            "x = torch.randn(batch, length, d_model, generator=generator, device=generator.device)": "torch.manual_seed(generator.initial_seed())\n    x = torch.randn(batch, length, d_model) + 0 * torch.rand(())"
+        },
         rejected_by="reverse-test-2",
         says="draws new tokens",
         note="Seeding the global state gives the same batch at every step: the generator itself must advance.",
@@ -428,7 +448,9 @@ class MultiHeadAttention(nn.Module):
     Misconception(
         name="column-instead-of-row",
         exercise="rowmap",
-        edits={"weights[..., n_prefix + query_index, n_prefix:]": "weights[..., n_prefix:, n_prefix + query_index]"},
+        edits={
+            "weights[..., n_prefix + query_index, n_prefix:]": "weights[..., n_prefix:, n_prefix + query_index]"
+        },
         rejected_by="rowmap-test-1",
         says="this is a column of the weights",
         note="Row i says where i looks. Column i says who looks at i.",

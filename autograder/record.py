@@ -1,0 +1,148 @@
+"""Write grades: nbgrader's gradebook, and the autograded notebooks that its formgrader shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from nbformat.notebooknode import NotebookNode
+
+from .build import Notebooks, to_text
+from .course import Course
+from .errors import WorkbookError, short
+
+if TYPE_CHECKING:
+    from nbgrader.api import Gradebook
+
+TIMESTAMP = "timestamp.txt"
+
+
+def open_gradebook(course: Course) -> Gradebook:
+    """The gradebook of a class, created when it is not there; a context manager."""
+    from nbgrader.api import Gradebook
+    from sqlalchemy.exc import SAWarning
+
+    tools = str(Path(sys.executable).parent)  # nbgrader starts `alembic` by name to create the tables
+    if tools not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = tools + os.pathsep + os.environ.get("PATH", "")
+    warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")  # nbgrader's own queries
+    course.folder.mkdir(parents=True, exist_ok=True)
+    return Gradebook(course.db_url)
+
+
+def register(built: Notebooks, course: Course) -> None:
+    """Put the week's cells, points and hidden tests into the gradebook, as `nbgrader generate_assignment` does.
+
+    Raises
+    ------
+    WorkbookError
+        when the gradebook cannot be written, or holds submissions for a week with other cells.
+    """
+    from nbgrader.preprocessors import (
+        CheckCellMetadata,
+        ClearSolutions,
+        ComputeChecksums,
+        LockCells,
+        SaveCells,
+    )
+    from sqlalchemy.exc import SQLAlchemyError
+
+    week = built.week
+    notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
+    names = {"assignment": week.name, "notebook": week.topic, "student": ".", "db_url": course.db_url}
+    resources = {"nbgrader": names}
+    try:
+        with open_gradebook(course) as gradebook:
+            gradebook.update_or_create_assignment(week.name)
+        for step in (LockCells, ClearSolutions, CheckCellMetadata, ComputeChecksums, SaveCells):
+            notebook, resources = step().preprocess(notebook, resources)
+    except RuntimeError:
+        raise WorkbookError(
+            f"{short(course.gradebook)} holds submissions of {week.name} with other cells",
+            "keep that gradebook, and grade the new version in another course folder (--course)",
+        ) from None
+    except (SQLAlchemyError, OSError) as error:
+        raise WorkbookError(
+            f"{short(course.gradebook)} cannot be written: {str(error).splitlines()[0]}",
+            "close programs that hold it, or check the rights of the folder",
+        ) from None
+
+
+def save(
+    built: Notebooks,
+    course: Course,
+    student: str,
+    notebook: NotebookNode,
+    scores: Mapping[str, float],
+    submitted: Path,
+) -> None:
+    """Record one graded submission: the autograded notebook first, then all scores in one transaction.
+
+    Manual scores and comments of earlier gradings stay.
+
+    Parameters
+    ----------
+    notebook : the repaired notebook with its outputs.
+    scores : points of every test cell, by cell id.
+    submitted : the file that was handed in; a timestamp.txt beside it is kept.
+    """
+    from nbgrader.preprocessors import ComputeChecksums
+    from nbgrader.utils import determine_grade, is_grade, is_solution
+
+    week = built.week
+    stubs = {cell.id: cell.metadata.nbgrader["checksum"] for cell in built.learner.cells if is_solution(cell)}
+    notebook, _ = ComputeChecksums().preprocess(notebook, {})
+    answered = {
+        cell.id: cell.metadata.nbgrader["checksum"] != stubs[cell.id]
+        for cell in notebook.cells
+        if is_solution(cell)
+    }
+    for cell in notebook.cells:
+        if is_solution(cell):
+            cell.metadata.nbgrader["checksum"] = stubs[cell.id]
+    folder = course.autograded / student / week.name
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"{week.topic}.ipynb", to_text(notebook))
+    stamp = submitted.parent / TIMESTAMP
+    if stamp.is_file():
+        shutil.copy(stamp, folder / TIMESTAMP)
+    when = _time(stamp)
+    with open_gradebook(course) as gradebook:
+        gradebook.update_or_create_student(student)
+        gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
+        with gradebook.db.no_autoflush:
+            for cell in notebook.cells:
+                if is_grade(cell):
+                    grade = gradebook.find_grade(cell.id, week.topic, week.name, student)
+                    grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
+                    grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+                if is_solution(cell):
+                    comment = gradebook.find_comment(cell.id, week.topic, week.name, student)
+                    comment.auto_comment = None if answered[cell.id] else "No response."
+            gradebook.db.commit()
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step, so that an interrupted run leaves the old one."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _time(stamp: Path) -> datetime | None:
+    """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
+    from dateutil.parser import ParserError, parse
+
+    try:
+        when = parse(stamp.read_text(encoding="utf-8").strip())
+    except (OSError, ParserError, UnicodeDecodeError):
+        return None
+    return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when

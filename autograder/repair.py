@@ -1,0 +1,210 @@
+"""Bring a submitted notebook back into the shape of the released one, without losing an answer.
+
+Cells are recognized by nbgrader's id, by cell id, by their text, by the names they define, and last by
+likeness. Answers come from the learner; set-up, given and test cells always come from the course.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbformat.notebooknode import NotebookNode
+
+from .build import SKIPPED_WHEN_GRADING, Notebooks
+from .source import Exercise, Test, Written
+
+MAX_BYTES = 50 * 2**20
+"""A larger submission is reported, not read."""
+ALIKE = 0.5
+"""Share of common lines from which two cells count as versions of each other."""
+
+
+class Damaged(Exception):
+    """The submission cannot be read as a notebook; the message says why."""
+
+
+@dataclass
+class Repaired:
+    """A submission in the shape of the release.
+
+    Attributes
+    ----------
+    notebook : the released cells in their order, with the learner's answers and their own extra cells.
+    run : ids of the code cells that grading executes, in order.
+    missing : exercises for which no answer cell was found.
+    notes : what was recovered or replaced, for the feedback.
+    """
+
+    notebook: NotebookNode
+    run: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a submitted file as a notebook of format 4.
+
+    Raises
+    ------
+    Damaged
+        with a reason in one line, whatever is wrong with the file.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise Damaged(f"the file has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read")
+        raw = json.loads(path.read_bytes().decode("utf-8-sig"))
+        if not isinstance(raw, dict) or "nbformat" not in raw:
+            raise Damaged("the file is JSON but no notebook")
+        notebook = nbformat.convert(nbformat.from_dict(raw), 4)
+        cells = [cell for cell in notebook.cells if cell.get("cell_type") in ("code", "markdown", "raw")]
+        for cell in cells:
+            source = cell.get("source", "")
+            cell.source = source if isinstance(source, str) else "".join(source)
+            if not isinstance(cell.get("metadata"), dict):
+                cell.metadata = nbformat.from_dict({})
+    except Damaged:
+        raise
+    except json.JSONDecodeError as error:
+        raise Damaged(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
+    except OSError as error:
+        raise Damaged(f"the file cannot be read ({error.strerror or error})") from None
+    except Exception as error:
+        raise Damaged(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
+    if not cells:
+        raise Damaged("the notebook has no cells")
+    notebook.cells = cells
+    return notebook
+
+
+def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
+    """Align a submission with the release. Never fails: what is not found is missing, and noted."""
+    released = {cell.id: cell for cell in built.learner.cells}
+    found = _match(built, submitted)
+    out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
+    own = {id(cell): cell_id for cell_id, cells in found.items() for cell in cells}
+    extras = _extras(submitted, own)
+    cells: list[NotebookNode] = []
+    _name_extras(extras.pop("", []), cells, out)
+    for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
+        copies = found.get(cell.id, [])
+        if isinstance(source.words, Exercise | Written):
+            chosen = _choose(copies, released[cell.id].source)
+            cell.source = released[cell.id].source if chosen is None else chosen.source
+            if chosen is None:
+                out.notes.append(f"cell {cell.id!r} was missing")
+                if isinstance(source.words, Exercise):
+                    out.missing.add(source.name)
+            elif len(copies) > 1:
+                out.notes.append(
+                    f"cell {cell.id!r} stood there {len(copies)} times; one that was worked on counts"
+                )
+        elif isinstance(source.words, Test):
+            if not copies:
+                out.notes.append(f"test cell {cell.id!r} was missing and was put back")
+            elif all(_text(copy) != _text(released[cell.id]) for copy in copies):
+                out.notes.append(f"test cell {cell.id!r} had been changed and was restored")
+            elif len(copies) > 1:
+                out.notes.append(f"test cell {cell.id!r} stood there {len(copies)} times")
+        cells.append(cell)
+        if cell.cell_type == "code" and not isinstance(source.words, SKIPPED_WHEN_GRADING):
+            out.run.append(cell.id)
+        _name_extras(extras.pop(cell.id, []), cells, out)
+    out.notebook.cells = cells
+    kernel = str(submitted.metadata.get("kernelspec", {}).get("language", "python")).lower()
+    if kernel != "python":
+        out.notes.append(f"the notebook asked for a kernel of the language {kernel!r}; Python was used")
+    return out
+
+
+def _text(cell: NotebookNode) -> str:
+    return "\n".join(line.rstrip() for line in cell.source.strip().splitlines())
+
+
+def _defined(source: str) -> set[str]:
+    """Functions and classes at the top of a cell; for text that does not parse, what its lines begin with."""
+    try:
+        body = ast.parse(source).body
+        return {n.name for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    except SyntaxError:
+        heads = [
+            line.split("(")[0].split(":")[0]
+            for line in source.splitlines()
+            if line.startswith(("def ", "class "))
+        ]
+        return {head.split()[-1] for head in heads}
+
+
+def _likeness(a: str, b: str) -> float:
+    """Share of lines that two cells have in common (Jaccard index)."""
+    one, two = ({line.strip() for line in text.splitlines() if line.strip()} for text in (a, b))
+    return len(one & two) / max(1, len(one | two))
+
+
+def _match(built: Notebooks, submitted: NotebookNode) -> dict[str, list[NotebookNode]]:
+    """Released cell id -> the submitted cells that are versions of it, in the order of the submission."""
+    found: dict[str, list[NotebookNode]] = {}
+    released = {cell.id: cell for cell in built.learner.cells}
+    texts: dict[str, str] = {}
+    for cell_id, cell in released.items():
+        texts.setdefault(_text(cell), cell_id)
+    open_cells = []
+    for cell in submitted.cells:
+        grading = cell.metadata.get("nbgrader")
+        grade_id = grading.get("grade_id") if isinstance(grading, dict) else None
+        known = next((i for i in (grade_id, cell.get("id"), texts.get(_text(cell))) if i in released), None)
+        if known is None:
+            open_cells.append(cell)
+        else:
+            found.setdefault(known, []).append(cell)
+    for cell in list(open_cells):
+        names = _defined(cell.source) if cell.cell_type != "raw" else set()
+        for wanted in built.week.of_kind(Exercise):
+            stub_names = _defined(released[wanted.id].source)
+            if wanted.id not in found and stub_names and stub_names <= names:
+                found[wanted.id] = [cell]
+                open_cells.remove(cell)
+                break
+    for cell in open_cells:
+        scores = [
+            (_likeness(cell.source, other.source), cell_id)
+            for cell_id, other in released.items()
+            if cell_id not in found
+        ]
+        best = max(scores, default=(0.0, ""))
+        if best[0] >= ALIKE:
+            found[best[1]] = [cell]
+    return found
+
+
+def _choose(copies: list[NotebookNode], stub: str) -> NotebookNode | None:
+    """Of several copies of an answer, the last one that was worked on."""
+    worked_on = [cell for cell in copies if cell.source.strip() != stub.strip()]
+    return (worked_on or copies or [None])[-1]
+
+
+def _extras(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[NotebookNode]]:
+    """The learner's own cells, under the id of the released cell that they follow."""
+    found: dict[str, list[NotebookNode]] = {}
+    after = ""
+    for cell in submitted.cells:
+        after = own.get(id(cell), after)
+        if id(cell) not in own:
+            found.setdefault(after, []).append(cell)
+    return found
+
+
+def _name_extras(extras: list[NotebookNode], cells: list[NotebookNode], out: Repaired) -> None:
+    """Add the learner's own cells with fresh ids and without grading metadata; their code runs."""
+    for cell in extras:
+        cell = nbformat.from_dict(json.loads(json.dumps(cell)))
+        cell.id = f"own-{sum(1 for other in cells if other.id.startswith('own-')) + 1}"
+        cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            out.run.append(cell.id)
+        cells.append(cell)
