@@ -107,9 +107,7 @@ def _cell_source(week: Week, cell: Cell) -> str:
         return _boxed(week, cell)
     if isinstance(cell.words, Test) and cell.words.forbids:
         listed = "".join(f'    "{name}",\n' for name in cell.words.forbids)
-        return (
-            f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{listed})\n\n{cell.source}"
-        )
+        return f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{listed})\n\n{cell.source}"
     return cell.source
 
 

@@ -47,9 +47,7 @@ def build(
             continue
         changed = write_week(built, root)
         learner = Path("weeks") / built.week.name / f"{built.week.topic}.ipynb"
-        console.print(
-            f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises"
-        )
+        console.print(f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises")
     if complaints_found:
         raise WorkbookError("; ".join(complaints_found), "run `make weeks` and commit the result")
 
@@ -58,9 +56,7 @@ def build(
 def verify(
     weeks: WeeksArgument = None,
     exercise: Annotated[str, typer.Option(help="only the variants of this exercise")] = "",
-    thorough: Annotated[
-        bool, typer.Option(help="run long tests even where they cannot reach the change")
-    ] = False,
+    thorough: Annotated[bool, typer.Option(help="run long tests even where they cannot reach the change")] = False,
     workers: Annotated[int, typer.Option(min=0, help="processes (0: one a core)")] = 0,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
@@ -84,7 +80,7 @@ def verify(
                 thorough=thorough,
                 workers=workers,
                 on_start=bar.total,
-                on_done=lambda run, bar=bar: bar.advance(run.name),
+                on_done=bar.advance_run,
             )
         print_matrix(matrix, console)
         path = root / "build" / "verify" / f"{name}.json"
@@ -121,9 +117,7 @@ def record(week: WeekArgument) -> None:
 
 CourseOption = Annotated[
     Path | None,
-    typer.Option(
-        "--course", help="folder of the class (default: $WORKBOOK_COURSE, else course/)", show_default=False
-    ),
+    typer.Option("--course", help="folder of the class (default: $WORKBOOK_COURSE, else course/)", show_default=False),
 ]
 
 

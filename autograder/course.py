@@ -16,9 +16,7 @@ def find_root(start: Path | None = None) -> Path:
     """The checkout: the nearest folder upwards that holds `solutions/` or `weeks/` beside `pyproject.toml`."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").is_file() and (
-            (folder / "solutions").is_dir() or (folder / "weeks").is_dir()
-        ):
+        if (folder / "pyproject.toml").is_file() and ((folder / "solutions").is_dir() or (folder / "weeks").is_dir()):
             return folder
     raise WorkbookError(f"{here} is not inside the workbook", "change into the folder you cloned")
 

@@ -17,7 +17,7 @@ from .build import Notebooks, build_week
 from .course import Course
 from .errors import WorkbookError, short
 from .record import register, save
-from .repair import Damaged, Repaired, read_notebook, repair
+from .repair import DamagedError, Repaired, read_notebook, repair
 from .runner import CellRun, Code, Job, Run, Team, Verdict
 from .source import Exercise, Test, Week, load_info, load_week
 
@@ -105,7 +105,7 @@ def grade_week(
                 repaired[student] = repair(built, read_notebook(path))
                 if path.name != f"{topic}.ipynb":
                     repaired[student].notes.append(f"the file was called {path.name!r}")
-            except Damaged as error:
+            except DamagedError as error:
                 outcomes[student] = Graded(
                     student, damaged=str(error) if path.exists() else "no notebook was handed in"
                 )
@@ -114,9 +114,7 @@ def grade_week(
         for run in team.run(jobs):
             graded = _verdicts(built.week, repaired[run.name], run)
             if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
-                graded.damaged = (
-                    f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
-                )
+                graded.damaged = f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
                 graded.points = {}
             else:
                 _record(built, course, graded, repaired[run.name], run, handed_in[run.name])
@@ -136,9 +134,7 @@ def _verdicts(week: Week, fixed: Repaired, run: Run) -> Graded:
     for cell in week.of_kind(Test):
         done = run.cells[cell.id]
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]
-        broken = [
-            run.cells[a] for a in answers if a in run.cells and run.cells[a].verdict is not Verdict.PASS
-        ]
+        broken = [run.cells[a] for a in answers if a in run.cells and run.cells[a].verdict is not Verdict.PASS]
         if done.verdict not in (Verdict.PASS, Verdict.INFRA):
             if cell.name in fixed.missing:
                 done = CellRun(
@@ -157,9 +153,7 @@ def _record(built: Notebooks, course: Course, graded: Graded, fixed: Repaired, r
     """Put the outputs into the repaired notebook and write it and the scores."""
     words = {cell.id: cell.words for cell in built.week.of_kind(Test)}
     scores = {
-        test: float(word.points)
-        if isinstance(word, Test) and graded.verdicts[test].verdict is Verdict.PASS
-        else 0.0
+        test: float(word.points) if isinstance(word, Test) and graded.verdicts[test].verdict is Verdict.PASS else 0.0
         for test, word in words.items()
     }
     save(built, course, graded.student, _with_outputs(fixed.notebook, run), scores, path)
@@ -187,9 +181,7 @@ def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
         possible = sum(week.points(name) for name in week.exercises)
         for graded in outcomes:
             points = [graded.points.get(name, "") for name in week.exercises]
-            verdicts = [
-                graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests
-            ]
+            verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
             total = "" if graded.damaged else graded.total
             row = [
                 graded.student,
@@ -205,8 +197,4 @@ def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
 
 def _harmless(value: object) -> object:
     """A spreadsheet takes text that begins with one of these for a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-        else value
-    )
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -40,7 +40,7 @@ def _code_of(cell: NotebookNode) -> Iterable[str]:
 
 
 def secrets(week: Week) -> dict[str, tuple[int, str]]:
-    """Telling statements of solutions and hidden tests, free of layout and comments -> (line of the cell, what it is)."""
+    """Telling statements of solutions and hidden tests, free of layout -> (line of the cell, what it is)."""
     found: dict[str, tuple[int, str]] = {}
     for cell in week.cells:
         mark = {Exercise: "SOLUTION", Test: "HIDDEN TESTS"}.get(type(cell.words))

@@ -22,9 +22,7 @@ def start_week(root: Path, name: str) -> list[tuple[Path, bool]]:
     """
     source, target = root / "weeks" / name, root / "work" / name
     if not source.is_dir():
-        raise WorkbookError(
-            f"{short(source)} is not there", "this week is not released yet, or run `make weeks`"
-        )
+        raise WorkbookError(f"{short(source)} is not there", "this week is not released yet, or run `make weeks`")
     done = []
     try:
         target.mkdir(parents=True, exist_ok=True)

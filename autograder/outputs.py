@@ -16,9 +16,7 @@ from .errors import WorkbookError
 from .source import Explore, Look, Week
 
 
-def execute(
-    built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None
-) -> NotebookNode:
+def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> NotebookNode:
     """Run every cell of the instructor notebook and write the result to `build/executed/`.
 
     Raises
@@ -58,15 +56,11 @@ def keep(week: Week, executed: NotebookNode) -> list[Path]:
     for cell in week.cells:
         results = by_id[cell.id].get("outputs", [])
         if cell.words.compare:
-            outputs[cell.id] = "".join(
-                o.text for o in results if o.output_type == "stream" and o.name == "stdout"
-            )
+            outputs[cell.id] = "".join(o.text for o in results if o.output_type == "stream" and o.name == "stdout")
         if isinstance(cell.words, Explore) and cell.words.picture:
             images = [o.data["image/png"] for o in results if "image/png" in o.get("data", {})]
             if not images:
-                raise WorkbookError(
-                    f"{week.name}: cell {cell.id!r} shows no figure", "end it with plt.show()"
-                )
+                raise WorkbookError(f"{week.name}: cell {cell.id!r} shows no figure", "end it with plt.show()")
             path = week.folder / f"{cell.words.picture}.png"
             path.write_bytes(base64.b64decode(images[-1]))
             written.append(path)
@@ -82,9 +76,7 @@ def slowest(week: Week, executed: NotebookNode, count: int = 5) -> str:
     for cell in executed.cells:
         stamps = cell.metadata.get("execution", {})
         if "iopub.execute_input" in stamps and "shell.execute_reply" in stamps:
-            begin, end = (
-                datetime.fromisoformat(stamps[k]) for k in ("iopub.execute_input", "shell.execute_reply")
-            )
+            begin, end = (datetime.fromisoformat(stamps[k]) for k in ("iopub.execute_input", "shell.execute_reply"))
             took[cell.id] = (end - begin).total_seconds()
     graded = sum(seconds for cell_id, seconds in took.items() if cell_id not in skipped)
     worst = sorted(took.items(), key=lambda item: -item[1])[:count]

@@ -101,9 +101,7 @@ def save(
     stubs = {cell.id: cell.metadata.nbgrader["checksum"] for cell in built.learner.cells if is_solution(cell)}
     notebook, _ = ComputeChecksums().preprocess(notebook, {})
     answered = {
-        cell.id: cell.metadata.nbgrader["checksum"] != stubs[cell.id]
-        for cell in notebook.cells
-        if is_solution(cell)
+        cell.id: cell.metadata.nbgrader["checksum"] != stubs[cell.id] for cell in notebook.cells if is_solution(cell)
     }
     for cell in notebook.cells:
         if is_solution(cell):

@@ -23,7 +23,7 @@ ALIKE = 0.5
 """Share of common lines from which two cells count as versions of each other."""
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """The submission cannot be read as a notebook; the message says why."""
 
 
@@ -50,16 +50,16 @@ def read_notebook(path: Path) -> NotebookNode:
 
     Raises
     ------
-    Damaged
+    DamagedError
         with a reason in one line, whatever is wrong with the file.
     """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise Damaged(f"the file has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read")
+            raise DamagedError(f"the file has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read")
         raw = json.loads(path.read_bytes().decode("utf-8-sig"))
         if not isinstance(raw, dict) or "nbformat" not in raw:
-            raise Damaged("the file is JSON but no notebook")
+            raise DamagedError("the file is JSON but no notebook")
         notebook = nbformat.convert(nbformat.from_dict(raw), 4)
         cells = [cell for cell in notebook.cells if cell.get("cell_type") in ("code", "markdown", "raw")]
         for cell in cells:
@@ -67,16 +67,16 @@ def read_notebook(path: Path) -> NotebookNode:
             cell.source = source if isinstance(source, str) else "".join(source)
             if not isinstance(cell.get("metadata"), dict):
                 cell.metadata = nbformat.from_dict({})
-    except Damaged:
+    except DamagedError:
         raise
     except json.JSONDecodeError as error:
-        raise Damaged(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
+        raise DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
     except OSError as error:
-        raise Damaged(f"the file cannot be read ({error.strerror or error})") from None
+        raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
     except Exception as error:
-        raise Damaged(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
+        raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
     if not cells:
-        raise Damaged("the notebook has no cells")
+        raise DamagedError("the notebook has no cells")
     notebook.cells = cells
     return notebook
 
@@ -100,9 +100,7 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
                 if isinstance(source.words, Exercise):
                     out.missing.add(source.name)
             elif len(copies) > 1:
-                out.notes.append(
-                    f"cell {cell.id!r} stood there {len(copies)} times; one that was worked on counts"
-                )
+                out.notes.append(f"cell {cell.id!r} stood there {len(copies)} times; one that was worked on counts")
         elif isinstance(source.words, Test):
             if not copies:
                 out.notes.append(f"test cell {cell.id!r} was missing and was put back")
@@ -132,9 +130,7 @@ def _defined(source: str) -> set[str]:
         return {n.name for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     except SyntaxError:
         heads = [
-            line.split("(")[0].split(":")[0]
-            for line in source.splitlines()
-            if line.startswith(("def ", "class "))
+            line.split("(")[0].split(":")[0] for line in source.splitlines() if line.startswith(("def ", "class "))
         ]
         return {head.split()[-1] for head in heads}
 

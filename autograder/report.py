@@ -24,6 +24,7 @@ from .source import Test
 
 if TYPE_CHECKING:
     from .grade import Graded
+    from .runner import Run
     from .source import Week
     from .verify import Matrix, Row
 
@@ -39,6 +40,9 @@ class Bar:
 
     def advance(self, name: str) -> None:
         self._bar.update(self._task, advance=1, last=escape(name))
+
+    def advance_run(self, run: Run) -> None:
+        self.advance(run.name)
 
 
 @contextmanager
@@ -67,9 +71,7 @@ def _points_cell(row: Row, name: str, possible: int) -> str:
 
 def print_matrix(matrix: Matrix, console: Console) -> None:
     """Variants against exercises, then what the learner reads for each misconception, then every miss."""
-    table = Table(
-        title=f"{matrix.week}: points by variant and exercise", title_justify="left", pad_edge=False
-    )
+    table = Table(title=f"{matrix.week}: points by variant and exercise", title_justify="left", pad_edge=False)
     table.add_column("variant", no_wrap=True)
     for name, possible in matrix.possible.items():
         table.add_column(f"{name}\n/{possible}", justify="right")
@@ -87,9 +89,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         "[cyan]h[/cyan] only a hidden test catches it",
         highlight=False,
     )
-    said = Table(
-        title="What the learner reads", title_justify="left", show_header=False, box=None, pad_edge=False
-    )
+    said = Table(title="What the learner reads", title_justify="left", show_header=False, box=None, pad_edge=False)
     said.add_column(no_wrap=True, style="bold")
     said.add_column()
     for row in matrix.rows:
@@ -132,9 +132,7 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
             earned = graded.points[name]
             color = "green" if earned == most else ("yellow" if earned else "red")
             others = {
-                LETTERS.get(done.verdict, "")
-                for test, done in graded.verdicts.items()
-                if exercise_of[test] == name
+                LETTERS.get(done.verdict, "") for test, done in graded.verdicts.items() if exercise_of[test] == name
             }
             points.append(f"[{color}]{earned}[/{color}][magenta]{''.join(sorted(others))}[/magenta]")
         table.add_row(escape(graded.student), *points, str(graded.total))

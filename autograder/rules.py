@@ -83,9 +83,7 @@ def check_marks(week: Week, problem: Finding) -> Iterator[Problem]:
                 continue
             belongs = isinstance(cell.words, kinds)
             if found and not belongs:
-                yield problem(
-                    cell, f"{mark} marks in a cell of another kind", "move them to a cell of the right kind"
-                )
+                yield problem(cell, f"{mark} marks in a cell of another kind", "move them to a cell of the right kind")
             if mark == "SOLUTION" and belongs and not found:
                 yield problem(
                     cell,
@@ -98,18 +96,14 @@ def check_names(week: Week, problem: Finding) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for cell in week.cells:
         if cell.id in seen:
-            yield problem(
-                cell, f"a second cell named {cell.id!r}; the first is at line {seen[cell.id]}", "rename one"
-            )
+            yield problem(cell, f"a second cell named {cell.id!r}; the first is at line {seen[cell.id]}", "rename one")
         seen.setdefault(cell.id, cell.line)
         belongs = isinstance(cell.words, About | Hints | Test | Look)
         if belongs and cell.name not in week.exercises:
             known = ", ".join(week.exercises)
             yield problem(cell, f"there is no exercise {cell.name!r}", f"exercises here: {known}")
     if not isinstance(week.cells[0].words if week.cells else None, Setup) and len(week.of_kind(Setup)) != 1:
-        yield problem(
-            None, f"{len(week.of_kind(Setup))} set-up cells", "write exactly one `# %% setup=true` cell"
-        )
+        yield problem(None, f"{len(week.of_kind(Setup))} set-up cells", "write exactly one `# %% setup=true` cell")
 
 
 def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -118,26 +112,20 @@ def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
     for name, words in week.exercises.items():
         unknown = [used for used in words.uses if used not in week.exercises]
         if unknown:
-            yield problem(
-                cells[name], f"uses unknown exercises: {', '.join(unknown)}", "name exercises of this week"
-            )
+            yield problem(cells[name], f"uses unknown exercises: {', '.join(unknown)}", "name exercises of this week")
         graph[name] = tuple(used for used in words.uses if used in week.exercises)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
-        yield problem(
-            cells[error.args[1][0]], f"the exercises use each other in a circle: {cycle}", "break the circle"
-        )
+        yield problem(cells[error.args[1][0]], f"the exercises use each other in a circle: {cycle}", "break the circle")
         return
     for name, cell in cells.items():
         reached = set().union(*(reachable(week, part) for part in (cell, *week.of_kind(Test, name))))
         declared = {name, *(used for used in week.exercises if name in week.dependents(used))}
         if missing := sorted((reached & set(week.exercises)) - declared):
             listed = ", ".join(missing)
-            yield problem(
-                cell, f"exercise {name!r} builds on {listed} without saying so", f'write uses="{listed}"'
-            )
+            yield problem(cell, f"exercise {name!r} builds on {listed} without saying so", f'write uses="{listed}"')
 
 
 def check_exercises(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -148,32 +136,22 @@ def check_exercises(week: Week, problem: Finding) -> Iterator[Problem]:
             found = len(week.of_kind(kind, name))
             if found == 0 or (count and found != count):
                 header = f'# %% {"[markdown] " if kind.cell_type == "markdown" else ""}{kind.key}="{name}"'
-                yield problem(
-                    cell, f"exercise {name!r} has {found} {kind.key} cells", f"write one `{header}` cell"
-                )
+                yield problem(cell, f"exercise {name!r} has {found} {kind.key} cells", f"write one `{header}` cell")
         if not tests:
-            yield problem(
-                cell, f"exercise {name!r} has no test", f'write a `# %% test="{name}" points=...` cell'
-            )
+            yield problem(cell, f"exercise {name!r} has no test", f'write a `# %% test="{name}" points=...` cell')
         elif not any(has_hidden_tests(test) for test in tests):
-            yield problem(
-                cell, f"exercise {name!r} has no hidden test", "add a ### BEGIN HIDDEN TESTS region"
-            )
+            yield problem(cell, f"exercise {name!r} has no hidden test", "add a ### BEGIN HIDDEN TESTS region")
         visible = [test for test in tests if not has_hidden_tests(test)]
         if week.points(name) > SPLIT_ABOVE and (len(tests) < 2 or not visible):
             message = f"exercise {name!r} is worth {week.points(name)} points in one piece"
-            yield problem(
-                cell, message, "split its tests into at least two cells, one of them wholly visible"
-            )
+            yield problem(cell, message, "split its tests into at least two cells, one of them wholly visible")
         yield from _check_docstrings(cell, problem)
     for cell in week.of_kind(Hints):
         folds = re.findall(r"<details>\s*<summary>(.*?)</summary>", cell.source)
         hints = [fold.partition(":")[0] for fold in folds if fold.startswith("Hint")]
         if hints != ["Hint 1", "Hint 2", "Hint 3"]:
             remedy = "write three <details><summary>Hint N: ...</summary>: idea, pseudocode, nearly code"
-            yield problem(
-                cell, f"the folded hints are {hints}", f"{remedy}; after them, symptoms if you like"
-            )
+            yield problem(cell, f"the folded hints are {hints}", f"{remedy}; after them, symptoms if you like")
         if len(folds) != cell.source.count("</details>"):
             yield problem(cell, "<details> and </details> do not pair up", "close every fold")
 
@@ -186,16 +164,16 @@ def _check_docstrings(cell: Cell, problem: Finding) -> Iterator[Problem]:
         yield problem(cell, f"exercise {cell.name!r} does not parse: {error.msg}", "mend the syntax")
         return
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not ast.get_docstring(node):
-            yield problem(
-                cell, f"{node.name} has no docstring", "say shapes, dtypes, units, errors and the source"
-            )
-        for method in node.body if isinstance(node, ast.ClassDef) else []:
-            public = isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
-            if public and not ast.get_docstring(method):
-                yield problem(
-                    cell, f"{node.name}.{method.name} has no docstring", "say what it takes and returns"
-                )
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        if not ast.get_docstring(node):
+            yield problem(cell, f"{node.name} has no docstring", "say shapes, dtypes, units, errors and the source")
+        methods = (
+            [part for part in node.body if isinstance(part, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
+        )
+        for method in methods:
+            if not method.name.startswith("_") and not ast.get_docstring(method):
+                yield problem(cell, f"{node.name}.{method.name} has no docstring", "say what it takes and returns")
 
 
 def check_forbids(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -217,25 +195,17 @@ def check_points(week: Week, problem: Finding) -> Iterator[Problem]:
         ("written questions", written, WRITTEN_POINTS),
     ):
         if points != wanted:
-            yield problem(
-                None, f"the {what} add up to {points} points, not {wanted}", "change the `points` words"
-            )
+            yield problem(None, f"the {what} add up to {points} points, not {wanted}", "change the `points` words")
 
 
 def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
     """What is graded must not need what is skipped: graded cells load no name that only a skipped cell sets."""
-    skipped = {
-        n for c in week.cells if isinstance(c.words, Look | Explore) for n in _names(c.source, ast.Store)
-    }
-    graded = [
-        c for c in week.cells if c.words.cell_type == "code" and not isinstance(c.words, Look | Explore)
-    ]
+    skipped = {n for c in week.cells if isinstance(c.words, Look | Explore) for n in _names(c.source, ast.Store)}
+    graded = [c for c in week.cells if c.words.cell_type == "code" and not isinstance(c.words, Look | Explore)]
     defined = {name for c in graded for name in _names(c.source, ast.Store)}
     for cell in graded:
         for name in sorted((_names(cell.source, ast.Load) & skipped) - defined):
-            yield problem(
-                cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell"
-            )
+            yield problem(cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell")
 
 
 def _names(source: str, context: type[ast.expr_context]) -> set[str]:
@@ -266,9 +236,7 @@ def _top_level(source: str) -> set[str]:
         return set()
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     outer = [ast.Module([n for n in tree.body if not isinstance(n, definitions)], [])]
-    return {n.name for n in tree.body if isinstance(n, definitions)} | _names(
-        ast.unparse(outer[0]), ast.Store
-    )
+    return {n.name for n in tree.body if isinstance(n, definitions)} | _names(ast.unparse(outer[0]), ast.Store)
 
 
 RULES = (

@@ -66,7 +66,7 @@ class Job:
 
     name: str
     cells: tuple[Code, ...]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ class WarmProcess:
     """
 
     def __init__(self, libraries: Sequence[str] = ()) -> None:
-        self._warm_up = WARM_UP + "".join(
-            f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries
-        )
+        self._warm_up = WARM_UP + "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
         self._process: subprocess.Popen[str] | None = None
         self._socket = ""
         self._starting = threading.Lock()
@@ -126,9 +124,7 @@ class WarmProcess:
         with self._starting:
             if self._process and self._process.poll() is None:
                 return
-            environment = (
-                os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
-            )
+            environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
             with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "autograder.worker"],
@@ -139,7 +135,8 @@ class WarmProcess:
                     encoding="utf-8",
                     env=environment,
                 )
-                assert self._process.stdin and self._process.stdout
+                assert self._process.stdin is not None
+                assert self._process.stdout is not None
                 self._process.stdin.write(json.dumps({"code": self._warm_up}) + "\n")
                 self._process.stdin.flush()
                 answer = self._process.stdout.readline()
@@ -182,9 +179,7 @@ class WarmProcess:
                 skip.add(dead)
             if run.deaths == MAX_DEATHS or not dead or "whole notebook" in why:
                 for cell in job.cells:
-                    run.cells.setdefault(
-                        cell.id, _death(why, job.limits, f"not run: stopped in cell {dead!r}: ")
-                    )
+                    run.cells.setdefault(cell.id, _death(why, job.limits, f"not run: stopped in cell {dead!r}: "))
                 return run
 
     def _send(self, job: Job, skip: set[str]) -> dict[str, Any]:

@@ -55,9 +55,7 @@ def _doubled(notebook: NotebookNode, cell_id: str) -> NotebookNode:
     return notebook
 
 
-def make_class(
-    built: Notebooks, course: Course, on_learner: Callable[[str], None] = lambda name: None
-) -> list[str]:
+def make_class(built: Notebooks, course: Course, on_learner: Callable[[str], None] = lambda name: None) -> list[str]:
     """Write the class into `course/submitted/`, replacing an earlier sample class. Returns the learners.
 
     The half-finished learner has the first half of the exercises; every misconception of the exercise with the

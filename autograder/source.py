@@ -28,9 +28,7 @@ Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 
 def _listed(value: Any) -> Any:
     """`"sdpa, masks"` -> `("sdpa", "masks")`."""
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -237,11 +235,7 @@ def _words(metadata: dict[str, Any], cell_type: str, path: Path, line: int) -> W
         raise BuildError([Problem(path, line, message, f"name its kind with one of: {known}")])
     kind = kinds[0]
     if kind.cell_type != cell_type:
-        remedy = (
-            f'write `# %% [markdown] {kind.key}="..."`'
-            if kind.cell_type == "markdown"
-            else "remove [markdown]"
-        )
+        remedy = f'write `# %% [markdown] {kind.key}="..."`' if kind.cell_type == "markdown" else "remove [markdown]"
         raise BuildError([Problem(path, line, f"a {kind.key} cell must be {kind.cell_type}", remedy)])
     try:
         return kind(**metadata)
@@ -276,9 +270,7 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
     raw = jupytext.reads(text, fmt="py:percent").cells
     if len(raw) != len(lines):
         message = f"{len(lines)} cell headers but {len(raw)} cells"
-        raise BuildError(
-            [Problem(path, 1, message, "look for `# %%` inside a string and write it differently")]
-        )
+        raise BuildError([Problem(path, 1, message, "look for `# %%` inside a string and write it differently")])
     cells: list[Cell] = []
     problems: list[Problem] = []
     counts: dict[str, int] = {}
@@ -314,9 +306,7 @@ def load_info(folder: Path) -> WeekInfo:
     """Read `week.toml`. Raises `WorkbookError` when it is missing or not what it should be."""
     path = folder / "week.toml"
     if not path.is_file():
-        raise WorkbookError(
-            f"{short(path)} is missing", f"write it with the keys {', '.join(WeekInfo.model_fields)}"
-        )
+        raise WorkbookError(f"{short(path)} is missing", f"write it with the keys {', '.join(WeekInfo.model_fields)}")
     try:
         return WeekInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
@@ -338,7 +328,5 @@ def load_week(folder: Path) -> Week:
     info = load_info(folder)
     script = folder / f"{match['topic']}.py"
     if not script.is_file():
-        raise WorkbookError(
-            f"{short(script)} is missing", "every week has a percent script of its topic's name"
-        )
+        raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
     return Week(folder, info, parse(script.read_text(encoding="utf-8"), script))

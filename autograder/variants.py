@@ -41,22 +41,17 @@ class Variant:
         WorkbookError
             when an edit does not match the reference exactly once, or the variant changes nothing.
         """
-        (cell,) = week.of_kind(Exercise, self.exercise) or [None]
         where = f"{week.folder.name}: {type(self).__name__.lower()} {self.name!r}"
-        if cell is None:
-            raise WorkbookError(
-                f"{where}: no exercise {self.exercise!r}", f"one of {', '.join(week.exercises)}"
-            )
+        if self.exercise not in week.exercises:
+            raise WorkbookError(f"{where}: no exercise {self.exercise!r}", f"one of {', '.join(week.exercises)}")
         if bool(self.code) == bool(self.edits):
             raise WorkbookError(f"{where}: give either edits or code", "remove one, or write one")
         if self.code:
             return self.code
-        text = cell.source
+        text = week.of_kind(Exercise, self.exercise)[0].source
         for old, new in self.edits.items():
             if text.count(old) != 1:
-                raise WorkbookError(
-                    f"{where}: {old!r} stands {text.count(old)} times", "quote a longer piece"
-                )
+                raise WorkbookError(f"{where}: {old!r} stands {text.count(old)} times", "quote a longer piece")
             text = text.replace(old, new)
         return text
 
@@ -92,7 +87,8 @@ def _load_list(path: Path, name: str) -> list[Any]:
     if not path.is_file():
         raise WorkbookError(f"{path} is missing", f"write it, with a list {name}")
     spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     found: list[Any] = getattr(module, name, [])
@@ -136,12 +132,8 @@ def coverage(week: Week, variants: Variants) -> list[Problem]:
             found.append(Problem(week.script, cell.line, message, "write at least two in misconceptions.py"))
     for cell in week.of_kind(Test):
         if isinstance(cell.words, Test) and cell.words.forbids:
-            proofs = [
-                m for m in variants.misconceptions if m.rejected_by == cell.id and "library call" in m.says
-            ]
+            proofs = [m for m in variants.misconceptions if m.rejected_by == cell.id and "library call" in m.says]
             if not proofs:
                 remedy = "write a misconception that takes the shortcut (says='a library call does the work')"
-                found.append(
-                    Problem(week.script, cell.line, f"no proof of the forbids of {cell.id!r}", remedy)
-                )
+                found.append(Problem(week.script, cell.line, f"no proof of the forbids of {cell.id!r}", remedy))
     return found

@@ -74,9 +74,7 @@ def _job(week: Week, built: dict[str, str], name: str, answers: dict[str, str], 
     for cell in week.cells:
         if isinstance(cell.words, Exercise):
             cells.append(Code(cell.id, answers.get(cell.name, built[cell.id])))
-        elif isinstance(cell.words, Setup | Given) or (
-            isinstance(cell.words, Test) and cell.id not in left_out
-        ):
+        elif isinstance(cell.words, Setup | Given) or (isinstance(cell.words, Test) and cell.id not in left_out):
             cells.append(Code(cell.id, built[cell.id]))
     return Job(name, tuple(cells), week.info.limits)
 
@@ -85,9 +83,7 @@ def _points(week: Week, row_verdicts: dict[str, str], not_run: set[str]) -> dict
     """Points by exercise; None for the exercises in `not_run`."""
     found: dict[str, int | None] = {}
     for name in week.exercises:
-        tests = [
-            (cell.id, cell.words.points) for cell in week.of_kind(Test, name) if isinstance(cell.words, Test)
-        ]
+        tests = [(cell.id, cell.words.points) for cell in week.of_kind(Test, name) if isinstance(cell.words, Test)]
         earned = sum(points for test, points in tests if row_verdicts.get(test) == Verdict.PASS)
         found[name] = None if name in not_run else earned
     return found
@@ -144,9 +140,7 @@ def _judge_misconception(week: Week, built: dict[str, str], row: Row, run: Run, 
             row.problems.append(f"{item.rejected_by} does not say {item.says!r} but: {said}")
     for name, earned in row.points.items():
         if name != item.exercise and earned is not None and earned != week.points(name):
-            row.problems.append(
-                f"it costs {week.points(name) - earned} points in {name!r}, which does not use it"
-            )
+            row.problems.append(f"it costs {week.points(name) - earned} points in {name!r}, which does not use it")
 
 
 def _across(week: Week, rows: Sequence[Row]) -> list[str]:
@@ -160,9 +154,7 @@ def _across(week: Week, rows: Sequence[Row]) -> list[str]:
         for row in own:
             other = by_message.setdefault(row.message, row.name)
             if other != row.name:
-                found.append(
-                    f"{row.name!r} and {other!r} get the same message: {row.message.splitlines()[0]}"
-                )
+                found.append(f"{row.name!r} and {other!r} get the same message: {row.message.splitlines()[0]}")
     return found
 
 
@@ -200,9 +192,7 @@ def verify_week(
     with Team(workers, libraries=load_info(folder).libraries, on_done=on_done) as team:
         week = load_week(folder)
         if exercise and exercise not in week.exercises:
-            raise WorkbookError(
-                f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}"
-            )
+            raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
         variants = load_variants(week)
         notebooks = build_week(week)
         built = {cell.id: cell.source for cell in notebooks.instructor.cells}
@@ -218,28 +208,24 @@ def verify_week(
             left_out = {cell.id for cell in week.of_kind(Test) if cell.name in not_run[variant.name]}
             left_out |= set() if thorough else _too_long(week, reference, variant)
             jobs.append(_job(week, built, variant.name, {variant.exercise: variant.source(week)}, left_out))
-        jobs.sort(
-            key=lambda job: -sum(reference.cells[cell.id].seconds for cell in job.cells)
-        )  # long ones first
+        jobs.sort(key=lambda job: -sum(reference.cells[cell.id].seconds for cell in job.cells))  # long ones first
         by_name = {run.name: run for run in team.run(jobs)}
     runs = [reference, *(by_name[name] for name in ("stubs", *not_run))]
     rows = []
-    for run, subject in zip(runs, ["reference", "stubs", *chosen], strict=True):
-        if isinstance(subject, Variant):
-            kind, exercise = type(subject).__name__.lower(), subject.exercise
-            row = _row(week, run, kind, exercise, not_run[subject.name], reference)
+    for run, subject in zip(runs, [None, None, *chosen], strict=True):
+        if subject is None:
+            row = _row(week, run, run.name, "", set(), reference)
         else:
-            row = _row(week, run, subject, "", set(), reference)
+            kind = type(subject).__name__.lower()
+            row = _row(week, run, kind, subject.exercise, not_run[subject.name], reference)
         if isinstance(subject, Misconception):
             _judge_misconception(week, built, row, run, subject)
-        elif subject == "stubs":
+        elif run.name == "stubs":
             _judge_stubs(week, row, run)
         else:
             _judge_full(week, row, run)
         rows.append(row)
-    problems = (
-        [] if exercise else [str(problem) for problem in coverage(week, variants)] + _across(week, rows)
-    )
+    problems = [] if exercise else [str(problem) for problem in coverage(week, variants)] + _across(week, rows)
     return Matrix(
         week.name,
         {name: week.points(name) for name in week.exercises},

@@ -69,9 +69,7 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     if error is None:
         return {"outputs": outputs, "error": None}
     name, message = type(error).__name__, str(error)
-    outputs.append(
-        {"output_type": "error", "ename": name, "evalue": message[:MAX_OUTPUT], "traceback": frames[-60:]}
-    )
+    outputs.append({"output_type": "error", "ename": name, "evalue": message[:MAX_OUTPUT], "traceback": frames[-60:]})
     check = error.as_dict() if name == "CheckFailure" and hasattr(error, "as_dict") else None
     found = {"name": name, "message": message[:MAX_OUTPUT], "check": check, "line": _line_of_cell(error)}
     return {"outputs": outputs, "error": found}

@@ -36,7 +36,7 @@ _steps: list[str] = []
 
 
 @dataclass
-class CheckFailure(AssertionError):
+class CheckFailure(AssertionError):  # noqa: N818 - a failed check is no error of the program
     """One failed check. Plain data; `str()` is what the learner reads.
 
     Attributes
@@ -62,9 +62,7 @@ class CheckFailure(AssertionError):
             ("likely cause", self.cause),
         )
         lines = [f"✗ {self.check}"]
-        lines += [
-            f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text
-        ]
+        lines += [f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, str]:
@@ -116,8 +114,7 @@ def _learner_line(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen"))
-        and frame.filename != __file__
+        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen")) and frame.filename != __file__
     ]
     if not frames or not frames[-1].line or frames[-1].name == "<module>":
         return ""
@@ -169,9 +166,7 @@ def tensor(value: Any, name: str = "the result") -> torch.Tensor:
     fail(f"{name} is not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
 
 
-def shape(
-    value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None
-) -> None:
+def shape(value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None) -> None:
     """The value is a tensor of exactly this shape."""
     got = tuple(tensor(value, name).shape)
     if got != tuple(expected):
@@ -248,9 +243,7 @@ def finite(value: Any, name: str = "the result", *, causes: Causes | None = None
         fail(f"{name} is not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
 
 
-def that(
-    condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None
-) -> None:
+def that(condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None) -> None:
     """A condition in words: `checks.that(mse < 0.01, "the reverser learned", came=f"MSE {mse:.3f}")`."""
     if not condition:
         fail(what, came=came, expected=expected, cause=_cause(None, None, causes))
@@ -309,9 +302,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, tuple | list):
         return (
-            type(value)(_plain(item) for item in value)
-            if type(value) in (tuple, list)
-            else tuple(map(_plain, value))
+            type(value)(_plain(item) for item in value) if type(value) in (tuple, list) else tuple(map(_plain, value))
         )
     if isinstance(value, dict):
         return {_plain(key): _plain(item) for key, item in value.items()}
@@ -326,7 +317,7 @@ def _cause(got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, a
             matched = wrong if isinstance(wrong, bool) else _near(got, wrong, rtol, atol)
             if matched and (isinstance(wrong, bool) or not _near(expected, wrong, rtol, atol)):
                 return text
-        except Exception:  # noqa: S112 - a probe is a guess; a guess that fails says nothing
+        except Exception:  # a probe is a guess; a guess that fails says nothing
             continue
     return ""
 
@@ -363,9 +354,7 @@ def look() -> Iterator[None]:
     except Exception as error:
         line = _learner_line(error).strip()
         if isinstance(error, NotImplementedError):
-            print(
-                "Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again."
-            )
+            print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
         else:
             print(f"Nothing to see yet: {type(error).__name__}: {error}" + (f"\n  {line}" if line else ""))
 

@@ -37,9 +37,7 @@ class Photograph:
     license: str
 
 
-def photograph(
-    name: Literal["flower", "china"], *, height: int | None = None, width: int | None = None
-) -> Photograph:
+def photograph(name: Literal["flower", "china"], *, height: int | None = None, width: int | None = None) -> Photograph:
     """One of the two photographs that come with scikit-learn, 427 x 640 pixels.
 
     Both were published on Flickr under Creative Commons Attribution 2.0 and retrieved on 21 August 2011 by
@@ -76,9 +74,7 @@ def _sample_image(filename: str) -> Path:
     """Path of a bundled image, found without importing scikit-learn, which would take seconds."""
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise FileNotFoundError(
-            "scikit-learn, which brings the photographs, is missing: pip install scikit-learn"
-        )
+        raise FileNotFoundError("scikit-learn, which brings the photographs, is missing: pip install scikit-learn")
     path = Path(package.origin).parent / "datasets" / "images" / filename
     if not path.is_file():
         raise FileNotFoundError(

@@ -81,6 +81,5 @@ def describe() -> str:
     where = device()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.machine()
     return (
-        f"profile {current()} | {where.type} ({name}) | torch {torch.__version__} "
-        f"| {torch.get_num_threads()} threads"
+        f"profile {current()} | {where.type} ({name}) | torch {torch.__version__} | {torch.get_num_threads()} threads"
     )

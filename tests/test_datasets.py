@@ -51,9 +51,7 @@ def test_every_call_returns_equal_but_separate_pixels() -> None:
         (600, 900, (3, 600, 900)),
     ],
 )
-def test_resizing_gives_the_size_asked_for(
-    height: int | None, width: int | None, shape: tuple[int, int, int]
-) -> None:
+def test_resizing_gives_the_size_asked_for(height: int | None, width: int | None, shape: tuple[int, int, int]) -> None:
     image = datasets.photograph("flower", height=height, width=width).image
     assert image.shape == shape
     assert image.dtype == torch.float32

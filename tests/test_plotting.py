@@ -317,8 +317,6 @@ LABELS: dict[str, Any] = {"title": "", "xlabel": "", "ylabel": ""}
         (lambda ax: plotting.token_row(ax, torch.zeros(3), query_index=3, title=""), "row of 3 weights"),
     ],
 )
-def test_wrong_shapes_are_refused_with_the_shape(
-    ax: Any, draw: Callable[[Any], object], message: str
-) -> None:
+def test_wrong_shapes_are_refused_with_the_shape(ax: Any, draw: Callable[[Any], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw(ax)

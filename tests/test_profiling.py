@@ -72,9 +72,7 @@ def test_flops_see_the_attention_that_its_fast_path_would_hide() -> None:
 
 @pytest.mark.parametrize("columns", [3, 4], ids=["call succeeds", "call fails"])
 @pytest.mark.parametrize("fast_path", [True, False])
-def test_flops_leave_the_fast_path_as_it_was(
-    monkeypatch: pytest.MonkeyPatch, fast_path: bool, columns: int
-) -> None:
+def test_flops_leave_the_fast_path_as_it_was(monkeypatch: pytest.MonkeyPatch, fast_path: bool, columns: int) -> None:
     switches = [fast_path]
     monkeypatch.setattr("torch.backends.mha.get_fastpath_enabled", lambda: switches[-1])
     monkeypatch.setattr("torch.backends.mha.set_fastpath_enabled", switches.append)

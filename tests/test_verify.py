@@ -53,8 +53,8 @@ def test_a_sound_week_has_no_misses(tiny_root: Path) -> None:
         ("alternatives.py", '"4 * number"', '"3 * number"', "rejects a right answer"),
         (
             "misconceptions.py",
-            'abs(double(double(number)))"},\n        rejected_by="quadruple-test-2"',
-            '0 + double(number)"},\n        rejected_by="quadruple-test-1"',
+            '"abs(double(double(number)))"},\n        rejected_by="quadruple-test-2", says="quadruple of -5"',
+            '"0 + double(number)"},\n        rejected_by="quadruple-test-1", says="this is the double"',
             "get the same message",
         ),
         ("tiny.py", "-20, ", "-21, ", "rejects a right answer"),
@@ -72,7 +72,8 @@ def test_every_kind_of_miss_is_found(tiny_root: Path, file: str, old: str, new: 
 
 
 def test_a_stub_that_earns_points_is_a_miss(tiny_root: Path) -> None:
-    old = 'with checks.step("quadruple of 1"):\n    checks.equal(quadruple(1), 4, "quadruple(1)", causes={"this is the double": 2})'
+    check = 'checks.equal(quadruple(1), 4, "quadruple(1)", causes={"this is the double": 2})'
+    old = f'with checks.step("quadruple of 1"):\n    {check}'
     misses = matrix_with(tiny_root, "tiny.py", old, "assert quadruple").misses
     assert any("untouched stub of 'quadruple' earns 20 points" in miss for miss in misses), misses
 

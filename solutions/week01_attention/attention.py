@@ -70,9 +70,7 @@ for length_of_query in (0.1, 1.0, 10.0):
     toy_query = torch.tensor([length_of_query, 0.0])
     toy_weights = (keys @ toy_query).softmax(dim=0)
     looked_up = (toy_weights @ values).item()
-    print(
-        f"query ({length_of_query:4.1f}, 0): weights {toy_weights.numpy().round(3)}, answer {looked_up:.1f}"
-    )
+    print(f"query ({length_of_query:4.1f}, 0): weights {toy_weights.numpy().round(3)}, answer {looked_up:.1f}")
 
 # %% [markdown]
 # A short query gives nearly the plain average, 19.3. A long one gives a hard choice, 10.0. So the **size of the scores** decides how soft the lookup is. That is why we must keep it under control.
@@ -165,9 +163,7 @@ with checks.look():
     both = [layer(look_query, look_key, look_value)[1], layer(look_query, look_key, look_value, keep)[1]]
     print("sum over the keys, for each query:", both[0][0, 0].sum(-1).detach().numpy().round(3))
     titles = ["no mask", "last three keys masked"]
-    display(
-        plotting.attention_heatmaps(torch.cat(both)[:, 0], titles=titles, suptitle="your attention weights")
-    )
+    display(plotting.attention_heatmaps(torch.cat(both)[:, 0], titles=titles, suptitle="your attention weights"))
 
 # %% [markdown] hints="sdpa"
 # <details><summary>Hint 1: the idea</summary>
@@ -206,31 +202,21 @@ with checks.step("each row of weights is a distribution over the keys"):
         weights.sum(-1),
         torch.ones(2, 3, 4),
         "the sum over the keys",
-        causes={
-            "the softmax ran over the queries (dim=-2); it must run over the keys (dim=-1)": lambda: (
-                over_queries
-            )
-        },
+        causes={"the softmax ran over the queries (dim=-2); it must run over the keys (dim=-1)": lambda: over_queries},
     )
-    checks.that(
-        bool((weights >= 0).all()), "weights are not negative", came=f"a weight of {weights.min():.3g}"
-    )
+    checks.that(bool((weights >= 0).all()), "weights are not negative", came=f"a weight of {weights.min():.3g}")
 
 with checks.step("one query, two keys, d = 4, worked by hand"):
     # q.k = 2 ln 3 and 0; divided by sqrt(4) = 2: ln 3 and 0; softmax: 3/4 and 1/4; context: 3/4 * 4 + 1/4 * 8 = 5
     one_query = torch.tensor([[[[2.0, 0.0, 0.0, 0.0]]]])
     two_keys = torch.tensor([[[[math.log(3), 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]])
-    context, weights = ScaledDotProductAttention(head_dim=4)(
-        one_query, two_keys, torch.tensor([[[[4.0], [8.0]]]])
-    )
+    context, weights = ScaledDotProductAttention(head_dim=4)(one_query, two_keys, torch.tensor([[[[4.0], [8.0]]]]))
     checks.close(
         weights,
         torch.tensor([[[[0.75, 0.25]]]]),
         "weights",
         causes={
-            "the scores were divided by d = 4, not by its square root 2": torch.tensor(
-                [[[[0.63397, 0.36603]]]]
-            ),
+            "the scores were divided by d = 4, not by its square root 2": torch.tensor([[[[0.63397, 0.36603]]]]),
             "the scores were not divided by sqrt(d) = 2": torch.tensor([[[[0.9, 0.1]]]]),
         },
     )
@@ -239,7 +225,7 @@ with checks.step("one query, two keys, d = 4, worked by hand"):
 with checks.step("the arguments after the call"):
     given = (query, key, value, torch.ones(4, 6, dtype=torch.bool).tril())
     for name, before, after in zip(
-        "query key value mask".split(), given, checks.beside(observe.arguments_after, attention, *given)
+        ["query", "key", "value", "mask"], given, checks.beside(observe.arguments_after, attention, *given)
     ):
         checks.equal(after, before, f"{name} (an argument must not be changed in place)")
 
@@ -273,9 +259,7 @@ with checks.step("a mask that hides keys 3 and 4"):
         weights.sum(-1),
         torch.ones(2, 2, 3),
         "the sum over the keys",
-        causes={
-            "the weights were masked after the softmax: mask the scores before it": (free * keep).sum(-1)
-        },
+        causes={"the weights were masked after the softmax: mask the scores before it": (free * keep).sum(-1)},
     )
     checks.close(weights[..., :3], scores[..., :3].softmax(-1), "the weights of the allowed keys")
 
@@ -295,9 +279,7 @@ with checks.step("changing a hidden key or value"):
     poisoned_key, poisoned_value = key.clone(), value.clone()
     poisoned_key[:, :, 3:] = 1e3 * randn(2, 2, 2, 8)
     poisoned_value[:, :, 3:] = 1e3 * randn(2, 2, 2, 8)
-    checks.equal(
-        attention(query, poisoned_key, poisoned_value, keep)[0], context, "context (must be bit-identical)"
-    )
+    checks.equal(attention(query, poisoned_key, poisoned_value, keep)[0], context, "context (must be bit-identical)")
 
 with checks.step("float16 with a mask"):
     half = [t.half() for t in (query, key, value)]
@@ -317,9 +299,7 @@ with checks.step("a query that may attend to no key at all"):
         },
     )
     leaves = [t.clone().requires_grad_() for t in (query, key, value)]
-    for name, gradient in zip(
-        "query key value".split(), checks.beside(observe.gradients, attention, *leaves, nobody)
-    ):
+    for name, gradient in zip(["query", "key", "value"], checks.beside(observe.gradients, attention, *leaves, nobody)):
         checks.finite(gradient, f"the gradient of {name}")
 ### END HIDDEN TESTS
 
@@ -332,9 +312,7 @@ with checks.step("the computation is yours"):
     checks.forbidden(FORBIDDEN, attention, query, key, value)
 
 with checks.step("against torch's scaled_dot_product_attention"):
-    checks.close(
-        attention(query, key, value)[0], F.scaled_dot_product_attention(query, key, value), "context"
-    )
+    checks.close(attention(query, key, value)[0], F.scaled_dot_product_attention(query, key, value), "context")
 
 ### BEGIN HIDDEN TESTS
 for b, h, lq, lk, d, dv in (
@@ -355,7 +333,7 @@ for b, h, lq, lk, d, dv in (
             leaves = [t.clone().requires_grad_() for t in (query, key, value)]
             wanted = observe.gradients(F.scaled_dot_product_attention, *leaves, mask)
             came = checks.beside(observe.gradients, attention, *leaves, mask)
-            for name, mine, theirs in zip("query key value".split(), came, wanted):
+            for name, mine, theirs in zip(["query", "key", "value"], came, wanted):
                 checks.close(mine, theirs, f"the gradient of {name}", rtol=1e-8, atol=1e-10)
 
 with checks.step("dropout 0.5 while training, with the identity as values"):
@@ -375,9 +353,7 @@ with checks.step("dropout 0.5 while training, with the identity as values"):
         torch.where(kept, 2 * undropped, 0.0),
         "each weight (0 if dropped, weight / (1 - p) if kept)",
         causes={
-            "dropout ran on the scores, before the softmax": lambda: checks.near(
-                dropped.sum(-1), torch.ones(4, 2, 6)
-            )
+            "dropout ran on the scores, before the softmax": lambda: checks.near(dropped.sum(-1), torch.ones(4, 2, 6))
         },
     )
     share = kept.float().mean().item()
@@ -516,9 +492,7 @@ with checks.look():
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
     titles = ("padding: sequence 0 has 4 tokens", "causal", "padding & causal, sequence 0")
     for ax, shown, title in zip(axes, (pad[0, 0].expand(6, 6), causal[0, 0], (pad & causal)[0, 0]), titles):
-        plotting.heatmap(
-            ax, shown.float(), title=title, xlabel="key position", ylabel="query position", colorbar=False
-        )
+        plotting.heatmap(ax, shown.float(), title=title, xlabel="key position", ylabel="query position", colorbar=False)
     plt.show()
 
 # %% [markdown] hints="masks"
@@ -577,9 +551,7 @@ for max_len in (1, 3, 8):
 with checks.step("the device of the mask"):
     device = profile.device()
     came = padding_mask(torch.tensor([1, 2], device=device), 2).device
-    checks.that(
-        came.type == device.type, "the mask lies where the lengths lie", came=str(came), expected=str(device)
-    )
+    checks.that(came.type == device.type, "the mask lies where the lengths lie", came=str(came), expected=str(device))
 ### END HIDDEN TESTS
 
 # %% test="masks" points=4
@@ -754,9 +726,7 @@ with checks.look():
 
 
 # %% given="torch-twin"
-def torch_twin(
-    projections: dict[str, tuple[torch.Tensor, torch.Tensor]], n_heads: int
-) -> nn.MultiheadAttention:
+def torch_twin(projections: dict[str, tuple[torch.Tensor, torch.Tensor]], n_heads: int) -> nn.MultiheadAttention:
     """PyTorch's `nn.MultiheadAttention` with these projections, in eval mode, on the same dtype."""
     weight, bias = projections["out"]
     twin = nn.MultiheadAttention(len(bias), n_heads, batch_first=True).to(weight.dtype).eval()
@@ -861,9 +831,7 @@ with checks.step("the value that is left out, with a key that is not the query")
         mha(x, memory)[0],
         mha(x, memory, memory)[0],
         "mha(x, memory) against mha(x, memory, memory)",
-        causes={
-            "the value fell back to the query; it must fall back to the key": lambda: mha(x, memory, x)[0]
-        },
+        causes={"the value fell back to the query; it must fall back to the key": lambda: mha(x, memory, x)[0]},
     )
     checks.close(mha(x)[0], mha(x, x, x)[0], "mha(x) against mha(x, x, x)")
 
@@ -873,9 +841,7 @@ for d_model, n_heads, lq, lk in ((8, 1, 3, 3), (8, 8, 5, 2), (24, 3, 1, 7), (48,
         randn = checks.normal(seed=d_model + n_heads, dtype=torch.float64)
         query, key, value = randn(3, lq, d_model), randn(3, lk, d_model), randn(3, lk, d_model)
         layer = MultiHeadAttention(d_model, n_heads).double()
-        theirs, their_weights = twin_answer(
-            torch_twin(layer.projection_weights(), n_heads), query, key, value
-        )
+        theirs, their_weights = twin_answer(torch_twin(layer.projection_weights(), n_heads), query, key, value)
         output, weights = layer(query, key, value)
         checks.close(weights, their_weights, "weights", rtol=1e-9, atol=1e-10)
         checks.close(output, theirs, "output", rtol=1e-9, atol=1e-10)
@@ -892,9 +858,7 @@ with checks.step("a mask of its own for each head, (1, H, L, L)"):
     per_head = torch.ones(1, 4, 6, 6, dtype=torch.bool)
     per_head[:, 2] = torch.eye(6, dtype=torch.bool)
     weights = mha(x, mask=per_head)[1]
-    checks.close(
-        weights[:, 2], torch.eye(6).expand(2, 6, 6), "the weights of head 2, which may see itself only"
-    )
+    checks.close(weights[:, 2], torch.eye(6).expand(2, 6, 6), "the weights of head 2, which may see itself only")
     checks.close(weights[:, 1], mha(x)[1][:, 1], "the weights of head 1, which sees all")
 
 
@@ -907,9 +871,7 @@ def smallest_gradient(layer: nn.Module, tokens: torch.Tensor) -> float:
 
 with checks.step("the gradient of the projections"):
     came = checks.beside(smallest_gradient, mha, x)
-    checks.that(
-        came > 1e-4, "every weight matrix learns", came=f"a largest gradient of {came:.1e} in one of them"
-    )
+    checks.that(came > 1e-4, "every weight matrix learns", came=f"a largest gradient of {came:.1e} in one of them")
 
 with checks.step("dropout 0.5 while training"):
     torch.manual_seed(2)
@@ -917,9 +879,7 @@ with checks.step("dropout 0.5 while training"):
     calm = layer.eval()(x)[0]
     checks.close(layer.eval()(x)[0], calm, "the output in eval mode, twice")
     moved = (layer.train()(x)[0] - calm).abs().max().item()
-    checks.that(
-        moved > 1e-3, "dropout reaches the attention weights", came=f"outputs that differ by {moved:.1e}"
-    )
+    checks.that(moved > 1e-3, "dropout reaches the attention weights", came=f"outputs that differ by {moved:.1e}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -982,9 +942,7 @@ with checks.look():
     ax.plot(lengths_shown, linear, linestyle="--", label="projections alone, $8 L D^2$")
     ax.axvline(2 * 512, color="gray", linewidth=1)
     ax.annotate("L = 2 D", (2 * 512, min(linear)), xytext=(6, 0), textcoords="offset points", color="gray")
-    ax.set(
-        xscale="log", yscale="log", xlabel="tokens L", ylabel="GFLOPs", title="One attention layer, D = 512"
-    )
+    ax.set(xscale="log", yscale="log", xlabel="tokens L", ylabel="GFLOPs", title="One attention layer, D = 512")
     ax.legend()
     plt.show()
 
@@ -1055,9 +1013,7 @@ rows = []
 for length in (16, 64, 256, 1024, 4096):
     flops = attention_flops(length, 512, 8)
     quadratic = 4 * length**2 * 512
-    rows.append(
-        {"tokens": length, "MFLOPs": f"{flops / 1e6:.0f}", "share of the L² part": f"{quadratic / flops:.1%}"}
-    )
+    rows.append({"tokens": length, "MFLOPs": f"{flops / 1e6:.0f}", "share of the L² part": f"{quadratic / flops:.1%}"})
 print(profiling.table(rows, title="One attention layer, D = 512"))
 print("heads 1, 2, 4, 8, 16 at L = 256:", {attention_flops(256, 512, h) for h in (1, 2, 4, 8, 16)})
 
@@ -1158,14 +1114,10 @@ with checks.look():
     x, y = reverse_batch(1, 10, 8, torch.Generator().manual_seed(0))
     fig, axes = plt.subplots(1, 3, figsize=(12, 3.4), width_ratios=(1, 1, 1.4))
     for ax, shown, title in ((axes[0], x, "x"), (axes[1], y, "y: the same, backwards")):
-        plotting.heatmap(
-            ax, shown[0], title=title, xlabel="dimension", ylabel="token", diverging=True, vmin=-3, vmax=3
-        )
+        plotting.heatmap(ax, shown[0], title=title, xlabel="dimension", ylabel="token", diverging=True, vmin=-3, vmax=3)
     floor_lengths = list(range(2, 21))
     axes[2].plot(floor_lengths, [position_free_floor(n, 1.0) for n in floor_lengths], marker="o")
-    axes[2].set(
-        xlabel="length L", ylabel="floor / variance", ylim=(-0.05, 1.05), title="Best error without positions"
-    )
+    axes[2].set(xlabel="length L", ylabel="floor / variance", ylim=(-0.05, 1.05), title="Best error without positions")
     axes[2].set_xticks(floor_lengths[::3])
     plt.show()
 
@@ -1202,9 +1154,7 @@ with checks.step("reverse_batch of 64 sequences, 10 tokens of width 32"):
         "y",
         causes={
             "the batch was reversed (dimension 0), not the tokens (dimension 1)": lambda: x.flip(0),
-            "the entries of each token were reversed (dimension 2), not the tokens (dimension 1)": lambda: (
-                x.flip(2)
-            ),
+            "the entries of each token were reversed (dimension 2), not the tokens (dimension 1)": lambda: x.flip(2),
         },
     )
     mean, variance = x.mean().item(), x.var().item()
@@ -1213,9 +1163,7 @@ with checks.step("reverse_batch of 64 sequences, 10 tokens of width 32"):
         "the entries are standard normal",
         came=f"mean {mean:.3f}, variance {variance:.3f}",
         expected="mean 0, variance 1",
-        causes={
-            "torch.rand is uniform on [0, 1), with mean 1/2 and variance 1/12": abs(variance - 1 / 12) < 0.01
-        },
+        causes={"torch.rand is uniform on [0, 1), with mean 1/2 and variance 1/12": abs(variance - 1 / 12) < 0.01},
     )
 
 with checks.step("the floor for two tokens"):
@@ -1225,8 +1173,7 @@ with checks.step("the floor for two tokens"):
         came=f"{position_free_floor(2, 1.0):.4f}",
         expected="0",
         causes={
-            "for even lengths the token itself is no candidate": abs(position_free_floor(2, 1.0) - 0.5)
-            < 1e-9,
+            "for even lengths the token itself is no candidate": abs(position_free_floor(2, 1.0) - 0.5) < 1e-9,
             "the variance alone is the error of a constant guess; the layer sees the other tokens": (
                 abs(position_free_floor(2, 1.0) - 1) < 1e-9
             ),
@@ -1240,9 +1187,7 @@ with checks.step("the same generator state gives the same batch"):
 
 with checks.step("another generator state gives another batch"):
     other = reverse_batch(2, 5, 3, torch.Generator().manual_seed(8))[0]
-    checks.that(
-        not checks.near(other, first), "two seeds give two batches", came="the same x for seeds 7 and 8"
-    )
+    checks.that(not checks.near(other, first), "two seeds give two batches", came="the same x for seeds 7 and 8")
 
 ### BEGIN HIDDEN TESTS
 with checks.step("only the generator is used"):
@@ -1330,9 +1275,7 @@ class PositionedReverser(nn.Module):
         ### END SOLUTION
 
 
-def train_reverser(
-    model: nn.Module, steps: int = 500, lr: float = 1e-3, batch: int = 32, seed: int = 0
-) -> list[float]:
+def train_reverser(model: nn.Module, steps: int = 500, lr: float = 1e-3, batch: int = 32, seed: int = 0) -> list[float]:
     """Train on fresh batches of the reversal task with Adam and the mean squared error.
 
     Parameters
@@ -1390,13 +1333,9 @@ with checks.look():
         (axes[0], before, "head 0, not trained"),
         (axes[1], after, "head 0, after 80 steps"),
     ):
-        plotting.heatmap(
-            ax, shown, title=title, xlabel="key position", ylabel="query position", vmin=0, vmax=1
-        )
+        plotting.heatmap(ax, shown, title=title, xlabel="key position", ylabel="query position", vmin=0, vmax=1)
     axes[2].plot(look_losses)
-    axes[2].set(
-        xlabel="step", ylabel="mean squared error", ylim=(0, None), title="Loss of the first 80 steps"
-    )
+    axes[2].set(xlabel="step", ylabel="mean squared error", ylim=(0, None), title="Loss of the first 80 steps")
     plt.show()
 
 # %% [markdown] hints="reverser"
@@ -1472,9 +1411,7 @@ with checks.step("tokens that are all zero: the values carry nothing"):
         blank,
         blank[:, :1].expand(1, 10, 64),
         "the output at each position, against position 0",
-        causes={
-            "the positions were added to the values too": lambda: not checks.near(blank[:, 0], blank[:, 1])
-        },
+        causes={"the positions were added to the values too": lambda: not checks.near(blank[:, 0], blank[:, 1])},
     )
 
 
@@ -1490,9 +1427,7 @@ with checks.step("before training"):
     torch.manual_seed(1)
     model = PositionedReverser(length=10, d_model=64, n_heads=4)
     untrained, _ = validate(model)
-    checks.that(
-        untrained > 0.8, "an untrained layer cannot reverse", came=f"error {untrained:.3f}", expected="> 0.8"
-    )
+    checks.that(untrained > 0.8, "an untrained layer cannot reverse", came=f"error {untrained:.3f}", expected="> 0.8")
 
 with checks.step("400 steps of training"):
     losses = train_reverser(model, steps=400, lr=1e-3, batch=32, seed=1)
@@ -1711,9 +1646,7 @@ with torch.no_grad():
     fresh = PositionedReverser(10, 64, 4)
     sums_x = checks.normal(seed=2)(8, 10, 64)
     sums_weights = fresh(sums_x)[1]
-print(
-    f"sum over keys:    from {sums_weights.sum(-1).min():.6f} to {sums_weights.sum(-1).max():.6f}   (want 1)"
-)
+print(f"sum over keys:    from {sums_weights.sum(-1).min():.6f} to {sums_weights.sum(-1).max():.6f}   (want 1)")
 print(
     f"largest weight:   {sums_weights.max(-1).values.mean():.3f} on average           (1/L = 0.1 means no signal, 1 means saturated)"
 )
@@ -1762,9 +1695,7 @@ def attention_row_to_map(
     ### BEGIN SOLUTION
     rows, columns = grid_hw
     if rows * columns + n_prefix != weights.shape[-1]:
-        raise ValueError(
-            f"{rows} x {columns} patches and {n_prefix} prefix tokens are not {weights.shape[-1]} keys"
-        )
+        raise ValueError(f"{rows} x {columns} patches and {n_prefix} prefix tokens are not {weights.shape[-1]} keys")
     row = weights[..., n_prefix + query_index, n_prefix:]
     return (row / row.sum(-1, keepdim=True)).unflatten(-1, (rows, columns))
     ### END SOLUTION
@@ -1773,9 +1704,7 @@ def attention_row_to_map(
 # %% look="rowmap"
 # Look: planted attention that falls off with the distance from patch (row 1, column 4) of a 4 x 6 grid.
 with checks.look():
-    cells = torch.stack(torch.meshgrid(torch.arange(4.0), torch.arange(6.0), indexing="ij"), dim=-1).reshape(
-        24, 2
-    )
+    cells = torch.stack(torch.meshgrid(torch.arange(4.0), torch.arange(6.0), indexing="ij"), dim=-1).reshape(24, 2)
     near_weights = (-torch.cdist(cells, cells)).softmax(-1)[None, None]
     fig, ax = plt.subplots(figsize=(5, 3.2))
     folded = attention_row_to_map(near_weights, 1 * 6 + 4, (4, 6))[0, 0]
@@ -1878,14 +1807,10 @@ grid_hw = (416 // P, 640 // P)
 pixels = F.unfold(photo.image[None], P, stride=P).transpose(1, 2)  # (1, 26*40, 3*16*16)
 pixels = (pixels - pixels.mean(1, keepdim=True)) / pixels.std(1, keepdim=True)
 with torch.no_grad():
-    _, patch_weights = ScaledDotProductAttention(pixels.shape[-1])(
-        pixels[:, None], pixels[:, None], pixels[:, None]
-    )
+    _, patch_weights = ScaledDotProductAttention(pixels.shape[-1])(pixels[:, None], pixels[:, None], pixels[:, None])
 chosen = (11, 20)  # row and column of a patch on the petals
 patch_map = attention_row_to_map(patch_weights, chosen[0] * grid_hw[1] + chosen[1], grid_hw)[0, 0]
-fig = plotting.attention_over_image(
-    photo.image, patch_map, title="where the marked patch looks", query_cell=chosen
-)
+fig = plotting.attention_over_image(photo.image, patch_map, title="where the marked patch looks", query_cell=chosen)
 fig
 
 # %% explore=true picture="outcome"
@@ -1899,9 +1824,7 @@ for ax, shown, title in (
 right.imshow(photo.image.permute(1, 2, 0))
 shown_map = F.interpolate(patch_map[None, None], size=(416, 640), mode="bilinear")[0, 0]
 right.imshow(shown_map, alpha=0.55, cmap="viridis", vmax=float(patch_map.quantile(0.995)))
-right.add_patch(
-    plt.Rectangle((chosen[1] * P, chosen[0] * P), P, P, fill=False, edgecolor="white", linewidth=2)
-)
+right.add_patch(plt.Rectangle((chosen[1] * P, chosen[0] * P), P, P, fill=False, edgecolor="white", linewidth=2))
 right.set(title="the marked patch looks for its like", xticks=[], yticks=[])
 plt.show()
 

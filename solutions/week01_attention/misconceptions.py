@@ -196,9 +196,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="scale-by-d-model",
         exercise="mha",
-        edits={
-            "ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model, dropout)"
-        },
+        edits={"ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model, dropout)"},
         rejected_by="mha-test-1",
         says="sqrt(d_model), not by sqrt(d)",
         note="The dot products run over the d = D/H columns of one head, so sqrt(d) is their scale.",
@@ -448,9 +446,7 @@ class MultiHeadAttention(nn.Module):
     Misconception(
         name="column-instead-of-row",
         exercise="rowmap",
-        edits={
-            "weights[..., n_prefix + query_index, n_prefix:]": "weights[..., n_prefix:, n_prefix + query_index]"
-        },
+        edits={"weights[..., n_prefix + query_index, n_prefix:]": "weights[..., n_prefix:, n_prefix + query_index]"},
         rejected_by="rowmap-test-1",
         says="this is a column of the weights",
         note="Row i says where i looks. Column i says who looks at i.",
