@@ -19,7 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
+# a table cut to 80 columns helps nobody who reads a log
+console = Console(width=None if sys.stdout.isatty() else 120)
 complaints = Console(stderr=True, soft_wrap=True)
 
 WeekArgument = Annotated[str, typer.Argument(help="a week: 1, week01 or week01_attention", metavar="WEEK")]
@@ -93,10 +94,15 @@ def verify(
 
 
 @app.command()
-def record(week: WeekArgument) -> None:
+def record(
+    week: WeekArgument,
+    keep_nothing: Annotated[
+        bool, typer.Option("--keep-nothing", help="only execute and measure, as for PROFILE=gpu")
+    ] = False,
+) -> None:
     """Execute the instructor notebook; keep the outputs of its compared cells and its picture beside the source.
 
-    Also writes the executed notebook to build/executed/ and prints how long each cell took.
+    Also writes the executed notebook to build/executed/ and prints how long the slowest cells took.
 
     Example: [bold]workbook record week01[/bold]
     """
@@ -109,9 +115,10 @@ def record(week: WeekArgument) -> None:
     built = build_week(open_week(root, week))
     with progress(f"execute {built.week.name}", console, len(built.instructor.cells)) as bar:
         executed = execute(built, root, bar.advance)
-    for path in keep(built.week, executed):
-        console.print(f"{path.relative_to(root)}: written")
-    write_week(built, root)
+    if not keep_nothing:
+        for path in keep(built.week, executed):
+            console.print(f"{path.relative_to(root)}: written")
+        write_week(built, root)
     console.print(slowest(built.week, executed))
 
 
@@ -203,17 +210,23 @@ def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
 
 
 @app.command()
-def start(week: WeekArgument) -> None:
+def start(
+    week: Annotated[str, typer.Argument(help="a week: 1, week01 or week01_attention", metavar="WEEK")] = "",
+    every: Annotated[bool, typer.Option("--all", help="every released week")] = False,
+) -> None:
     """Copy a released week into work/, where you answer it. Never overwrites a file that is there.
 
     Example: [bold]workbook start 1[/bold]
     """
-    from .course import find_root, week_name
+    from .course import find_root, released_weeks, week_name
     from .learner import start_week
 
     root = find_root()
-    for path, copied in start_week(root, week_name(root, week)):
-        console.print(f"{path.relative_to(root)}: {'ready' if copied else 'kept as it is'}")
+    if bool(week) == every:
+        raise typer.BadParameter("name a week, or say --all")
+    for name in released_weeks(root) if every else [week_name(root, week)]:
+        for path, copied in start_week(root, name):
+            console.print(f"{path.relative_to(root)}: {'ready' if copied else 'kept as it is'}")
 
 
 def main() -> None:

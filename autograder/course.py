@@ -26,6 +26,11 @@ def all_weeks(root: Path) -> list[str]:
     return sorted(p.name for p in (root / "solutions").iterdir() if p.is_dir() and WEEK_FOLDER.match(p.name))
 
 
+def released_weeks(root: Path) -> list[str]:
+    """The names of all weeks that learners have, in order."""
+    return sorted(p.name for p in (root / "weeks").glob("week*") if p.is_dir() and WEEK_FOLDER.match(p.name))
+
+
 def week_name(root: Path, asked: str) -> str:
     """`1`, `01`, `week01` or `week01_attention` -> `week01_attention`.
 

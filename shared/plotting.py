@@ -183,47 +183,75 @@ def image_grid(
     return figure
 
 
-def attention_over_image(
-    image: Any, attention_map: Any, *, title: str, query_cell: tuple[int, int] | None = None
-) -> Figure:
-    """Left: an image (3, H, W), floats in [0, 1], and its patches. Right: dimmed, tinted by the attention.
+def attention_overlay(
+    ax: Axes, image: Any, attention_map: Any, *, title: str, query_cell: tuple[int, int] | None = None
+) -> AxesImage:
+    """The image (3, H, W), floats in [0, 1], dimmed and tinted by one weight for each patch (gh, gw).
 
-    `attention_map` (gh, gw) holds one weight for each patch, row 0 at the top. `query_cell` is the
-    (row, column) of the patch that asks; it is outlined on both sides.
+    `query_cell` is the (row, column) of the patch that asks; it is outlined. One unit of either axis is one patch.
 
     Raises:
         ValueError: an argument has another shape, or `query_cell` lies outside the grid.
     """
+    picture, weights = (
+        _picture(image, "attention_overlay"),
+        _array(attention_map, "attention_overlay needs a map (gh, gw)", 2),
+    )
+    shown = _patch_units(picture, weights)
+    ax.imshow(0.8 * picture.mean(axis=-1), cmap="gray", vmin=0.0, vmax=1.0, **shown)
+    tint = ax.imshow(weights, cmap="viridis", vmin=0.0, alpha=0.6, interpolation="nearest", **shown)
+    ax.set_title(title)
+    ax.set_axis_off()
+    _outline_cell(ax, query_cell, weights.shape)
+    return tint
+
+
+def attention_over_image(
+    image: Any, attention_map: Any, *, title: str, query_cell: tuple[int, int] | None = None
+) -> Figure:
+    """Left: an image (3, H, W), floats in [0, 1], and its patches. Right: `attention_overlay` of it.
+
+    Raises:
+        ValueError: an argument has another shape, or `query_cell` lies outside the grid.
+    """
+    picture, weights = (
+        _picture(image, "attention_over_image"),
+        _array(attention_map, "attention_over_image needs a map (gh, gw)", 2),
+    )
+    (height, width), (rows, columns) = picture.shape[:2], weights.shape
+    panel_height = 4.2 * min(max(height / width, 0.5), 1.5) + 0.6
+    figure, axes = _panels(2, 2, width=4.6, height=panel_height, suptitle=title)
+    axes[0].imshow(picture, **_patch_units(picture, weights))
+    thin = min(0.7, 8 / max(rows, columns))  # a fine grid must not hide the picture
+    axes[0].hlines(range(1, rows), 0, columns, color="white", linewidth=thin, alpha=0.6)
+    axes[0].vlines(range(1, columns), 0, rows, color="white", linewidth=thin, alpha=0.6)
+    axes[0].set_title(f"{rows} x {columns} patches")
+    axes[0].set_axis_off()
+    _outline_cell(axes[0], query_cell, weights.shape)
+    asked = f"attention of patch {query_cell}" if query_cell else "attention"
+    tint = attention_overlay(axes[1], image, attention_map, title=asked, query_cell=query_cell)
+    _colorbar(tint, axes[1], label="attention weight")
+    return figure
+
+
+def _patch_units(picture: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+    """How to draw an image (H, W, C) so that one unit of either axis is one patch of the map (gh, gw)."""
+    (height, width), (rows, columns) = picture.shape[:2], weights.shape
+    return {"extent": (0, columns, rows, 0), "aspect": height / width * columns / rows}
+
+
+def _outline_cell(ax: Axes, cell: tuple[int, int] | None, grid: tuple[int, ...]) -> None:
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import withStroke
 
-    picture = _picture(image, "attention_over_image")
-    weights = _array(attention_map, "attention_over_image needs a map (gh, gw)", 2)
-    (height, width), (rows, columns) = picture.shape[:2], weights.shape
-    row, column = query_cell or (0, 0)
-    if not (0 <= row < rows and 0 <= column < columns):
-        raise ValueError(f"query_cell={query_cell} lies outside the grid of {rows} x {columns} patches")
-    panel_height = 4.2 * min(max(height / width, 0.5), 1.5) + 0.6
-    figure, axes = _panels(2, 2, width=4.6, height=panel_height, suptitle=title)
-    # one unit of either axis is one patch
-    shown = {"extent": (0, columns, rows, 0), "aspect": height / width * columns / rows}
-    axes[0].imshow(picture, **shown)
-    dark_edge = withStroke(linewidth=1.7, foreground="0.4")
-    lines: dict[str, Any] = {"color": "white", "linewidth": 0.7, "path_effects": [dark_edge]}
-    axes[0].hlines(range(1, rows), 0, columns, **lines)
-    axes[0].vlines(range(1, columns), 0, rows, **lines)
-    axes[0].set_title(f"{rows} x {columns} patches")
-    axes[1].imshow(0.8 * picture.mean(axis=-1), cmap="gray", vmin=0.0, vmax=1.0, **shown)
-    tint = axes[1].imshow(weights, cmap="viridis", vmin=0.0, alpha=0.6, interpolation="nearest", **shown)
-    axes[1].set_title(f"attention of patch ({row}, {column})" if query_cell else "attention")
-    _colorbar(tint, axes[1], label="attention weight")
-    for ax in axes:
-        ax.set_axis_off()
-        if query_cell:
-            outline = Rectangle((column, row), 1, 1, fill=False, linewidth=2.5, clip_on=False, zorder=3)
-            outline.set_path_effects([withStroke(linewidth=6, foreground="white")])
-            ax.add_patch(outline)
-    return figure
+    if cell is None:
+        return
+    row, column = cell
+    if not (0 <= row < grid[0] and 0 <= column < grid[1]):
+        raise ValueError(f"query_cell={cell} lies outside the grid of {grid[0]} x {grid[1]} patches")
+    outline = Rectangle((column, row), 1, 1, fill=False, linewidth=2.5, clip_on=False, zorder=3)
+    outline.set_path_effects([withStroke(linewidth=6, foreground="white")])
+    ax.add_patch(outline)
 
 
 def token_row(ax: Axes, weights: Any, *, query_index: int, title: str) -> None:

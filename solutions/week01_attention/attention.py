@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Week 1: attention
 #
-# ![Left: the attention weights of a layer without positions are all the same. Middle: with positions they form the anti-diagonal of a reversal. Right: one patch of a photograph looks for patches like itself.](outcome.png)
+# ![Left: without positions a layer spreads its attention evenly over the other tokens. Middle: with positions the weights form the anti-diagonal of a reversal. Right: a patch of a petal looks at other petals.](outcome.png)
 #
-# *What you will have built by the end of this week. Left: a layer without positions cannot tell its tokens apart. Middle: the same layer with positions has learned to read a sequence backwards. Right: the same computation on the patches of a photograph.*
+# *What you will have built by the end of this week. Left: asked to reverse ten tokens, a layer without positions can only average the other nine. Middle: the same layer with positions reads backwards. Right: the same function on the patches of a photograph; the marked patch of a petal finds the other petals.*
 #
 # **After this week you can**
 #
@@ -37,8 +37,9 @@ from torch import nn
 from shared import checks, datasets, observe, plotting, profiling
 from shared import profiles as profile
 
-plotting.use_style()
 torch.manual_seed(0)
+torch.set_num_threads(1)  # this week's tensors are tiny: more threads cost more than they give
+plotting.use_style()
 
 # %% explore=true
 print(profile.describe())
@@ -690,7 +691,7 @@ with checks.look():
     torch.manual_seed(1)
     look_layer = MultiHeadAttention(d_model=32, n_heads=4)
     _, look_weights = look_layer(3 * checks.normal(seed=4)(1, 8, 32))
-    vmax = float(look_weights.max())
+    vmax = look_weights.max().item()
     display(plotting.attention_heatmaps(look_weights[0], vmax=vmax, suptitle="four heads, not trained"))
 
 # %% [markdown] hints="mha"
@@ -1013,7 +1014,7 @@ rows = []
 for length in (16, 64, 256, 1024, 4096):
     flops = attention_flops(length, 512, 8)
     quadratic = 4 * length**2 * 512
-    rows.append({"tokens": length, "MFLOPs": f"{flops / 1e6:.0f}", "share of the L² part": f"{quadratic / flops:.1%}"})
+    rows.append({"tokens": length, "MFLOPs": round(flops / 1e6), "share of the L² part": f"{quadratic / flops:.1%}"})
 print(profiling.table(rows, title="One attention layer, D = 512"))
 print("heads 1, 2, 4, 8, 16 at L = 256:", {attention_flops(256, 512, h) for h in (1, 2, 4, 8, 16)})
 
@@ -1035,11 +1036,11 @@ for length in profile.pick(cpu=(64, 256, 1024), gpu=(64, 512, 4096)):
     rows.append(
         {
             "tokens": length,
-            "GFLOPs": f"{gflops:.3f}",
-            "your layer, median ms": f"{took.p50_ms:.2f}",
-            "90 % below": f"{took.p90_ms:.2f}",
-            "GFLOP/s": f"{gflops / took.p50_ms * 1e3:.0f}",
-            "torch's fused core alone, ms": f"{fused.p50_ms:.2f}",
+            "GFLOPs": gflops,
+            "your layer, median ms": took.p50_ms,
+            "90 % below": took.p90_ms,
+            "GFLOP/s": round(gflops / took.p50_ms * 1e3),
+            "torch's fused core alone, ms": fused.p50_ms,
         }
     )
 print(profiling.table(rows, title="Latency on this machine"))
@@ -1609,7 +1610,7 @@ fig
 # %% [markdown]
 # **Explain.** Four facts, each in the table:
 #
-# 1. **Without positions the layer stops at the floor**, 0.889 for ten tokens. It did learn: it hands over the mean of the other tokens. More steps would not help.
+# 1. **Without positions the layer stops at the floor**, 0.889 for ten tokens. It did learn. Look at its weights below: every token attends to all the others and not to itself, just the mean of the candidates. More steps would not help.
 # 2. **Compare with the floor, not with a feeling.** With uniform inputs the variance is 1/12 = 0.083, so even a layer that learned nothing shows a "small" error. An alarm like *stalls above 0.1* stays silent.
 # 3. **Positions in the values come out again.** The layer with positions added to the tokens attends perfectly, and its error still sticks near 0.12. Ten position vectors, minus their mean, span 9 of 64 dimensions. There, no linear output map can tell content from position. The next cell computes what the best one leaves.
 # 4. **A start of 0.02 is drowned.** The tokens have standard deviation 1, so scores carry hardly any position at first, and learning starts late.
@@ -1628,8 +1629,8 @@ print(f"best affine map leaves {(variances / (1 + variances)).mean():.3f}; the l
 # %% explore=true
 fig = plotting.attention_heatmaps(
     torch.stack([results["no positions"][2][0], best[2][0]]),
-    titles=["head 0, no positions", "head 0, positions in queries and keys"],
-    suptitle=f"anti-diagonal mass {antidiagonal_mass(results['no positions'][2][None])[0, 0]:.2f} and "
+    titles=["no positions", "with positions"],
+    suptitle=f"head 0: anti-diagonal mass {antidiagonal_mass(results['no positions'][2][None])[0, 0]:.2f} and "
     f"{antidiagonal_mass(best[2][None])[0, 0]:.2f}",
 )
 fig
@@ -1798,46 +1799,63 @@ with checks.step("a grid that leaves out the prefix"):
 # %% [markdown]
 # ### Token attention beside patch attention
 #
-# Left: one row of your trained reverser. Right: one patch of a photograph, looking for patches like itself. There is no training on the right: queries, keys and values are the standardized pixels of 16 × 16 patches. Both are the same function, `ScaledDotProductAttention`.
+# Now the same function, `ScaledDotProductAttention`, on a photograph. No training: queries, keys and values are the pixels of 16 × 16 patches, standardized so that each of the 768 numbers has mean 0 and variance 1 over the patches.
+#
+# **Predict.** With that standardization and the scale $1/\sqrt{768}$, what is the standard deviation of the scores?
 
 # %% explore=true
 photo = datasets.photograph("flower", height=416, width=640)
 P = 16
 grid_hw = (416 // P, 640 // P)
-pixels = F.unfold(photo.image[None], P, stride=P).transpose(1, 2)  # (1, 26*40, 3*16*16)
-pixels = (pixels - pixels.mean(1, keepdim=True)) / pixels.std(1, keepdim=True)
+pixels = F.unfold(photo.image[None], P, stride=P).transpose(1, 2)[:, None]  # (1, 1, 26*40, 3*16*16)
+pixels = (pixels - pixels.mean(2, keepdim=True)) / pixels.std(2, keepdim=True)
+score_std = (pixels @ pixels.transpose(-2, -1) / math.sqrt(pixels.shape[-1])).std().item()
+chosen = (9, 16)  # row and column of a patch on a petal
+patch_maps = {}
 with torch.no_grad():
-    _, patch_weights = ScaledDotProductAttention(pixels.shape[-1])(pixels[:, None], pixels[:, None], pixels[:, None])
-chosen = (11, 20)  # row and column of a patch on the petals
-patch_map = attention_row_to_map(patch_weights, chosen[0] * grid_hw[1] + chosen[1], grid_hw)[0, 0]
-fig = plotting.attention_over_image(photo.image, patch_map, title="where the marked patch looks", query_cell=chosen)
+    attention_of_patches = ScaledDotProductAttention(pixels.shape[-1])
+    for name, asking in (("as it is", pixels), ("scores brought to std 1", pixels / score_std)):
+        _, patch_weights = attention_of_patches(asking, pixels, pixels)
+        row_map = attention_row_to_map(patch_weights, chosen[0] * grid_hw[1] + chosen[1], grid_hw)[0, 0]
+        patch_maps[name] = row_map
+        strongest = row_map.flatten().topk(20).values
+        print(
+            f"{name}: the largest weight is {strongest[0]:.3f}, the 20 largest of {row_map.numel()} hold {strongest.sum():.0%}"
+        )
+print(f"standard deviation of the scores: {score_std:.1f}")
+fig = plotting.attention_over_image(
+    photo.image, patch_maps["scores brought to std 1"], title="where the marked patch looks", query_cell=chosen
+)
 fig
+
+# %% [markdown]
+# The standard deviation is about 19, not 1: neighboring pixels are nearly equal, so the 768 numbers of a patch are far from independent, and $\sqrt d$ is the wrong yardstick. The softmax saturates, and two or three patches get all the attention. With the scores brought back to standard deviation 1 the row becomes a picture you can read. Real models do this with *learned* projections and normalized inputs.
+
+# %% explore=true
+fig, ax = plt.subplots(figsize=(8, 2.6))
+plotting.token_row(ax, best[2][0][2], query_index=2, title="for comparison, a row of the reverser: where token 2 looks")
+plt.show()
+print(f"the reverser puts {best[2][0][2].max():.0%} of the row on one token")
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13, 3.9))
 left, middle, right = fig.subplots(1, 3, width_ratios=(1, 1, 1.35))
 for ax, shown, title in (
-    (left, results["no positions"][2][0], "no positions: every row the same"),
+    (left, results["no positions"][2][0], "no positions: the mean of the others"),
     (middle, best[2][0], "with positions: reads backwards"),
 ):
     plotting.heatmap(ax, shown, title=title, xlabel="key position", ylabel="query position", vmin=0, vmax=1)
-right.imshow(photo.image.permute(1, 2, 0))
-shown_map = F.interpolate(patch_map[None, None], size=(416, 640), mode="bilinear")[0, 0]
-right.imshow(shown_map, alpha=0.55, cmap="viridis", vmax=float(patch_map.quantile(0.995)))
-right.add_patch(plt.Rectangle((chosen[1] * P, chosen[0] * P), P, P, fill=False, edgecolor="white", linewidth=2))
-right.set(title="the marked patch looks for its like", xticks=[], yticks=[])
+plotting.attention_overlay(
+    right,
+    photo.image,
+    patch_maps["scores brought to std 1"],
+    title="patches: a petal looks for petals",
+    query_cell=chosen,
+)
 plt.show()
-
-# %% explore=true
-fig, ax = plt.subplots(figsize=(8, 2.6))
-plotting.token_row(ax, best[2][0][2], query_index=2, title="the reverser: where token 2 looks")
-plt.show()
-top = patch_map.flatten().topk(20).values.sum()
-print(f"the reverser puts {best[2][0][2].max():.0%} of a row on one token;")
-print(f"the patch spreads: its 20 strongest of {patch_map.numel()} patches hold {top:.0%}")
 
 # %% [markdown]
-# **Explain.** The token row is a decision: one key out of ten. The patch map is a similarity: petals look like petals. Note what neither shows. A large weight says where a value was *read*, not that it *mattered*: the values and the output projection come after. And nothing here made neighboring patches attend to each other because they are neighbors. Locality, where you see it, comes from the picture.
+# **Explain.** The token row is a decision: one key out of ten. The patch map is a likeness: bright petals look at bright petals, above all along the lit rim. Note what neither shows. A large weight says where a value was *read*, not that it *mattered*: the values and the output projection come after. And nothing here made neighboring patches attend to each other because they are neighbors. Locality, where you see it, comes from the picture.
 
 # %% [markdown]
 # ## What to take along
@@ -1862,7 +1880,7 @@ print(f"the patch spreads: its 20 strongest of {patch_map.numel()} patches hold 
 # - Vocabulary: tokens come from a finite table and are looked up; patches are continuous vectors and need a projection.
 # - Cost: L = 300 gives 0.81 GFLOPs, L = 26 * 40 = 1,040 gives 4.40 GFLOPs (8 L D^2 + 4 L^2 D at D = 512); the quadratic part is 23 % and 50 %.
 # - Locality: not built in. It can come from the data or from positions; a convolution has it by construction.
-# - Map: names what the marked patch attends to, with a number from the notebook (for example the share of the 20 strongest patches).
+# - Map: names what the marked patch attends to, with a number from the notebook (for example the share of the 20 largest weights).
 # ### END SOLUTION
 
 # %% [markdown] written="why-scale" points=5

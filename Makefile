@@ -1,0 +1,78 @@
+# The workbook: one verb a line. `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+WEEK   ?= 1
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA
+export UV_TORCH_BACKEND := $(TORCH_BACKEND)
+ifeq ($(UV_TORCH_BACKEND),)
+unexport UV_TORCH_BACKEND
+endif
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab demo weeks verify grade desk test test-all lint bench gpu lock clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv and install everything in it (TORCH_BACKEND=cpu: smaller torch, no CUDA)
+
+$(READY): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: Python %d.%d -> use 3.11, 3.12 or 3.13: make setup PYTHON=python3.12" % v)'
+	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@test -x $(BIN)/uv || { echo "installing uv into $(VENV)"; $(BIN)/python -m pip install --quiet uv; }
+	@echo "installing the pinned packages of requirements.txt (a few GB with CUDA)"
+	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@touch $(READY)
+	@echo "ready: $$($(BIN)/python -c 'import torch; print("torch", torch.__version__)')"
+
+lab: setup ## copy released weeks into work/ (never overwriting) and open JupyterLab there
+	@workbook start --all
+	@jupyter lab --notebook-dir=work
+
+demo: setup ## make a sample class from week $(WEEK), grade it, show the grades
+	@workbook demo $(WEEK)
+
+weeks: setup ## build all notebooks: solutions/ -> weeks/
+	@workbook build
+
+verify: setup ## prove the tests of all weeks: misconceptions rejected, alternatives accepted
+	@workbook verify
+
+grade: setup ## grade the submissions of week $(WEEK) in course/submitted/
+	@workbook grade $(WEEK)
+
+desk: setup ## open nbgrader's formgrader on course/ (written answers, single submissions)
+	@jupyter notebook --no-browser --NotebookApp.default_url=/formgrader
+
+lint: setup ## ruff and mypy
+	@ruff check . && ruff format --check . && mypy
+
+test: lint ## everything that CI runs: lint, types, fresh notebooks, unit tests, verify, nbval, plain nbgrader
+	@workbook build --check
+	@workbook build
+	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+
+test-all: lint ## as test, with the long checks of every week
+	@workbook build --check
+	@workbook build
+	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+
+bench: setup ## CPU seconds a submission: workbook grade beside plain nbgrader, in one run
+	@python tests/bench_grading.py
+
+gpu: setup ## execute the notebook of week $(WEEK) with PROFILE=gpu
+	@PROFILE=gpu workbook record --keep-nothing $(WEEK)
+
+# torch names its CUDA libraries itself; left out of the pins, TORCH_BACKEND can choose a build without them
+lock: setup ## pin everything: pyproject.toml -> requirements.txt
+	@mkdir -p build
+	@uv pip compile --quiet --universal --python-version 3.11 --group dev --no-emit-index-url --no-header \
+	    --no-annotate --upgrade --output-file build/requirements.txt pyproject.toml
+	@grep -vE '^(nvidia-|cuda-|triton==)' build/requirements.txt > requirements.txt
+
+clean: ## remove what can be made again (build/ and caches; never work/ or course/)
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache
