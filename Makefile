@@ -11,6 +11,9 @@ unexport UV_TORCH_BACKEND
 endif
 export PATH := $(abspath $(BIN)):$(PATH)
 
+# in a container the user is often root, which Jupyter wants to be told
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo weeks verify grade desk test test-all lint bench gpu lock clean
 
@@ -31,7 +34,7 @@ $(READY): pyproject.toml requirements.txt
 
 lab: setup ## copy released weeks into work/ (never overwriting) and open JupyterLab there
 	@workbook start --all
-	@jupyter lab --notebook-dir=work
+	@jupyter lab $(AS_ROOT) --ServerApp.root_dir=work
 
 demo: setup ## make a sample class from week $(WEEK), grade it, show the grades
 	@workbook demo $(WEEK)
@@ -46,7 +49,7 @@ grade: setup ## grade the submissions of week $(WEEK) in course/submitted/
 	@workbook grade $(WEEK)
 
 desk: setup ## open nbgrader's formgrader on course/ (written answers, single submissions)
-	@jupyter notebook --no-browser --NotebookApp.default_url=/formgrader
+	@jupyter lab $(AS_ROOT) --LabApp.default_url=/formgrader
 
 lint: setup ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy

@@ -80,6 +80,8 @@ class Exercise(Words):
 class Test(Words):
     """A graded test cell; its hidden part stands between BEGIN/END HIDDEN TESTS marks."""
 
+    __test__: ClassVar[bool] = False  # not a test class of pytest
+
     key = "test"
     test: Slug
     points: int = Field(ge=0)

@@ -1,0 +1,35 @@
+"""Which weeks get the long checks: week 01 and the weeks that changed; all of them with WORKBOOK_WEEKS=all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from autograder.course import all_weeks
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def changed_weeks() -> set[str]:
+    """Weeks touched since the main branch of the origin, or, on that branch itself, by the last commit."""
+    base = _git("merge-base", "HEAD", "origin/main")
+    if not base or base == _git("rev-parse", "HEAD"):
+        base = _git("rev-parse", "HEAD~1")
+    paths = (
+        _git("diff", "--name-only", base, "--", "solutions") if base else _git("ls-files", "solutions")
+    ).splitlines()
+    return {path.split("/")[1] for path in paths}
+
+
+def long_weeks() -> list[str]:
+    """The weeks for plain nbgrader runs and training checks over many seeds."""
+    weeks = all_weeks(ROOT)
+    if os.environ.get("WORKBOOK_WEEKS") == "all":
+        return weeks
+    return [name for name in weeks if name == weeks[0] or name in changed_weeks()]
