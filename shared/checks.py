@@ -147,7 +147,7 @@ def describe(value: Any) -> str:
     head = f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
     if value.numel() == 1:
         return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
-    if value.numel() <= 12:
+    if value.numel() <= 16:
         rows = value.detach().double().mul(10**4).round().div(10**4) if value.is_floating_point() else value
         return f"{rows.tolist()} ({head})"
     if value.is_floating_point() and value.isfinite().any():
@@ -213,7 +213,7 @@ def close(
     at = f"at {index}: " if index else ""
     share = f"; {int(wrong.sum())} of {wrong.numel()} entries differ" if wrong.numel() > 1 else ""
     fail(
-        f"{name} is not as expected",
+        f"{name} not as expected",
         came=describe(got),
         expected=describe(expected),
         where=f"{at}{_number(got.flatten()[flat])} instead of {_number(expected.flatten()[flat])}{share}",
@@ -227,7 +227,7 @@ def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes |
         close(got, expected, name, rtol=0.0, atol=0.0, causes=causes)
     elif type(got) is not type(expected) or got != expected:
         fail(
-            f"{name} is not as expected",
+            f"{name} not as expected",
             came=describe(got),
             expected=describe(expected),
             cause=_cause(got, expected, causes),
@@ -343,7 +343,7 @@ def _unravel(flat: int, size: tuple[int, ...]) -> Iterator[int]:
 
 
 def _number(value: torch.Tensor) -> str:
-    return f"{value.item():.6g}"
+    return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
 
 
 @contextmanager

@@ -20,6 +20,9 @@ SOLUTION = "    ### BEGIN SOLUTION\n    return number + number\n    ### END SOLU
 HINTS = '# %% [markdown] hints="double"'
 TEST_1 = '# %% test="double" points=20\nwith checks.step("double of 2"):'
 TEST_2 = '# %% test="double" points=20\nwith checks.step("double of 0"):'
+FIRST_TEST = f"""{TEST_1}
+    checks.equal(double(2), 4, "double(2)", causes={{"this is the number itself": 2}})
+"""
 HIDDEN = """### BEGIN HIDDEN TESTS
 for number in (-3, 10**9):
     with checks.step(f"double of {number}"):
@@ -56,8 +59,10 @@ def edited(root: Path, edits: Edits) -> Week:
 
 def header_line(week: Week, inside: str) -> int:
     """The number of the header of the cell with this text; 1 without a text."""
-    lines = week.script.read_text(encoding="utf-8").split(inside)[0].count("\n") + 1 if inside else 1
-    return max(cell.line for cell in week.cells if cell.line <= lines) if inside else 1
+    if not inside:
+        return 1
+    line = week.script.read_text(encoding="utf-8").partition(inside)[0].count("\n") + 1
+    return max(cell.line for cell in week.cells if cell.line <= line)
 
 
 def test_a_sound_week_breaks_no_rule(tiny_root: Path) -> None:
@@ -75,7 +80,7 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         [(STUB, "END SOLUTION without BEGIN SOLUTION", SOLUTION_REMEDY)],
     ),
     "solution in a solution": (
-        {"    ### BEGIN SOLUTION\n    return number": "    ### BEGIN SOLUTION\n    ### BEGIN SOLUTION\n    return number"},
+        {SOLUTION: "    ### BEGIN SOLUTION\n" + SOLUTION},
         [(STUB, "BEGIN SOLUTION inside another BEGIN SOLUTION", SOLUTION_REMEDY)],
     ),
     "hidden tests without end": (
@@ -127,14 +132,6 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         [('test="triple"', "there is no exercise 'triple'", "exercises here: double, quadruple")],
     ),
     "no set-up cell": (
-        {SETUP: "", LOOK: LOOK.replace("double", "triple").replace("triple(", "double(")},
-        [
-            ("", "0 set-up cells", "write exactly one `# %% setup=true` cell"),
-            (STUB, "exercise 'double' has 0 look cells", 'write one `# %% look="double"` cell'),
-            ('look="triple"', "there is no exercise 'triple'", "exercises here: double, quadruple"),
-        ],
-    ),
-    "no set-up cell alone": (
         {SETUP: ""},
         [("", "0 set-up cells", "write exactly one `# %% setup=true` cell")],
     ),
@@ -189,8 +186,8 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
     "two about cells": (
         {ABOUT: ABOUT + ABOUT.replace("Twice", "Two times")},
         [
-            (STUB, "exercise 'double' has 2 about cells", 'write one `# %% [markdown] about="double"` cell'),
             ("# Two times", "a second cell named 'double-about'; the first is at line 7", "rename one"),
+            (STUB, "exercise 'double' has 2 about cells", 'write one `# %% [markdown] about="double"` cell'),
         ],
     ),
     "no hints cell": (
@@ -205,22 +202,26 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         {HIDDEN: ""},
         [(STUB, "exercise 'double' has no hidden test", "add a ### BEGIN HIDDEN TESTS region")],
     ),
+    "an empty hidden test": (
+        {HIDDEN: "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS\n"},
+        [(STUB, "exercise 'double' has no hidden test", "add a ### BEGIN HIDDEN TESTS region")],
+    ),
     "no test": (
-        {f"{TEST_1}\n    checks.equal(double(2), 4, \"double(2)\", causes={{\"this is the number itself\": 2}})\n": "",
-         SECOND_TEST: "", WRITTEN: WRITTEN},
+        {FIRST_TEST: "",
+         SECOND_TEST: ""},
         [
             ("", "the test cells add up to 40 points, not 80", "change the `points` words"),
             (STUB, "exercise 'double' has no test", 'write a `# %% test="double" points=...` cell'),
         ],
     ),
     "many points in one test": (
-        {f"{TEST_1}\n    checks.equal(double(2), 4, \"double(2)\", causes={{\"this is the number itself\": 2}})\n": "",
+        {FIRST_TEST: "",
          TEST_2: TEST_2.replace("20", "40")},
         [(STUB, "exercise 'double' is worth 40 points in one piece",
           "split its tests into at least two cells, one of them wholly visible")],
     ),
     "many points without a wholly visible test": (
-        {f"{TEST_1}\n": f"{TEST_1}\n    ### BEGIN HIDDEN TESTS\n    checks.equal(double(5), 10)\n    ### END HIDDEN TESTS\n"},
+        {FIRST_TEST: f"{FIRST_TEST}### BEGIN HIDDEN TESTS\nchecks.equal(double(5), 10)\n### END HIDDEN TESTS\n"},
         [(STUB, "exercise 'double' is worth 40 points in one piece",
           "split its tests into at least two cells, one of them wholly visible")],
     ),
@@ -239,13 +240,8 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         ],
     ),
     "a stub that does not parse": (
-        {"def double(number: int)": "def double(number: int"},
-        [(STUB, "exercise 'double' does not parse: '(' was never closed", "mend the syntax")],
-    ),
-    "a test that does not parse": (
-        {"checks.equal(double(0), 0,": "checks.equal(double(0) 0,"},
-        [(TEST_2.split("\n")[1], "test cell 'double-test-2' does not parse: "
-          "invalid syntax. Perhaps you forgot a comma?", "mend the syntax")],
+        {"return number + number": "return number +* number"},
+        [(STUB, "exercise 'double' does not parse: invalid syntax", "mend the syntax")],
     ),
     "two hints": (
         {"# <details><summary>Hint 3: nearly code</summary>\n# use `+`\n# </details>\n": ""},
@@ -305,15 +301,24 @@ def test_one_broken_thing_gives_exactly_its_problem(tiny_root: Path, case: str) 
     assert found == [(header_line(week, inside), message, remedy) for inside, message, remedy in expected]
 
 
+@pytest.mark.parametrize("cell", ["test", "set-up"])
+def test_other_code_that_does_not_parse_is_found_too(tiny_root: Path, cell: str) -> None:
+    inside = {"test": "checks.equal(double(0), 0,", "set-up": "from shared import checks"}[cell]
+    week = edited(tiny_root, {inside: f"1 +* 1\n{inside}"})
+    lines = [item.line for item in rules.check(week) if "does not parse" in item.message and item.remedy]
+    assert lines == [header_line(week, "+* 1")]
+
+
 ALLOWED: dict[str, Edits] = {
     "one test of few points, hidden in part": {
-        f"{TEST_1}\n    checks.equal(double(2), 4, \"double(2)\", causes={{\"this is the number itself\": 2}})\n": "",
+        FIRST_TEST: "",
         TEST_2: TEST_2.replace("20", "8"),
         '# %% test="quadruple" points=20\nwith checks.step("quadruple of 0"):':
             '# %% test="quadruple" points=52\nwith checks.step("quadruple of 0"):',
     },
     "symptoms after the three hints": {
-        "# use `+`\n# </details>\n": "# use `+`\n# </details>\n# <details><summary>I get a list</summary>\n# x\n# </details>\n",
+        "# use `+`\n# </details>\n":
+            "# use `+`\n# </details>\n# <details><summary>I get a list</summary>\n# x\n# </details>\n",
     },
     "several look cells": {LOOK: f"{LOOK}\n{LOOK}"},
     "uses through another exercise": {
@@ -405,6 +410,7 @@ def test_reachable_follows_names_through_graded_cells_only(tiny_root: Path) -> N
             STUB: '# %% given="factor"\nFACTOR = checks and 2\n\n' + STUB,
             "return number + number": "return FACTOR * number",
             LOOK: LOOK + "shown = double(2)\n",
+            "checks.equal(quadruple(0), 0,": "checks.equal(quadruple(0), shown * 0,",
         },
     )
     cells = {cell.id: cell for cell in week.cells}

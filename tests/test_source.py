@@ -16,7 +16,6 @@ from autograder.source import (
     Hints,
     Look,
     Setup,
-    Test,
     Text,
     Week,
     WeekInfo,
@@ -26,6 +25,7 @@ from autograder.source import (
     load_week,
     parse,
 )
+from autograder.source import Test as Graded
 
 SCRIPT = Path("/checkout/solutions/week07_x/x.py")
 WORDS = {
@@ -72,7 +72,7 @@ def said(text: str) -> list[str]:
         ),
         (
             'test="sdpa" points=8 forbids="torch.nn.Linear, torch.softmax"',
-            Test(test="sdpa", points=8, forbids=("torch.nn.Linear", "torch.softmax")),
+            Graded(test="sdpa", points=8, forbids=("torch.nn.Linear", "torch.softmax")),
             "sdpa-test-1",
             "sdpa",
         ),
@@ -273,8 +273,8 @@ def test_points_are_those_of_all_tests_of_an_exercise() -> None:
     tests = '# %% test="a" points=3\npass\n\n# %% test="b" points=10\npass\n\n# %% test="a" points=4\npass\n'
     found = week(("a", ""), ("b", ""), ("c", ""), tests=tests)
     assert [found.points(name) for name in found.exercises] == [7, 10, 0]
-    assert [c.id for c in found.of_kind(Test, "a")] == ["a-test-1", "a-test-2"]
-    assert len(found.of_kind(Test)) == 3
+    assert [c.id for c in found.of_kind(Graded, "a")] == ["a-test-1", "a-test-2"]
+    assert len(found.of_kind(Graded)) == 3
 
 
 def test_dependents_go_through_other_exercises() -> None:

@@ -1,0 +1,164 @@
+"""Misconceptions and alternatives: they fit the reference, name what exists, and are enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autograder.course import all_weeks
+from autograder.errors import WorkbookError
+from autograder.source import Exercise, Week, load_week
+from autograder.variants import Alternative, Misconception, Variants, coverage, load_variants
+
+ROOT = Path(__file__).parents[1]
+WEEKS = all_weeks(ROOT)
+
+
+@pytest.fixture
+def week(tiny_root: Path) -> Week:
+    return load_week(tiny_root / "solutions" / "week01_tiny")
+
+
+def refusal(week: Week, variant: Alternative | Misconception) -> str:
+    with pytest.raises(WorkbookError) as error:
+        variant.source(week)
+    assert error.value.next_step
+    return str(error.value)
+
+
+def rewritten(week: Week, file: str, old: str, new: str) -> Week:
+    path = week.folder / file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return load_week(week.folder)
+
+
+def test_edits_change_the_reference_where_they_say_and_nowhere_else(week: Week) -> None:
+    reference = week.of_kind(Exercise, "double")[0].source
+    variant = Alternative(name="x", exercise="double", edits={"number + number": "2 * n", "(number:": "(n:"})
+    assert variant.source(week) == reference.replace("number + number", "2 * n").replace("(number:", "(n:")
+
+
+def test_code_is_the_whole_cell(week: Week) -> None:
+    assert Alternative(name="x", exercise="double", code="double = abs").source(week) == "double = abs"
+
+
+@pytest.mark.parametrize(("old", "count"), [("numbre", 0), ("number", 5), ("### BEGIN", 1)])
+def test_an_edit_must_match_exactly_once(week: Week, old: str, count: int) -> None:
+    variant = Misconception(name="x", exercise="double", edits={old: "y"}, rejected_by="", says="", note="")
+    if count == 1:
+        assert "    y SOLUTION" in variant.source(week)
+    else:
+        said = f"week01_tiny: misconception 'x': {old!r} stands {count} times -> quote a longer piece"
+        assert refusal(week, variant) == said
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [{"number + number": "total", "total": "2"}, {"number + number": "number * 2", "number * 2": "2 * number"}],
+)
+def test_an_edit_must_match_the_reference_not_an_earlier_edit(week: Week, edits: dict[str, str]) -> None:
+    assert "stands 0 times" in refusal(week, Alternative(name="x", exercise="double", edits=edits))
+
+
+def test_either_edits_or_code(week: Week) -> None:
+    said = "week01_tiny: alternative 'x': give either edits or code -> remove one, or write one"
+    assert refusal(week, Alternative(name="x", exercise="double")) == said
+    assert refusal(week, Alternative(name="x", exercise="double", edits={"def": "def"}, code="x")) == said
+
+
+def test_a_variant_that_changes_nothing_is_refused(week: Week) -> None:
+    same = {"number + number": "number + number"}
+    assert "'x'" in refusal(week, Alternative(name="x", exercise="double", edits=same))
+    reference = week.of_kind(Exercise, "double")[0].source
+    assert "'x'" in refusal(week, Alternative(name="x", exercise="double", code=reference))
+
+
+def test_an_unknown_exercise(week: Week) -> None:
+    said = "week01_tiny: alternative 'x': no exercise 'triple' -> one of double, quadruple"
+    assert refusal(week, Alternative(name="x", exercise="triple", code="x")) == said
+
+
+def test_a_sound_week_loads(week: Week) -> None:
+    variants = load_variants(week)
+    assert [m.name for m in variants.misconceptions] == ["same", "small-only", "only-double", "positive-only"]
+    assert [a.name for a in variants.alternatives] == ["times-two", "times-four"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("misconceptions.py", 'name="same"', 'name="small-only"', "two variants named 'small-only' -> rename one"),
+        ("alternatives.py", 'name="times-two"', 'name="same"', "two variants named 'same' -> rename one"),
+        ("alternatives.py", '"4 * number"', '"4"}, code="x"), Alternative(name="y", exercise="double", edits={"": ""',
+         "alternative 'times-four': give either edits or code"),
+        ("alternatives.py", 'exercise="double"', 'exercise="triple"', "alternative 'times-two': no exercise 'triple'"),
+        ("misconceptions.py", '{"number + number": "number"}', '{"numbre": "number"}',
+         "misconception 'same': 'numbre' stands 0 times"),
+        ("misconceptions.py", 'rejected_by="double-test-1"', 'rejected_by="double-test-3"',
+         "misconception 'same' names the test 'double-test-3' -> name one of: double-test-1, double-test-2"),
+        ("misconceptions.py", 'rejected_by="double-test-1"', 'rejected_by="quadruple-test-1"',
+         "misconception 'same' names the test 'quadruple-test-1' -> name one of: double-test-1, double-test-2"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_an_error(week: Week, file: str, old: str, new: str, said: str) -> None:
+    with pytest.raises(WorkbookError) as error:
+        load_variants(rewritten(week, file, old, new))
+    assert str(error.value).startswith(f"week01_tiny: {said}")
+
+
+@pytest.mark.parametrize("file", ["misconceptions.py", "alternatives.py"])
+def test_a_missing_file_is_named(week: Week, file: str) -> None:
+    (week.folder / file).unlink()
+    with pytest.raises(WorkbookError, match=f"{file} is missing -> write it, with a list {file[:-3].upper()}"):
+        load_variants(week)
+
+
+def test_coverage_finds_nothing_in_a_sound_week(week: Week) -> None:
+    assert coverage(week, load_variants(week)) == []
+
+
+def test_coverage_wants_two_misconceptions_an_exercise(week: Week) -> None:
+    variants = load_variants(week)
+    some = tuple(m for m in variants.misconceptions if m.name != "small-only")
+    (problem,) = coverage(week, Variants(some, variants.alternatives))
+    assert (problem.path, problem.line) == (week.script, week.of_kind(Exercise, "double")[0].line)
+    assert problem.message == "exercise 'double' has 1 misconceptions"
+    assert problem.remedy == "write at least two in misconceptions.py"
+    none = coverage(week, Variants((), variants.alternatives))
+    assert [p.message for p in none] == [f"exercise {name!r} has 0 misconceptions" for name in ("double", "quadruple")]
+
+
+def test_coverage_wants_a_proof_of_forbids(week: Week) -> None:
+    header = '# %% test="double" points=20\nwith checks.step("double of 2"):'
+    forbids = header.replace("20\n", '20 forbids="operator.add"\n')
+    week = rewritten(week, "tiny.py", header, f"{forbids}\n    checks.forbidden(FORBIDDEN, double, 2)")
+    variants = load_variants(week)
+    (problem,) = coverage(week, variants)
+    assert problem.message == "no proof of the forbids of 'double-test-1'"
+    assert "write a misconception that takes the shortcut" in problem.remedy
+    assert [c.line for c in week.cells if c.id == "double-test-1"] == [problem.line]
+
+    def with_proof(rejected_by: str, says: str) -> Variants:
+        proof = Misconception(name="shortcut", exercise="double", code="x", rejected_by=rejected_by, says=says, note="")
+        return Variants((*variants.misconceptions, proof), variants.alternatives)
+
+    assert coverage(week, with_proof("double-test-1", "a library call does the work")) == []
+    assert len(coverage(week, with_proof("double-test-2", "a library call does the work"))) == 1
+    assert len(coverage(week, with_proof("double-test-1", "not as expected"))) == 1
+
+
+def test_there_are_weeks() -> None:
+    assert WEEKS
+
+
+@pytest.mark.parametrize("name", WEEKS)
+def test_every_week_has_fitting_and_enough_variants(name: str) -> None:
+    week = load_week(ROOT / "solutions" / name)
+    variants = load_variants(week)
+    assert coverage(week, variants) == []
+    for exercise in week.exercises:
+        assert sum(m.exercise == exercise for m in variants.misconceptions) >= 2, exercise
+        assert any(a.exercise == exercise for a in variants.alternatives), exercise
