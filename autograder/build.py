@@ -7,6 +7,7 @@ puts the result into `build/source/` (instructor, with solutions) and `weeks/` (
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from .errors import BuildError
 from .leaks import leaks
-from .rules import check
+from .rules import check, has_hidden_tests
 from .source import (
     About,
     Cell,
@@ -105,9 +106,13 @@ def _tags(cell: Cell) -> list[str]:
 def _cell_source(week: Week, cell: Cell) -> str:
     if isinstance(cell.words, About):
         return _boxed(week, cell)
-    if isinstance(cell.words, Test) and cell.words.forbids:
-        listed = "".join(f'    "{name}",\n' for name in cell.words.forbids)
-        return f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{listed})\n\n{cell.source}"
+    if isinstance(cell.words, Test):
+        forbidden = "".join(f'    "{name}",\n' for name in cell.words.forbids)
+        head = (
+            f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{forbidden})\n\n" if forbidden else ""
+        )
+        hidden = "hidden=True" if has_hidden_tests(cell) else ""
+        return f"{head}{cell.source.rstrip()}\n\nchecks.done({hidden})"
     return cell.source
 
 
@@ -148,11 +153,13 @@ def learner_notebook(instructor: NotebookNode) -> NotebookNode:
     )
 
     notebook = nbformat.from_dict(json.loads(json.dumps(instructor)))
-    steps = (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests, ComputeChecksums, CheckCellMetadata)
-    for step in steps:
+    for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests):
         notebook, _ = step().preprocess(notebook, {})
     for cell in notebook.cells:
-        cell.source = cell.source.rstrip("\n")
+        if cell.metadata.workbook.kind == "test":  # no gap where the hidden tests were
+            cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)
+    for step in (ComputeChecksums, CheckCellMetadata):
+        notebook, _ = step().preprocess(notebook, {})
     nbformat.validate(notebook)
     return notebook
 

@@ -33,6 +33,8 @@ A wrong value counts as a match when the learner's value is close to it and it i
 expected one. A function takes no argument and returns a bool or a wrong value."""
 
 _steps: list[str] = []
+_passed: list[str] = []
+"""Titles of the steps that passed in the running test cell."""
 
 
 @dataclass
@@ -95,11 +97,27 @@ def step(title: str) -> Iterator[None]:
     try:
         yield
     except CheckFailure:
+        _passed.clear()
         raise
     except Exception as error:
+        _passed.clear()
         _fail_with(error)
+    else:
+        _passed.append(title)
     finally:
         _steps.pop()
+
+
+def done(*, hidden: bool = False) -> None:
+    """The last line of a test cell: say that everything passed.
+
+    Parameters
+    ----------
+    hidden : whether the cell has hidden tests, which run after the notebook was handed in.
+    """
+    more = "; hidden tests check more after you hand in" if hidden else ""
+    print(f"✓ {len(_passed)} {'check' if len(_passed) == 1 else 'checks'} passed{more}")
+    _passed.clear()
 
 
 def _fail_with(error: Exception) -> NoReturn:

@@ -82,7 +82,7 @@ for length_of_query in (0.1, 1.0, 10.0):
 # %% [markdown] about="sdpa"
 # ### Exercise 1. Scaled dot-product attention
 #
-# Everything else in this course is built on these four lines (Vaswani et al. 2017, section 3.2.1, equation 1):
+# Everything else in this course is built on one equation (Vaswani et al. 2017, section 3.2.1, equation 1):
 #
 # $$\text{weights} = \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt d}\right), \qquad \text{context} = \text{weights} \cdot V$$
 #
@@ -813,7 +813,7 @@ with checks.step("against nn.MultiheadAttention with your weights"):
         },
     )
 
-# %% test="mha" points=12 forbids="torch.nn.MultiheadAttention, torch.nn.functional.multi_head_attention_forward, torch.nn.functional.scaled_dot_product_attention"
+# %% test="mha" points=6 forbids="torch.nn.MultiheadAttention, torch.nn.functional.multi_head_attention_forward, torch.nn.functional.scaled_dot_product_attention"
 torch.manual_seed(1)
 randn = checks.normal(seed=1)
 x = randn(2, 6, 16)
@@ -848,14 +848,20 @@ for d_model, n_heads, lq, lk in ((8, 1, 3, 3), (8, 8, 5, 2), (24, 3, 1, 7), (48,
         checks.close(weights, their_weights, "weights", rtol=1e-9, atol=1e-10)
         checks.close(output, theirs, "output", rtol=1e-9, atol=1e-10)
 
+### END HIDDEN TESTS
+
+# %% test="mha" points=6
+torch.manual_seed(2)
+x = checks.normal(seed=3)(2, 6, 16)
+
 with checks.step("a padding mask equals cutting the sequence"):
-    randn = checks.normal(seed=3)
-    x = randn(2, 6, 16)
+    mha = MultiHeadAttention(d_model=16, n_heads=4)
     keep = torch.tensor([1, 1, 1, 1, 0, 0], dtype=torch.bool)[None, None, None]
     output, weights = mha(x, mask=keep)
     checks.close(weights[..., 4:], torch.zeros(2, 4, 6, 2), "the weight of hidden keys")
     checks.close(output[:, :4], mha(x[:, :4])[0], "the output at the first 4 tokens")
 
+### BEGIN HIDDEN TESTS
 with checks.step("a mask of its own for each head, (1, H, L, L)"):
     per_head = torch.ones(1, 4, 6, 6, dtype=torch.bool)
     per_head[:, 2] = torch.eye(6, dtype=torch.bool)

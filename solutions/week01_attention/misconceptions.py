@@ -222,12 +222,28 @@ MISCONCEPTIONS = [
         note="In cross-attention the memory gives both keys and values.",
     ),
     Misconception(
+        name="mask-not-passed-on",
+        exercise="mha",
+        edits={"self.attention(q, k, v, mask)": "self.attention(q, k, v)"},
+        rejected_by="mha-test-3",
+        says="the weight of hidden keys",
+        note="The layer takes a mask and forgets it: padding then takes part in every average.",
+    ),
+    Misconception(
+        name="mask-of-head-0-for-all",
+        exercise="mha",
+        edits={"self.attention(q, k, v, mask)": "self.attention(q, k, v, None if mask is None else mask[:, :1])"},
+        rejected_by="mha-test-3",
+        says="a mask of its own for each head",
+        note="A mask may differ between heads; broadcasting does the rest.",
+    ),
+    Misconception(
         name="dropout-forgotten",
         exercise="mha",
         edits={
             "ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model // n_heads)"
         },
-        rejected_by="mha-test-2",
+        rejected_by="mha-test-3",
         says="dropout reaches the attention weights",
         note="The argument was accepted and never passed on.",
     ),
