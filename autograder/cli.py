@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from .errors import WorkbookError
 
@@ -235,7 +236,11 @@ def main() -> None:
         app()
     except WorkbookError as error:
         for line in error.args[0].splitlines():
-            complaints.print(f"[red]error:[/red] {line}", highlight=False)
+            complaints.print(f"[red]error:[/red] {escape(line)}", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        what = escape(f"{error.filename or 'the system'}: {error.strerror or error}")
+        complaints.print(f"[red]error:[/red] {what} -> check the path, the rights and the free space", highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:
         complaints.print("[yellow]stopped[/yellow]")

@@ -35,7 +35,7 @@ class Graded:
     ----------
     verdicts : test cell id -> what became of it.
     points : exercise -> points earned.
-    damaged : why nothing could be graded; "" otherwise.
+    damaged : why nothing was graded or recorded; "" otherwise.
     notes : what was repaired.
     """
 
@@ -92,6 +92,8 @@ def grade_week(
     -------
     The week, and the outcomes in alphabetical order of learners.
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
     topic = folder.name.split("_", 1)[1]
     handed_in = submissions(course, folder.name, topic)
     with Team(workers, libraries=load_info(folder).libraries) as team:
@@ -111,13 +113,19 @@ def grade_week(
                 )
                 on_done(outcomes[student])
         jobs = [Job(student, _code(fixed), built.week.info.limits) for student, fixed in repaired.items()]
+        team.ready()
         for run in team.run(jobs):
             graded = _verdicts(built.week, repaired[run.name], run)
             if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
                 graded.damaged = f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
                 graded.points = {}
             else:
-                _record(built, course, graded, repaired[run.name], run, handed_in[run.name])
+                try:
+                    _record(built, course, graded, repaired[run.name], run, handed_in[run.name])
+                except (OSError, SQLAlchemyError) as error:
+                    graded.damaged = (
+                        f"graded with {graded.total} points, but not recorded: {str(error).splitlines()[0]}"
+                    )
             outcomes[run.name] = graded
             on_done(graded)
     return built.week, [outcomes[student] for student in handed_in]

@@ -255,8 +255,12 @@ class Team:
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
 
     def __enter__(self) -> Team:
-        self._executor.submit(self._warm.start)  # the first job says so if this fails
+        self._started = self._executor.submit(self._warm.start)
         return self
+
+    def ready(self) -> None:
+        """Wait until the warm process is up. Raises `WorkbookError` when it cannot start."""
+        self._started.result()
 
     def __exit__(self, kind: type[BaseException] | None, value: object, tb: TracebackType | None) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

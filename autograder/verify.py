@@ -200,6 +200,7 @@ def verify_week(
         every = (*variants.misconceptions, *variants.alternatives)
         chosen = [variant for variant in every if exercise in ("", variant.exercise)]
         on_start(len(chosen) + 2)
+        team.ready()
         (reference,) = team.run([_job(week, built, "reference", {}, set())])
         jobs, not_run = [_job(week, built, "stubs", stubs, set())], {}
         for variant in chosen:
