@@ -207,7 +207,7 @@ def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
     learners = make_class(built, where)
     console.print(f"made a class of {len(learners)} from {built.week.name} in {short(where.submitted)}/")
     grade(built.week.name, where.folder, 0)
-    console.print(f"look around:         WORKBOOK_COURSE={short(where.folder)} nbgrader formgrader")
+    console.print(f"look around:         WORKBOOK_COURSE={short(where.folder)} make desk")
 
 
 @app.command()

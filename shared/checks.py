@@ -21,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Causes = Mapping[str, Any]
 A wrong value counts as a match when the learner's value is close to it and it is not close to the
 expected one. A function takes no argument and returns a bool or a wrong value."""
 
+HERE = str(Path(__file__).parent)
 _steps: list[str] = []
 _passed: list[str] = []
 """Titles of the steps that passed in the running test cell."""
@@ -121,22 +123,31 @@ def done(*, hidden: bool = False) -> None:
 
 
 def _fail_with(error: Exception) -> NoReturn:
-    line = _learner_line(error)
+    came = f"{type(error).__name__}: {error}".rstrip(": ")
+    learner, test = _lines(error)
     if isinstance(error, NotImplementedError):
-        fail("not written yet", came=f"NotImplementedError{line}")
-    fail("the code raised an error", came=f"{type(error).__name__}: {error}{line}")
+        fail("not written yet", came=came + learner)
+    if learner:
+        fail("the code raised an error", came=came + learner)
+    fail("the check could not use what it got", came=came + test)
 
 
-def _learner_line(error: BaseException) -> str:
-    """` in forward, at: scores = query @ key` for the deepest line that is no library's."""
+def _lines(error: BaseException) -> tuple[str, str]:
+    """The deepest line of the learner's code and of the test, as ` in forward, at: ...`; "" where there is none.
+
+    The learner's code is what is neither a library's nor in the cell that the traceback begins in.
+    """
     frames = [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen")) and frame.filename != __file__
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen", HERE))
     ]
-    if not frames or not frames[-1].line or frames[-1].name == "<module>":
-        return ""
-    return f"\nin {frames[-1].name}, at: {frames[-1].line}"
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    others = [frame for frame in frames if frame.filename != frames[0].filename]
+    texts = [
+        f"\nin {found[-1].name}, at: {found[-1].line}" if found and found[-1].line else "" for found in (others, own)
+    ]
+    return texts[0], texts[1].replace("in <module>, ", "")
 
 
 def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.Tensor]:
@@ -370,7 +381,7 @@ def look() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        line = _learner_line(error).strip()
+        line = "".join(_lines(error)[:1]).strip()
         if isinstance(error, NotImplementedError):
             print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
         else:

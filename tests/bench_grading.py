@@ -67,7 +67,7 @@ def main() -> None:
         f"{built.week.name}, {LEARNERS} reference submissions, median of {ROUNDS} rounds, start of the command included"
     )
     print(table(rows, title=title))
-    ratio = {key: rows[0][key] / rows[1][key] for key in list(rows[0])[1:]}  # type: ignore[operator]
+    ratio = {key: rows[0][key] / rows[1][key] for key in list(rows[0])[1:]}
     print("nbgrader / workbook:", ", ".join(f"{key} {value:.1f}x" for key, value in ratio.items()))
 
 

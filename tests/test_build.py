@@ -143,10 +143,22 @@ def test_stubs_keep_the_signature_and_raise(tiny: Notebooks) -> None:
 
 def test_hidden_tests_are_gone_and_visible_ones_stay(tiny: Notebooks) -> None:
     assert cell(tiny.learner, "double-test-2").source == (
-        'with checks.step("double of 0"):\n    checks.equal(double(0), 0, "double(0)")'
+        'with checks.step("double of 0"):\n    checks.equal(double(0), 0, "double(0)")\n\nchecks.done(hidden=True)'
     )
     assert cell(tiny.learner, "double-test-1").source == cell(tiny.instructor, "double-test-1").source
     assert "HIDDEN" in cell(tiny.instructor, "double-test-2").source
+
+
+def test_a_test_ends_with_what_passed(tiny: Notebooks) -> None:
+    for notebook in (tiny.instructor, tiny.learner):
+        assert cell(notebook, "double-test-1").source.endswith("\n\nchecks.done()")
+        assert cell(notebook, "double-test-2").source.endswith("\n\nchecks.done(hidden=True)")
+
+
+def test_hidden_tests_leave_no_gap(tiny_root: Path) -> None:
+    built = rebuilt(tiny_root, {"### BEGIN HIDDEN TESTS\nfor": "\n\n### BEGIN HIDDEN TESTS\nfor"})
+    source = cell(built.learner, "double-test-2").source
+    assert source.endswith('"double(0)")\n\nchecks.done(hidden=True)')
 
 
 def test_written_answers_are_replaced(tiny: Notebooks) -> None:

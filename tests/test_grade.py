@@ -366,16 +366,33 @@ def test_a_damaged_submission_stops_nothing_and_leaves_earlier_grades(sample: Sa
     assert graded_learners(course) == {"ann", "bob", "cleo"}
 
 
-def test_a_fault_of_the_grader_costs_no_points(sample: Sample, course: Course, tmp_path: Path) -> None:
+def test_a_fault_of_the_grader_costs_no_points(sample: Sample, course: Course) -> None:
     hand_in(course, "ann", answered(sample.built, RIGHT))
     grade(sample, course)
-    broken = write_week(tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]'))
-    _, (ann,) = grade_week(broken, course, workers=1)
-    assert ann.damaged.startswith("not graded, the grader failed: the warm process did not start: ")
-    assert "no_such_library" in ann.damaged
+    kill_the_warm_process = (
+        "import os, signal\n"
+        "warm = open(f'/proc/{os.getppid()}/stat').read().rsplit(')')[-1].split()[1]\n"
+        "os.kill(int(warm), signal.SIGKILL)\nwhile True: pass"
+    )
+    hand_in(course, "ann", answered(sample.built, {"double": kill_the_warm_process}))
+    hand_in(course, "bob", answered(sample.built, RIGHT))
+    outcomes = grade(sample, course)
+    ann = outcomes["ann"]
+    assert ann.damaged.startswith("not graded, the grader failed: ann: the warm process died twice")
     assert ann.points == {}
     assert {done.verdict.value for done in ann.verdicts.values()} == {"INFRA"}
     assert auto_scores(course, "ann") == [20, 20, 20, 20]
+    assert outcomes["bob"].total == 80
+
+
+def test_a_library_that_is_missing_stops_before_anything_is_recorded(
+    sample: Sample, course: Course, tmp_path: Path
+) -> None:
+    hand_in(course, "ann", answered(sample.built, RIGHT))
+    broken = write_week(tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]'))
+    with pytest.raises(WorkbookError, match="No module named 'no_such_library'"):
+        grade_week(broken, course, workers=1)
+    assert graded_learners(course) == set()
 
 
 def test_a_result_that_cannot_be_written_stops_only_its_learner(sample: Sample, course: Course) -> None:
@@ -384,9 +401,9 @@ def test_a_result_that_cannot_be_written_stops_only_its_learner(sample: Sample, 
     course.autograded.mkdir()
     (course.autograded / "bob").write_text("in the way", encoding="utf-8")
     outcomes = grade(sample, course)
-    assert "not graded" in outcomes["bob"].damaged
-    assert [outcomes[name].total for name in ("ann", "cleo")] == [80, 80]
-    assert {"ann", "cleo"} <= graded_learners(course)
+    assert outcomes["bob"].damaged.startswith("graded with 80 points, but not recorded: ")
+    assert [outcomes[name].damaged for name in ("ann", "cleo")] == ["", ""]
+    assert graded_learners(course) == {"ann", "cleo"}
 
 
 def test_text_that_is_no_unicode_stops_nothing(sample: Sample, course: Course) -> None:
@@ -515,7 +532,8 @@ def test_a_week_may_change_until_somebody_has_been_graded(
         grade_week(write_week(tmp_path / "after", lesson=later), course, workers=1)
     assert str(course.gradebook) in caught.value.message
     assert "--course" in caught.value.next_step
-    assert sum(auto_scores(course, "ann")) == 80
+    with gradebook_of(course) as gradebook:
+        assert gradebook.find_submission(WEEK, "ann").score == 80
     assert grade_week(folder, course, workers=1)[1][0].total == 80
 
 

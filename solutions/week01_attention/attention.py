@@ -239,11 +239,13 @@ randn = checks.normal(seed=1)
 query, key, value = randn(2, 2, 3, 8), randn(2, 2, 5, 8), randn(2, 2, 5, 8)
 keep = torch.tensor([True, True, True, False, False])  # keys 3 and 4 are hidden from every query
 
+identity = torch.eye(5).expand(2, 2, 5, 5)  # with the identity as values, torch's context is the weights
+
 with checks.step("a mask that hides keys 3 and 4"):
     attention = ScaledDotProductAttention(head_dim=8)
     context, weights = attention(query, key, value, keep)
-    free = attention(query, key, value)[1]
-    scores = query @ key.transpose(-2, -1) / math.sqrt(8)
+    unmasked = F.scaled_dot_product_attention(query, key, identity)
+    score_zero = F.scaled_dot_product_attention(query, key * keep[:, None], identity)
     checks.close(
         weights[..., 3:],
         torch.zeros(2, 2, 3, 2),
@@ -253,7 +255,7 @@ with checks.step("a mask that hides keys 3 and 4"):
                 (weights[..., :3] == 0).all()
             ),
             "the masked scores became 0, and exp(0) = 1 still takes part: they must become very negative": (
-                scores.masked_fill(~keep, 0.0).softmax(-1)[..., 3:]
+                score_zero[..., 3:]
             ),
         },
     )
@@ -261,9 +263,9 @@ with checks.step("a mask that hides keys 3 and 4"):
         weights.sum(-1),
         torch.ones(2, 2, 3),
         "the sum over the keys",
-        causes={"the weights were masked after the softmax: mask the scores before it": (free * keep).sum(-1)},
+        causes={"the weights were masked after the softmax: mask the scores before it": (unmasked * keep).sum(-1)},
     )
-    checks.close(weights[..., :3], scores[..., :3].softmax(-1), "the weights of the allowed keys")
+    checks.close(weights, F.scaled_dot_product_attention(query, key, identity, attn_mask=keep[None]), "weights")
 
 ### BEGIN HIDDEN TESTS
 with checks.step("masks of 0 and 1 mean the same as false and true"):
@@ -1014,13 +1016,13 @@ for length, d_model in ((16, 32), (7, 24), (65, 192)):
 # %% [markdown]
 # ### Profiling corner
 #
-# **Predict.** At which length do scores and average cost as much as the projections? Set $8 L D^2 = 4 L^2 D$ and solve for $L$. Then read the table.
+# **Predict.** At which length do scores and average together cost as much as the projections? Set the two parts of your count equal and solve for $L$. Then read the table.
 
 # %% explore=true compare=true
 rows = []
 for length in (16, 64, 256, 1024, 4096):
     flops = attention_flops(length, 512, 8)
-    quadratic = 4 * length**2 * 512
+    quadratic = flops - 8 * length * 512**2  # what is left without the four projections
     rows.append({"tokens": length, "MFLOPs": round(flops / 1e6), "share of the L² part": f"{quadratic / flops:.1%}"})
 print(profiling.table(rows, title="One attention layer, D = 512"))
 print("heads 1, 2, 4, 8, 16 at L = 256:", {attention_flops(256, 512, h) for h in (1, 2, 4, 8, 16)})
@@ -1900,7 +1902,7 @@ plt.show()
 #
 # - Attention is a soft dictionary: compare, normalize, average. The scale $1/\sqrt d$ keeps the softmax soft at any width.
 # - Masks act on scores, with numbers that fit the dtype, and hidden keys must not matter at all.
-# - Heads cut the width, not the cost. One layer costs $8LD^2 + 4L^2D$ FLOPs; the second term rules above $L = 2D$.
+# - Heads cut the width, not the cost. The cost has one part that grows with $L$ and one that grows with $L^2$; the second rules above $L = 2D$.
 # - Without positions a layer is permutation equivariant, and there is a floor that you can compute. Compare a loss with such a floor before you tune anything.
 # - Next week the patches get their positions, and the layer becomes a vision transformer.
 

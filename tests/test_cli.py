@@ -1,0 +1,533 @@
+"""The `workbook` command: what it writes, what it says, how it exits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from rich.console import Console
+
+from autograder import cli
+from autograder.course import Course
+
+from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+
+WEEK = "week01_tiny"
+COMMANDS = [command.callback.__name__ for command in cli.app.registered_commands if command.callback]
+RIGHT = {
+    "double": "def double(number):\n    return number + number",
+    "quadruple": "def quadruple(number):\n    return 4 * number",
+}
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Workbook = Callable[..., Outcome]
+
+
+@dataclass(frozen=True)
+class Released:
+    """A checkout after `workbook release 1`, and what the command said (a new gradebook costs nbgrader 4 s)."""
+
+    root: Path
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+    root = tmp_path_factory.mktemp("released")
+    folder = root / "solutions" / WEEK
+    folder.mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
+    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
+    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
+    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
+    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    (folder / "outputs.json").write_text('{"quadruple-explore-1": "two and two is 4\\n"}\n', encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "autograder.cli", "release", "1"],
+        cwd=root,
+        env={key: value for key, value in os.environ.items() if key != "WORKBOOK_COURSE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Released(root, done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def root(released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the released checkout, and the current folder."""
+    root = tmp_path / "checkout"
+    shutil.copytree(released.root, root)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def workbook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workbook:
+    """Run the command in this process, with the exit code that a shell would get."""
+    monkeypatch.delenv("WORKBOOK_COURSE", raising=False)
+    monkeypatch.setattr(cli, "console", Console(width=200))
+
+    def run(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["workbook", *map(str, words)])
+        capsys.readouterr()
+        code: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as leave:
+            code = leave.code
+        said = capsys.readouterr()
+        assert code is None or isinstance(code, int)
+        return Outcome(code or 0, said.out, said.err)
+
+    return run
+
+
+def complaint(outcome: Outcome) -> str:
+    """The one line that says what is wrong and what to do next."""
+    assert outcome.code == 1, outcome
+    lines = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, outcome.err
+    assert outcome.err.splitlines()[-1] == lines[0], "nothing follows it"
+    what, _, next_step = lines[0].removeprefix("error: ").partition(" -> ")
+    assert what
+    assert next_step
+    return lines[0]
+
+
+def hand_in(course: Path, learner: str, answers: dict[str, str], released_root: Path) -> None:
+    notebook = json.loads((released_root / "weeks" / WEEK / "tiny.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = answers.get(cell["id"], cell["source"])
+    folder = course / "submitted" / learner / WEEK
+    folder.mkdir(parents=True)
+    (folder / "tiny.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def total_in_gradebook(course: Path, learner: str) -> float:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(Course(course, course).db_url) as gradebook:
+        score: float = gradebook.find_submission(WEEK, learner).score
+    return score
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+# words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(workbook: Workbook, command: str) -> None:
+    for option in ("--help", "-h"):
+        code, out, err = workbook(command, option)
+        assert (code, err) == (0, "")
+        assert f"Example: workbook {command}" in out
+
+
+def test_the_commands_are_listed(workbook: Workbook) -> None:
+    assert set(COMMANDS) >= {"build", "verify", "record", "grade", "release", "demo", "start"}
+    listing = workbook("--help").out
+    assert all(f" {command} " in listing for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Usage:"),
+        (("sing",), "No such command 'sing'"),
+        (("grade",), "Missing argument 'WEEK'"),
+        (("start", "1", "2"), "unexpected extra argument"),
+        (("grade", "1", "--fast"), "No such option: --fast"),
+        (("grade", "1", "--workers", "-1"), "Invalid value for '--workers'"),
+        (("verify", "--workers", "two"), "Invalid value for '--workers'"),
+        (("start",), "name a week, or say --all"),
+        (("start", "1", "--all"), "name a week, or say --all"),
+    ],
+)
+def test_wrong_usage_exits_with_2(root: Path, workbook: Workbook, words: tuple[str, ...], said: str) -> None:
+    code, out, err = workbook(*words)
+    assert code == 2
+    assert said in out + err
+    assert "Traceback" not in err
+
+
+def test_an_unknown_week_suggests_the_nearest(root: Path, workbook: Workbook) -> None:
+    for command in ("build", "verify", "record", "grade", "release", "demo", "start"):
+        assert complaint(workbook(command, "week01_tinny")) == (
+            "error: there is no week 'week01_tinny' -> did you mean week01_tiny? weeks here: week01_tiny"
+        )
+    assert complaint(workbook("start", "12")) == "error: there is no week '12' -> weeks here: week01_tiny"
+
+
+@pytest.mark.parametrize("asked", ["1", "01", "week01", "week1", "week01_tiny", "tiny"])
+def test_a_week_has_many_names(root: Path, workbook: Workbook, asked: str) -> None:
+    code, out, _ = workbook("build", asked)
+    assert (code, out) == (0, "weeks/week01_tiny/tiny.ipynb: unchanged, 2 exercises\n")
+
+
+def test_what_the_user_typed_is_no_markup(root: Path, workbook: Workbook) -> None:
+    assert "there is no week '[bold]'" in complaint(workbook("start", "[bold]"))
+    assert "there is no week '[/nothing]'" in complaint(workbook("start", "[/nothing]"))
+
+
+def test_outside_of_a_checkout(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "autograder.cli", "build"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"error: {tmp_path} is not inside the workbook -> change into the folder you cloned\n"
+
+
+def test_a_folder_inside_the_checkout_will_do(root: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root / "solutions" / WEEK)
+    assert workbook("build", "1").code == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("build",), ("verify",), ("record", "1"), ("grade", "1"), ("release", "1"), ("demo",)]
+)
+def test_what_needs_a_source_says_so_in_a_learner_s_bundle(
+    root: Path, workbook: Workbook, words: tuple[str, ...]
+) -> None:
+    shutil.rmtree(root / "solutions")
+    complaint(workbook(*words))
+
+
+def test_start_needs_no_source(root: Path, workbook: Workbook) -> None:
+    shutil.rmtree(root / "solutions")
+    assert workbook("start", "1").code == 0
+    assert (root / "work" / WEEK / "tiny.ipynb").is_file()
+
+
+# build
+
+
+def test_build_writes_what_differs(root: Path, workbook: Workbook) -> None:
+    shutil.rmtree(root / "weeks")
+    assert workbook("build") == (0, "weeks/week01_tiny/tiny.ipynb: written, 2 exercises\n", "")
+    first = (root / "weeks" / WEEK / "tiny.ipynb").read_bytes()
+    assert workbook("build") == (0, "weeks/week01_tiny/tiny.ipynb: unchanged, 2 exercises\n", "")
+    assert (root / "weeks" / WEEK / "tiny.ipynb").read_bytes() == first
+    assert "number + number" not in first.decode()
+
+
+def test_build_check_passes_on_what_the_source_builds(root: Path, workbook: Workbook) -> None:
+    assert workbook("build", "--check") == (0, "", "")
+
+
+def test_build_check_names_what_is_stale_and_writes_nothing(root: Path, workbook: Workbook) -> None:
+    notebook = root / "weeks" / WEEK / "tiny.ipynb"
+    edit(notebook, "# A tiny week", "# A small week")
+    edited = notebook.read_bytes()
+    line = complaint(workbook("build", "--check"))
+    assert line == (
+        "error: weeks/week01_tiny/tiny.ipynb is not what solutions/week01_tiny/ builds"
+        " -> run `make weeks` and commit the result"
+    )
+    assert notebook.read_bytes() == edited
+    notebook.unlink()
+    assert "weeks/week01_tiny/tiny.ipynb is missing" in complaint(workbook("build", "--check"))
+    assert not notebook.exists()
+
+
+def test_build_check_wants_the_compared_outputs(root: Path, workbook: Workbook) -> None:
+    (root / "solutions" / WEEK / "outputs.json").unlink()
+    line = complaint(workbook("build", "--check"))
+    assert "outputs.json of week01_tiny does not hold the compared cells ['quadruple-explore-1']" in line
+
+
+def test_a_source_that_breaks_a_rule_is_named_with_its_line(root: Path, workbook: Workbook) -> None:
+    edit(root / "solutions" / WEEK / "tiny.py", "# %% setup=true", "# %% setup=true colour=3")
+    line = complaint(workbook("build"))
+    assert line.startswith("error: solutions/week01_tiny/tiny.py:4: setup cell: colour: ")
+
+
+# verify
+
+
+def test_verify_passes_a_sound_week(root: Path, workbook: Workbook) -> None:
+    code, out, err = workbook("verify", "--workers", "2")
+    assert (code, err) == (0, "")
+    assert "8 variants, 0 misses" in out
+    written = json.loads((root / "build" / "verify" / f"{WEEK}.json").read_text(encoding="utf-8"))
+    assert written["week"] == WEEK
+    assert len(written["rows"]) == 8
+    assert "written to build/verify/week01_tiny.json" in out
+
+
+def test_verify_exits_with_1_on_a_miss(root: Path, workbook: Workbook) -> None:
+    edit(root / "solutions" / WEEK / "misconceptions.py", 'says="this is the double"', 'says="twice"')
+    outcome = workbook("verify", "1", "--exercise", "quadruple")
+    assert complaint(outcome) == "error: 1 misses in the matrix -> mend the tests or the variants named above"
+    assert "miss only-double: quadruple-test-1 does not say 'twice'" in outcome.out
+    assert len(json.loads((root / "build" / "verify" / f"{WEEK}.json").read_text(encoding="utf-8"))["rows"]) == 5
+
+
+def test_verify_of_an_unknown_exercise(root: Path, workbook: Workbook) -> None:
+    line = complaint(workbook("verify", "1", "--exercise", "triple"))
+    assert line == "error: week01_tiny has no exercise 'triple' -> one of double, quadruple"
+
+
+# record
+
+
+def test_record_keeps_what_is_compared(root: Path, workbook: Workbook) -> None:
+    kept = root / "solutions" / WEEK / "outputs.json"
+    kept.unlink()
+    code, out, _ = workbook("record", "1")
+    assert code == 0
+    assert json.loads(kept.read_text(encoding="utf-8")) == {"quadruple-explore-1": "two and two is 4\n"}
+    assert "solutions/week01_tiny/outputs.json: written" in out
+    assert "slowest: " in out
+    executed = json.loads((root / "build" / "executed" / WEEK / "tiny.ipynb").read_text(encoding="utf-8"))
+    assert any(cell.get("outputs") for cell in executed["cells"])
+
+
+# release and grade
+
+
+def test_release_builds_the_week_and_fills_the_gradebook(released: Released) -> None:
+    assert (released.code, released.err) == (0, "")
+    assert released.out == "hand out:  weeks/week01_tiny/\ngradebook: course/gradebook.db\n"
+    assert (released.root / "weeks" / WEEK / "tiny.ipynb").is_file()
+    from nbgrader.api import Gradebook
+
+    with Gradebook(Course(released.root, released.root / "course").db_url) as gradebook:
+        assert gradebook.find_assignment(WEEK).max_score == 100
+        hidden = gradebook.find_source_cell("double-test-2", "tiny", WEEK).source
+    assert "### BEGIN HIDDEN TESTS" in hidden
+
+
+def test_grade_prints_a_table_and_writes_a_csv(root: Path, workbook: Workbook) -> None:
+    hand_in(root / "course", "ann", RIGHT, root)
+    hand_in(root / "course", "bob [red]", {"double": RIGHT["double"]}, root)
+    hand_in(root / "course", "cleo", RIGHT, root)
+    (root / "course" / "submitted" / "cleo" / WEEK / "tiny.ipynb").write_text("{", encoding="utf-8")
+    code, out, err = workbook("grade", "1", "--workers", "1")
+    assert code == 0, "a broken submission is no failure of the command"
+    assert "without a sandbox" in err
+    assert "week01_tiny: 3 submissions" in out
+    assert "not graded cleo: the file is no JSON" in out
+    assert "bob [red]" in out
+    with (root / "course" / f"{WEEK}.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["learner"]: row for row in csv.DictReader(file)}
+    assert {name: row["total"] for name, row in rows.items()} == {"ann": "80", "bob [red]": "40", "cleo": ""}
+    assert total_in_gradebook(root / "course", "ann") == 80
+    for path in ("course/week01_tiny.csv", "course/gradebook.db", "course/autograded/LEARNER/week01_tiny/"):
+        assert path in out
+
+
+def test_the_class_may_lie_elsewhere(
+    root: Path, workbook: Workbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, answers in (("spring", RIGHT), ("autumn", {})):
+        shutil.copytree(root / "course", tmp_path / name)
+        hand_in(tmp_path / name, "ann", answers, root)
+    monkeypatch.setenv("WORKBOOK_COURSE", str(tmp_path / "spring"))
+    assert workbook("grade", "1").code == 0
+    assert total_in_gradebook(tmp_path / "spring", "ann") == 80
+    assert workbook("grade", "1", "--course", tmp_path / "autumn").code == 0
+    assert total_in_gradebook(tmp_path / "autumn", "ann") == 0
+    assert not (root / "course" / "autograded").exists()
+
+
+def test_an_empty_class_is_said(root: Path, workbook: Workbook) -> None:
+    line = complaint(workbook("grade", "1"))
+    assert line == (
+        "error: no submissions of week01_tiny in course/submitted"
+        " -> put each one at course/submitted/LEARNER/week01_tiny/tiny.ipynb"
+    )
+
+
+# what cannot be written
+
+
+@pytest.mark.parametrize(
+    ("in_the_way", "words"),
+    [
+        ("class", ("release", "1", "--course", "class")),
+        ("class", ("grade", "1", "--course", "class")),
+        ("class", ("demo", "1", "--course", "class")),
+        ("class", ("release", "1", "--course", "class/below")),
+        ("build", ("build", "1")),
+        ("build", ("release", "1")),
+        ("build", ("verify", "1", "--exercise", "double")),
+        ("build", ("record", "1")),
+        ("weeks", ("build", "1")),
+        ("weeks", ("start", "1")),
+        ("work", ("start", "1")),
+        (f"work/{WEEK}", ("start", "1")),
+    ],
+)
+def test_a_file_in_place_of_a_folder_is_said(
+    root: Path, workbook: Workbook, in_the_way: str, words: tuple[str, ...]
+) -> None:
+    path = root / in_the_way
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("in the way", encoding="utf-8")
+    assert in_the_way in complaint(workbook(*words))
+    assert path.read_text(encoding="utf-8") == "in the way"
+
+
+@pytest.mark.parametrize("in_the_way", ["gradebook.db", f"{WEEK}.csv"])
+def test_a_folder_in_place_of_a_file_is_said(root: Path, workbook: Workbook, in_the_way: str) -> None:
+    path = root / "course" / in_the_way
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    hand_in(root / "course", "ann", RIGHT, root)
+    assert f"course/{in_the_way}" in complaint(workbook("grade", "1"))
+
+
+def test_a_gradebook_that_is_no_database_is_said_and_kept(root: Path, workbook: Workbook) -> None:
+    (root / "course" / "gradebook.db").write_text("notes of mine, not a database\n" * 100, encoding="utf-8")
+    hand_in(root / "course", "ann", RIGHT, root)
+    assert "course/gradebook.db" in complaint(workbook("grade", "1"))
+    assert (root / "course" / "gradebook.db").read_text(encoding="utf-8").startswith("notes of mine")
+
+
+# demo
+
+
+def test_demo_makes_a_class_and_grades_it(root: Path, workbook: Workbook) -> None:
+    left_over = root / "build" / "demo" / "submitted" / "somebody" / WEEK
+    left_over.mkdir(parents=True)
+    code, out, _ = workbook("demo")
+    assert code == 0
+    assert "made a class of 12 from week01_tiny in build/demo/submitted/" in out
+    assert "week01_tiny: 12 submissions" in out
+    assert "WORKBOOK_COURSE=build/demo nbgrader formgrader" in out
+    assert not left_over.exists(), "the class is made anew"
+    with (root / "build" / "demo" / f"{WEEK}.csv").open(newline="", encoding="utf-8") as file:
+        totals = {row["learner"]: row["total"] for row in csv.DictReader(file)}
+    assert totals["reference"] == "80"
+    assert totals["untouched-stubs"] == "0"
+    assert total_in_gradebook(root / "build" / "demo", "reference") == 80
+    assert not (root / "course" / "submitted").exists()
+
+
+def test_demo_does_not_remove_a_real_class(root: Path, workbook: Workbook) -> None:
+    hand_in(root / "course", "ann", RIGHT, root)
+    before = (root / "course" / "gradebook.db").read_bytes()
+    (root / "course" / "notes.txt").write_text("mine", encoding="utf-8")
+    complaint(workbook("demo", "1", "--course", "course"))
+    assert (root / "course" / "gradebook.db").read_bytes() == before
+    assert (root / "course" / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert (root / "course" / "submitted" / "ann").is_dir()
+
+
+# start
+
+
+def test_start_copies_once_and_never_overwrites(root: Path, workbook: Workbook) -> None:
+    assert workbook("start", "1") == (0, "work/week01_tiny/tiny.ipynb: ready\n", "")
+    mine = root / "work" / WEEK / "tiny.ipynb"
+    assert mine.read_bytes() == (root / "weeks" / WEEK / "tiny.ipynb").read_bytes()
+    mine.write_text("my answers", encoding="utf-8")
+    assert workbook("start", "1") == (0, "work/week01_tiny/tiny.ipynb: kept as it is\n", "")
+    assert mine.read_text(encoding="utf-8") == "my answers"
+
+
+def test_start_copies_every_released_week(root: Path, workbook: Workbook) -> None:
+    shutil.copytree(root / "weeks" / WEEK, root / "weeks" / "week02_other")
+    assert workbook("start", "--all").code == 0
+    assert sorted(path.parent.name for path in (root / "work").rglob("*.ipynb")) == [WEEK, "week02_other"]
+
+
+def test_start_of_a_week_that_is_not_released(root: Path, workbook: Workbook) -> None:
+    shutil.rmtree(root / "weeks" / WEEK)
+    assert complaint(workbook("start", "1")).startswith("error: weeks/week01_tiny is not there -> ")
+    assert not (root / "work").exists()
+
+
+# Ctrl-C
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def ended(pid: int) -> bool:
+    """The process is gone, or is only a name that nobody has buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("to_group", [False, True], ids=["kill", "terminal"])
+def test_ctrl_c_while_grading_keeps_what_is_graded_and_leaves_no_process(
+    root: Path, tmp_path: Path, to_group: bool
+) -> None:
+    pids = tmp_path / "pids"
+    look = "import os\nkeeper = os.getppid()\nwarm = open(f'/proc/{keeper}/stat').read().rsplit(')')[-1].split()[1]\n"
+    look += f"with open({str(pids)!r}, 'a') as file: print(os.getpid(), keeper, warm, file=file)\n"
+    hand_in(root / "course", "ann", RIGHT, root)
+    hand_in(root / "course", "bob", RIGHT | {"quadruple": look + "while True: pass"}, root)
+    edit(root / "solutions" / WEEK / "week.toml", "cell_seconds = 2", "cell_seconds = 40")
+    edit(root / "solutions" / WEEK / "week.toml", "total_seconds = 20", "total_seconds = 40")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autograder.cli", "grade", "1", "--workers", "1"],
+        cwd=root,
+        env={key: value for key, value in os.environ.items() if key != "WORKBOOK_COURSE"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert wait_until(lambda: pids.is_file() and pids.read_text(encoding="utf-8").endswith("\n"))
+        assert wait_until(lambda: (root / "course" / "autograded" / "ann").is_dir())
+        assert wait_until(lambda: not list((root / "course").glob("gradebook.db-journal")))
+        assert wait_until(lambda: total_or_nothing(root / "course", "ann") == 80)
+        (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=15)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert wait_until(lambda: all(ended(int(pid)) for pid in pids.read_text(encoding="utf-8").split()), 5)
+    assert len(pids.read_text(encoding="utf-8").splitlines()) == 1, "it was not started again"
+    assert total_in_gradebook(root / "course", "ann") == 80
+    assert not (root / "course" / "autograded" / "bob").exists()
+
+
+def total_or_nothing(course: Path, learner: str) -> float | None:
+    from nbgrader.api import MissingEntry
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return total_in_gradebook(course, learner)
+    except (MissingEntry, SQLAlchemyError):
+        return None

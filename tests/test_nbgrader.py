@@ -1,0 +1,135 @@
+"""The checkout is a standard nbgrader course: its own commands work on it and give the same scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from autograder import build, hooks
+from autograder.build import Notebooks, build_week
+from autograder.course import Course
+from autograder.errors import WorkbookError
+from autograder.grade import grade_week
+from autograder.sample_class import make_class
+from autograder.source import load_week
+
+from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+
+pytestmark = pytest.mark.nbgrader
+
+WEEK = "week01_tiny"
+LEARNERS = ("reference", "untouched-stubs", "wrong-small-only")
+CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
+ELSEWHERE = """
+import autograder.hooks
+
+autograder.hooks.__file__ = str(root / "autograder" / "hooks.py")  # the hook looks for the checkout from there
+"""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout with the tiny week, the project's own nbgrader_config.py, and two folders with the same class."""
+
+    root: Path
+    built: Notebooks
+    ours: Course
+    plain: Course
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """`ours` is graded by grade_week; in `plain` nothing has been done yet but handing in."""
+    root = tmp_path_factory.mktemp("checkout")
+    folder = root / "solutions" / WEEK
+    folder.mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
+    (root / "nbgrader_config.py").write_text(CONFIG.read_text(encoding="utf-8") + ELSEWHERE, encoding="utf-8")
+    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
+    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
+    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
+    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    built = build_week(load_week(folder))
+    ours, plain = Course.at(root, Path("ours")), Course.at(root, Path("plain"))
+    for learner in make_class(built, ours):
+        if learner not in LEARNERS:
+            shutil.rmtree(ours.submitted / learner)
+    shutil.copytree(ours.submitted, plain.submitted)
+    grade_week(folder, ours, workers=2)
+    return Checkout(root, built, ours, plain)
+
+
+def nbgrader(checkout: Checkout, course: Course, *words: str) -> subprocess.CompletedProcess[str]:
+    """One of nbgrader's commands in the checkout; $WORKBOOK_COURSE names the class."""
+    tools = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "PATH": tools + os.pathsep + os.environ.get("PATH", ""),
+        "WORKBOOK_COURSE": str(course.folder),
+        "JUPYTER_CONFIG_DIR": str(checkout.root / "no-config"),
+    }
+    command = [sys.executable, "-m", "nbgrader", *words]
+    return subprocess.run(command, cwd=checkout.root, env=environment, capture_output=True, text=True, check=False)
+
+
+def scores(course: Course, learner: str) -> dict[str, tuple[float | None, float, bool]]:
+    """Graded cell -> points, possible points, and whether the instructor has to look."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(course.db_url) as gradebook:
+        (notebook,) = gradebook.find_submission(WEEK, learner).notebooks
+        return {g.name: (g.auto_score, g.max_score, g.needs_manual_grade) for g in notebook.grades}
+
+
+def test_plain_nbgrader_needs_no_other_step_and_gives_the_same_scores(checkout: Checkout) -> None:
+    assert not checkout.plain.gradebook.exists(), "nothing was released or registered before"
+    done = nbgrader(checkout, checkout.plain, "autograde", WEEK)
+    assert done.returncode == 0, done.stderr
+    found = {learner: scores(checkout.plain, learner) for learner in LEARNERS}
+    assert found == {learner: scores(checkout.ours, learner) for learner in LEARNERS}
+    assert {learner: sum(score or 0 for score, _, _ in cells.values()) for learner, cells in found.items()} == {
+        "reference": 80,
+        "untouched-stubs": 0,
+        "wrong-small-only": 60,
+    }
+    assert not (checkout.root / "course").exists(), "the class lies where $WORKBOOK_COURSE says"
+
+
+def test_nbgrader_grades_on_in_a_gradebook_of_ours(checkout: Checkout, tmp_path: Path) -> None:
+    course = Course(checkout.root, tmp_path / "class")
+    shutil.copytree(checkout.ours.folder, course.folder)
+    stub, right = (course.submitted / name / WEEK / "tiny.ipynb" for name in ("untouched-stubs", "reference"))
+    shutil.copy(right, stub)
+    done = nbgrader(checkout, course, "autograde", WEEK, "--student", "untouched-stubs", "--force")
+    assert done.returncode == 0, done.stderr
+    assert scores(course, "untouched-stubs") == scores(checkout.ours, "reference")
+    assert scores(course, "wrong-small-only") == scores(checkout.ours, "wrong-small-only")
+
+
+def test_nbgrader_writes_feedback_from_our_autograded_notebooks(checkout: Checkout) -> None:
+    done = nbgrader(checkout, checkout.ours, "generate_feedback", WEEK, "--student", "wrong-small-only")
+    assert done.returncode == 0, done.stderr
+    page = (checkout.ours.folder / "feedback" / "wrong-small-only" / WEEK / "tiny.html").read_text(encoding="utf-8")
+    assert "(Score: 60.0 / 100.0)" in page
+    assert "No response." in page
+
+
+def test_the_hook_registers_a_week_once(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbgrader.api import Gradebook
+
+    monkeypatch.setattr(hooks, "__file__", str(checkout.root / "autograder" / "hooks.py"))
+    monkeypatch.setenv("WORKBOOK_COURSE", str(tmp_path / "class"))
+    with pytest.raises(WorkbookError, match=r"there is no week 'week09_none' -> .*week01_tiny"):
+        hooks.register_week("week09_none", "ann", ["tiny"])
+    hooks.register_week(WEEK, "ann", ["tiny"])
+    with Gradebook(Course(tmp_path, tmp_path / "class").db_url) as gradebook:
+        assert gradebook.find_assignment(WEEK).max_score == 100
+        assert len(gradebook.find_notebook("tiny", WEEK).grade_cells) == 5
+        assert not gradebook.students
+    monkeypatch.setattr(build, "build_week", lambda week: pytest.fail("it is there already"))
+    hooks.register_week(WEEK, "bob", ["tiny"])
