@@ -239,6 +239,8 @@ def stale(built: Notebooks, root: Path) -> list[str]:
             found.append(f"{path.relative_to(root)} is missing")
         elif path.read_bytes() != content:
             found.append(f"{path.relative_to(root)} is not what {week.folder.relative_to(root)}/ builds")
+    left_over = {path.name for path in target.glob("*") if path.is_file()} - set(_released_files(built))
+    found += [f"{(target / name).relative_to(root)} is left over" for name in sorted(left_over)]
     compared = {cell.id for cell in week.cells if cell.words.compare}
     if compared != set(expected_outputs(week)):
         found.append(

@@ -26,7 +26,7 @@ def start_week(root: Path, name: str) -> list[tuple[Path, bool]]:
     done = []
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for path in sorted(source.iterdir()):
+        for path in sorted(path for path in source.iterdir() if path.is_file()):
             copied = not (target / path.name).exists()
             if copied:
                 shutil.copyfile(path, target / path.name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from .errors import Problem
-from .source import About, Cell, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
+from .source import About, Cell, Exercise, Explore, Given, Hints, Look, Setup, Test, Week, Written
 
 AUTOGRADED_POINTS = 80
 WRITTEN_POINTS = 20
@@ -47,7 +48,12 @@ def regions(source: str, mark: str) -> list[str]:
 
 
 def has_hidden_tests(cell: Cell) -> bool:
-    return "BEGIN HIDDEN TESTS" in cell.source
+    """Whether the cell has a hidden region with code in it. Unbalanced marks are another rule's affair."""
+    try:
+        lines = [line for region in regions(cell.source, "HIDDEN TESTS") for line in region.splitlines()]
+    except ValueError:
+        return True
+    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
 
 
 def in_hidden_test(source: str, line: int) -> bool:
@@ -61,14 +67,14 @@ def reachable(week: Week, cell: Cell) -> set[str]:
     makers: dict[str, list[Cell]] = {}
     for other in week.cells:
         if other.words.cell_type == "code" and not isinstance(other.words, Look | Explore | Test):
-            for name in _top_level(other.source):
+            for name in defined(other.source):
                 makers.setdefault(name, []).append(other)
     found: set[str] = set()
     queue = [cell]
     while queue:
         current = queue.pop()
         found.add(current.id)
-        needed = [maker for name in _names(current.source, ast.Load) for maker in makers.get(name, [])]
+        needed = [maker for name in loaded(current.source) for maker in makers.get(name, [])]
         queue += [maker for maker in needed if maker.id not in found]
     return found
 
@@ -102,7 +108,7 @@ def check_names(week: Week, problem: Finding) -> Iterator[Problem]:
         if belongs and cell.name not in week.exercises:
             known = ", ".join(week.exercises)
             yield problem(cell, f"there is no exercise {cell.name!r}", f"exercises here: {known}")
-    if not isinstance(week.cells[0].words if week.cells else None, Setup) and len(week.of_kind(Setup)) != 1:
+    if len(week.of_kind(Setup)) != 1:
         yield problem(None, f"{len(week.of_kind(Setup))} set-up cells", "write exactly one `# %% setup=true` cell")
 
 
@@ -200,47 +206,53 @@ def check_points(week: Week, problem: Finding) -> Iterator[Problem]:
 
 def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
     """What is graded must not need what is skipped: graded cells load no name that only a skipped cell sets."""
-    skipped = {n for c in week.cells if isinstance(c.words, Look | Explore) for n in _names(c.source, ast.Store)}
+    skipped = {name for c in week.cells if isinstance(c.words, Look | Explore) for name in defined(c.source)}
     graded = [c for c in week.cells if c.words.cell_type == "code" and not isinstance(c.words, Look | Explore)]
-    defined = {name for c in graded for name in _names(c.source, ast.Store)}
+    available = {name for c in graded for name in defined(c.source)}
     for cell in graded:
-        for name in sorted((_names(cell.source, ast.Load) & skipped) - defined):
+        for name in sorted((loaded(cell.source) & skipped) - available):
             yield problem(cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell")
 
 
-def _names(source: str, context: type[ast.expr_context]) -> set[str]:
-    """Names that a cell loads or stores; definitions and imports count as stored."""
+def _table(source: str) -> symtable.SymbolTable | None:
     try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return set()
-    found = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
-    if context is ast.Store:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                found.add(node.name)
-                if isinstance(node, ast.FunctionDef):
-                    found |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-            elif isinstance(node, ast.Lambda):
-                found |= {a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)}
-            elif isinstance(node, ast.Import | ast.ImportFrom):
-                found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    return found
+        return symtable.symtable(source, "<cell>", "exec")
+    except (SyntaxError, ValueError):
+        return None
 
 
-def _top_level(source: str) -> set[str]:
+def loaded(source: str) -> set[str]:
+    """Names that a cell takes from outside of its functions: globals, not parameters or locals."""
+
+    def walk(table: symtable.SymbolTable, top: bool) -> Iterator[str]:
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (top or symbol.is_global()):
+                yield symbol.get_name()
+        for child in table.get_children():
+            yield from walk(child, False)
+
+    table = _table(source)
+    return set(walk(table, True)) if table else set()
+
+
+def defined(source: str) -> set[str]:
     """Names that a cell defines for the cells after it."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return set()
-    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    outer = [ast.Module([n for n in tree.body if not isinstance(n, definitions)], [])]
-    return {n.name for n in tree.body if isinstance(n, definitions)} | _names(ast.unparse(outer[0]), ast.Store)
+    table = _table(source)
+    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()} if table else set()
+
+
+def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:
+    for cell in week.cells:
+        if isinstance(cell.words, Setup | Given | Test):
+            try:
+                ast.parse(cell.source)
+            except SyntaxError as error:
+                yield problem(cell, f"{cell.id} does not parse: {error.msg}", "mend the syntax")
 
 
 RULES = (
     check_marks,
+    check_syntax,
     check_names,
     check_uses,
     check_exercises,

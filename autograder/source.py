@@ -37,7 +37,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 class Words(BaseModel):
     """The words of a cell header. `key` is the word that names the kind of cell."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     key: ClassVar[str] = ""
     cell_type: ClassVar[Literal["code", "markdown"]] = "code"
 
@@ -162,7 +162,7 @@ class WeekInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     title: str
     summary: str
-    hours: int = Field(gt=0)
+    hours: int = Field(gt=0, strict=True)
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
     """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
@@ -269,7 +269,7 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
         raise BuildError([Problem(path, 1, "text before the first cell", "begin the file with `# %%`")])
     import jupytext  # not at the top: it takes 2 s, which a warm process can use to start
 
-    raw = jupytext.reads(text, fmt="py:percent").cells
+    raw = jupytext.reads(text.lstrip("\n"), fmt="py:percent").cells
     if len(raw) != len(lines):
         message = f"{len(lines)} cell headers but {len(raw)} cells"
         raise BuildError([Problem(path, 1, message, "look for `# %%` inside a string and write it differently")])

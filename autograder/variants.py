@@ -48,11 +48,19 @@ class Variant:
             raise WorkbookError(f"{where}: give either edits or code", "remove one, or write one")
         if self.code:
             return self.code
-        text = week.of_kind(Exercise, self.exercise)[0].source
+        reference = week.of_kind(Exercise, self.exercise)[0].source
+        spans = []
         for old, new in self.edits.items():
-            if text.count(old) != 1:
-                raise WorkbookError(f"{where}: {old!r} stands {text.count(old)} times", "quote a longer piece")
-            text = text.replace(old, new)
+            if reference.count(old) != 1:
+                raise WorkbookError(f"{where}: {old!r} stands {reference.count(old)} times", "quote a longer piece")
+            spans.append((reference.index(old), len(old), new))
+        text, after = reference, len(reference)
+        for begin, length, new in sorted(spans, reverse=True):
+            if begin + length > after:
+                raise WorkbookError(f"{where}: two edits overlap", "write them as one")
+            text, after = text[:begin] + new + text[begin + length :], begin
+        if text == reference:
+            raise WorkbookError(f"{where}: the edits change nothing", "write what the answer should be")
         return text
 
 

@@ -16,6 +16,7 @@ runs a trusted function next to the learner's code and brings plain observations
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -89,6 +90,7 @@ class CheckFailure(AssertionError):  # noqa: N818 - a failed check is no error o
 def fail(what: str, **details: str) -> NoReturn:
     """Raise a `CheckFailure` within the current step."""
     title = _steps[-1] if _steps else ""
+    _passed.clear()
     raise CheckFailure(f"{title}: {what}" if title else what, **details) from None
 
 
@@ -99,10 +101,8 @@ def step(title: str) -> Iterator[None]:
     try:
         yield
     except CheckFailure:
-        _passed.clear()
         raise
     except Exception as error:
-        _passed.clear()
         _fail_with(error)
     else:
         _passed.append(title)
@@ -122,9 +122,10 @@ def done(*, hidden: bool = False) -> None:
     _passed.clear()
 
 
-def _fail_with(error: Exception) -> NoReturn:
-    came = f"{type(error).__name__}: {error}".rstrip(": ")
-    learner, test = _lines(error)
+def _fail_with(error: Exception, *, from_test: bool = True) -> NoReturn:
+    """Turn an error into a failure; `from_test`: its traceback begins in the test cell."""
+    came = _words(error)
+    learner, test = _lines(error, from_test)
     if isinstance(error, NotImplementedError):
         fail("not written yet", came=came + learner)
     if learner:
@@ -132,7 +133,15 @@ def _fail_with(error: Exception) -> NoReturn:
     fail("the check could not use what it got", came=came + test)
 
 
-def _lines(error: BaseException) -> tuple[str, str]:
+def _words(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # an exception class of the learner's, whose message fails
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _lines(error: BaseException, from_test: bool = True) -> tuple[str, str]:
     """The deepest line of the learner's code and of the test, as ` in forward, at: ...`; "" where there is none.
 
     The learner's code is what is neither a library's nor in the cell that the traceback begins in.
@@ -142,8 +151,9 @@ def _lines(error: BaseException) -> tuple[str, str]:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen", HERE))
     ]
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    others = [frame for frame in frames if frame.filename != frames[0].filename]
+    test_file = frames[0].filename if frames and from_test else ""
+    own = [frame for frame in frames if frame.filename == test_file]
+    others = [frame for frame in frames if frame.filename != test_file]
     texts = [
         f"\nin {found[-1].name}, at: {found[-1].line}" if found and found[-1].line else "" for found in (others, own)
     ]
@@ -231,14 +241,11 @@ def close(
     shape(got, tuple(expected.shape), name, causes=causes)
     dtype(got, expected.dtype, name)
     got, expected = got.detach(), expected.detach()
-    wide = got.double(), expected.double()
-    gap = (wide[0] - wide[1]).abs()
-    gap = gap.where(wide[0] != wide[1], 0.0).nan_to_num(nan=float("inf"), posinf=float("inf"))
-    wrong = gap > atol + rtol * wide[1].abs()
+    gap, wrong = _compare(got, expected, rtol, atol)
     if not wrong.any():
         return
-    flat = int(gap.argmax())
-    index = tuple(int(i) for i in _unravel(flat, tuple(gap.shape)))
+    flat = int(gap.where(wrong, -1.0).argmax())
+    index = tuple(_unravel(flat, tuple(gap.shape)))
     at = f"at {index}: " if index else ""
     share = f"; {int(wrong.sum())} of {wrong.numel()} entries differ" if wrong.numel() > 1 else ""
     fail(
@@ -248,6 +255,18 @@ def close(
         where=f"{at}{_number(got.flatten()[flat])} instead of {_number(expected.flatten()[flat])}{share}",
         cause=_cause(got, expected, causes, rtol=rtol, atol=atol),
     )
+
+
+def _compare(got: torch.Tensor, expected: torch.Tensor, rtol: float, atol: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The gap at every entry (float64, infinite for what is not finite on one side), and where it is too large."""
+    import torch
+
+    same = got == expected  # compared in their own dtype: whole numbers beyond 2**53, equal infinities
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    size = expected.to(wide).abs()
+    gap = (got.to(wide) - expected.to(wide)).abs().nan_to_num(nan=math.inf, posinf=math.inf).where(~same, 0.0)
+    close_enough = (gap <= atol + rtol * size) & size.isfinite() if rtol or atol else same
+    return gap, ~(same | close_enough)
 
 
 def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes | None = None) -> None:
@@ -290,11 +309,11 @@ def raises(
     try:
         fn(*args, **kwargs)
     except NotImplementedError as error:
-        _fail_with(error)
+        _fail_with(error, from_test=False)
     except kinds:
         return
     except Exception as error:
-        fail(f"{name} raised another error", came=f"{type(error).__name__}: {error}", expected=wanted)
+        fail(f"{name} raised another error", came=_words(error), expected=wanted)
     fail(f"{name} was accepted", came="no error", expected=wanted)
 
 
@@ -326,9 +345,14 @@ def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs
 
 def _plain(value: Any) -> Any:
     if _is_tensor(value):
-        return value.detach().clone()
-    if value is None or isinstance(value, bool | int | float | str):
+        import torch
+
+        return value.detach().as_subclass(torch.Tensor).clone()
+    if value is None or isinstance(value, bool):
         return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):  # a subclass may carry methods of the learner's
+            return kind.__new__(kind, kind.__str__(value)) if kind is str else _exact(kind, value)
     if isinstance(value, tuple | list):
         return (
             type(value)(_plain(item) for item in value) if type(value) in (tuple, list) else tuple(map(_plain, value))
@@ -336,6 +360,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {_plain(key): _plain(item) for key, item in value.items()}
     raise TypeError(f"an observation must be plain data, not {type(value).__name__}")
+
+
+def _exact(kind: type, value: Any) -> Any:
+    """The number alone, without what a subclass of int or float may have overridden."""
+    return int.__int__(value) if kind is int else float.__float__(value)
 
 
 def _cause(got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, atol: float = 1e-5) -> str:
@@ -381,11 +410,13 @@ def look() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        line = "".join(_lines(error)[:1]).strip()
         if isinstance(error, NotImplementedError):
             print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
-        else:
-            print(f"Nothing to see yet: {type(error).__name__}: {error}" + (f"\n  {line}" if line else ""))
+            return
+        learner, _ = _lines(error)
+        print("Nothing to see yet:", _words(error).partition("\n")[0])
+        if learner:
+            print(" ", learner.strip())
 
 
 def near(a: Any, b: Any, *, rtol: float = 1e-4, atol: float = 1e-5) -> bool:

@@ -6,9 +6,11 @@ Each takes a callable and its arguments and returns plain observations, never a 
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import CodeType, FrameType
+from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 from typing import Any
 
 
@@ -49,6 +51,8 @@ def gradients(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     output = result[0] if isinstance(result, tuple | list) else result
     weights = torch.arange(output.numel(), dtype=output.dtype).cos().reshape(output.shape)
     wanted = [a for a in leaves if _wants_gradient(a)]
+    if not output.requires_grad:
+        return tuple(None for _ in wanted)
     return torch.autograd.grad((output * weights).sum(), wanted, allow_unused=True)
 
 
@@ -75,35 +79,53 @@ def calls_among(
 ) -> list[str]:
     """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
 
+    Functions written in Python, builtin functions and all of torch's are seen; NumPy's ufuncs are not.
+
     Raises
     ------
     ValueError
         for a name that does not exist.
     """
-    code_of: dict[CodeType, str] = {}
-    builtin: dict[int, str] = {}
-    for name in names:
-        target = _resolve(name)
-        for part in _callables(target):
-            if hasattr(part, "__code__"):
-                code_of[part.__code__] = name
-            else:
-                builtin[id(part)] = name
+    targets = [(name, part) for name in names for part in _callables(_resolve(name))]
+    python = [(name, inspect.unwrap(part)) for name, part in targets if hasattr(inspect.unwrap(part), "__code__")]
+    by_id = {id(part): name for name, part in targets}
     called: set[str] = set()
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call" and frame.f_code in code_of:
-            called.add(code_of[frame.f_code])
-        elif event == "c_call" and id(arg) in builtin:
-            called.add(builtin[id(arg)])
+        if event == "call":
+            called.update(name for name, part in python if part.__code__ is frame.f_code and _same_closure(part, frame))
+        elif event == "c_call" and id(arg) in by_id:
+            called.add(by_id[id(arg)])
 
     before = sys.getprofile()
     sys.setprofile(watch)
     try:
-        fn(*args, **(kwargs or {}))
+        with _torch_watch(by_id, called):
+            fn(*args, **(kwargs or {}))
     finally:
         sys.setprofile(before)
     return [name for name in names if name in called]
+
+
+def _same_closure(function: Any, frame: FrameType) -> bool:
+    """Whether a frame runs this very function: decorated functions share their wrapper's code."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return all(frame.f_locals.get(name) is cell.cell_contents for name, cell in cells)
+
+
+def _torch_watch(by_id: Mapping[int, str], called: set[str]) -> AbstractContextManager[Any]:
+    """Torch's own view of the functions that are called, also from C (`map`, `functools.partial`)."""
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from torch.overrides import TorchFunctionMode
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if id(func) in by_id:
+                called.add(by_id[id(func)])
+            return func(*args, **(kwargs or {}))
+
+    return Watch()
 
 
 def _resolve(name: str) -> Any:
