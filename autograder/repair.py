@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat.notebooknode import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from .build import SKIPPED_WHEN_GRADING, Notebooks
 from .source import Exercise, Test, Written
@@ -64,9 +65,7 @@ def read_notebook(path: Path) -> NotebookNode:
         cells = [cell for cell in notebook.cells if cell.get("cell_type") in ("code", "markdown", "raw")]
         for cell in cells:
             source = cell.get("source", "")
-            cell.source = source if isinstance(source, str) else "".join(source)
-            if not isinstance(cell.get("metadata"), dict):
-                cell.metadata = nbformat.from_dict({})
+            cell.source = source if isinstance(source, str) else "".join(map(str, source))
     except DamagedError:
         raise
     except json.JSONDecodeError as error:
@@ -84,6 +83,7 @@ def read_notebook(path: Path) -> NotebookNode:
 def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
     """Align a submission with the release. Never fails: what is not found is missing, and noted."""
     released = {cell.id: cell for cell in built.learner.cells}
+    _clean(submitted)
     found = _match(built, submitted)
     out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
     own = {id(cell): cell_id for cell_id, cells in found.items() for cell in cells}
@@ -93,9 +93,12 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
     for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
         copies = found.get(cell.id, [])
         if isinstance(source.words, Exercise | Written):
-            chosen = _choose(copies, released[cell.id].source)
-            cell.source = released[cell.id].source if chosen is None else chosen.source
-            if chosen is None:
+            stub = released[cell.id].source
+            cell.source = _answer(copies, stub) if copies else stub
+            pasted = [copy.attachments for copy in copies if copy.get("attachments")]
+            if pasted and cell.cell_type == "markdown":
+                cell.attachments = pasted[-1]
+            if not copies:
                 out.notes.append(f"cell {cell.id!r} was missing")
                 if isinstance(source.words, Exercise):
                     out.missing.add(source.name)
@@ -113,10 +116,21 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
             out.run.append(cell.id)
         _name_extras(extras.pop(cell.id, []), cells, out)
     out.notebook.cells = cells
-    kernel = str(submitted.metadata.get("kernelspec", {}).get("language", "python")).lower()
-    if kernel != "python":
-        out.notes.append(f"the notebook asked for a kernel of the language {kernel!r}; Python was used")
+    kernelspec = submitted.metadata.get("kernelspec")
+    kernel = kernelspec.get("language") if isinstance(kernelspec, dict) else None
+    if isinstance(kernel, str) and kernel.lower() != "python":
+        out.notes.append(f"the notebook asked for a kernel of the language {kernel.lower()!r}; Python was used")
     return out
+
+
+def _clean(notebook: NotebookNode) -> None:
+    """Replace metadata that is no mapping, ids that are no text, and halves of characters."""
+    if not isinstance(notebook.get("metadata"), dict):
+        notebook.metadata = nbformat.from_dict({})
+    for cell in notebook.cells:
+        if not isinstance(cell.get("metadata"), dict):
+            cell.metadata = nbformat.from_dict({})
+        cell.source = cell.source.encode("utf-8", "replace").decode("utf-8")
 
 
 def _text(cell: NotebookNode) -> str:
@@ -128,11 +142,11 @@ def _defined(source: str) -> set[str]:
     try:
         body = ast.parse(source).body
         return {n.name for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    except SyntaxError:
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # whatever was typed: it is not parsed to be run
         heads = [
             line.split("(")[0].split(":")[0] for line in source.splitlines() if line.startswith(("def ", "class "))
         ]
-        return {head.split()[-1] for head in heads}
+        return {head.split()[-1] for head in heads if head.split()}
 
 
 def _likeness(a: str, b: str) -> float:
@@ -152,7 +166,10 @@ def _match(built: Notebooks, submitted: NotebookNode) -> dict[str, list[Notebook
     for cell in submitted.cells:
         grading = cell.metadata.get("nbgrader")
         grade_id = grading.get("grade_id") if isinstance(grading, dict) else None
-        known = next((i for i in (grade_id, cell.get("id"), texts.get(_text(cell))) if i in released), None)
+        known = next(
+            (i for i in (grade_id, cell.get("id"), texts.get(_text(cell))) if isinstance(i, str) and i in released),
+            None,
+        )
         if known is None:
             open_cells.append(cell)
         else:
@@ -177,10 +194,13 @@ def _match(built: Notebooks, submitted: NotebookNode) -> dict[str, list[Notebook
     return found
 
 
-def _choose(copies: list[NotebookNode], stub: str) -> NotebookNode | None:
-    """Of several copies of an answer, the last one that was worked on."""
-    worked_on = [cell for cell in copies if cell.source.strip() != stub.strip()]
-    return (worked_on or copies or [None])[-1]
+def _answer(copies: list[NotebookNode], stub: str) -> str:
+    """Of several copies of an answer, the last whole one that was worked on, with the parts that were split off it."""
+    worked_on = [cell.source for cell in copies if cell.source.strip() != stub.strip()] or [copies[-1].source]
+    wanted = _defined(stub)
+    whole = [source for source in worked_on if wanted <= _defined(source)]
+    parts = [source for source in worked_on if source not in whole or source == whole[-1]]
+    return "\n\n".join(parts) if wanted and whole else worked_on[-1]
 
 
 def _extras(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[NotebookNode]]:
@@ -196,11 +216,12 @@ def _extras(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[Note
 
 def _name_extras(extras: list[NotebookNode], cells: list[NotebookNode], out: Repaired) -> None:
     """Add the learner's own cells with fresh ids and without grading metadata; their code runs."""
-    for cell in extras:
-        cell = nbformat.from_dict(json.loads(json.dumps(cell)))
-        cell.id = f"own-{sum(1 for other in cells if other.id.startswith('own-')) + 1}"
+    for extra in extras:
+        make = {"code": new_code_cell, "markdown": new_markdown_cell}.get(extra.cell_type, new_raw_cell)
+        cell = make(extra.source, id=f"own-{sum(other.id.startswith('own-') for other in cells) + 1}")
         cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
             out.run.append(cell.id)
+        elif extra.get("attachments"):
+            cell.attachments = extra.attachments
         cells.append(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -105,13 +106,28 @@ class WarmProcess:
         self._process: subprocess.Popen[str] | None = None
         self._socket = ""
         self._starting = threading.Lock()
+        self._closed = False
 
     def close(self) -> None:
-        """End the process, and with it everything that runs below it."""
-        if self._process:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+        """End the process, and with it everything that runs below it. It cannot be started again."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        """Closing its standard input lets the process tidy up; killing it is for one that does not listen."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            process.wait(timeout=2 if self._socket else 0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
 
     def start(self) -> None:
         """Start and warm up, unless it is running.
@@ -122,11 +138,14 @@ class WarmProcess:
             when a library is missing, or a thread runs before the first fork.
         """
         with self._starting:
+            if self._closed:
+                raise WorkbookError("the warm process was closed", "start another")
             if self._process and self._process.poll() is None:
                 return
+            self._socket = ""
             environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
             with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble:
-                self._process = subprocess.Popen(
+                process = self._process = subprocess.Popen(
                     [sys.executable, "-m", "autograder.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -135,19 +154,17 @@ class WarmProcess:
                     encoding="utf-8",
                     env=environment,
                 )
-                assert self._process.stdin is not None
-                assert self._process.stdout is not None
-                self._process.stdin.write(json.dumps({"code": self._warm_up}) + "\n")
-                self._process.stdin.flush()
-                answer = self._process.stdout.readline()
+                if self._closed:  # closed by another thread in the meantime
+                    self._end()
+                answer = _first_answer(process, self._warm_up)
                 if not answer:
-                    self.close()
+                    self._end()
                     trouble.seek(0)
                     reason = (trouble.read().strip() or "no message").splitlines()[-1]
                     raise WorkbookError(f"the warm process did not start: {reason}", "run `make setup`")
             ready = json.loads(answer)
             if ready["threads"] != 1:
-                self.close()
+                self._end()
                 raise WorkbookError(
                     f"the warm process has {ready['threads']} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
@@ -203,6 +220,18 @@ class WarmProcess:
         raise WorkbookError(f"{job.name}: the warm process died twice", "look at free memory and grade again")
 
 
+def _first_answer(process: subprocess.Popen[str], warm_up: str) -> str:
+    """What the warm process says when it is ready; "" when it ended before that."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps({"code": warm_up}) + "\n")
+        process.stdin.flush()
+        return process.stdout.readline()
+    except (OSError, ValueError):  # closed by another thread, or dead
+        return ""
+
+
 def _cell_run(done: dict[str, Any]) -> CellRun:
     error = done["error"]
     verdict, message, check, line = Verdict.PASS, "", None, 0
@@ -212,7 +241,8 @@ def _cell_run(done: dict[str, Any]) -> CellRun:
         if check or error["name"] in ("AssertionError", "NotImplementedError"):
             verdict = Verdict.FAIL
             message = error["message"] if check else message
-        elif error["name"] == "MemoryError" or "can't allocate memory" in error["message"]:
+        raised = check["came"] if check else f"{error['name']}: {error['message']}"
+        if raised.startswith("MemoryError") or "can't allocate memory" in raised:
             verdict = Verdict.OOM
     return CellRun(verdict, message, done["seconds"], tuple(done["outputs"]), check, line)
 

@@ -46,9 +46,11 @@ class Variant:
             raise WorkbookError(f"{where}: no exercise {self.exercise!r}", f"one of {', '.join(week.exercises)}")
         if bool(self.code) == bool(self.edits):
             raise WorkbookError(f"{where}: give either edits or code", "remove one, or write one")
-        if self.code:
-            return self.code
         reference = week.of_kind(Exercise, self.exercise)[0].source
+        if self.code:
+            if self.code.strip() == reference.strip():
+                raise WorkbookError(f"{where}: the code is the reference", "write what the answer should be")
+            return self.code
         spans = []
         for old, new in self.edits.items():
             if reference.count(old) != 1:

@@ -12,6 +12,7 @@ This is not a sandbox: a child may read what the user may read. Only grade work 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import gc
@@ -29,7 +30,9 @@ from collections.abc import Iterator
 from typing import Any
 
 MAX_OUTPUT = 20_000
-"""Characters of text kept from one output of a cell."""
+"""Characters kept of what a cell prints, and of an error."""
+MAX_RICH = 1_000_000
+"""Characters kept of the figures and tables of a cell."""
 FILE_BYTES = 256 * 2**20
 """The largest file a cell may write."""
 
@@ -60,31 +63,42 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     # warnings and stderr never cost points: nbgrader reads a stderr stream in a test cell as a failure
     if text := (captured.stdout + captured.stderr)[:MAX_OUTPUT]:
         outputs.append({"output_type": "stream", "name": "stdout", "text": text})
-    outputs += [
-        {"output_type": "display_data", "data": rich.data, "metadata": rich.metadata or {}}
-        for rich in captured.outputs
-        if sum(len(str(part)) for part in rich.data.values()) < 50 * MAX_OUTPUT
-    ]
+    room = MAX_RICH
+    for rich in captured.outputs:
+        data = {
+            kind: base64.b64encode(part).decode() if isinstance(part, bytes) else part
+            for kind, part in rich.data.items()
+        }
+        room -= sum(len(str(part)) for part in data.values())
+        if room < 0:
+            break
+        outputs.append({"output_type": "display_data", "data": data, "metadata": rich.metadata or {}})
     error = result.error_before_exec or result.error_in_exec
     if error is None:
         return {"outputs": outputs, "error": None}
-    name, message = type(error).__name__, str(error)
-    outputs.append({"output_type": "error", "ename": name, "evalue": message[:MAX_OUTPUT], "traceback": frames[-60:]})
+    name = type(error).__name__
+    try:
+        message = str(error)[:MAX_OUTPUT]
+    except Exception:  # an exception class of the learner's, whose message fails
+        message = ""
+    shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
+    outputs.append({"output_type": "error", "ename": name, "evalue": message, "traceback": shown})
     check = error.as_dict() if name == "CheckFailure" and hasattr(error, "as_dict") else None
-    found = {"name": name, "message": message[:MAX_OUTPUT], "check": check, "line": _line_of_cell(error)}
+    found = {"name": name, "message": message, "check": check, "line": _line_of_cell(error)}
     return {"outputs": outputs, "error": found}
 
 
 def _line_of_cell(error: BaseException) -> int:
     """The line of the cell itself, from 1, in which the error came up; 0 when unknown."""
     lines = [n for frame, n in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
-    return lines[-1] if lines else 0
+    return lines[0] if lines else 0
 
 
 def _child(job: dict[str, Any], events: int, shell: Any) -> None:
     """Run the job's cells and report each one. Never returns."""
     os.setsid()
-    _die_with_parent()
+    _die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gib = 2**30
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + int(job["memory_gib"] * gib),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (int(job["total_seconds"]) + 5,) * 2)
@@ -94,6 +108,7 @@ def _child(job: dict[str, Any], events: int, shell: Any) -> None:
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
     os.chdir(job["folder"])
+    sys.path.insert(0, "")  # as in a notebook: a module that a cell wrote can be imported
     with os.fdopen(events, "w", encoding="utf-8") as pipe:
         for cell in job["cells"]:
             pipe.write(json.dumps({"start": cell["id"]}) + "\n")
@@ -107,10 +122,41 @@ def _child(job: dict[str, Any], events: int, shell: Any) -> None:
     os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Linux kills this process when the warm process ends (prctl PR_SET_PDEATHSIG); elsewhere nothing happens."""
+def _prctl(option: int, value: int) -> None:
+    """Linux's prctl; elsewhere nothing happens."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(option, value)
+
+
+def _die_with_parent(by: signal.Signals) -> None:
+    """Get this signal when the parent process ends (PR_SET_PDEATHSIG)."""
+    _prctl(1, by)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what children of this process leave behind (PR_SET_CHILD_SUBREAPER)."""
+    _prctl(36, 1)
+
+
+def _children() -> list[int]:
+    """Processes whose parent is this one."""
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{int(name)}/stat", errors="replace") as stat:
+            if int(stat.read().rpartition(")")[2].split()[1]) == os.getpid():
+                found.append(int(name))
+    return found
+
+
+def _kill_what_is_left() -> None:
+    """Kill every process below this one; orphans come to us, so a few rounds reach all of them."""
+    while left := _children():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def _data_bytes() -> int:
@@ -122,20 +168,32 @@ def _data_bytes() -> int:
     return 0
 
 
-def _lines(events: int, deadline: Any) -> Iterator[dict[str, Any]]:
-    """Events of the child until it closes the pipe; `TimeoutError` when `deadline()` has passed."""
+def _lines(events: int, pid: int, deadline: Any) -> Iterator[dict[str, Any]]:
+    """Events of the child until it ends; `TimeoutError` when `deadline()` has passed.
+
+    Not until the pipe closes: a process that the child left behind may hold it open.
+    """
+    ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    watched = [events] if ended is None else [events, ended]
     rest = b""
-    while True:
-        left = deadline() - time.monotonic()
-        if left <= 0 or not select.select([events], [], [], left)[0]:
-            raise TimeoutError
-        block = os.read(events, 1 << 16)
-        if not block:
-            return
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            with contextlib.suppress(ValueError):
-                yield json.loads(line)
+    try:
+        while True:
+            left = deadline() - time.monotonic()
+            ready = select.select(watched, [], [], left)[0] if left > 0 else []
+            if not ready:
+                raise TimeoutError
+            if events not in ready:
+                return
+            block = os.read(events, 1 << 16)
+            if not block:
+                return
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole:
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line)
+    finally:
+        if ended is not None:
+            os.close(ended)
 
 
 def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
@@ -161,12 +219,14 @@ def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
             return min(state["since"] + job["cell_seconds"], begin + job["total_seconds"])
 
         try:
-            for event in _lines(reading, deadline):
+            for event in _lines(reading, pid, deadline):
                 if "start" in event:
                     state.update(cell=event["start"], since=time.monotonic())
                 elif "done" in event:
                     cells[event.pop("done")] = event
-                ended = ended or "end" in event
+                if "end" in event:
+                    ended = True
+                    break
         except TimeoutError:
             total = time.monotonic() - begin >= job["total_seconds"]
             why = "TIMEOUT: the whole notebook" if total else "TIMEOUT"
@@ -177,6 +237,7 @@ def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             _, status, usage = os.wait4(pid, 0)
+            _kill_what_is_left()
     if not ended and not why:
         signalled = os.WIFSIGNALED(status)
         code = os.WTERMSIG(status) if signalled else os.WEXITSTATUS(status)
@@ -193,7 +254,9 @@ def run_job(job: dict[str, Any], shell: Any) -> dict[str, Any]:
 def _keep(connection: socket.socket, shell: Any) -> None:
     """Serve one job on this connection. Never returns."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _die_with_parent()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(70))  # runs the `finally` of run_job
+    _die_with_parent(signal.SIGTERM)
+    _adopt_orphans()
     with connection, connection.makefile("rw", encoding="utf-8") as stream:
         job = json.loads(stream.readline())
         stream.write(json.dumps(run_job(job, shell)) + "\n")
