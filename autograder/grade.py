@@ -108,9 +108,7 @@ def grade_week(
                 if path.name != f"{topic}.ipynb":
                     repaired[student].notes.append(f"the file was called {path.name!r}")
             except DamagedError as error:
-                outcomes[student] = Graded(
-                    student, damaged=str(error) if path.exists() else "no notebook was handed in"
-                )
+                outcomes[student] = Graded(student, damaged=str(error) if path.exists() else _nothing_there(path))
                 on_done(outcomes[student])
         jobs = [Job(student, _code(fixed), built.week.info.limits) for student, fixed in repaired.items()]
         team.ready()
@@ -129,6 +127,11 @@ def grade_week(
             outcomes[run.name] = graded
             on_done(graded)
     return built.week, [outcomes[student] for student in handed_in]
+
+
+def _nothing_there(path: Path) -> str:
+    others = ", ".join(sorted(other.name for other in path.parent.glob("*.ipynb")))
+    return f"no {path.name} was handed in, but {others}" if others else "no notebook was handed in"
 
 
 def _code(fixed: Repaired) -> tuple[Code, ...]:

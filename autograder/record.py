@@ -131,7 +131,7 @@ def save(
 def _write(path: Path, text: str) -> None:
     """Replace a file in one step, so that an interrupted run leaves the old one."""
     part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_bytes(text.encode("utf-8", "replace"))  # a learner may print half a character
     part.replace(path)
 
 
@@ -141,6 +141,9 @@ def _time(stamp: Path) -> datetime | None:
 
     try:
         when = parse(stamp.read_text(encoding="utf-8").strip())
-    except (OSError, ParserError, UnicodeDecodeError):
+    except (OSError, ParserError, OverflowError, ValueError):
         return None
-    return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+    try:
+        return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
+    except (OverflowError, ValueError):
+        return None

@@ -6,14 +6,17 @@ import copy
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
 
 from .build import Notebooks, to_text
 from .course import Course
+from .errors import WorkbookError, short
 from .source import Test
 from .variants import load_variants
+
+MADE_HERE = "sample-class.txt"
+"""The file that marks a folder as a sample class."""
 
 
 def _notebook(built: Notebooks, answers: dict[str, str] | None = None) -> NotebookNode:
@@ -98,7 +101,18 @@ def make_class(built: Notebooks, course: Course, on_learner: Callable[[str], Non
     return list(learners)
 
 
-def clear(course: Course) -> Path:
-    """Remove an earlier sample class with everything graded in it; return its folder."""
+def clear(course: Course) -> None:
+    """Remove an earlier sample class with everything graded in it.
+
+    Raises
+    ------
+    WorkbookError
+        when the folder holds something else: a real class is never removed.
+    """
+    if course.folder.exists() and not (course.folder / MADE_HERE).is_file():
+        raise WorkbookError(
+            f"{short(course.folder)} was not made by `workbook demo`", "name a folder that is not there, or none"
+        )
     shutil.rmtree(course.folder, ignore_errors=True)
-    return course.folder
+    course.folder.mkdir(parents=True)
+    (course.folder / MADE_HERE).write_text("`workbook demo` makes this folder anew each time.\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import linecache
 import math
 import os
 import subprocess
@@ -36,16 +36,46 @@ def fields(check: Check) -> tuple[str, str, str, str, str]:
     return tuple(failed(check).as_dict().values())  # type: ignore[return-value]
 
 
-def halve(number: Any) -> Any:
+def cell(name: str, source: str, **known: object) -> dict[str, Any]:
+    """Run a cell of a notebook, as a kernel does: its lines show in tracebacks."""
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    space: dict[str, Any] = {"checks": checks, **known}
+    exec(compile(source, name, "exec"), space)
+    return space
+
+
+LEARNER = cell(
+    "<cell of the learner>",
+    """
+import json
+
+def halve(number):
     return number / 0
 
+def halve_all(numbers):
+    return [halve(number) for number in numbers]
 
-def read(text: str) -> Any:
+def read(text):
     return json.loads(text)
 
-
-def unwritten(*_: object) -> None:
+def unwritten(*_):
     raise NotImplementedError
+
+def talkative():
+    raise ValueError("first line\\nsecond line\\nthird line")
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+def mute():
+    raise Mute
+
+def apply(fn, value):
+    return fn(value)
+""",
+)
+halve, read, unwritten = LEARNER["halve"], LEARNER["read"], LEARNER["unwritten"]
 
 
 # ---- the message
@@ -139,11 +169,13 @@ def test_the_innermost_step_speaks() -> None:
         (lambda: halve(1), "ZeroDivisionError: division by zero\nin halve, at: return number / 0"),
         (lambda: halve("x"),
          "TypeError: unsupported operand type(s) for /: 'str' and 'int'\nin halve, at: return number / 0"),
-        (lambda: [halve(n) for n in (1, 2)], "ZeroDivisionError: division by zero\nin halve, at: return number / 0"),
+        (lambda: LEARNER["halve_all"]([1]), "ZeroDivisionError: division by zero\nin halve, at: return number / 0"),
+        (lambda: LEARNER["apply"](lambda n: n / 0, 1),
+         "ZeroDivisionError: division by zero\nin apply, at: return fn(value)"),
         (lambda: read("x"),
          "JSONDecodeError: Expecting value: line 1 column 1 (char 0)\nin read, at: return json.loads(text)"),
     ],
-    ids=["python", "message", "nested", "inside a library"],
+    ids=["python", "message", "nested", "calls back", "inside a library"],
 )  # fmt: skip
 def test_an_error_of_the_learner_names_their_line(call: Check, came: str) -> None:
     def check() -> None:
@@ -156,10 +188,21 @@ def test_an_error_of_the_learner_names_their_line(call: Check, came: str) -> Non
     assert failed(lambda: checks.that(False, "x")).check == "x", "the step is over"
 
 
-def test_an_error_of_the_test_cell_itself_names_no_line() -> None:
-    cell = "with checks.step('a call'):\n    1 / 0\n"
-    failure = failed(lambda: exec(compile(cell, "<cell>", "exec"), {"checks": checks}))
-    assert failure.came == "ZeroDivisionError: division by zero"
+@pytest.mark.parametrize(
+    ("line", "came"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero\nat: 1 / 0"),
+        ("halve()", "TypeError: halve() missing 1 required positional argument: 'number'\nat: halve()"),
+        ("assert None", "AssertionError\nat: assert None"),
+        ("checks.shape(None, 3)", None),
+    ],
+)
+def test_an_error_of_the_test_cell_does_not_blame_the_learner(line: str, came: str | None) -> None:
+    failure = failed(lambda: cell("<a test cell>", f"with checks.step('a call'):\n    {line}\n", halve=halve))
+    if came is None:
+        assert failure.check == "a call: the result is not a tensor"
+    else:
+        assert (failure.check, failure.came) == ("a call: the check could not use what it got", came)
 
 
 def test_a_stub_is_not_written_yet() -> None:
@@ -325,6 +368,11 @@ def test_the_position_of_the_largest_gap(index: tuple[int, int, int]) -> None:
     got[index] = -2.0
     failure = failed(lambda: checks.close(got, torch.zeros(2, 3, 4)))
     assert failure.where == f"at {index}: -2 instead of 0; 2 of 24 entries differ"
+
+
+def test_the_position_is_not_that_of_an_infinity_that_is_right() -> None:
+    failure = failed(lambda: checks.close(vector(INF, 1.0), vector(INF, 2.0)))
+    assert failure.where == "at (1,): 1 instead of 2; 1 of 2 entries differ"
 
 
 def test_the_position_is_one_that_is_wrong() -> None:
@@ -593,14 +641,17 @@ def test_the_wanted_error_passes() -> None:
         (ValueError, abs, (1,), ("a call was accepted", "no error", "ValueError")),
         ((ValueError, KeyError), abs, (1,), ("a call was accepted", "no error", "ValueError or KeyError")),
         (ValueError, halve, (1,), ("a call raised another error", "ZeroDivisionError: division by zero", "ValueError")),
-        (ValueError, unwritten, (), ("not written yet",
-         "NotImplementedError\nin unwritten, at: raise NotImplementedError", "")),
-        (RuntimeError, unwritten, (), ("not written yet",
-         "NotImplementedError\nin unwritten, at: raise NotImplementedError", "")),
     ],
 )  # fmt: skip
 def test_another_or_no_error_fails(kinds: Any, fn: Any, args: Any, expected: tuple[str, str, str]) -> None:
     assert fields(lambda: checks.raises(kinds, fn, *args, name="a call")) == (*expected, "", "")
+
+
+@pytest.mark.parametrize("kinds", [ValueError, RuntimeError, Exception])
+def test_a_stub_raises_no_wanted_error(kinds: type[Exception]) -> None:
+    failure = failed(lambda: checks.raises(kinds, unwritten, name="a call"))
+    assert failure.check == "not written yet"
+    assert failure.came.startswith("NotImplementedError")
 
 
 def test_raises_speaks_for_its_step() -> None:
@@ -721,27 +772,14 @@ def test_look_says_error_and_line_in_two_lines(capsys: pytest.CaptureFixture[str
     )
 
 
-def talkative() -> None:
-    raise ValueError("first line\nsecond line\nthird line")
-
-
-class Mute(Exception):  # noqa: N818
-    def __str__(self) -> str:
-        raise RuntimeError("no words")
-
-
-def mute() -> None:
-    raise Mute
-
-
-@pytest.mark.parametrize("fn", [talkative, mute])
-def test_look_never_raises_and_stays_with_two_lines(fn: Check, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", ["talkative", "mute"])
+def test_look_never_raises_and_stays_with_two_lines(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with checks.look():
-        fn()
+        LEARNER[name]()
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("Nothing to see yet: ")
-    assert lines[1].startswith(f"  in {fn.__name__}, at: ")
+    assert lines[1].startswith(f"  in {name}, at: ")
 
 
 # ---- random numbers and descriptions

@@ -67,9 +67,19 @@ def test_the_builder_refuses_a_leak(tiny_root: Path) -> None:
         "def other(number):\n    '''Text.'''\n    if number:\n        return (double(double(number)))",
         "class Other:\n    def forward(self, number):\n        return double(double(number))",
         "%matplotlib inline\ndef other(number):\n    return double(double(number))",
+        "%matplotlib inline\ndef other(number):\n    return double(\n        double(number),  # twice\n    )",
         "# return double(double(number))\npass",
     ],
-    ids=["as it is", "indented", "reformatted", "in a function", "in a class", "after a magic", "comment"],
+    ids=[
+        "as it is",
+        "indented",
+        "reformatted",
+        "in a function",
+        "in a class",
+        "after a magic",
+        "reformatted, magic",
+        "comment",
+    ],
 )
 def test_a_solution_in_a_code_cell(tiny: Notebooks, pasted: str) -> None:
     assert found(tiny.week, pasted) == [SHOWS_QUADRUPLE]
@@ -80,6 +90,8 @@ def test_a_solution_in_a_code_cell(tiny: Notebooks, pasted: str) -> None:
     [
         "<details><summary>Hint 3</summary>\n\n```python\nreturn double(double(number))\n```\n</details>",
         "```\nreturn double( double(number) )\n```",
+        "```python\nreturn double(\n    double(number),  # twice\n)\n```",
+        "```python\nreturn (double(double(number)))\n```",
         "```python\nx = 1\n```\ntext\n```python\nreturn double(double(number))\n```",
         "```py\nreturn double(double(number))\n```",
         "~~~python\nreturn double(double(number))\n~~~",
@@ -89,7 +101,20 @@ def test_a_solution_in_a_code_cell(tiny: Notebooks, pasted: str) -> None:
         "Write `return double(double(number))` there.",
         "Write return double(double(number)) there.",
     ],
-    ids=["hint", "no language", "second", "py", "tildes", "list", "with prose", "indented", "inline", "plain"],
+    ids=[
+        "hint",
+        "no language",
+        "reformatted",
+        "in brackets",
+        "second",
+        "py",
+        "tildes",
+        "list",
+        "with prose",
+        "indented",
+        "inline",
+        "plain",
+    ],
 )
 def test_a_solution_in_text(tiny: Notebooks, pasted: str) -> None:
     assert found(tiny.week, pasted, "markdown") == [SHOWS_QUADRUPLE]

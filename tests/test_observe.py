@@ -125,7 +125,7 @@ def test_an_output_that_depends_on_nothing_gives_none() -> None:
 
 def test_gradients_leave_the_tensors_of_the_caller_alone() -> None:
     x = leaf(1.0, 2.0)
-    observe.gradients(lambda x: (x * 2).mul_(3), x)
+    observe.gradients(lambda x: x * x.detach().mul_(3), x)
     assert x.grad is None
     assert x.tolist() == [1.0, 2.0]
 
@@ -221,7 +221,7 @@ def test_right_answers_are_not_suspected() -> None:
         ("torch.nn.functional.max_pool2d", lambda: F.max_pool2d(TOKENS, 2)),
         ("numpy.broadcast_shapes", lambda: np.broadcast_shapes((1, 2), (3, 1))),
         ("numpy.linalg.norm", lambda: np.linalg.norm(np.ones(3))),
-        ("numpy.exp", lambda: np.exp(np.ones(3))),
+        ("numpy.einsum", lambda: np.einsum("i->", np.ones(3))),
     ],
 )
 def test_functions_of_torch_and_numpy_are_seen(name: str, call: Callable[[], Any]) -> None:

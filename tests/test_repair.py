@@ -365,7 +365,13 @@ def test_points_come_from_the_course(tiny: Notebooks, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "retyped",
-    [ANSWER, "import math\n\n" + ANSWER, "def double(number)\n    return 2 * number", "class double:\n    pass"],
+    [
+        ANSWER,
+        "import math\n\n" + ANSWER,
+        "def helper(n):\n    return n\n\n\n" + ANSWER,
+        "def double(number)\n    return 2 * number",
+        "class double:\n    pass",
+    ],
 )
 def test_a_retyped_answer_is_recognized_by_the_name_it_defines(tiny: Notebooks, tmp_path: Path, retyped: str) -> None:
     notebook = released(tiny)
@@ -474,6 +480,22 @@ def test_a_doubled_test_cell_is_run_once(tiny: Notebooks, tmp_path: Path) -> Non
     fixed = repair(tiny, handed_in(tmp_path, notebook))
     assert fixed.notes == ["test cell 'double-test-1' stood there 2 times"]
     assert fixed.run == GRADED
+
+
+def test_a_doubled_test_cell_is_run_once_when_the_metadata_is_gone(tiny: Notebooks, tmp_path: Path) -> None:
+    notebook = released(tiny)
+    notebook.cells.append(copy.deepcopy(cell_of(notebook, "double-test-1")))
+    strip(notebook)
+    assert repair(tiny, handed_in(tmp_path, notebook)).run == GRADED
+
+
+def test_a_test_that_stands_there_once_changed_and_once_as_released_was_not_changed(
+    tiny: Notebooks, tmp_path: Path
+) -> None:
+    notebook = released(tiny)
+    notebook.cells.append(copy.deepcopy(cell_of(notebook, "double-test-1")))
+    notebook.cells[-1].source += "\nprint('passed')"
+    assert repair(tiny, handed_in(tmp_path, notebook)).notes == ["test cell 'double-test-1' stood there 2 times"]
 
 
 def test_cells_in_another_order_are_run_in_the_order_of_the_release(tiny: Notebooks, tmp_path: Path) -> None:

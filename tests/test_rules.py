@@ -220,6 +220,14 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         [(STUB, "exercise 'double' is worth 40 points in one piece",
           "split its tests into at least two cells, one of them wholly visible")],
     ),
+    "many points in one wholly visible test": (
+        {FIRST_TEST: "", TEST_2: TEST_2.replace("20", "40"), HIDDEN: ""},
+        [
+            (STUB, "exercise 'double' has no hidden test", "add a ### BEGIN HIDDEN TESTS region"),
+            (STUB, "exercise 'double' is worth 40 points in one piece",
+             "split its tests into at least two cells, one of them wholly visible"),
+        ],
+    ),
     "many points without a wholly visible test": (
         {FIRST_TEST: f"{FIRST_TEST}### BEGIN HIDDEN TESTS\nchecks.equal(double(5), 10)\n### END HIDDEN TESTS\n"},
         [(STUB, "exercise 'double' is worth 40 points in one piece",

@@ -171,6 +171,7 @@ def test_a_failed_check_brings_its_fields_and_its_line(team: Team) -> None:
         ("raise NotImplementedError('later')", "FAIL", "NotImplementedError: later", 1),
         ("x = 1\n\n1 / 0", "ERROR", "ZeroDivisionError: division by zero", 3),
         ("def f():\n    return nothing\n\nf()", "ERROR", "NameError: name 'nothing' is not defined", 4),
+        ("x = 1\nexec('\\n' * 5 + 'nothing')", "ERROR", "NameError: name 'nothing' is not defined", 2),
         ("import sys\nsys.exit(3)", "ERROR", "SystemExit: 3", 2),
         ("raise KeyboardInterrupt('stop')", "ERROR", "KeyboardInterrupt: stop", 1),
         ("import os\nopen('big', 'w').truncate(2**40)", "ERROR", "OSError: [Errno 27] File too large", 2),
@@ -395,6 +396,15 @@ def test_a_warm_process_that_was_killed_is_started_again() -> None:
         second = int(text(run(team, show)[0]))
         assert second != first
         assert int(text(run(team, show)[0])) == second
+
+
+def test_a_job_whose_warm_process_dies_once_is_run_again(tmp_path: Path) -> None:
+    mark = str(tmp_path / "died")
+    once = f"import os, signal, time\nif not os.path.exists({mark!r}):\n    open({mark!r}, 'w').close()\n"
+    once += f"    os.kill({WARM_PID}, signal.SIGKILL)\n    time.sleep(60)"
+    with Team(1, libraries=()) as team:
+        assert verdicts(run(team, "1", once, "2")) == ["PASS", "PASS", "PASS"]
+    assert (tmp_path / "died").exists()
 
 
 def test_a_warm_process_that_dies_twice_under_a_job_is_the_grader_s_fault() -> None:

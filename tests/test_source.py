@@ -131,8 +131,8 @@ def test_the_problems_of_all_headers_come_at_once() -> None:
 
 
 def test_two_kinds_in_one_header() -> None:
-    assert said('# %% test="a" look="a" points=3\npass\n') == [
-        f"{SCRIPT}:1: the cell header says test, look -> keep one of them"
+    assert said('# %% setup=true\npass\n\n# %% test="a" look="a" points=3\npass\n') == [
+        f"{SCRIPT}:4: the cell header says test, look -> keep one of them"
     ]
 
 
