@@ -128,6 +128,13 @@ def test_a_hidden_test_in_a_code_cell(tiny: Notebooks) -> None:
         assert "double-test-2: " in first
 
 
+def test_a_hidden_test_in_text_with_its_own_quotes(tiny: Notebooks) -> None:
+    (cell,) = [cell for cell in tiny.week.of_kind(Graded, "double") if "BEGIN HIDDEN" in cell.source]
+    (region,) = regions(cell.source, "HIDDEN TESTS")
+    assert '"' in region
+    assert any("double-test-2: for number in" in message for message in found(tiny.week, region, "markdown"))
+
+
 @pytest.mark.parametrize(
     "pasted",
     [

@@ -203,7 +203,7 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         [(STUB, "exercise 'double' has no hidden test", "add a ### BEGIN HIDDEN TESTS region")],
     ),
     "an empty hidden test": (
-        {HIDDEN: "### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS\n"},
+        {HIDDEN: "### BEGIN HIDDEN TESTS\n\n# nothing yet\n### END HIDDEN TESTS\n"},
         [(STUB, "exercise 'double' has no hidden test", "add a ### BEGIN HIDDEN TESTS region")],
     ),
     "no test": (

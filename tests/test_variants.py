@@ -63,6 +63,12 @@ def test_an_edit_must_match_the_reference_not_an_earlier_edit(week: Week, edits:
     assert "stands 0 times" in refusal(week, Alternative(name="x", exercise="double", edits=edits))
 
 
+def test_edits_must_not_overlap(week: Week) -> None:
+    edits = {"number + number": "2 * number", "return number +": "return 2 *"}
+    said = "week01_tiny: alternative 'x': two edits overlap -> write them as one"
+    assert refusal(week, Alternative(name="x", exercise="double", edits=edits)) == said
+
+
 def test_either_edits_or_code(week: Week) -> None:
     said = "week01_tiny: alternative 'x': give either edits or code -> remove one, or write one"
     assert refusal(week, Alternative(name="x", exercise="double")) == said
