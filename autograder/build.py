@@ -241,6 +241,11 @@ def stale(built: Notebooks, root: Path) -> list[str]:
             found.append(f"{path.relative_to(root)} is not what {week.folder.relative_to(root)}/ builds")
     left_over = {path.name for path in target.glob("*") if path.is_file()} - set(_released_files(built))
     found += [f"{(target / name).relative_to(root)} is left over" for name in sorted(left_over)]
+    pictures = {f"{c.words.picture}.png" for c in week.cells if isinstance(c.words, Explore) and c.words.picture}
+    found += [
+        f"{name} of {week.name} is not recorded: `workbook record`"
+        for name in sorted(pictures - set(_released_files(built)))
+    ]
     compared = {cell.id for cell in week.cells if cell.words.compare}
     if compared != set(expected_outputs(week)):
         found.append(

@@ -16,6 +16,7 @@ from .source import Exercise, Test, Week, Written
 TELLING = {"SOLUTION": 9, "HIDDEN TESTS": 25}
 """A statement with fewer syntax nodes than this tells nothing: `return x`, or a test's `x = randn(2, 3)`."""
 
+FENCE = re.compile(r"^[ \t]*(```|~~~)[^\n]*\n(.*?)^[ \t]*\1", re.MULTILINE | re.DOTALL)
 MARKS = {Exercise: "SOLUTION", Test: "HIDDEN TESTS"}
 
 
@@ -66,10 +67,14 @@ def secrets(week: Week) -> dict[str, tuple[int, str]]:
 
 
 def _shown(cell: NotebookNode) -> Iterator[str]:
-    """What a cell shows, without layout: its text, and, where it parses, its code as Python writes it."""
+    """What a cell shows, without layout: its text, and its code and fenced code as Python would write it."""
     yield _squash(cell.source)
     if cell.cell_type == "code":
-        yield "".join(_squash(ast.unparse(statement)) + ";" for statement in _statements(cell.source))
+        codes = [re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE)]
+    else:
+        codes = [body for _, body in FENCE.findall(cell.source)]
+    for code in codes:
+        yield ";".join(_squash(ast.unparse(statement)) for statement in _statements(code))
 
 
 def leaks(week: Week, learner: NotebookNode) -> list[Problem]:

@@ -29,7 +29,9 @@ def start_week(root: Path, name: str) -> list[tuple[Path, bool]]:
         for path in sorted(path for path in source.iterdir() if path.is_file()):
             copied = not (target / path.name).exists()
             if copied:
-                shutil.copyfile(path, target / path.name)
+                part = target / f".{path.name}.part"  # an interrupted copy must not pass for an answer
+                shutil.copyfile(path, part)
+                part.replace(target / path.name)
             done.append((target / path.name, copied))
     except OSError as error:
         raise WorkbookError(

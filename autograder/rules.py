@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import dis
 import re
-import symtable
+import warnings
 from collections.abc import Callable, Iterator
 from graphlib import CycleError, TopologicalSorter
+from types import CodeType
 
 from .errors import Problem
 from .source import About, Cell, Exercise, Explore, Given, Hints, Look, Setup, Test, Week, Written
@@ -214,31 +216,39 @@ def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
             yield problem(cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell")
 
 
-def _table(source: str) -> symtable.SymbolTable | None:
+def _codes(source: str) -> list[CodeType]:
+    """The compiled cell, and the functions, classes and comprehensions in it; empty when it does not compile."""
     try:
-        return symtable.symtable(source, "<cell>", "exec")
+        with warnings.catch_warnings(action="ignore"):
+            found = [compile(source, "<cell>", "exec")]
     except (SyntaxError, ValueError):
-        return None
+        return []
+    for code in found:
+        found += [part for part in code.co_consts if isinstance(part, CodeType)]
+    return found
+
+
+def _named(code: CodeType, *operations: str) -> set[str]:
+    return {str(step.argval) for step in dis.get_instructions(code) if step.opname in operations}
 
 
 def loaded(source: str) -> set[str]:
-    """Names that a cell takes from outside of its functions: globals, not parameters or locals."""
+    """Names that a cell takes from outside of its functions: globals, not parameters or locals.
 
-    def walk(table: symtable.SymbolTable, top: bool) -> Iterator[str]:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (top or symbol.is_global()):
-                yield symbol.get_name()
-        for child in table.get_children():
-            yield from walk(child, False)
-
-    table = _table(source)
-    return set(walk(table, True)) if table else set()
+    Read off the compiled code, which knows the scopes of every version of Python.
+    """
+    found: set[str] = set()
+    for number, code in enumerate(_codes(source)):
+        names = _named(code, "LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+        found |= names - _named(code, "STORE_NAME") if number else names
+    return found
 
 
 def defined(source: str) -> set[str]:
     """Names that a cell defines for the cells after it."""
-    table = _table(source)
-    return {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()} if table else set()
+    codes = _codes(source)
+    own = _named(codes[0], "STORE_NAME") if codes else set()
+    return own.union(*(_named(code, "STORE_GLOBAL") for code in codes))
 
 
 def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:

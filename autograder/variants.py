@@ -6,13 +6,13 @@ A week keeps them in `misconceptions.py` (a list `MISCONCEPTIONS`) and `alternat
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import Problem, WorkbookError
+from .errors import Problem, WorkbookError, short
 from .source import Exercise, Test, Week
 
 
@@ -93,15 +93,15 @@ class Variants:
     alternatives: tuple[Alternative, ...]
 
 
-def _load_list(path: Path, name: str) -> list[Any]:
+def _load_list(path: Path, name: str, kind: type[Variant]) -> list[Any]:
     if not path.is_file():
-        raise WorkbookError(f"{path} is missing", f"write it, with a list {name}")
-    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: list[Any] = getattr(module, name, [])
+        raise WorkbookError(f"{short(path)} is missing", f"write it, with a list {name}")
+    try:
+        found = runpy.run_path(str(path)).get(name)
+    except Exception as error:
+        raise WorkbookError(f"{short(path)}: {type(error).__name__}: {error}", "mend the file") from None
+    if not isinstance(found, list) or not all(isinstance(item, kind) for item in found):
+        raise WorkbookError(f"{short(path)} has no list {name} of {kind.__name__} objects", "write one")
     return found
 
 
@@ -113,8 +113,8 @@ def load_variants(week: Week) -> Variants:
     WorkbookError
         for doubled names, unknown exercises or tests, and edits that do not fit.
     """
-    misconceptions = _load_list(week.folder / "misconceptions.py", "MISCONCEPTIONS")
-    alternatives = _load_list(week.folder / "alternatives.py", "ALTERNATIVES")
+    misconceptions = _load_list(week.folder / "misconceptions.py", "MISCONCEPTIONS", Misconception)
+    alternatives = _load_list(week.folder / "alternatives.py", "ALTERNATIVES", Alternative)
     tests = {cell.id: cell.name for cell in week.of_kind(Test)}
     seen: set[str] = set()
     for variant in (*misconceptions, *alternatives):

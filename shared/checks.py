@@ -278,7 +278,7 @@ def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes |
             f"{name} not as expected",
             came=describe(got),
             expected=describe(expected),
-            cause=_cause(got, expected, causes),
+            cause=_cause(got, expected, causes, exact=True),
         )
 
 
@@ -367,13 +367,18 @@ def _exact(kind: type, value: Any) -> Any:
     return int.__int__(value) if kind is int else float.__float__(value)
 
 
-def _cause(got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, atol: float = 1e-5) -> str:
+def _cause(
+    got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, atol: float = 1e-5, exact: bool = False
+) -> str:
     """The first cause whose probe matches. A probe that cannot run does not match."""
+
+    def same(a: Any, b: Any) -> bool:
+        return type(a) is type(b) and bool(a == b) if exact else _near(a, b, rtol, atol)
+
     for text, probe in (causes or {}).items():
         try:
             wrong = probe() if callable(probe) else probe
-            matched = wrong if isinstance(wrong, bool) else _near(got, wrong, rtol, atol)
-            if matched and (isinstance(wrong, bool) or not _near(expected, wrong, rtol, atol)):
+            if wrong if isinstance(wrong, bool) else same(got, wrong) and not same(expected, wrong):
                 return text
         except Exception:  # a probe is a guess; a guess that fails says nothing
             continue

@@ -49,7 +49,7 @@ def gradients(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     leaves = [a.detach().clone().requires_grad_() if _wants_gradient(a) else a for a in args]
     result = fn(*leaves)
     output = result[0] if isinstance(result, tuple | list) else result
-    weights = torch.arange(output.numel(), dtype=output.dtype).cos().reshape(output.shape)
+    weights = torch.arange(output.numel(), dtype=output.dtype, device=output.device).cos().reshape(output.shape)
     wanted = [a for a in leaves if _wants_gradient(a)]
     if not output.requires_grad:
         return tuple(None for _ in wanted)
