@@ -386,3 +386,15 @@ def test_outputs_that_do_not_match_the_compared_cells_are_stale(
 @pytest.mark.parametrize("name", WEEKS)
 def test_the_released_weeks_are_what_the_sources_build(name: str) -> None:
     assert stale(week(name), ROOT) == []
+
+
+def test_compared_cells_carry_their_expected_output_as_if_they_had_run(tiny: Notebooks) -> None:
+    """nbval compares only cells that have an execution count and the tag."""
+    (compared,) = [cell.id for cell in tiny.week.cells if cell.words.compare]
+    (tiny.week.folder / "outputs.json").write_text(f'{{"{compared}": "two and two is 4\\n"}}', encoding="utf-8")
+    notebook = with_expected_outputs(tiny)
+    (cell,) = [cell for cell in notebook.cells if cell.get("outputs")]
+    assert cell.id == compared
+    assert cell.execution_count == 1
+    assert cell.outputs[0].text == "two and two is 4\n"
+    assert "nbval-check-output" in cell.metadata.tags

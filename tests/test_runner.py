@@ -197,7 +197,8 @@ def test_a_cell_with_wrong_syntax_is_an_error(team: Team) -> None:
 def test_an_error_that_cannot_be_printed_costs_only_its_cell(team: Team) -> None:
     broken = "class Odd(Exception):\n    def __str__(self): raise RuntimeError('no words')\n\nraise Odd"
     cells = run(team, "1", broken, "2")
-    assert [cell.verdict is Verdict.PASS for cell in cells] == [True, False, True]
+    assert verdicts(cells) == ["PASS", "ERROR", "PASS"]
+    assert cells[1].message.startswith("Odd")
 
 
 def test_input_does_not_wait(team: Team) -> None:
@@ -318,10 +319,11 @@ def test_a_background_process_ends_with_the_job(team: Team, tmp_path: Path, how:
     assert left == []
 
 
-def test_a_job_does_not_wait_for_a_background_process(team: Team, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("end", "verdict"), [("1", "PASS"), ("os._exit(1)", "CRASH")])
+def test_a_job_does_not_wait_for_a_background_process(team: Team, tmp_path: Path, end: str, verdict: str) -> None:
     late = f"import os, time\nif not os.fork():\n    time.sleep(3)\n    open({str(tmp_path / 'late')!r}, 'w').close()\n"
-    (cell,) = run(team, late + "    os._exit(0)")
-    assert cell.verdict is Verdict.PASS
+    (cell,) = run(team, late + "    os._exit(0)\n" + end)
+    assert cell.verdict == verdict
     assert not (tmp_path / "late").exists()
 
 
