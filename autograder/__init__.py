@@ -1,7 +1,9 @@
 """The `workbook` command: from a week's source to notebooks, verdicts and grades.
 
-Data flows one way; a module imports only from those before it in this chain:
+Data flows one way; a module imports only from those before it:
 
-    errors -> source -> rules -> build -> variants -> worker -> runner -> verify
-                                             repair -> record -> grade -> report -> cli
+    errors -> source -> rules -> leaks -> build -> variants, outputs, course
+           worker (a process of its own) -> runner -> verify
+                                            repair, record -> grade, hooks, sample_class
+                                            learner, report -> cli
 """

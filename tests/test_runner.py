@@ -370,6 +370,15 @@ def test_jobs_do_not_see_each_other(team: Team) -> None:
     assert [looked.cells["cell-0"].message, again[0].message] == ["", ""]
 
 
+@pytest.mark.parametrize("garbage", ['{"done": "cell-0"}', "5", '{"done": [1]}', "[", "\\xff"])
+def test_a_cell_that_writes_to_every_descriptor_touches_no_other_job(team: Team, garbage: str) -> None:
+    write = f"import os\nfor number in range(3, 64):\n    try: os.write(number, b'{garbage}\\n')\n"
+    write += "    except OSError: pass"
+    noisy, quiet = team.run([job_of(write, name="noisy"), job_of("1", name="quiet")])
+    assert noisy.name == "noisy"
+    assert quiet.cells["cell-0"].verdict is Verdict.PASS
+
+
 # many jobs, and the warm process
 
 
