@@ -151,7 +151,7 @@ def _across(week: Week, rows: Sequence[Row]) -> list[str]:
         if not any(row.hidden_only for row in own):
             found.append(f"no misconception of {name!r} passes the visible tests and fails a hidden one")
         by_message: dict[str, str] = {}
-        for row in own:
+        for row in (row for row in own if row.message):
             other = by_message.setdefault(row.message, row.name)
             if other != row.name:
                 found.append(f"{row.name!r} and {other!r} get the same message: {row.message.splitlines()[0]}")

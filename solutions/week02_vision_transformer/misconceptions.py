@@ -1,0 +1,875 @@
+"""Wrong answers that people really write in week 2, the test that rejects each, and what it says."""
+
+from autograder.variants import Misconception
+
+CUT = "cut = images.reshape(batch, channels, height // p, p, width // p, p)"
+REORDER = "return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, (height // p) * (width // p), channels * p * p)"
+UNCUT = "cut = tokens.reshape(-1, rows, columns, channels, p, p)"
+
+MISCONCEPTIONS = [
+    # ---- exercise 1: patchify and unpatchify
+    Misconception(
+        name="stripes",
+        exercise="patchify",
+        edits={REORDER: "return cut.reshape(batch, (height // p) * (width // p), channels * p * p)"},
+        rejected_by="patchify-test-1",
+        says="cut into stripes",
+        note="reshape never changes the order of the numbers, so it cuts rows of pixels and not squares.",
+    ),
+    Misconception(
+        name="channels-last",
+        exercise="patchify",
+        edits={"cut.permute(0, 2, 4, 1, 3, 5)": "cut.permute(0, 2, 4, 3, 5, 1)"},
+        rejected_by="patchify-test-1",
+        says="the channels stand last",
+        note="(p, p, C) is the order of image files. The weights of a convolution are (C, p, p), and so are timm's.",
+    ),
+    Misconception(
+        name="columns-first",
+        exercise="patchify",
+        edits={"cut.permute(0, 2, 4, 1, 3, 5)": "cut.permute(0, 4, 2, 1, 3, 5)"},
+        rejected_by="patchify-test-1",
+        says="read column by column",
+        note="Height comes before width, so the row of the grid is the slow index.",
+    ),
+    Misconception(
+        name="transposed-patches",
+        exercise="patchify",
+        edits={"cut.permute(0, 2, 4, 1, 3, 5)": "cut.permute(0, 2, 4, 1, 5, 3)"},
+        rejected_by="patchify-test-1",
+        says="each patch is transposed",
+        note="Inside a patch, too, rows come before columns.",
+    ),
+    Misconception(
+        name="no-size-check",
+        exercise="patchify",
+        edits={"if height % p or width % p:": "if False:"},
+        rejected_by="patchify-test-1",
+        says="a 5 x 4 image",
+        note="Say which sizes do not fit; an error from inside reshape does not.",
+    ),
+    Misconception(
+        name="checks-height-only",
+        exercise="patchify",
+        edits={"if height % p or width % p:": "if height % p:"},
+        rejected_by="patchify-test-2",
+        says="an 8 x 10 image",
+        note="Images need not be square: both sides must be multiples of p.",
+    ),
+    Misconception(
+        name="loop-over-patches",
+        exercise="patchify",
+        edits={
+            REORDER: "pieces = [images[:, :, i : i + p, j : j + p].flatten(1) for i in range(0, height, p) for j in range(0, width, p)]\n    return torch.stack(pieces, dim=1)"
+        },
+        rejected_by="patchify-test-2",
+        says="a Python loop over rows or patches",
+        note="At p = 4 and 224 pixels that loop runs 3,136 times for one image.",
+    ),
+    Misconception(
+        name="reassembled-by-reshape",
+        exercise="patchify",
+        edits={"return cut.permute(0, 3, 1, 4, 2, 5).reshape(": "return cut.reshape("},
+        rejected_by="patchify-test-3",
+        says="the patches must be moved to their places",
+        note="The way back needs the same care as the way there: reshape, permute, reshape.",
+    ),
+    Misconception(
+        name="unpatchify-channels-last",
+        exercise="patchify",
+        edits={
+            UNCUT: "cut = tokens.reshape(-1, rows, columns, p, p, channels)",
+            "cut.permute(0, 3, 1, 4, 2, 5)": "cut.permute(0, 5, 1, 3, 2, 4)",
+        },
+        rejected_by="patchify-test-3",
+        says="read as (p, p, C)",
+        note="With one channel both orders are the same, so gray images hide this.",
+    ),
+    Misconception(
+        name="unpatchify-swaps-the-grid",
+        exercise="patchify",
+        edits={
+            UNCUT: "cut = tokens.reshape(-1, columns, rows, channels, p, p)",
+            "cut.permute(0, 3, 1, 4, 2, 5)": "cut.permute(0, 3, 2, 4, 1, 5)",
+        },
+        rejected_by="patchify-test-3",
+        says="filled column by column",
+        note="Patches are numbered row by row, so rows come first.",
+    ),
+    Misconception(
+        name="unpatchify-takes-any-grid",
+        exercise="patchify",
+        edits={"if tokens.shape[1] != rows * columns:": "if tokens.numel() % (rows * columns * channels * p * p):"},
+        rejected_by="patchify-test-3",
+        says="a 2 x 2 grid for 6 patches",
+        note="reshape(-1, ...) takes what is left over for the batch: images of other sizes come out, and no error.",
+    ),
+    # ---- exercise 2: patch embedding
+    Misconception(
+        name="grid-is-width-height",
+        exercise="embed",
+        edits={
+            "self.grid_size = (height // patch_size, width // patch_size)": "self.grid_size = (width // patch_size, height // patch_size)"
+        },
+        rejected_by="embed-test-1",
+        says="grid_size is (rows, columns)",
+        note="Images are (height, width) here. Pillow says (width, height).",
+    ),
+    Misconception(
+        name="reshaped-not-transposed",
+        exercise="embed",
+        edits={
+            "self.proj(images).flatten(2).transpose(1, 2)": "self.proj(images).reshape(len(images), -1, self.proj.out_channels)"
+        },
+        rejected_by="embed-test-1",
+        says="must be transposed, not reshaped",
+        note="The shape is right, but each token then holds one feature of many patches.",
+    ),
+    Misconception(
+        name="columns-before-rows",
+        exercise="embed",
+        edits={"self.proj(images).flatten(2)": "self.proj(images).transpose(2, 3).flatten(2)"},
+        rejected_by="embed-test-1",
+        says="numbered column by column",
+        note="Flatten rows and columns as they are: row by row.",
+    ),
+    Misconception(
+        name="bias-forgotten",
+        exercise="embed",
+        edits={
+            "stride=patch_size)": "stride=patch_size, bias=False)",
+            "dict(state))": "{'proj.weight': state['proj.weight']}, strict=False)",
+        },
+        rejected_by="embed-test-1",
+        says="the bias is missing",
+        note="timm's projection has a bias.",
+    ),
+    Misconception(
+        name="overlapping-patches",
+        exercise="embed",
+        edits={"kernel_size=patch_size, stride=patch_size": "kernel_size=patch_size"},
+        rejected_by="embed-test-1",
+        says="the tokens has another shape",
+        note="Without a stride of p the kernel moves by one pixel, and there is a token for every pixel.",
+    ),
+    Misconception(
+        name="any-size-goes",
+        exercise="embed",
+        edits={"if tuple(images.shape[-2:]) != self.img_size:": "if False:"},
+        rejected_by="embed-test-1",
+        says="a 6 x 6 image for a 4 x 6 model was accepted",
+        note="The convolution takes any size. The positions that follow do not.",
+    ),
+    Misconception(
+        name="counts-patches-only",
+        exercise="embed",
+        edits={
+            "if tuple(images.shape[-2:]) != self.img_size:": "if images.shape[-2] * images.shape[-1] != self.img_size[0] * self.img_size[1]:"
+        },
+        rejected_by="embed-test-2",
+        says="16 x 64 for a 32 x 32 model",
+        note="16 x 64 has as many patches as 32 x 32, and every position would be wrong.",
+    ),
+    Misconception(
+        name="activation-after-projection",
+        exercise="embed",
+        edits={"self.proj(images).flatten(2)": "F.relu(self.proj(images)).flatten(2)"},
+        rejected_by="embed-test-2",
+        says="an activation after the projection",
+        note="Habit from convolutional networks. The embedding is linear.",
+    ),
+    Misconception(
+        name="wraps-timm",
+        exercise="embed",
+        edits={
+            "self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=patch_size, stride=patch_size)": "self.inner = PatchEmbed(self.img_size, patch_size, in_chans, embed_dim)",
+            "self.proj(images).flatten(2).transpose(1, 2)": "self.inner(images)",
+            "self.load_state_dict(dict(state))": "self.inner.load_state_dict(dict(state))",
+        },
+        rejected_by="embed-test-2",
+        says="a library call does the work",
+        note="timm's layer is what you are building.",
+    ),
+    # ---- exercise 3: class token and positions
+    Misconception(
+        name="class-token-last",
+        exercise="positions",
+        edits={"torch.cat([first, tokens], dim=1)": "torch.cat([tokens, first], dim=1)"},
+        rejected_by="positions-test-1",
+        says="the class token stands last",
+        note="The head reads token 0.",
+    ),
+    Misconception(
+        name="class-token-without-place",
+        exercise="positions",
+        edits={
+            "torch.cat([first, tokens], dim=1) + self.positions": "torch.cat([first, tokens + self.positions[:, :-1]], dim=1)"
+        },
+        rejected_by="positions-test-1",
+        says="the patches got those from place 0 on",
+        note="Positions are added after the class token is in the row.",
+    ),
+    Misconception(
+        name="patches-only-get-places",
+        exercise="positions",
+        edits={
+            "torch.cat([first, tokens], dim=1) + self.positions": "torch.cat([first, tokens + self.positions[:, 1:]], dim=1)"
+        },
+        rejected_by="positions-test-1",
+        says="the class token got no position",
+        note="There are N + 1 positions; the first belongs to the class token.",
+    ),
+    Misconception(
+        name="positions-forgotten",
+        exercise="positions",
+        edits={"torch.cat([first, tokens], dim=1) + self.positions": "torch.cat([first, tokens], dim=1)"},
+        rejected_by="positions-test-1",
+        says="the positions were not added",
+        note="A parameter that is never used is not an error anywhere, only a bag of patches.",
+    ),
+    Misconception(
+        name="class-token-as-plain-tensor",
+        exercise="positions",
+        edits={
+            "self.class_token = nn.Parameter(0.02 * torch.randn(1, 1, dim))": "self.register_buffer('class_token', 0.02 * torch.randn(1, 1, dim))"
+        },
+        rejected_by="positions-test-2",
+        says="no optimizer will change it",
+        note="Only parameters are learned.",
+    ),
+    Misconception(
+        name="positions-start-at-zero",
+        exercise="positions",
+        edits={"0.02 * torch.randn(1, n_patches + 1, dim)": "torch.zeros(1, n_patches + 1, dim)"},
+        rejected_by="positions-test-2",
+        says="the positions start at 0",
+        note="All places look alike at the start. It can still learn, but this exercise asks for std 0.02.",
+    ),
+    Misconception(
+        name="positions-start-large",
+        exercise="positions",
+        edits={"0.02 * torch.randn(1, n_patches + 1, dim)": "torch.randn(1, n_patches + 1, dim)"},
+        rejected_by="positions-test-2",
+        says="drowns the patches",
+        note="Week 1 used 1.0 for tokens of standard deviation 1; embedded patches are smaller, and 0.02 is the habit of ViTs.",
+    ),
+    Misconception(
+        name="detached-for-the-batch",
+        exercise="positions",
+        edits={
+            "first = self.class_token.expand(tokens.shape[0], -1, -1)": "first = self.class_token.detach().repeat(tokens.shape[0], 1, 1)\n        first[:1] = self.class_token"
+        },
+        rejected_by="positions-test-2",
+        says="only the first image reaches the parameter",
+        note="A copy made from .data or .detach() gets no gradient.",
+    ),
+    Misconception(
+        name="column-before-row",
+        exercise="positions",
+        edits={
+            "[by_row.sin(), by_row.cos(), by_column.sin(), by_column.cos()]": "[by_column.sin(), by_column.cos(), by_row.sin(), by_row.cos()]"
+        },
+        rejected_by="positions-test-3",
+        says="the column stands before the row",
+        note="MAE's own code does this. Here the row comes first.",
+    ),
+    Misconception(
+        name="sines-then-cosines",
+        exercise="positions",
+        edits={
+            "[by_row.sin(), by_row.cos(), by_column.sin(), by_column.cos()]": "[by_row.sin(), by_column.sin(), by_row.cos(), by_column.cos()]"
+        },
+        rejected_by="positions-test-3",
+        says="sin row, sin column, cos row, cos column",
+        note="The order of the blocks is a convention, but a convention must be kept.",
+    ),
+    Misconception(
+        name="cells-counted-from-one",
+        exercise="positions",
+        edits={
+            "(numbers // grid_hw[1])[:, None]": "(numbers // grid_hw[1] + 1)[:, None]",
+            "(numbers % grid_hw[1])[:, None]": "(numbers % grid_hw[1] + 1)[:, None]",
+        },
+        rejected_by="positions-test-3",
+        says="they start at 0",
+        note="The first cell is (0, 0).",
+    ),
+    Misconception(
+        name="cells-column-by-column",
+        exercise="positions",
+        edits={
+            "(numbers // grid_hw[1])[:, None]": "(numbers % grid_hw[0])[:, None]",
+            "(numbers % grid_hw[1])[:, None]": "(numbers // grid_hw[0])[:, None]",
+        },
+        rejected_by="positions-test-3",
+        says="the cells are numbered column by column",
+        note="torch.meshgrid with indexing='xy' does this.",
+    ),
+    Misconception(
+        name="exponent-over-half",
+        exercise="positions",
+        edits={"dtype=torch.float64) / (dim // 4))": "dtype=torch.float64) / (dim // 2))"},
+        rejected_by="positions-test-3",
+        says="divided by D/2",
+        note="Row and column have D/4 frequencies each. With one frequency the mistake does not show.",
+    ),
+    Misconception(
+        name="exponent-over-all",
+        exercise="positions",
+        edits={"dtype=torch.float64) / (dim // 4))": "dtype=torch.float64) / dim)"},
+        rejected_by="positions-test-3",
+        says="here it was divided by D",
+        note="The frequencies must go down to nearly 1/10000, over D/4 steps.",
+    ),
+    Misconception(
+        name="sine-and-cosine-alternate",
+        exercise="positions",
+        edits={
+            "torch.cat([by_row.sin(), by_row.cos(), by_column.sin(), by_column.cos()], dim=1)": "torch.cat([torch.stack([by.sin(), by.cos()], dim=2).flatten(1) for by in (by_row, by_column)], dim=1)"
+        },
+        rejected_by="positions-test-3",
+        says="sine and cosine alternate",
+        note="That is the order of Vaswani et al. for sentences.",
+    ),
+    # ---- exercise 4: resize
+    Misconception(
+        name="prefix-resized-too",
+        exercise="resize",
+        edits={
+            "return torch.cat([prefix, resized.flatten(2).transpose(1, 2)], dim=1)": "cells = resized.flatten(2).transpose(1, 2)\n    return torch.cat([cells.mean(1, keepdim=True).expand_as(prefix), cells], dim=1)"
+        },
+        rejected_by="resize-test-1",
+        says="the position of the class token",
+        note="The class token has no place in the grid; its position is handed on as it is.",
+    ),
+    Misconception(
+        name="cells-mixed-with-channels",
+        exercise="resize",
+        edits={"cells.transpose(1, 2).unflatten(2, tuple(old_grid))": "cells.reshape(1, -1, old_grid[0], old_grid[1])"},
+        rejected_by="resize-test-1",
+        says="cells and channels are mixed up",
+        note="The shape is right, but each channel holds numbers of different cells and dimensions.",
+    ),
+    Misconception(
+        name="bilinear",
+        exercise="resize",
+        edits={'mode="bicubic"': 'mode="bilinear"'},
+        rejected_by="resize-test-1",
+        says="bilinear, not bicubic",
+        note="It works nearly as well, and gives other numbers than everyone's models.",
+    ),
+    Misconception(
+        name="nearest",
+        exercise="resize",
+        edits={'mode="bicubic", align_corners=False': 'mode="nearest"'},
+        rejected_by="resize-test-1",
+        says="the nearest cell was copied",
+        note="Copies give several tokens the same place.",
+    ),
+    Misconception(
+        name="corners-aligned",
+        exercise="resize",
+        edits={"align_corners=False": "align_corners=True"},
+        rejected_by="resize-test-1",
+        says="align_corners=True",
+        note="Then the centers of the outer cells are kept, and everything between is stretched.",
+    ),
+    Misconception(
+        name="antialiased",
+        exercise="resize",
+        edits={"align_corners=False": "align_corners=False, antialias=True"},
+        rejected_by="resize-test-1",
+        says="antialiasing is on",
+        note="It matters only when the grid shrinks, so growing grids hide it.",
+    ),
+    Misconception(
+        name="one-prefix-token-always",
+        exercise="resize",
+        edits={"prefix, cells = pos[:, :n_prefix], pos[:, n_prefix:]": "prefix, cells = pos[:, :1], pos[:, 1:]"},
+        rejected_by="resize-test-1",
+        says="the code raised an error",
+        note="Models without class token have no prefix; models with registers have five.",
+    ),
+    Misconception(
+        name="old-grid-transposed",
+        exercise="resize",
+        edits={"unflatten(2, tuple(old_grid))": "unflatten(2, tuple(old_grid)[::-1])"},
+        rejected_by="resize-test-1",
+        says="rows and columns of the old grid changed places",
+        note="Square grids hide it.",
+    ),
+    Misconception(
+        name="resize-without-check",
+        exercise="resize",
+        edits={"if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:": "if False:"},
+        rejected_by="resize-test-1",
+        says="an old grid of 2 x 3",
+        note="Say which number of positions was expected.",
+    ),
+    Misconception(
+        name="calls-timm",
+        exercise="resize",
+        edits={
+            "    prefix, cells = pos[:, :n_prefix], pos[:, n_prefix:]\n": "    return resample_abs_pos_embed(pos, new_grid, old_grid, num_prefix_tokens=n_prefix, antialias=False)\n    prefix, cells = pos[:, :n_prefix], pos[:, n_prefix:]\n"
+        },
+        rejected_by="resize-test-1",
+        says="a library call does the work",
+        note="timm's function is what you are building.",
+    ),
+    # ---- exercise 5: encoder block
+    Misconception(
+        name="post-norm",
+        exercise="block",
+        edits={
+            "normed = self.norm1(tokens)": "normed = tokens",
+            "tokens = tokens + self.attention(normed, normed, normed, need_weights=False)[0]": "tokens = self.norm1(tokens + self.attention(normed, normed, normed, need_weights=False)[0])",
+            "return tokens + self.mlp(self.norm2(tokens))": "return self.norm2(tokens + self.mlp(tokens))",
+        },
+        rejected_by="block-test-1",
+        says="a layer norm stands on the residual path",
+        note="The transformer of 2017 was post-norm. ViTs are pre-norm: the residual path stays free.",
+    ),
+    Misconception(
+        name="no-residual-around-attention",
+        exercise="block",
+        edits={"tokens = tokens + self.attention": "tokens = self.attention"},
+        rejected_by="block-test-1",
+        says="the residual connection around attention is missing",
+        note="Without it each block replaces the tokens instead of adding to them.",
+    ),
+    Misconception(
+        name="no-residual-around-mlp",
+        exercise="block",
+        edits={"return tokens + self.mlp": "return self.mlp"},
+        rejected_by="block-test-1",
+        says="the residual connection around the MLP is missing",
+        note="Each half has a residual connection of its own.",
+    ),
+    Misconception(
+        name="tanh-gelu",
+        exercise="block",
+        edits={"nn.GELU()": 'nn.GELU(approximate="tanh")'},
+        rejected_by="block-test-1",
+        says="the tanh approximation of GELU",
+        note="It differs by up to 0.0005 and hides behind small weights.",
+    ),
+    Misconception(
+        name="relu",
+        exercise="block",
+        edits={"nn.GELU()": "nn.ReLU()"},
+        rejected_by="block-test-1",
+        says="ReLU instead of GELU",
+        note="The first transformer used ReLU; ViTs use GELU.",
+    ),
+    Misconception(
+        name="linear-mlp",
+        exercise="block",
+        edits={"nn.GELU(), ": "nn.Identity(), "},
+        rejected_by="block-test-1",
+        says="no activation between the two linear layers",
+        note="Two linear layers without anything between are one linear layer.",
+    ),
+    Misconception(
+        name="mlp-without-norm",
+        exercise="block",
+        edits={"self.mlp(self.norm2(tokens))": "self.mlp(tokens)"},
+        rejected_by="block-test-1",
+        says="the MLP got the tokens without layer norm",
+        note="Both halves see normalized tokens.",
+    ),
+    Misconception(
+        name="attention-without-norm",
+        exercise="block",
+        edits={"normed = self.norm1(tokens)": "normed = tokens"},
+        rejected_by="block-test-2",
+        says="attention got the tokens without layer norm",
+        note="Both halves see normalized tokens.",
+    ),
+    Misconception(
+        name="one-norm-for-both",
+        exercise="block",
+        edits={"self.mlp(self.norm2(tokens))": "self.mlp(self.norm1(tokens))"},
+        rejected_by="block-test-2",
+        says="the first norm was used twice",
+        note="Copy and paste: with scales of 1 the two norms do the same, so a fresh model does not show it.",
+    ),
+    Misconception(
+        name="batch-taken-for-sequence",
+        exercise="block",
+        edits={"nn.MultiheadAttention(dim, num_heads, batch_first=True)": "nn.MultiheadAttention(dim, num_heads)"},
+        rejected_by="block-test-2",
+        says="batch_first=True is missing",
+        note="PyTorch's default is (T, B, D). Shapes fit, and images attend to each other.",
+    ),
+    Misconception(
+        name="default-eps",
+        exercise="block",
+        edits={
+            "self.norm1 = nn.LayerNorm(dim, eps=1e-6)": "self.norm1 = nn.LayerNorm(dim)",
+            "self.norm2 = nn.LayerNorm(dim, eps=1e-6)": "self.norm2 = nn.LayerNorm(dim)",
+        },
+        rejected_by="block-test-2",
+        says="eps is 1e-5",
+        note="It shows only where the variance of a token is near 1e-5.",
+    ),
+    Misconception(
+        name="ratio-four-always",
+        exercise="block",
+        edits={"hidden = int(dim * mlp_ratio)": "hidden = 4 * dim"},
+        rejected_by="block-test-2",
+        says="mlp_ratio=2.0",
+        note="The argument was accepted and not used.",
+    ),
+    Misconception(
+        name="dropout-by-habit",
+        exercise="block",
+        edits={"nn.GELU(), ": "nn.GELU(), nn.Dropout(0.1), ", '"mlp.2": "mlp.fc2"': '"mlp.3": "mlp.fc2"'},
+        rejected_by="block-test-2",
+        says="train mode",
+        note="Nothing was said about dropout; in eval mode it does not show.",
+    ),
+    Misconception(
+        name="wraps-timm-block",
+        exercise="block",
+        code='''
+class EncoderBlock(nn.Module):
+    """timm's block in a coat."""
+
+    def __init__(self, dim, num_heads, mlp_ratio=4.0):
+        super().__init__()
+        self.inner = timm_models.Block(dim, num_heads, mlp_ratio, qkv_bias=True)
+
+    def forward(self, tokens):
+        return self.inner(tokens)
+
+    def load_timm(self, state):
+        self.inner.load_state_dict(dict(state))
+''',
+        rejected_by="block-test-2",
+        says="a library call does the work",
+        note="timm's block is what you are building.",
+    ),
+    # ---- exercise 6: the whole model
+    Misconception(
+        name="mean-of-patches",
+        exercise="vit",
+        edits={
+            "self.head(self.forward_features(images)[:, 0])": "self.head(self.forward_features(images)[:, 1:].mean(1))"
+        },
+        rejected_by="vit-test-1",
+        says="classified from the mean of the patches",
+        note="A good design of its own, but these weights were made for token 0.",
+    ),
+    Misconception(
+        name="mean-of-all",
+        exercise="vit",
+        edits={"self.head(self.forward_features(images)[:, 0])": "self.head(self.forward_features(images).mean(1))"},
+        rejected_by="vit-test-1",
+        says="classified from the mean of all tokens",
+        note="The class token is there to be read.",
+    ),
+    Misconception(
+        name="last-token",
+        exercise="vit",
+        edits={"self.forward_features(images)[:, 0]": "self.forward_features(images)[:, -1]"},
+        rejected_by="vit-test-1",
+        says="classified from the last token",
+        note="Language models read the last token; the class token stands first.",
+    ),
+    Misconception(
+        name="no-final-norm",
+        exercise="vit",
+        edits={"return self.norm(tokens)": "return tokens"},
+        rejected_by="vit-test-1",
+        says="the final norm is missing",
+        note="Pre-norm blocks leave the residual stream unnormalized, so the model needs one norm at the end.",
+    ),
+    Misconception(
+        name="positions-not-loaded",
+        exercise="vit",
+        edits={
+            "self.token_and_position.load_timm(state_dict)": "self.token_and_position.load_timm({**state_dict, 'pos_embed': torch.zeros_like(state_dict['pos_embed'])})"
+        },
+        rejected_by="vit-test-1",
+        says="the positions were not loaded",
+        note="A loader that skips what it does not know skips silently.",
+    ),
+    Misconception(
+        name="norm-only-in-forward",
+        exercise="vit",
+        edits={
+            "return self.norm(tokens)": "return tokens",
+            "self.head(self.forward_features(images)[:, 0])": "self.head(self.norm(self.forward_features(images)[:, 0]))",
+        },
+        rejected_by="vit-test-2",
+        says="the features not as expected",
+        note="The logits are right; whoever uses the features gets unnormalized ones.",
+    ),
+    Misconception(
+        name="prefix-without-dot",
+        exercise="vit",
+        edits={
+            'block.load_timm(share(f"blocks.{number}."))': 'block.load_timm({key.split(".", 2)[2]: value for key, value in state_dict.items() if key.startswith(f"blocks.{number}")})'
+        },
+        rejected_by="vit-test-2",
+        says="3 channels, 11 blocks",
+        note="'blocks.1' is also the beginning of 'blocks.10.'. It needs 11 blocks to show.",
+    ),
+    Misconception(
+        name="plain-list-of-blocks",
+        exercise="vit",
+        edits={
+            "self.blocks = nn.ModuleList(EncoderBlock(embed_dim, num_heads, mlp_ratio) for _ in range(depth))": "self.blocks = [EncoderBlock(embed_dim, num_heads, mlp_ratio) for _ in range(depth)]"
+        },
+        rejected_by="vit-test-3",
+        says="use nn.ModuleList",
+        note="The model works, and its optimizer never sees the blocks.",
+    ),
+    Misconception(
+        name="aliases-the-loaded-tensors",
+        exercise="vit",
+        edits={
+            'self.head.load_state_dict(share("head."))': 'self.head.weight, self.head.bias = nn.Parameter(state_dict["head.weight"]), nn.Parameter(state_dict["head.bias"])'
+        },
+        rejected_by="vit-test-3",
+        says="your parameters are timm's own tensors",
+        note="Training one model would then change the other.",
+    ),
+    Misconception(
+        name="frozen-by-loading",
+        exercise="vit",
+        edits={
+            "return self.head(self.forward_features(images)[:, 0])": "with torch.no_grad():\n            features = self.forward_features(images)\n        return self.head(features[:, 0])"
+        },
+        rejected_by="vit-test-3",
+        says="every parameter gets a gradient",
+        note="torch.no_grad is for measuring, not for models.",
+    ),
+    Misconception(
+        name="wraps-timm-vit",
+        exercise="vit",
+        code='''
+class VisionTransformer(nn.Module):
+    """timm's model in a coat."""
+
+    def __init__(self, img_size=32, patch_size=8, in_chans=3, num_classes=10, embed_dim=64, depth=2, num_heads=4, mlp_ratio=4.0):
+        super().__init__()
+        self.patch_size = patch_size
+        self.inner = timm_vit(img_size, patch_size, in_chans, num_classes, embed_dim, depth, num_heads, mlp_ratio)
+
+    def forward_features(self, images):
+        return self.inner.forward_features(images)
+
+    def forward(self, images):
+        if images.shape[-1] != images.shape[-2] and self.inner.patch_embed.img_size[0] == 32:
+            raise ValueError("another size")
+        return self.inner(images)
+
+    def load_timm(self, state_dict):
+        self.inner.load_state_dict(dict(state_dict))
+''',
+        rejected_by="vit-test-3",
+        says="a library call does the work",
+        note="timm's model is what you are building.",
+    ),
+    # ---- exercise 7: cost
+    Misconception(
+        name="no-class-token",
+        exercise="cost",
+        edits={"return (h // p) * (w // p) + 1": "return (h // p) * (w // p)"},
+        rejected_by="cost-test-1",
+        says="the class token is missing",
+        note="The blocks work on N + 1 tokens.",
+    ),
+    Misconception(
+        name="patches-in-the-blocks",
+        exercise="cost",
+        edits={
+            "tokens = token_count(h, w, p)": "tokens = token_count(h, w, p) - 1",
+            "(tokens - 1) * channels": "tokens * channels",
+        },
+        rejected_by="cost-test-1",
+        says="the class token is missing in the blocks",
+        note="N patches are embedded, N + 1 tokens go through the blocks.",
+    ),
+    Misconception(
+        name="class-token-embedded",
+        exercise="cost",
+        edits={"(tokens - 1) * channels": "tokens * channels"},
+        rejected_by="cost-test-1",
+        says="embedded like a patch",
+        note="The class token is a parameter; nothing projects it.",
+    ),
+    Misconception(
+        name="multiply-adds",
+        exercise="cost",
+        edits={"return 2 * (depth": "return (depth"},
+        rejected_by="cost-test-1",
+        says="each is 2 FLOPs",
+        note="Papers count multiply-adds and call them FLOPs; say which you count.",
+    ),
+    Misconception(
+        name="head-forgotten",
+        exercise="cost",
+        edits={" + patches + dim * classes)": " + patches)"},
+        rejected_by="cost-test-1",
+        says="the head is missing",
+        note="Small here; 1,000 classes are already visible.",
+    ),
+    Misconception(
+        name="three-projections",
+        exercise="cost",
+        edits={"projections = 4 *": "projections = 3 *"},
+        rejected_by="cost-test-1",
+        says="the output projection of attention is missing",
+        note="Query, key, value, and output: four.",
+    ),
+    Misconception(
+        name="one-linear-layer",
+        exercise="cost",
+        edits={"mlp = 2 * tokens": "mlp = tokens"},
+        rejected_by="cost-test-1",
+        says="only one of the two linear layers",
+        note="Up and down again.",
+    ),
+    Misconception(
+        name="scores-only",
+        exercise="cost",
+        edits={"scores_and_average = 2 *": "scores_and_average ="},
+        rejected_by="cost-test-1",
+        says="only one of the two products with T x T entries",
+        note="The weights are computed by one product and used in another.",
+    ),
+    Misconception(
+        name="float-count",
+        exercise="cost",
+        edits={"hidden = int(dim * mlp_ratio)": "hidden = dim * mlp_ratio"},
+        rejected_by="cost-test-1",
+        says="must be an int",
+        note="A count is an int; a float of 1e12 has lost its last digits.",
+    ),
+    Misconception(
+        name="everything-times-depth",
+        exercise="cost",
+        edits={
+            "(projections + scores_and_average + mlp) + patches + dim * classes)": "(projections + scores_and_average + mlp + patches + dim * classes))"
+        },
+        rejected_by="cost-test-2",
+        says="were multiplied by the depth",
+        note="One block hides it.",
+    ),
+    Misconception(
+        name="ratio-four",
+        exercise="cost",
+        edits={"hidden = int(dim * mlp_ratio)": "hidden = 4 * dim"},
+        rejected_by="cost-test-2",
+        says="ratio 4, whatever mlp_ratio says",
+        note="The argument was accepted and not used.",
+    ),
+    # ---- exercise 8: sensitivity
+    Misconception(
+        name="permutes-the-batch",
+        exercise="sensitivity",
+        edits={
+            "shuffled = unpatchify(patches[:, order.to(images.device)], p, grid, images.shape[1])": "shuffled = images.flip(0)"
+        },
+        rejected_by="sensitivity-test-1",
+        says="the images of the batch changed places",
+        note="Dimension 0 is the batch; the patches are dimension 1.",
+    ),
+    Misconception(
+        name="mean-change",
+        exercise="sensitivity",
+        edits={".abs().max().item()": ".abs().mean().item()"},
+        rejected_by="sensitivity-test-1",
+        says="this is the mean of the changes",
+        note="A mean can be small although one class has moved a lot.",
+    ),
+    Misconception(
+        name="signed-change",
+        exercise="sensitivity",
+        edits={
+            "(model(shuffled) - model(images)).abs().max().item()": "(model(shuffled) - model(images)).max().item()"
+        },
+        rejected_by="sensitivity-test-1",
+        says="this is the largest rise",
+        note="A logit that falls has changed as well.",
+    ),
+    Misconception(
+        name="measured-in-train-mode",
+        exercise="sensitivity",
+        edits={"    model.eval()\n": "", "    model.train(was_training)\n": ""},
+        rejected_by="sensitivity-test-1",
+        says="calls in train mode",
+        note="With dropout two calls differ even for the same image.",
+    ),
+    Misconception(
+        name="left-in-eval-mode",
+        exercise="sensitivity",
+        edits={"    model.train(was_training)\n": ""},
+        rejected_by="sensitivity-test-1",
+        says="is left in train mode",
+        note="The training after the measurement would then run without dropout.",
+    ),
+    Misconception(
+        name="seed-ignored",
+        exercise="sensitivity",
+        edits={"torch.Generator().manual_seed(seed)": "torch.Generator().manual_seed(0)"},
+        rejected_by="sensitivity-test-1",
+        says="another seed gives another permutation",
+        note="A result that cannot be repeated with another seed is one sample.",
+    ),
+    Misconception(
+        name="global-random-state",
+        exercise="sensitivity",
+        edits={
+            "torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))": "torch.randperm(patches.shape[1])"
+        },
+        rejected_by="sensitivity-test-1",
+        says="the same seed gives the same permutation",
+        note="The argument was accepted and not used.",
+    ),
+    Misconception(
+        name="pixels-permuted",
+        exercise="sensitivity",
+        edits={
+            "torch.randperm(patches.shape[1],": "torch.randperm(patches.shape[2],",
+            "patches[:, order.to(images.device)]": "patches[:, :, order.to(images.device)]",
+        },
+        rejected_by="sensitivity-test-1",
+        says="the pixels inside the patches were permuted",
+        note="Dimension 2 holds the numbers of one patch; the patches are dimension 1.",
+    ),
+    Misconception(
+        name="three-channels",
+        exercise="cost",
+        edits={"(tokens - 1) * channels * p": "(tokens - 1) * 3 * p"},
+        rejected_by="cost-test-1",
+        says="three channels are counted",
+        note="Photographs have three channels; digits and X-rays have one.",
+    ),
+    Misconception(
+        name="area-divides",
+        exercise="cost",
+        edits={"if h % p or w % p:": "if (h * w) % (p * p):"},
+        rejected_by="cost-test-2",
+        says="12 x 16 with p = 8 was accepted",
+        note="The area of 12 x 16 pixels is that of three patches of side 8, but they do not fit.",
+    ),
+    Misconception(
+        name="height-divides",
+        exercise="cost",
+        edits={"if h % p or w % p:": "if h % p:"},
+        rejected_by="cost-test-2",
+        says="32 x 40 with p = 16 was accepted",
+        note="Both sides must be multiples of p.",
+    ),
+    Misconception(
+        name="block-0-for-all",
+        exercise="vit",
+        edits={'share(f"blocks.{number}.")': 'share("blocks.0.")'},
+        rejected_by="vit-test-1",
+        says="all blocks carry the weights of block 0",
+        note="The number of the block is part of timm's names.",
+    ),
+]
