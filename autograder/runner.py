@@ -299,8 +299,9 @@ class Team:
     def _one(self, job: Job) -> Run:
         try:
             run = self._warm.run(job)
-        except WorkbookError as error:
-            run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, error.args[0]) for cell in job.cells})
+        except Exception as error:  # whatever it is, the other submissions go on
+            reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
+            run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
         if self._on_done:
             self._on_done(run)
         return run
