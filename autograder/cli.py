@@ -231,7 +231,10 @@ def start(
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one line on standard error and exit code 1."""
+    """Run the command; an error that the user can mend is one line on standard error and exit code 1.
+
+    Typer itself ends with 2 for wrong usage and with 130 for Ctrl-C.
+    """
     try:
         app()
     except WorkbookError as error:
@@ -242,9 +245,6 @@ def main() -> None:
         what = escape(f"{error.filename or 'the system'}: {error.strerror or error}")
         complaints.print(f"[red]error:[/red] {what} -> check the path, the rights and the free space", highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        complaints.print("[yellow]stopped[/yellow]")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,7 +141,8 @@ def _text(cell: NotebookNode) -> str:
 def _defined(source: str) -> set[str]:
     """Functions and classes at the top of a cell; for text that does not parse, what its lines begin with."""
     try:
-        body = ast.parse(source).body
+        with warnings.catch_warnings(action="ignore"):  # a learner's odd escape is no news for the instructor
+            body = ast.parse(source).body
         return {n.name for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     except (SyntaxError, ValueError, MemoryError, RecursionError):  # whatever was typed: it is not parsed to be run
         heads = [
