@@ -202,7 +202,7 @@ def tensor(value: Any, name: str = "the result") -> torch.Tensor:
     if _is_tensor(value):
         return cast("torch.Tensor", value)
     cause = "a function without `return` gives None" if value is None else ""
-    fail(f"{name} is not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
+    fail(f"{name}: not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
 
 
 def shape(value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None) -> None:
@@ -210,7 +210,7 @@ def shape(value: Any, expected: Sequence[int], name: str = "the result", *, caus
     got = tuple(tensor(value, name).shape)
     if got != tuple(expected):
         fail(
-            f"{name} has another shape",
+            f"{name}: another shape",
             came=f"{got}",
             expected=f"{tuple(expected)}",
             cause=_cause(value, None, causes),
@@ -221,7 +221,7 @@ def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:
     """The value is a tensor of exactly this dtype."""
     got = tensor(value, name).dtype
     if got != expected:
-        fail(f"{name} has another dtype", came=str(got), expected=str(expected))
+        fail(f"{name}: another dtype", came=str(got), expected=str(expected))
 
 
 def close(
@@ -288,7 +288,7 @@ def finite(value: Any, name: str = "the result", *, causes: Causes | None = None
     if not got.isfinite().all():
         bad = int((~got.isfinite()).sum())
         cause = _cause(got, None, causes)
-        fail(f"{name} is not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
+        fail(f"{name} not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
 
 
 def that(condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None) -> None:

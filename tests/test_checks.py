@@ -200,7 +200,7 @@ def test_an_error_of_the_learner_names_their_line(call: Check, came: str) -> Non
 def test_an_error_of_the_test_cell_does_not_blame_the_learner(line: str, came: str | None) -> None:
     failure = failed(lambda: cell("<a test cell>", f"with checks.step('a call'):\n    {line}\n", halve=halve))
     if came is None:
-        assert failure.check == "a call: the result is not a tensor"
+        assert failure.check == "a call: the result: not a tensor"
     else:
         assert (failure.check, failure.came) == ("a call: the check could not use what it got", came)
 
@@ -277,7 +277,7 @@ def test_a_failed_cell_leaves_no_count_behind(inside: bool, capsys: pytest.Captu
 )
 def test_what_is_no_tensor(value: object, came: str, cause: str) -> None:
     assert fields(lambda: checks.tensor(value, "weights")) == (
-        "weights is not a tensor",
+        "weights: not a tensor",
         came,
         "a torch.Tensor",
         "",
@@ -289,7 +289,7 @@ def test_what_is_no_tensor(value: object, came: str, cause: str) -> None:
         lambda: checks.close(value, torch.ones(1)),
         lambda: checks.finite(value),
     )
-    assert {failed(check).check for check in others} == {"the result is not a tensor"}
+    assert {failed(check).check for check in others} == {"the result: not a tensor"}
 
 
 def test_a_tensor_passes() -> None:
@@ -301,7 +301,7 @@ def test_shape() -> None:
     checks.shape(torch.ones(2, 3), [2, 3])
     checks.shape(torch.ones(()), ())
     assert fields(lambda: checks.shape(torch.ones(2, 3), (3, 2), "weights")) == (
-        "weights has another shape",
+        "weights: another shape",
         "(2, 3)",
         "(3, 2)",
         "",
@@ -315,7 +315,7 @@ def test_shape() -> None:
 def test_dtype() -> None:
     checks.dtype(torch.ones(2), torch.float32)
     assert fields(lambda: checks.dtype(torch.ones(2), torch.float64, "weights")) == (
-        "weights has another dtype",
+        "weights: another dtype",
         "torch.float32",
         "torch.float64",
         "",
@@ -328,7 +328,7 @@ def test_finite() -> None:
     checks.finite(torch.tensor([1, 2]))
     causes = {"a row was empty": lambda: True}
     assert fields(lambda: checks.finite(vector(1, NAN, INF), "context", causes=causes)) == (
-        "context is not finite",
+        "context not finite",
         "2 of 3 entries are nan or inf",
         "",
         "",
@@ -395,14 +395,14 @@ def test_close_never_broadcasts(got: torch.Tensor, expected: torch.Tensor) -> No
         failed(lambda: checks.close(got, expected, "weights")),
         failed(lambda: checks.equal(got, expected, "weights")),
     ):
-        assert failure.check == "weights has another shape"
+        assert failure.check == "weights: another shape"
         assert (failure.came, failure.expected) == (str(tuple(got.shape)), str(tuple(expected.shape)))
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.int64, torch.bool])
 def test_close_wants_the_same_dtype(kind: torch.dtype) -> None:
     failure = failed(lambda: checks.close(torch.ones(2, dtype=kind), torch.ones(2)))
-    assert failure.check == "the result has another dtype"
+    assert failure.check == "the result: another dtype"
 
 
 @pytest.mark.parametrize(

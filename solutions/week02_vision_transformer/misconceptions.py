@@ -149,7 +149,7 @@ MISCONCEPTIONS = [
         exercise="embed",
         edits={"kernel_size=patch_size, stride=patch_size": "kernel_size=patch_size"},
         rejected_by="embed-test-1",
-        says="the tokens has another shape",
+        says="the tokens: another shape",
         note="Without a stride of p the kernel moves by one pixel, and there is a token for every pixel.",
     ),
     Misconception(
