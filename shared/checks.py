@@ -16,7 +16,6 @@ runs a trusted function next to the learner's code and brings plain observations
 
 from __future__ import annotations
 
-import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from .comparing import describe as describe
+from .comparing import difference, is_tensor, plain
+from .comparing import near as near
 
 if TYPE_CHECKING:
     import torch
@@ -172,34 +175,9 @@ def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.T
     return randn
 
 
-def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")  # without torch there are no tensors, and nobody pays for its import
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
-def describe(value: Any) -> str:
-    """A value in a few words: small tensors in full, large ones by shape, dtype and range."""
-    if not _is_tensor(value):
-        text = repr(value)
-        kind = type(value).__name__
-        return f"{text if len(text) <= 200 else text[:200] + '…'} ({kind})" if value is not None else "None"
-    head = f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
-    if value.numel() == 1:
-        return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
-    if value.numel() <= 16:
-        rows = value.detach().double().mul(10**4).round().div(10**4) if value.is_floating_point() else value
-        return f"{rows.tolist()} ({head})"
-    if value.is_floating_point() and value.isfinite().any():
-        finite = value.detach()[value.isfinite()].double()
-        bad = value.numel() - finite.numel()
-        tail = f", {bad} not finite" if bad else ""
-        return f"{head}, from {finite.min():.4g} to {finite.max():.4g}{tail}"
-    return head
-
-
 def tensor(value: Any, name: str = "the result") -> torch.Tensor:
     """The value, if it is a tensor; a failure that says what it is instead, if not."""
-    if _is_tensor(value):
+    if is_tensor(value):
         return cast("torch.Tensor", value)
     cause = "a function without `return` gives None" if value is None else ""
     fail(f"{name}: not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
@@ -241,37 +219,21 @@ def close(
     shape(got, tuple(expected.shape), name, causes=causes)
     dtype(got, expected.dtype, name)
     got, expected = got.detach(), expected.detach()
-    gap, wrong = _compare(got, expected, rtol, atol)
-    if not wrong.any():
+    where = difference(got, expected, rtol, atol)
+    if not where:
         return
-    flat = int(gap.where(wrong, -1.0).argmax())
-    index = tuple(_unravel(flat, tuple(gap.shape)))
-    at = f"at {index}: " if index else ""
-    share = f"; {int(wrong.sum())} of {wrong.numel()} entries differ" if wrong.numel() > 1 else ""
     fail(
         f"{name} not as expected",
         came=describe(got),
         expected=describe(expected),
-        where=f"{at}{_number(got.flatten()[flat])} instead of {_number(expected.flatten()[flat])}{share}",
+        where=where,
         cause=_cause(got, expected, causes, rtol=rtol, atol=atol),
     )
 
 
-def _compare(got: torch.Tensor, expected: torch.Tensor, rtol: float, atol: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gap at every entry (float64, infinite for what is not finite on one side), and where it is too large."""
-    import torch
-
-    same = got == expected  # compared in their own dtype: whole numbers beyond 2**53, equal infinities
-    wide = torch.complex128 if expected.is_complex() else torch.float64
-    size = expected.to(wide).abs()
-    gap = (got.to(wide) - expected.to(wide)).abs().nan_to_num(nan=math.inf, posinf=math.inf).where(~same, 0.0)
-    close_enough = (gap <= atol + rtol * size) & size.isfinite() if rtol or atol else same
-    return gap, ~(same | close_enough)
-
-
 def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes | None = None) -> None:
     """Exactly equal: tensors in shape, dtype and every entry; other values in type and value."""
-    if _is_tensor(expected):
+    if is_tensor(expected):
         close(got, expected, name, rtol=0.0, atol=0.0, causes=causes)
     elif type(got) is not type(expected) or got != expected:
         fail(
@@ -327,7 +289,7 @@ def beside(fn: Callable[..., Any], *objects: Any, **options: Any) -> Any:
     TypeError
         when `fn` returns anything else: an observation is data, never an object of the learner's.
     """
-    return _plain(fn(*objects, **options))
+    return plain(fn(*objects, **options))
 
 
 def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -343,37 +305,13 @@ def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs
         )
 
 
-def _plain(value: Any) -> Any:
-    if _is_tensor(value):
-        import torch
-
-        return value.detach().as_subclass(torch.Tensor).clone()
-    if value is None or isinstance(value, bool):
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):  # a subclass may carry methods of the learner's
-            return kind.__new__(kind, kind.__str__(value)) if kind is str else _exact(kind, value)
-    if isinstance(value, tuple | list):
-        return (
-            type(value)(_plain(item) for item in value) if type(value) in (tuple, list) else tuple(map(_plain, value))
-        )
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    raise TypeError(f"an observation must be plain data, not {type(value).__name__}")
-
-
-def _exact(kind: type, value: Any) -> Any:
-    """The number alone, without what a subclass of int or float may have overridden."""
-    return int.__int__(value) if kind is int else float.__float__(value)
-
-
 def _cause(
     got: Any, expected: Any, causes: Causes | None, rtol: float = 1e-4, atol: float = 1e-5, exact: bool = False
 ) -> str:
     """The first cause whose probe matches. A probe that cannot run does not match."""
 
     def same(a: Any, b: Any) -> bool:
-        return type(a) is type(b) and bool(a == b) if exact else _near(a, b, rtol, atol)
+        return type(a) is type(b) and bool(a == b) if exact else near(a, b, rtol=rtol, atol=atol)
 
     for text, probe in (causes or {}).items():
         try:
@@ -383,30 +321,6 @@ def _cause(
         except Exception:  # a probe is a guess; a guess that fails says nothing
             continue
     return ""
-
-
-def _near(a: Any, b: Any, rtol: float, atol: float) -> bool:
-    if _is_tensor(a) and _is_tensor(b):
-        import torch
-
-        return a.shape == b.shape and torch.allclose(
-            a.detach().double(), b.detach().double(), rtol, atol, equal_nan=True
-        )
-    if isinstance(a, int | float) and isinstance(b, int | float):
-        return abs(a - b) <= atol + rtol * abs(b)
-    return type(a) is type(b) and bool(a == b)
-
-
-def _unravel(flat: int, size: tuple[int, ...]) -> Iterator[int]:
-    for position in range(len(size)):
-        block = 1
-        for length in size[position + 1 :]:
-            block *= length
-        yield flat // block % size[position]
-
-
-def _number(value: torch.Tensor) -> str:
-    return f"{value.item():.6g}" if value.is_floating_point() else f"{value.item()}"
 
 
 @contextmanager
@@ -422,8 +336,3 @@ def look() -> Iterator[None]:
         print("Nothing to see yet:", _words(error).partition("\n")[0])
         if learner:
             print(" ", learner.strip())
-
-
-def near(a: Any, b: Any, *, rtol: float = 1e-4, atol: float = 1e-5) -> bool:
-    """Whether two values agree in shape and, within the tolerance, everywhere. For probes of causes."""
-    return _near(a, b, rtol, atol)
