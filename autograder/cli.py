@@ -59,6 +59,7 @@ def verify(
     weeks: WeeksArgument = None,
     exercise: Annotated[str, typer.Option(help="only the variants of this exercise")] = "",
     thorough: Annotated[bool, typer.Option(help="run long tests even where they cannot reach the change")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="answers in a sandbox, tests in the judge")] = False,
     workers: Annotated[int, typer.Option(min=0, help="processes (0: one a core)")] = 0,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
@@ -69,6 +70,7 @@ def verify(
     """
     from .course import all_weeks, find_root, week_name
     from .report import print_matrix, progress
+    from .runner import Mode
     from .verify import verify_week
 
     root = find_root()
@@ -80,6 +82,7 @@ def verify(
                 root / "solutions" / name,
                 exercise=exercise,
                 thorough=thorough,
+                mode=Mode.SANDBOX if sandbox else Mode.NOTEBOOK,
                 workers=workers,
                 on_start=bar.total,
                 on_done=bar.advance_run,
@@ -134,8 +137,9 @@ def grade(
     week: WeekArgument,
     course: CourseOption = None,
     workers: Annotated[int, typer.Option(min=0, help="submissions at the same time (0: one a core)")] = 0,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="grade without sandboxes, only people you trust")] = False,
 ) -> None:
-    """Grade every submission of a week; fill nbgrader's gradebook, print a table, write a CSV.
+    """Grade every submission of a week, each in a sandbox; fill nbgrader's gradebook, print a table, write a CSV.
 
     Reads course/submitted/LEARNER/WEEK/*.ipynb. One broken submission never stops the rest.
 
@@ -149,14 +153,17 @@ def grade(
     root = find_root()
     where = Course.at(root, course)
     name = week_name(root, week)
-    complaints.print(f"[yellow]{NO_SANDBOX}[/yellow]")
+    if unsafe:
+        complaints.print(f"[yellow]{NO_SANDBOX}[/yellow]")
     with progress(f"grade {name}", console) as bar:
         graded_week, outcomes = grade_week(
             root / "solutions" / name,
             where,
             workers=workers,
+            unsafe=unsafe,
             on_start=bar.total,
             on_done=lambda graded: bar.advance(graded.student),
+            on_wait=lambda reason: complaints.print(f"[yellow]{escape(reason)}[/yellow]"),
         )
     print_class(graded_week, outcomes, console)
     table = where.folder / f"{name}.csv"
@@ -196,6 +203,7 @@ def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
     """
     from .build import build_week, write_week
     from .course import Course, find_root, open_week
+    from .engine import sandbox
     from .errors import short
     from .sample_class import clear, make_class
 
@@ -206,7 +214,9 @@ def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
     clear(where)
     learners = make_class(built, where)
     console.print(f"made a class of {len(learners)} from {built.week.name} in {short(where.submitted)}/")
-    grade(built.week.name, where.folder, 0)
+    if unsafe := sandbox.missing():
+        complaints.print(f"[yellow]{escape(unsafe)}; the sample class is ours, so it is graded without[/yellow]")
+    grade(built.week.name, where.folder, 0, bool(unsafe))
     console.print(f"look around:         WORKBOOK_COURSE={short(where.folder)} make desk")
 
 

@@ -1,28 +1,29 @@
-"""Grade a class: collect -> repair -> run -> verdicts -> record.
+"""Grade a class: collect -> repair -> run -> judge -> record.
 
-This form runs the learner's code and the tests in one separate process for each submission, with limits on
-time and memory. It is no sandbox: the code can read and write what you can.
+Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`); only this process writes grades.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
 
 from .build import Notebooks, build_week
 from .course import Course
+from .engine import sandbox
 from .errors import WorkbookError, short
+from .jobs import make_job
 from .record import register, save
 from .repair import DamagedError, Repaired, read_notebook, repair
-from .runner import CellRun, Code, Job, Run, Team, Verdict
+from .runner import CellRun, Job, Mode, Run, Team, Verdict
 from .source import Exercise, Test, Week, load_info, load_week
 
 NO_SANDBOX = (
-    "These submissions ran without a sandbox: their code could read and write what you can. "
+    "These submissions run without a sandbox: their code can read and write what you can. "
     "Grade only work of people you trust."
 )
 
@@ -36,7 +37,8 @@ class Graded:
     verdicts : test cell id -> what became of it.
     points : exercise -> points earned.
     damaged : why nothing was graded or recorded; "" otherwise.
-    notes : what was repaired.
+    notes : what was repaired, and for which failed exercises the reference stood in.
+    unsafe : whether the submission ran without a sandbox.
     """
 
     student: str
@@ -46,6 +48,12 @@ class Graded:
     notes: list[str] = field(default_factory=list)
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
+    unsafe: bool = False
+
+    @property
+    def stand_ins(self) -> dict[str, tuple[str, ...]]:
+        """Test cell -> exercises whose reference stood in for the learner's answer when it was judged."""
+        return {test: done.stand_ins for test, done in self.verdicts.items() if done.stand_ins}
 
     @property
     def total(self) -> int:
@@ -81,24 +89,40 @@ def grade_week(
     course: Course,
     *,
     workers: int | None = None,
+    unsafe: bool = False,
     on_start: Callable[[int], None] = lambda total: None,
     on_done: Callable[[Graded], None] = lambda graded: None,
+    on_wait: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Week, list[Graded]]:
     """Grade every submission of a week. One failure never stops the rest.
 
     Each result is recorded as soon as it is there, so an interrupted run loses nothing that was graded.
 
+    Parameters
+    ----------
+    unsafe : run without sandboxes; every report then says so.
+    on_wait : called with a sentence where another program holds the gradebook.
+
     Returns
     -------
     The week, and the outcomes in alphabetical order of learners.
+
+    Raises
+    ------
+    WorkbookError
+        when this machine cannot make sandboxes and `unsafe` was not said.
     """
+    if not unsafe and (why := sandbox.missing()):
+        remedy = "see `workbook doctor`; for people you trust, grade with --unsafe"
+        raise WorkbookError(f"no sandbox, so nothing was graded: {why}", remedy)
     from sqlalchemy.exc import SQLAlchemyError
 
     topic = folder.name.split("_", 1)[1]
     handed_in = submissions(course, folder.name, topic)
-    with Team(workers, libraries=load_info(folder).libraries) as team:
+    mode = Mode.UNSAFE if unsafe else Mode.SANDBOX
+    with Team(workers, libraries=load_info(folder).libraries, mode=mode) as team:
         built = build_week(load_week(folder))
-        register(built, course)
+        register(built, course, on_wait)
         on_start(len(handed_in))
         outcomes: dict[str, Graded] = {}
         repaired: dict[str, Repaired] = {}
@@ -108,18 +132,20 @@ def grade_week(
                 if path.name != f"{topic}.ipynb":
                     repaired[student].notes.append(f"the file was called {path.name!r}")
             except DamagedError as error:
-                outcomes[student] = Graded(student, damaged=str(error) if path.exists() else _nothing_there(path))
+                reason = str(error) if path.exists() else _nothing_there(path)
+                outcomes[student] = Graded(student, damaged=reason, unsafe=unsafe)
                 on_done(outcomes[student])
-        jobs = [Job(student, _code(fixed), built.week.info.limits) for student, fixed in repaired.items()]
+        jobs = [_job(built, student, fixed) for student, fixed in repaired.items()]
         team.ready()
         for run in team.run(jobs):
             graded = _verdicts(built.week, repaired[run.name], run)
+            graded.unsafe = unsafe
             if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
                 graded.damaged = f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
                 graded.points = {}
             else:
                 try:
-                    _record(built, course, graded, repaired[run.name], run, handed_in[run.name])
+                    _record(built, course, graded, repaired[run.name], run, handed_in[run.name], on_wait)
                 except (OSError, SQLAlchemyError) as error:
                     graded.damaged = (
                         f"graded with {graded.total} points, but not recorded: {str(error).splitlines()[0]}"
@@ -134,40 +160,49 @@ def _nothing_there(path: Path) -> str:
     return f"no {path.name} was handed in, but {others}" if others else "no notebook was handed in"
 
 
-def _code(fixed: Repaired) -> tuple[Code, ...]:
-    sources = {cell.id: cell.source for cell in fixed.notebook.cells}
-    return tuple(Code(cell_id, sources[cell_id]) for cell_id in fixed.run)
+def _job(built: Notebooks, student: str, fixed: Repaired) -> Job:
+    return make_job(built, student, fixed.run, {cell.id: cell.source for cell in fixed.notebook.cells})
 
 
 def _verdicts(week: Week, fixed: Repaired, run: Run) -> Graded:
     """A verdict for every test cell. Where the answer cell itself broke, its tests say so."""
-    graded = Graded(run.name, notes=fixed.notes, cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
+    graded = Graded(run.name, notes=list(fixed.notes), cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
     for cell in week.of_kind(Test):
         done = run.cells[cell.id]
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]
         broken = [run.cells[a] for a in answers if a in run.cells and run.cells[a].verdict is not Verdict.PASS]
+        if done.stand_ins:
+            note = f"{cell.id}: judged with the reference of {', '.join(done.stand_ins)}, which the answer builds on"
+            graded.notes.append(note)
         if done.verdict not in (Verdict.PASS, Verdict.INFRA):
             if cell.name in fixed.missing:
-                done = CellRun(
-                    Verdict.MISSING, f"no answer cell for {cell.name!r} was found", done.seconds, done.outputs
-                )
+                message = f"no answer cell for {cell.name!r} was found"
+                done = replace(done, verdict=Verdict.MISSING, message=message, check=None)
             elif broken:
                 message = f"the answer cell: {broken[0].message}"
-                done = CellRun(broken[0].verdict, message, done.seconds, done.outputs)
+                done = replace(done, verdict=broken[0].verdict, message=message, check=None)
         graded.verdicts[cell.id] = done
         earned = cell.words.points if isinstance(cell.words, Test) and done.verdict is Verdict.PASS else 0
         graded.points[cell.name] = graded.points.get(cell.name, 0) + earned
     return graded
 
 
-def _record(built: Notebooks, course: Course, graded: Graded, fixed: Repaired, run: Run, path: Path) -> None:
+def _record(
+    built: Notebooks,
+    course: Course,
+    graded: Graded,
+    fixed: Repaired,
+    run: Run,
+    path: Path,
+    on_wait: Callable[[str], None],
+) -> None:
     """Put the outputs into the repaired notebook and write it and the scores."""
     words = {cell.id: cell.words for cell in built.week.of_kind(Test)}
     scores = {
         test: float(word.points) if isinstance(word, Test) and graded.verdicts[test].verdict is Verdict.PASS else 0.0
         for test, word in words.items()
     }
-    save(built, course, graded.student, _with_outputs(fixed.notebook, run), scores, path)
+    save(built, course, graded.student, _with_outputs(fixed.notebook, run), scores, path, on_wait)
 
 
 def _with_outputs(notebook: NotebookNode, run: Run) -> NotebookNode:

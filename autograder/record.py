@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import nbformat
 from nbformat.notebooknode import NotebookNode
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
 TIMESTAMP = "timestamp.txt"
+LOCK_SECONDS, LOCK_ATTEMPTS = 5, 24
+T = TypeVar("T")
 
 
 def open_gradebook(course: Course) -> Gradebook:
@@ -38,7 +40,24 @@ def open_gradebook(course: Course) -> Gradebook:
     return Gradebook(course.db_url)
 
 
-def register(built: Notebooks, course: Course) -> None:
+def patiently(action: Callable[[], T], course: Course, on_wait: Callable[[str], None]) -> T:
+    """Do something with the gradebook; where another program holds it, say so and wait up to two minutes.
+
+    SQLite itself waits LOCK_SECONDS each time. Any other database has its own way of waiting.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    for attempt in range(LOCK_ATTEMPTS):
+        try:
+            return action()
+        except OperationalError as error:
+            if "locked" not in str(error) or attempt + 1 == LOCK_ATTEMPTS:
+                raise
+            on_wait(f"{short(course.gradebook)} is held by another program; waiting for it")
+    raise AssertionError("unreachable")
+
+
+def register(built: Notebooks, course: Course, on_wait: Callable[[str], None] = lambda reason: None) -> None:
     """Put the week's cells, points and hidden tests into the gradebook, as `nbgrader generate_assignment` does.
 
     Raises
@@ -59,11 +78,16 @@ def register(built: Notebooks, course: Course) -> None:
     notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
     names = {"assignment": week.name, "notebook": week.topic, "student": ".", "db_url": course.db_url}
     resources = {"nbgrader": names}
-    try:
+
+    def put() -> None:
+        cells, given = nbformat.from_dict(json.loads(json.dumps(notebook))), dict(resources)
         with open_gradebook(course) as gradebook:
             gradebook.update_or_create_assignment(week.name)
         for step in (LockCells, ClearSolutions, CheckCellMetadata, ComputeChecksums, SaveCells):
-            notebook, resources = step().preprocess(notebook, resources)
+            cells, given = step().preprocess(cells, given)
+
+    try:
+        patiently(put, course, on_wait)
     except RuntimeError:
         raise WorkbookError(
             f"{short(course.gradebook)} holds submissions of {week.name} with other cells",
@@ -83,6 +107,7 @@ def save(
     notebook: NotebookNode,
     scores: Mapping[str, float],
     submitted: Path,
+    on_wait: Callable[[str], None] = lambda reason: None,
 ) -> None:
     """Record one graded submission: the autograded notebook first, then all scores in one transaction.
 
@@ -113,19 +138,23 @@ def save(
     if stamp.is_file():
         shutil.copy(stamp, folder / TIMESTAMP)
     when = _time(stamp)
-    with open_gradebook(course) as gradebook:
-        gradebook.update_or_create_student(student)
-        gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
-        with gradebook.db.no_autoflush:
-            for cell in notebook.cells:
-                if is_grade(cell):
-                    grade = gradebook.find_grade(cell.id, week.topic, week.name, student)
-                    grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
-                    grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
-                if is_solution(cell):
-                    comment = gradebook.find_comment(cell.id, week.topic, week.name, student)
-                    comment.auto_comment = None if answered[cell.id] else "No response."
-            gradebook.db.commit()
+
+    def put() -> None:
+        with open_gradebook(course) as gradebook:
+            gradebook.update_or_create_student(student)
+            gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
+            with gradebook.db.no_autoflush:
+                for cell in notebook.cells:
+                    if is_grade(cell):
+                        grade = gradebook.find_grade(cell.id, week.topic, week.name, student)
+                        grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
+                        grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+                    if is_solution(cell):
+                        comment = gradebook.find_comment(cell.id, week.topic, week.name, student)
+                        comment.auto_comment = None if answered[cell.id] else "No response."
+                gradebook.db.commit()
+
+    patiently(put, course, on_wait)
 
 
 def _write(path: Path, text: str) -> None:

@@ -110,7 +110,15 @@ def _first_words(message: str) -> str:
     return " ".join(cause.split()) or head.partition("\n")[0].removeprefix("✗ ")
 
 
-LETTERS = {"TIMEOUT": "T", "CRASH": "C", "OOM": "M", "ERROR": "E", "MISSING": "?", "INFRA": "!"}
+LETTERS = {
+    "TIMEOUT": "T",
+    "CRASH": "C",
+    "OOM": "M",
+    "ERROR": "E",
+    "TAMPERED": "X",
+    "MISSING": "?",
+    "INFRA": "!",
+}
 """How a verdict other than PASS and FAIL is marked beside the points."""
 
 

@@ -1,8 +1,7 @@
-"""Run lists of cells in warm workers: typed jobs in, typed results out, replayed where a child died."""
+"""Run jobs in warm processes: typed jobs in, typed results out, nothing lost where a process dies."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -10,22 +9,31 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Any
 
+from .engine import sandbox, wire
+from .engine.judge import ANSWER, MAX_DEATHS
+from .engine.process import Ending, Started
 from .errors import WorkbookError
 from .source import Limits
 
-MAX_DEATHS = 3
-"""A submission whose process died this often is not replayed any more."""
+SLACK_SECONDS = 60
+"""What a judge gets beyond the time of the submission before it counts as stuck."""
+JUDGE_GIB = 6
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 WARM_UP = """
 import IPython.utils.capture
-from shared import checks, datasets, observe, plotting, profiles, profiling
+from autograder.engine import answers
+from shared import checks, comparing, datasets, observe, plotting, profiles, profiling
+"""
+WARM_UP_JUDGE = """
+from autograder.engine import judge
 """
 WARM_UP_WITH = {
     # any optimizer imports torch._dynamo on its first use, about 4 s; a first use inside a child would repeat it
@@ -48,31 +56,63 @@ class Verdict(StrEnum):
     TIMEOUT = "TIMEOUT"
     OOM = "OOM"
     CRASH = "CRASH"
+    TAMPERED = "TAMPERED"
+    """The learner's process sent what no answer sends."""
     MISSING = "MISSING"
     INFRA = "INFRA"
     """The grader's own fault. Never costs points."""
 
 
+class Mode(StrEnum):
+    """How a job is run."""
+
+    SANDBOX = "sandbox"
+    """Answers in a sandbox, tests in the judge: for strangers' work."""
+    UNSAFE = "unsafe"
+    """The same two processes without a sandbox around the first."""
+    NOTEBOOK = "notebook"
+    """All cells in one process, as in a learner's notebook: for the authors' own variants."""
+
+
 @dataclass(frozen=True)
 class Code:
-    """A code cell to run."""
+    """A code cell to run; `kind` is one of `judge.TRUSTED`, `ANSWER`, `OWN` and `TEST`."""
 
     id: str
     source: str
+    kind: str = ANSWER
+    exercise: str = ""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Cells to run in order in one process."""
+    """Cells to run in order.
+
+    Attributes
+    ----------
+    names : what answers define and tests use.
+    uses : exercise -> all exercises that it builds on; of those that have an answer at all.
+    reference : exercise -> the reference answer, for those that others use.
+    """
 
     name: str
     cells: tuple[Code, ...]
     limits: Limits = field(default_factory=Limits)
+    names: tuple[str, ...] = ()
+    uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reference: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CellRun:
-    """What one cell did. `check` holds the fields of a `CheckFailure`, `line` where in the cell it failed."""
+    """What one cell did.
+
+    Attributes
+    ----------
+    check : the fields of a `CheckFailure`; None where no check failed.
+    line : where in the cell it failed, from 1.
+    stand_ins : exercises whose reference stood in for the learner's answer when this test was judged.
+    """
 
     verdict: Verdict
     message: str = ""
@@ -80,6 +120,7 @@ class CellRun:
     outputs: tuple[dict[str, Any], ...] = ()
     check: dict[str, str] | None = None
     line: int = 0
+    stand_ins: tuple[str, ...] = ()
 
 
 @dataclass
@@ -93,41 +134,33 @@ class Run:
     deaths: int = 0
 
 
+class InfraError(Exception):
+    """A job could not be run, through no fault of its own."""
+
+
 class WarmProcess:
-    """The process that jobs are forked from. Several threads may call `run` at the same time.
+    """A process that learners' processes or judges are forked from.
 
     Parameters
     ----------
+    role : "learner" or "judge".
     libraries : modules to import before the first fork.
+    sandboxed : whether bubblewrap starts it.
     """
 
-    def __init__(self, libraries: Sequence[str] = ()) -> None:
-        self._warm_up = WARM_UP + "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
-        self._process: subprocess.Popen[str] | None = None
-        self._socket = ""
+    def __init__(self, role: str, libraries: Sequence[str], sandboxed: bool = False) -> None:
+        self._code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
+        self._code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
+        if role == "judge" and "torch" in libraries:
+            self._code += "from autograder.engine import gradients\n"
+        self._role = role
+        self._sandboxed = sandboxed
+        self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         self._closed = False
-
-    def close(self) -> None:
-        """End the process, and with it everything that runs below it. It cannot be started again."""
-        self._closed = True
-        self._end()
-
-    def _end(self) -> None:
-        """Closing its standard input lets the process tidy up; killing it is for one that does not listen."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(timeout=2 if self._socket else 0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
+        self.control = socket.socket()
+        self.bytes = 0
+        """What the warm process itself holds in memory."""
 
     def start(self) -> None:
         """Start and warm up, unless it is running.
@@ -142,109 +175,216 @@ class WarmProcess:
                 raise WorkbookError("the warm process was closed", "start another")
             if self._process and self._process.poll() is None:
                 return
-            self._socket = ""
-            environment = os.environ | dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
-            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble:
-                process = self._process = subprocess.Popen(
-                    [sys.executable, "-m", "autograder.worker"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
+            self._end()
+            self.control, theirs = socket.socketpair()
+            settings = {"control": theirs.fileno(), "role": self._role, "code": self._code}
+            command = [sys.executable, "-m", "autograder.engine.warm", json.dumps(settings)]
+            environment = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+            if self._sandboxed:
+                command = sandbox.command(command, environment)
+            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble, theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=trouble,
                     stderr=trouble,
-                    text=True,
-                    encoding="utf-8",
-                    env=environment,
+                    env=os.environ | environment,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C is the grader's to handle
                 )
-                if self._closed:  # closed by another thread in the meantime
-                    self._end()
-                answer = _first_answer(process, self._warm_up)
+                theirs.close()
+                with self.control.makefile("r", encoding="utf-8") as stream:
+                    answer = stream.readline()
                 if not answer:
                     self._end()
                     trouble.seek(0)
                     reason = (trouble.read().strip() or "no message").splitlines()[-1]
                     raise WorkbookError(f"the warm process did not start: {reason}", "run `make setup`")
             ready = json.loads(answer)
+            self.bytes = ready["bytes"]
             if ready["threads"] != 1:
                 self._end()
                 raise WorkbookError(
                     f"the warm process has {ready['threads']} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
                 )
-            self._socket = ready["socket"]
 
-    def run(self, job: Job) -> Run:
-        """Run a job; where its process dies, replay it without the cell that killed it.
+    def _end(self) -> None:
+        """Closing its socket ends it; killing is for one that does not listen."""
+        process, self._process = self._process, None
+        self.control.close()
+        if process is None:
+            return
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
-        Raises
-        ------
-        WorkbookError
-            when the warm process cannot be started or dies twice.
-        """
+    def close(self) -> None:
+        """End the process, and with it everything that runs below it. It cannot be started again."""
+        self._closed = True
+        process = self._process
+        if process and process.poll() is None and self._starting.locked():
+            process.kill()  # while it warms up nobody listens to its socket
+        with self._starting:
+            self._end()
+
+
+class Team:
+    """Runs jobs side by side. Its warm processes start at once, in the background.
+
+    Parameters
+    ----------
+    workers : how many jobs run at the same time; None or 0 for one a core.
+    libraries : modules to import before the first fork.
+    mode : see `Mode`.
+    on_done : called after each job, from a worker's thread.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        libraries: Sequence[str] = (),
+        mode: Mode = Mode.NOTEBOOK,
+        on_done: Callable[[Run], None] | None = None,
+    ) -> None:
+        self._on_done = on_done
+        self._mode = mode
+        self._judges = WarmProcess("judge", libraries)
+        self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX) if mode is not Mode.NOTEBOOK else None
+        self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
+        # bubblewrap ends with the thread that started it, so these threads live as long as the team
+        self._starters = ThreadPoolExecutor(2, thread_name_prefix="starter")
+
+    def __enter__(self) -> Team:
+        self._started = [self._starters.submit(warm.start) for warm in self._warm()]
+        return self
+
+    def _warm(self) -> list[WarmProcess]:
+        return [self._judges] if self._learners is None else [self._judges, self._learners]
+
+    def ready(self) -> None:
+        """Wait until the warm processes are up. Raises `WorkbookError` when one cannot start."""
+        for started in self._started:
+            started.result()
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, tb: TracebackType | None) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for warm in self._warm():
+            warm.close()
+        self._starters.shutdown(wait=False)
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
+        """Run jobs and yield results in their order. A failure of the grader itself is a run of INFRA verdicts."""
+        yield from self._executor.map(self._one, jobs)
+
+    def _one(self, job: Job) -> Run:
+        run = Run(job.name)
+        for _ in range(2):
+            try:
+                run = self._together(job) if self._learners is None else self._judged(job)
+                break
+            except Exception as error:  # whatever it is, the other submissions go on
+                reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
+                run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
+        if self._on_done:
+            self._on_done(run)
+        return run
+
+    def _settings(self, job: Job, warm: WarmProcess, folder: str) -> dict[str, Any]:
+        return job.limits.model_dump() | {"isolate": False, "warm_bytes": warm.bytes, "folder": folder}
+
+    def _judged(self, job: Job) -> Run:
+        """Answers in a learner's process, tests in a judge."""
+        assert self._learners is not None
+        for warm in self._warm():
+            warm.start()
+        with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
+            learner = self._settings(job, self._learners, folder) | {"isolate": self._mode is Mode.SANDBOX}
+            settings = self._settings(job, self._judges, folder) | {"memory_gib": JUDGE_GIB}
+            settings["total_seconds"] += SLACK_SECONDS
+            judge = Started(self._judges.control, settings, (self._learners.control,))
+            judge.channel.deadline = time.monotonic() + settings["total_seconds"]
+            try:
+                judge.channel.send(json.dumps(_plain(job) | {"learner": learner}).encode())
+                result = json.loads(judge.channel.receive())
+            except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
+                raise InfraError(f"the judge ended ({_how(judge.end()) or type(error).__name__})") from None
+            finally:
+                judge.end()
+        if "infra" in result:
+            raise InfraError(result["infra"])
+        cells = {cell_id: _cell_run(fields) for cell_id, fields in result["cells"].items()}
+        return Run(job.name, cells, result["cpu_seconds"], result["peak_kib"] / 1024, result["deaths"])
+
+    def _together(self, job: Job) -> Run:
+        """All cells in one process; where it dies, again without the cell that killed it."""
         run = Run(job.name)
         skip: set[str] = set()
+        end = time.monotonic() + job.limits.total_seconds
         while True:
-            result = self._send(job, skip)
-            run.cpu_seconds += result["cpu_seconds"]
-            run.peak_mib = max(run.peak_mib, result["peak_kib"] / 1024)
-            for cell_id, done in result["cells"].items():
-                run.cells[cell_id] = _cell_run(done)
-            if not result["why"]:
+            self._judges.start()
+            done, current, why = self._attempt(job, skip, end, run)
+            run.cells.update(done)
+            if not why:
                 return run
             run.deaths += 1
-            dead, why = result["died_in"], result["why"]
-            if dead:
-                run.cells[dead] = _death(why, job.limits)
-                skip.add(dead)
-            if run.deaths == MAX_DEATHS or not dead or "whole notebook" in why:
+            if current:
+                run.cells[current] = _death(why, job.limits)
+                skip.add(current)
+            if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
                 for cell in job.cells:
-                    run.cells.setdefault(cell.id, _death(why, job.limits, f"not run: stopped in cell {dead!r}: "))
+                    run.cells.setdefault(cell.id, _death(why, job.limits, f"not run: stopped in cell {current!r}: "))
                 return run
 
-    def _send(self, job: Job, skip: set[str]) -> dict[str, Any]:
-        """One job over the socket and its answer; a warm process that died is started again once."""
-        message = {
-            "cells": [{"id": c.id, "source": c.source} for c in job.cells if c.id not in skip],
-            **job.limits.model_dump(),
-        }
-        for _ in range(2):
-            self.start()
+    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[dict[str, CellRun], str, str]:
+        """One process over the cells: what they did, the cell it died in, and why."""
+        cells: dict[str, CellRun] = {}
+        current, why = "", ""
+        with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
+            process = Started(self._judges.control, self._settings(job, self._judges, folder))
             try:
-                with socket.socket(socket.AF_UNIX) as connection:
-                    connection.connect(self._socket)
-                    with connection.makefile("rw", encoding="utf-8") as stream:
-                        stream.write(json.dumps(message) + "\n")
-                        stream.flush()
-                        answer: dict[str, Any] = json.loads(stream.readline())
-                        return answer
-            except (OSError, ValueError):
-                continue
-        raise WorkbookError(f"{job.name}: the warm process died twice", "look at free memory and grade again")
+                kept = [cell for cell in _plain(job)["cells"] if cell["id"] not in skip]
+                process.channel.send(json.dumps({"cells": kept}).encode())
+                while True:
+                    process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
+                    event = json.loads(process.channel.receive())
+                    if "end" in event:
+                        break
+                    if "start" in event:
+                        current = event["start"]
+                    else:
+                        cells[event["done"]] = _cell_run(event["outcome"])
+            except TimeoutError:
+                why = "TIMEOUT: the whole notebook" if time.monotonic() >= end else "TIMEOUT"
+            except (EOFError, OSError, ValueError):
+                why = "CRASH"
+            ending = process.end()
+            run.cpu_seconds += ending.cpu_seconds
+            run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
+        return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why
 
 
-def _first_answer(process: subprocess.Popen[str], warm_up: str) -> str:
-    """What the warm process says when it is ready; "" when it ended before that."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(json.dumps({"code": warm_up}) + "\n")
-        process.stdin.flush()
-        return process.stdout.readline()
-    except (OSError, ValueError):  # closed by another thread, or dead
-        return ""
+def _plain(job: Job) -> dict[str, Any]:
+    """The job as a judge reads it."""
+    return {
+        "cells": [vars(cell) for cell in job.cells],
+        "limits": job.limits.model_dump(),
+        "names": list(job.names),
+        "uses": {name: list(used) for name, used in job.uses.items()},
+        "reference": dict(job.reference),
+    }
 
 
-def _cell_run(done: dict[str, Any]) -> CellRun:
-    error = done["error"]
-    verdict, message, check, line = Verdict.PASS, "", None, 0
-    if error:
-        verdict, message = Verdict.ERROR, f"{error['name']}: {error['message']}"
-        check, line = error["check"], error["line"]
-        if check or error["name"] in ("AssertionError", "NotImplementedError"):
-            verdict = Verdict.FAIL
-            message = error["message"] if check else message
-        raised = check["came"] if check else f"{error['name']}: {error['message']}"
-        if raised.startswith("MemoryError") or "can't allocate memory" in raised:
-            verdict = Verdict.OOM
-    return CellRun(verdict, message, done["seconds"], tuple(done["outputs"]), check, line)
+def _how(ending: Ending) -> str:
+    return ending.why or ending.signal or (f"exit code {ending.code}" if ending.code else "")
+
+
+def _cell_run(fields: dict[str, Any]) -> CellRun:
+    sequences = {"outputs": tuple(fields["outputs"]), "stand_ins": tuple(fields["stand_ins"])}
+    return CellRun(**fields | sequences | {"verdict": Verdict(fields["verdict"])})
 
 
 def _death(why: str, limits: Limits, prefix: str = "") -> CellRun:
@@ -258,54 +398,6 @@ def _death(why: str, limits: Limits, prefix: str = "") -> CellRun:
         verdict, name = Verdict.TIMEOUT, "CellTimeoutError"
     else:
         text = f"the process ended inside this cell ({detail})"
-        verdict, name = Verdict.CRASH, "DeadProcessError"
+        verdict, name = Verdict.OOM if detail == "memory" else Verdict.CRASH, "DeadProcessError"
     output = {"output_type": "error", "ename": name, "evalue": prefix + text, "traceback": [prefix + text]}
     return CellRun(verdict, prefix + text, 0.0, (output,))
-
-
-class Team:
-    """Runs jobs side by side, all forked from one warm process, which starts at once in the background.
-
-    Parameters
-    ----------
-    workers : how many jobs run at the same time; None or 0 for one a core.
-    libraries : modules to import before the first fork.
-    on_done : called after each job, from a worker's thread.
-    """
-
-    def __init__(
-        self,
-        workers: int | None = None,
-        *,
-        libraries: Sequence[str] = (),
-        on_done: Callable[[Run], None] | None = None,
-    ) -> None:
-        self._on_done = on_done
-        self._warm = WarmProcess(libraries)
-        self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
-
-    def __enter__(self) -> Team:
-        self._started = self._executor.submit(self._warm.start)
-        return self
-
-    def ready(self) -> None:
-        """Wait until the warm process is up. Raises `WorkbookError` when it cannot start."""
-        self._started.result()
-
-    def __exit__(self, kind: type[BaseException] | None, value: object, tb: TracebackType | None) -> None:
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._warm.close()
-
-    def _one(self, job: Job) -> Run:
-        try:
-            run = self._warm.run(job)
-        except Exception as error:  # whatever it is, the other submissions go on
-            reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
-            run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
-        if self._on_done:
-            self._on_done(run)
-        return run
-
-    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        """Run jobs and yield results in their order. A failure of the grader itself is a run of INFRA verdicts."""
-        yield from self._executor.map(self._one, jobs)

@@ -1,9 +1,9 @@
 """Prove the tests of a week: run the reference, the stubs, every misconception and every alternative.
 
-Exercises that build on the one a misconception changes (`uses`) are left out of its run; every other
-exercise must keep all its points. A long test (LONG seconds on the reference) is left out where it cannot
-tell anything new: its names do not reach the changed cell, or it stands behind the test that rejects the
-misconception. `thorough` runs it all the same.
+Exercises that build on the one a misconception changes (`uses`) are left out of its run, but for a thorough run in
+the judge, where references stand in. Every other exercise must keep all its points. A long test (LONG seconds on the
+reference) is left out where it cannot tell anything new: its names do not reach the changed cell, or it stands behind
+the test that rejects the misconception. `thorough` runs it all the same.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from .build import build_week
 from .errors import WorkbookError
+from .jobs import graded_cells, make_job
 from .rules import in_hidden_test, reachable
-from .runner import CellRun, Code, Job, Run, Team, Verdict
-from .source import Exercise, Given, Setup, Test, Week, load_info, load_week
+from .runner import CellRun, Job, Mode, Run, Team, Verdict
+from .source import Exercise, Test, Week, load_info, load_week
 from .variants import Misconception, Variant, coverage, load_variants
 
 LONG = 0.4
@@ -68,17 +69,6 @@ class Matrix:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
-def _job(week: Week, built: dict[str, str], name: str, answers: dict[str, str], left_out: set[str]) -> Job:
-    """The graded cells in order, with these answers, without the test cells in `left_out`."""
-    cells = []
-    for cell in week.cells:
-        if isinstance(cell.words, Exercise):
-            cells.append(Code(cell.id, answers.get(cell.name, built[cell.id])))
-        elif isinstance(cell.words, Setup | Given) or (isinstance(cell.words, Test) and cell.id not in left_out):
-            cells.append(Code(cell.id, built[cell.id]))
-    return Job(name, tuple(cells), week.info.limits)
-
-
 def _points(week: Week, row_verdicts: dict[str, str], not_run: set[str]) -> dict[str, int | None]:
     """Points by exercise; None for the exercises in `not_run`."""
     found: dict[str, int | None] = {}
@@ -110,7 +100,8 @@ def _judge_full(week: Week, row: Row, run: Run) -> None:
     """Reference and alternatives: every point."""
     for test, verdict in row.verdicts.items():
         if verdict != Verdict.PASS:
-            row.problems.append(f"{test} rejects a right answer: {run.cells[test].message}")
+            said = run.cells[test].message if test in run.cells else "(left out, as it rejects the reference)"
+            row.problems.append(f"{test} rejects a right answer: {said}")
 
 
 def _judge_stubs(week: Week, row: Row, run: Run) -> None:
@@ -175,13 +166,15 @@ def verify_week(
     *,
     exercise: str = "",
     thorough: bool = False,
+    mode: Mode = Mode.NOTEBOOK,
     workers: int | None = None,
     on_start: Callable[[int], None] = lambda total: None,
     on_done: Callable[[Run], None] | None = None,
 ) -> Matrix:
     """Run the matrix of a week: everything, or the reference, the stubs and the variants of one exercise.
 
-    `on_start` gets the number of runs; `on_done` is called after each, from a worker's thread.
+    `mode` says whether everything runs in one process, as in a learner's notebook, or answers in a sandbox and tests
+    in the judge. `on_start` gets the number of runs; `on_done` is called after each, from a worker's thread.
 
     Raises
     ------
@@ -189,7 +182,7 @@ def verify_week(
         for an unknown exercise and for every mistake in the week's files.
     """
     begin = time.perf_counter()
-    with Team(workers, libraries=load_info(folder).libraries, on_done=on_done) as team:
+    with Team(workers, libraries=load_info(folder).libraries, mode=mode, on_done=on_done) as team:
         week = load_week(folder)
         if exercise and exercise not in week.exercises:
             raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
@@ -201,14 +194,20 @@ def verify_week(
         chosen = [variant for variant in every if exercise in ("", variant.exercise)]
         on_start(len(chosen) + 2)
         team.ready()
-        (reference,) = team.run([_job(week, built, "reference", {}, set())])
-        jobs, not_run = [_job(week, built, "stubs", stubs, set())], {}
+
+        def job(name: str, answers: dict[str, str], left_out: set[str]) -> Job:
+            return make_job(notebooks, name, (c for c in graded_cells(week) if c not in left_out), answers)
+
+        (reference,) = team.run([job("reference", {}, set())])
+        jobs, not_run = [job("stubs", stubs, set())], {}
+        stand_ins = thorough and mode is not Mode.NOTEBOOK
         for variant in chosen:
-            wrong = isinstance(variant, Misconception)
-            not_run[variant.name] = week.dependents(variant.exercise) if wrong else set()
+            alone = stand_ins or not isinstance(variant, Misconception)
+            not_run[variant.name] = set() if alone else week.dependents(variant.exercise)
             left_out = {cell.id for cell in week.of_kind(Test) if cell.name in not_run[variant.name]}
             left_out |= set() if thorough else _too_long(week, reference, variant)
-            jobs.append(_job(week, built, variant.name, {variant.exercise: variant.source(week)}, left_out))
+            answer = week.of_kind(Exercise, variant.exercise)[0].id
+            jobs.append(job(variant.name, {answer: variant.source(week)}, left_out))
         jobs.sort(key=lambda job: -sum(reference.cells[cell.id].seconds for cell in job.cells))  # long ones first
         by_name = {run.name: run for run in team.run(jobs)}
     runs = [reference, *(by_name[name] for name in ("stubs", *not_run))]

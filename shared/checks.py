@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +147,8 @@ def _words(error: BaseException) -> str:
 def _lines(error: BaseException, from_test: bool = True) -> tuple[str, str]:
     """The deepest line of the learner's code and of the test, as ` in forward, at: ...`; "" where there is none.
 
-    The learner's code is what is neither a library's nor in the cell that the traceback begins in.
+    The learner's code is what is neither a library's nor in the cell that the traceback begins in. An error that
+    comes from a learner's code in another process brings its line along, as `learner_line`.
     """
     frames = [
         frame
@@ -160,7 +161,7 @@ def _lines(error: BaseException, from_test: bool = True) -> tuple[str, str]:
     texts = [
         f"\nin {found[-1].name}, at: {found[-1].line}" if found and found[-1].line else "" for found in (others, own)
     ]
-    return texts[0], texts[1].replace("in <module>, ", "")
+    return getattr(error, "learner_line", texts[0]), texts[1].replace("in <module>, ", "")
 
 
 def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.Tensor]:
@@ -282,6 +283,9 @@ def raises(
 def beside(fn: Callable[..., Any], *objects: Any, **options: Any) -> Any:
     """Run the trusted `fn(*objects, **options)` next to the learner's code; bring plain observations back.
 
+    Where one of the objects stands for something in another process, `fn` runs there: what it changes stays there,
+    and arguments are copies.
+
     Returns numbers, strings, None, tensors (detached copies) and tuples, lists and dicts of them.
 
     Raises
@@ -289,7 +293,21 @@ def beside(fn: Callable[..., Any], *objects: Any, **options: Any) -> Any:
     TypeError
         when `fn` returns anything else: an observation is data, never an object of the learner's.
     """
+    away = _elsewhere((*objects, *options.values()))
+    if away is not None:
+        return away.__beside__(beside, fn, objects, options)
     return plain(fn(*objects, **options))
+
+
+def _elsewhere(values: Iterable[Any]) -> Any:
+    """The first value, also inside containers, that stands for an object in another process; None without one."""
+    for value in values:
+        if hasattr(type(value), "__beside__"):
+            return value
+        inside = value.values() if type(value) is dict else value if type(value) in (tuple, list) else ()
+        if (found := _elsewhere(inside)) is not None:
+            return found
+    return None
 
 
 def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

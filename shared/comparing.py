@@ -21,10 +21,13 @@ def is_tensor(value: Any) -> bool:
 
 
 def describe(value: Any) -> str:
-    """A value in a few words: small tensors in full, large ones by shape, dtype and range."""
+    """A value in a few words: small tensors in full, large ones by shape, dtype and range.
+
+    What stands for an object in another process says what that is by `__kind__`.
+    """
     if not is_tensor(value):
         text = repr(value)
-        kind = type(value).__name__
+        kind = value.__kind__() if hasattr(type(value), "__kind__") else type(value).__name__
         return f"{text if len(text) <= 200 else text[:200] + '…'} ({kind})" if value is not None else "None"
     head = f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
     if value.numel() == 1:

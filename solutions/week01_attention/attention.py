@@ -1209,9 +1209,14 @@ with checks.step("only the generator is used"):
     torch.random.set_rng_state(state)
     checks.equal(two, one, "x after another global seed")
 
-with checks.step("the generator moves on"):
+
+def two_batches(draw: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
     moving = torch.Generator().manual_seed(7)
-    batches = [reverse_batch(2, 5, 3, moving)[0] for _ in range(2)]
+    return [draw(2, 5, 3, moving)[0] for _ in range(2)]
+
+
+with checks.step("the generator moves on"):
+    batches = checks.beside(two_batches, reverse_batch)
     checks.that(
         not checks.near(*batches),
         "the second call draws new tokens",

@@ -1535,20 +1535,27 @@ with checks.step("the number of parameters for D = 16, 2 blocks, 10 classes"):
         },
     )
 
+
 ### BEGIN HIDDEN TESTS
-with checks.step("the loaded weights are copies"):
-    state = {key: value.clone() for key, value in timm_vit().state_dict().items()}
-    model.load_timm(state)
-    before = model(images).detach().clone()
+def before_and_after(
+    module: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """The logits after loading, and after timm's tensors were set to 0."""
+    module.load_timm(state)
+    before = module(images).detach().clone()
     for value in state.values():
         value.zero_()
+    return before, module(images)
+
+
+with checks.step("the loaded weights are copies"):
+    state = {key: value.clone() for key, value in timm_vit().state_dict().items()}
+    before, after = checks.beside(before_and_after, model, state, images)
     checks.close(
-        model(images),
+        after,
         before,
         "the logits after timm's tensors were changed",
-        causes={
-            "your parameters are timm's own tensors; copy the values": lambda: not checks.near(model(images), before)
-        },
+        causes={"your parameters are timm's own tensors; copy the values": lambda: not checks.near(after, before)},
     )
 
 

@@ -1,0 +1,388 @@
+"""Learner objects as the judge sees them: handles whose calls cross a socket and bring plain data back.
+
+A `Learner` is the judge's end of one learner process. What it gives for a function, a class or a module is
+a `Handle`: it can be called, read and iterated; it cannot be compared, changed or computed with. Tensors
+that come back are tensors: results of a call carry a graph, so that `.backward()` in the judge goes on in the
+learner's process; parameters and buffers are copies that refuse to be changed.
+
+Everything that handles cannot do raises `TypeError` and names `checks.beside`, which runs a trusted function
+next to the learner's objects.
+"""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import io
+import operator
+import pickle
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cloudpickle
+
+from . import wire
+
+
+class GoneError(BaseException):
+    """The learner's process cannot go on. No `Exception`: a test that expects an error must not swallow it.
+
+    `why` is "TIMEOUT", "TAMPERED" or "" (it ended); `detail` says more.
+    """
+
+    def __init__(self, why: str, detail: str = "") -> None:
+        super().__init__(f"{why} {detail}".strip())
+        self.why = why
+        self.detail = detail
+
+
+def _refuse(what: str) -> TypeError:
+    return TypeError(f"{what} cannot be done through a handle: do it in a function for checks.beside")
+
+
+class Handle:
+    """An object of the learner's. Made by `Learner` only."""
+
+    __slots__ = ("__weakref__", "_learner", "_name", "_number", "_sent")
+
+    def __init__(self, learner: Learner, number: int, name: str) -> None:
+        for slot, value in (("_learner", learner), ("_number", number), ("_name", name), ("_sent", 0)):
+            object.__setattr__(self, slot, value)
+
+    def __del__(self) -> None:
+        self._learner.released.append((self._number, self._sent))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._learner.call(self, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__name__", "__doc__"):
+            raise AttributeError(f"{name} cannot be read through a handle")
+        return self._learner.call(getattr, self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise _refuse(f"setting {name!r}")
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._learner.call(operator.getitem, self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise _refuse("setting an item")
+
+    def __iter__(self) -> Iterator[Any]:
+        """Lazily: an endless iterator of the learner's ends with the time of the test."""
+        iterator = self._learner.call(iter, self)
+        while True:
+            try:
+                yield self._learner.call(next, iterator)
+            except StopIteration:
+                return
+
+    def __next__(self) -> Any:
+        return self._learner.call(next, self)
+
+    def __len__(self) -> int:
+        return int(self._learner.call(len, self))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(self._learner.call(operator.contains, self, item))
+
+    def __float__(self) -> float:
+        return float(self._learner.call(float, self))
+
+    def __int__(self) -> int:
+        return int(self._learner.call(int, self))
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self._learner.call(copy.deepcopy, self)
+
+    def __repr__(self) -> str:
+        try:
+            return str(self._learner.call(repr, self))[:1_000]
+        except Exception:
+            return f"<{self._name}>"
+
+    def __bool__(self) -> bool:
+        raise _refuse("a truth value")
+
+    def __eq__(self, other: object) -> bool:
+        raise _refuse("a comparison")
+
+    def __ne__(self, other: object) -> bool:
+        raise _refuse("a comparison")
+
+    def __hash__(self) -> int:
+        return hash(("handle", self._number))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise _refuse("a copy")
+
+    def __kind__(self) -> str:
+        """The name of the object's class, for `checks`."""
+        return str(self._name)
+
+    def __beside__(self, run: Any, fn: Any, objects: Sequence[Any], options: dict[str, Any]) -> Any:
+        """What `checks.beside` calls where one of its objects is a handle."""
+        return self._learner.call(run, fn, *objects, **options)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise _refuse(f"torch's {getattr(function, '__name__', 'function')}")
+
+
+class Learner:
+    """The judge's end of one learner process.
+
+    Parameters
+    ----------
+    channel : messages to and from it; its `deadline` is the caller's to set.
+    """
+
+    def __init__(self, channel: wire.Channel) -> None:
+        self.channel = channel
+        self.gone: GoneError | None = None
+        self.released: list[tuple[int, int]] = []
+        self._handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
+        self._count = 0
+        self._random: bytes | None = None
+        self._leaves: dict[int, Any] = {}
+        self._sent: list[int] = []
+        self._state: list[Any] = []
+        if (greeting := self._exchange(b"", ready=True)) != 0:  # sent before anything of the learner's was read
+            raise self._lost("", str(greeting))
+
+    # --- one request and its reply
+
+    def _exchange(self, message: bytes, ready: bool = False) -> Any:
+        if self.gone is not None:
+            raise RuntimeError("an object of a process that has ended: make it in this test cell")
+        try:
+            if not ready:
+                self.channel.send(message)
+            return wire.unpack(self.channel.receive(), self._resolve)
+        except TimeoutError:
+            raise self._lost("TIMEOUT") from None
+        except wire.ProtocolError as error:
+            raise self._lost("TAMPERED", str(error)) from None
+        except (EOFError, OSError):
+            raise self._lost("") from None
+
+    def _lost(self, why: str, detail: str = "") -> GoneError:
+        self.gone = GoneError(why, detail)
+        self.channel.close()
+        return self.gone
+
+    def ask(self, operation: str, arguments: Any) -> Any:
+        """Send one request and return its value.
+
+        Raises
+        ------
+        GoneError
+            when the process ended, took too long or broke the rules.
+        Exception
+            what the learner's code raised, as the built-in class below it, with the learner's own line.
+        """
+        self.check_state()
+        self._count += 1
+        released, self.released = self.released, []
+        self._sent = []
+        state = {"random": self._random_state(), "gradients": _gradients()}
+        reply = self._exchange(self._request((self._count, operation, arguments, released, state)))
+        if not (isinstance(reply, list) and len(reply) == 3 and reply[0] == self._count and type(reply[0]) is int):
+            raise self._lost("TAMPERED", "a reply that nobody asked for")
+        if reply[1] == "gave":
+            return reply[2]
+        raise self._error(reply[2])
+
+    def _request(self, request: Any) -> bytes:
+        file = io.BytesIO()
+        _Writer(file, self).dump(request)
+        return file.getvalue()
+
+    def _error(self, fields: Any) -> BaseException:
+        texts = ("base", "name", "text", "where")
+        if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str) for key in texts):
+            raise self._lost("TAMPERED", "an error without words")
+        base, name, text, where = (fields[key] for key in texts)
+        kind = getattr(builtins, base, None)
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, UnicodeError):
+            kind = ValueError if base.startswith("Unicode") else Exception
+        if name != kind.__name__ and name.isidentifier():
+            kind = type(name, (kind,), {})
+        error: BaseException = kind(text)
+        error.learner_line = where  # type: ignore[attr-defined]  # read by shared.checks
+        return error
+
+    # --- what the judge wants
+
+    def run(self, source: str) -> dict[str, Any]:
+        """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
+        begin = time.perf_counter()
+        done = self.ask("run", source)
+        if not _is_cell_result(done):
+            raise self._lost("TAMPERED", "an unknown result of a cell")
+        done["seconds"] = time.perf_counter() - begin
+        return dict(done)
+
+    def names(self, wanted: Sequence[str]) -> dict[str, Any]:
+        """Those of the names that exist there, as plain values or handles."""
+        found = self.ask("names", list(wanted))
+        if not isinstance(found, dict) or not set(found) <= set(wanted):
+            raise self._lost("TAMPERED", "names that nobody asked for")
+        return found
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """`function(*args, **kwargs)` in the learner's process; `function` is a handle or a trusted function."""
+        _check_modes()
+        return self.ask("call", (function, args, kwargs))
+
+    def end_of_test(self) -> None:
+        """After each test cell: its tensors are forgotten on both sides.
+
+        Raises `TypeError` when the test changed a copy of the learner's state.
+        """
+        self.check_state()
+        self._state.clear()
+        if self._leaves and self.gone is None:
+            self.ask("forget", None)
+        self._leaves.clear()
+
+    # --- values on their way back
+
+    def _resolve(self, parts: list[Any]) -> Any:
+        match parts:
+            case ["h", int(number), str(name), bool()]:
+                handle = self._handles.get(number)
+                if handle is None:
+                    handle = self._handles[number] = Handle(self, number, name)
+                object.__setattr__(handle, "_sent", handle._sent + 1)
+                return handle
+            case ["T", tensor]:
+                return tensor
+            case ["T", tensor, int(number)]:
+                from .gradients import with_graph
+
+                leaves = [self._leaves[n] for n in self._sent]
+                return with_graph(self, tensor, number, list(self._sent), leaves)
+            case ["P", tensor, int(number), bool(wants_gradient)]:
+                from .gradients import state_tensor
+
+                found = state_tensor(self, tensor, number, wants_gradient)
+                self._state.append((found, found._version))
+                return found
+        raise wire.ProtocolError("an unknown value")
+
+    def check_state(self) -> None:
+        """Copies of parameters and buffers are unchanged. Raises `TypeError` otherwise."""
+        for tensor, version in self._state:
+            if tensor._version != version:
+                self._state.clear()
+                raise _refuse("changing a parameter or buffer of the learner's")
+
+    def leaf(self, tensor: Any) -> int:
+        """A number for a tensor of the judge's that wants a gradient."""
+        for number in self._sent:
+            if self._leaves[number] is tensor:
+                return number
+        number = len(self._leaves) + 1
+        self._leaves[number] = tensor
+        self._sent.append(number)
+        return number
+
+    def _random_state(self) -> bytes | None:
+        """Torch's random state, when the judge set it since the last request.
+
+        It is never brought back: the learner must not choose the judge's random numbers. One number is drawn after
+        each request, so that the same seed set twice is seen as set.
+        """
+        torch = wire.torch_module()
+        if torch is None:
+            return None
+        state: bytes = torch.get_rng_state().numpy().tobytes()
+        changed = state != self._random
+        torch.rand(())
+        self._random = torch.get_rng_state().numpy().tobytes()
+        return state if changed else None
+
+
+class _Writer(cloudpickle.Pickler):
+    """Writes a request: handles by number, tensors as bytes, functions of test cells by value."""
+
+    def __init__(self, file: Any, learner: Learner) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._learner = learner
+
+    def persistent_id(self, value: Any) -> Any:
+        if type(value) is Handle:
+            if value._learner is not self._learner:
+                raise RuntimeError("an object of a process that has ended: make it in this test cell")
+            return ("object", value._number)
+        torch = wire.torch_module()
+        if torch is None or not isinstance(value, torch.Tensor):
+            return None
+        number = getattr(value, "learner_number", None)
+        if number is not None:
+            return ("object", number)
+        if value.requires_grad:
+            parameter = isinstance(value, torch.nn.Parameter)
+            return ("leaf", self._learner.leaf(value), parameter, *_fields(value))
+        return None
+
+    def reducer_override(self, value: Any) -> Any:
+        torch = wire.torch_module()
+        if torch is not None and type(value) is torch.Tensor and wire.is_strided(value):
+            return wire.make_tensor, _fields(value)
+        return super().reducer_override(value)
+
+
+def _fields(tensor: Any) -> tuple[str, tuple[int, ...], bytes]:
+    return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), wire.tensor_bytes(tensor)
+
+
+def _gradients() -> bool:
+    torch = wire.torch_module()
+    return torch is not None and bool(torch.is_grad_enabled())
+
+
+def _check_modes() -> None:
+    """Modes of torch's that would watch the judge, where nothing happens, and not the learner's process."""
+    torch = wire.torch_module()
+    if torch is None:
+        return
+    from torch.overrides import _get_current_function_mode_stack
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    if _get_current_function_mode_stack() or _get_current_dispatch_mode_stack() or torch.is_autocast_enabled("cpu"):
+        raise _refuse("a call under a mode of torch's (counting, autocast, default device)")
+
+
+def _is_cell_result(done: Any) -> bool:
+    """Whether this has the shape of what `shell.run_cell` gives."""
+    if not isinstance(done, dict) or not isinstance(done.get("outputs"), list):
+        return False
+    error = done.get("error")
+    sound = all(isinstance(output, dict) and _is_output(output) for output in done["outputs"])
+    if error is None:
+        return sound
+    texts = isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("name", "message"))
+    if not texts or not isinstance(error.get("line"), int):
+        return False
+    check = error.get("check")
+    return sound and (
+        check is None or (isinstance(check, dict) and all(isinstance(v, str) for pair in check.items() for v in pair))
+    )
+
+
+def _is_output(output: dict[str, Any]) -> bool:
+    match output:
+        case {"output_type": "stream", "name": "stdout", "text": str()}:
+            return len(output) == 3
+        case {"output_type": "display_data", "data": dict(data), "metadata": dict(metadata)}:
+            from .shell import SHOWN
+
+            return len(output) == 3 and not metadata and all(k in SHOWN and isinstance(data[k], str) for k in data)
+        case {"output_type": "error", "ename": str(), "evalue": str(), "traceback": list(lines)}:
+            return len(output) == 4 and all(isinstance(line, str) for line in lines)
+    return False

@@ -1,0 +1,62 @@
+"""A process below a warm process, seen from outside: how it is started, stopped and accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from . import wire
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended: signal or exit code, why its keeper ended it, CPU seconds, peak memory."""
+
+    signal: str = ""
+    code: int = 0
+    why: str = ""
+    cpu_seconds: float = 0.0
+    peak_kib: int = 0
+
+
+class Started:
+    """A process that was started below a warm process.
+
+    Parameters
+    ----------
+    control : the socket of the warm process.
+    settings : isolate (bool), memory_gib, total_seconds, warm_bytes (what the warm process holds), folder.
+    extra : sockets that the process gets besides its own.
+
+    Attributes
+    ----------
+    channel : messages to and from it.
+    """
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any], extra: tuple[socket.socket, ...] = ()) -> None:
+        talk, theirs = socket.socketpair()
+        self._leash, leash = socket.socketpair()
+        with theirs, leash:
+            socket.send_fds(control, [b"+"], [theirs.fileno(), leash.fileno(), *(one.fileno() for one in extra)])
+        self._leash.sendall(json.dumps(settings).encode() + b"\n")
+        self.channel = wire.Channel(talk)
+        self._ending: Ending | None = None
+
+    def end(self) -> Ending:
+        """Kill it, if it still runs, with everything below it, and say how it ended."""
+        if self._ending is None:
+            self.channel.close()
+            text = b""
+            with self._leash, contextlib.suppress(OSError):
+                self._leash.shutdown(socket.SHUT_WR)
+                self._leash.settimeout(10)
+                while block := self._leash.recv(1 << 16):
+                    text += block
+            try:
+                self._ending = Ending(**json.loads(text))
+            except ValueError:
+                self._ending = Ending(why="infra: the keeper of a process is gone")
+        return self._ending

@@ -1,0 +1,109 @@
+"""Run notebook cells in IPython, inside this process, and keep what they show within bounds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any
+
+MAX_OUTPUT = 20_000
+"""Characters kept of what a cell prints, and of an error."""
+MAX_RICH = 1_000_000
+"""Characters kept of the figures and tables of a cell."""
+SHOWN = ("text/plain", "image/png", "image/jpeg")
+"""What is kept of a rich output. HTML, SVG and JavaScript of a learner's would run in the instructor's browser."""
+
+
+class Kept(io.TextIOBase):
+    """A text stream that keeps the first MAX_OUTPUT characters, so that a flood costs nothing."""
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.room = MAX_OUTPUT
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.room > 0:
+            self.parts.append(text[: self.room])
+            self.room -= len(text)
+            if self.room <= 0:
+                self.parts.append("\n… the rest was cut")
+        return len(text)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+def make_shell() -> Any:
+    """An IPython shell without history, its thread, colors or plots on a screen."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+    config.InteractiveShell.ast_node_interactivity = "last_expr"
+    shell = InteractiveShell.instance(config=config)
+    shell.enable_gui = lambda gui=None: None
+    return shell
+
+
+def run_cell(shell: Any, source: str) -> dict[str, Any]:
+    """Run one cell.
+
+    Returns
+    -------
+    Plain data: "outputs", the notebook outputs; "error", None or its name, message, check and line.
+    """
+    from IPython.utils.capture import capture_output
+
+    frames: list[str] = []
+    shell._showtraceback = lambda etype, evalue, stb: frames.extend(stb)
+    kept = Kept()
+    with redirect_stdout(kept), redirect_stderr(kept), capture_output(stdout=False, stderr=False) as captured:
+        result = shell.run_cell(source, store_history=False)
+    # warnings and stderr never cost points: nbgrader reads a stderr stream in a test cell as a failure
+    outputs: list[dict[str, Any]] = []
+    if kept.text:
+        outputs.append({"output_type": "stream", "name": "stdout", "text": kept.text})
+    room = MAX_RICH
+    for rich in captured.outputs:
+        data = {kind: _text(part) for kind, part in rich.data.items() if kind in SHOWN}
+        room -= sum(map(len, data.values()))
+        if room < 0:
+            break
+        outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
+    error = result.error_before_exec or result.error_in_exec
+    if error is None:
+        return {"outputs": outputs, "error": None}
+    found = {"name": type(error).__name__, "message": words_of(error), "check": None, "line": line_of_cell(error)}
+    if found["name"] == "CheckFailure" and hasattr(error, "as_dict"):
+        found["check"] = error.as_dict()
+    shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
+    outputs.append({"output_type": "error", "ename": found["name"], "evalue": found["message"], "traceback": shown})
+    return {"outputs": outputs, "error": found}
+
+
+def _text(part: Any) -> str:
+    return base64.b64encode(part).decode() if isinstance(part, bytes) else str(part)
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says; "" for an exception class of the learner's whose message fails."""
+    try:
+        return str(error)[:MAX_OUTPUT]
+    except Exception:
+        return ""
+
+
+def line_of_cell(error: BaseException) -> int:
+    """The line of the cell itself, from 1, in which the error came up; 0 when unknown."""
+    lines = [n for frame, n in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
+    return lines[0] if lines else 0

@@ -1,0 +1,221 @@
+"""The warm process: it imports once; every learner and every judge is a fork of it.
+
+    warm process   gets two sockets for each process that is wanted, forks a keeper
+      keeper       (in a sandbox) enters new namespaces, forks the child, watches it, kills it, says how it ended
+        child      talks over the first socket: a learner's process, or a judge
+
+Run as `python -m autograder.engine.warm SETTINGS`, with the number of an inherited socket, the code to warm
+up with and the role in SETTINGS (JSON). It ends when that socket closes, and everything below it with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from . import isolation, wire
+from .shell import make_shell
+
+WATCH_SECONDS = 0.1
+"""How often a keeper looks at memory."""
+
+
+# --- the keeper
+
+
+def _keep(talk: socket.socket, leash: socket.socket, extra: list[socket.socket], role: str, shell: Any) -> None:
+    """Serve one process. Never returns."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with leash.makefile("r", encoding="utf-8") as stream:
+        settings = json.loads(stream.readline())
+    try:
+        if settings["isolate"]:
+            isolation.leave_namespaces()
+        isolation.prctl(isolation.PR_SET_PDEATHSIG, signal.SIGKILL)  # forgotten when a process changes its user
+        isolation.prctl(isolation.PR_SET_CHILD_SUBREAPER, 1)
+        pid = os.fork()
+    except (isolation.IsolationError, OSError) as error:
+        ending = {"why": f"infra: {error}"}
+    else:
+        if pid == 0:
+            leash.close()
+            _child(talk, extra, role, settings, shell)
+        talk.close()
+        for other in extra:
+            other.close()
+        ending = _watch(pid, leash, settings)
+    with contextlib.suppress(OSError):
+        leash.sendall(json.dumps(ending).encode())
+    os._exit(0)
+
+
+def _watch(pid: int, leash: socket.socket, settings: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the child ends, the leash is dropped or memory runs out; kill everything; say how it ended."""
+    why = ""
+    ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    watched: list[Any] = [leash] if ended is None else [leash, ended]
+    most = settings["memory_gib"] * 2**30
+    while True:
+        ready = select.select(watched, [], [], WATCH_SECONDS)[0]
+        if ready or (ended is None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+            break
+        if _memory(pid) > most + settings["warm_bytes"]:
+            why = "memory"
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    _, status, usage = os.wait4(pid, 0)
+    _kill_what_is_left()
+    signalled = os.WIFSIGNALED(status)
+    return {
+        "signal": signal.Signals(os.WTERMSIG(status)).name if signalled else "",
+        "code": 0 if signalled else os.WEXITSTATUS(status),
+        "why": why,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_kib": usage.ru_maxrss,
+    }
+
+
+def _processes() -> dict[int, int]:
+    """All processes that can be seen, with their parents."""
+    found = {}
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else []:
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{int(name)}/stat", errors="replace") as stat:
+            found[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
+    return found
+
+
+def _below(pid: int) -> list[int]:
+    """A process and all below it."""
+    parents = _processes()
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found
+
+
+def _memory(pid: int) -> int:
+    """Bytes in use by a process and all below it; pages that they share count once."""
+    family = _below(pid)
+    resident = sum(_field(f"/proc/{one}/statm", 1) * resource.getpagesize() for one in family)
+    if len(family) == 1 or resident < 2**30:
+        return resident
+    return sum(_share(one) for one in family)
+
+
+def _field(path: str, number: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError), open(path) as file:
+        return int(file.read().split()[number])
+    return 0
+
+
+def _share(pid: int) -> int:
+    """The proportional share of a process's memory."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
+        return sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    return 0
+
+
+def _kill_what_is_left() -> None:
+    """Kill every process below this one; orphans come to us, so a few rounds reach all of them."""
+    while left := _below(os.getpid())[1:]:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+# --- the child
+
+
+def _child(
+    talk: socket.socket, extra: list[socket.socket], role: str, settings: dict[str, Any], shell: Any
+) -> NoReturn:
+    """Become a learner's process or a judge. Never returns."""
+    try:
+        keep = {talk.fileno(), *(other.fileno() for other in extra)}
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+        for number in range(3, 256):
+            if number not in keep:
+                with contextlib.suppress(OSError):
+                    os.close(number)
+        os.setsid()
+        isolation.prctl(isolation.PR_SET_PDEATHSIG, signal.SIGKILL)
+        memory, cpu = int(settings["memory_gib"] * 2**30), int(settings["total_seconds"]) + 5
+        if settings["isolate"]:
+            isolation.shut_in(memory, cpu)
+        else:
+            isolation.limit(memory, cpu)
+            os.chdir(settings["folder"])
+        sys.path.insert(0, "")  # as in a notebook: a module that a cell wrote can be imported
+        _seed_everything()
+        if role == "learner":
+            from .answers import serve
+
+            serve(wire.Channel(talk), shell)
+        from .judge import judge
+
+        judge(wire.Channel(talk), extra[0] if extra else None, shell)
+    except isolation.IsolationError as error:
+        wire.Channel(talk).send(wire.pack(str(error)))
+    finally:
+        os._exit(70)
+
+
+def _seed_everything() -> None:
+    """The same random numbers in every process that is forked."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if (torch := wire.torch_module()) is not None:
+        torch.manual_seed(0)
+
+
+def main() -> None:
+    """Warm up, say so, then fork for every pair of sockets that comes in."""
+    settings = json.loads(sys.argv[1])
+    control = socket.socket(fileno=settings["control"])
+    shell = make_shell()
+    exec(compile(settings["code"], "<warm-up>", "exec"), {})
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to every object, and so copy every page
+    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+    used = _field("/proc/self/statm", 1) * resource.getpagesize()
+    control.sendall(json.dumps({"threads": threads, "bytes": used}).encode() + b"\n")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no burial
+    while True:
+        try:
+            byte, numbers, _, _ = socket.recv_fds(control, 1, 8)
+        except OSError:
+            return
+        if not byte:
+            return
+        sockets = [socket.socket(fileno=number) for number in numbers]
+        if os.fork() == 0:
+            try:
+                control.close()
+                _keep(sockets[0], sockets[1], sockets[2:], settings["role"], shell)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(70)
+        for one in sockets:
+            one.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""From a week and an answer to its exercises to a job for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .build import Notebooks
+from .engine.judge import ANSWER, OWN, TEST, TRUSTED
+from .rules import defined
+from .runner import Code, Job
+from .source import Exercise, Given, Setup, Test, Week
+
+
+def graded_cells(week: Week) -> list[str]:
+    """Ids of the code cells that grading runs, in order."""
+    return [cell.id for cell in week.cells if isinstance(cell.words, Setup | Given | Exercise | Test)]
+
+
+def make_job(built: Notebooks, name: str, run: Iterable[str], sources: Mapping[str, str]) -> Job:
+    """The cells `run` (ids, in order) as a job.
+
+    Parameters
+    ----------
+    sources : source by cell id, for answers and a learner's own cells; set-up, given and test cells always come
+        from the course.
+    """
+    week = built.week
+    course = {cell.id: cell.source for cell in built.instructor.cells}
+    words = {cell.id: (cell.words, cell.name) for cell in week.cells}
+    cells = []
+    for cell_id in run:
+        kind, exercise = words.get(cell_id, (None, ""))
+        if isinstance(kind, Setup | Given):
+            cells.append(Code(cell_id, course[cell_id], TRUSTED))
+        elif isinstance(kind, Test):
+            cells.append(Code(cell_id, course[cell_id], TEST, exercise))
+        elif isinstance(kind, Exercise):
+            cells.append(Code(cell_id, sources.get(cell_id, course[cell_id]), ANSWER, exercise))
+        else:
+            cells.append(Code(cell_id, sources[cell_id], OWN))
+    exercises = tuple(week.exercises)
+    stubs = {cell.id: cell.source for cell in built.learner.cells}
+    written = {cell.exercise for cell in cells if cell.kind == ANSWER and cell.source != stubs[cell.id]}
+    uses = {one: tuple(other for other in exercises if one in week.dependents(other)) for one in written}
+    reference = {one: course[week.of_kind(Exercise, one)[0].id] for one in exercises}
+    return Job(name, tuple(cells), week.info.limits, answer_names(built), uses, reference)
+
+
+def answer_names(built: Notebooks) -> tuple[str, ...]:
+    """What the stubs define: the names that tests know a learner's answers by."""
+    stubs = (cell.source for cell in built.learner.cells if cell.id in built.week.exercises)
+    return tuple(dict.fromkeys(name for stub in stubs for name in sorted(defined(stub))))
