@@ -29,6 +29,27 @@ WeeksArgument = Annotated[list[str] | None, typer.Argument(help="weeks (default:
 
 
 @app.command()
+def new(
+    topic: Annotated[str, typer.Argument(help="a topic, or weekNN_topic to choose the number", metavar="TOPIC")],
+    title: Annotated[str, typer.Option(help="what the week is called (default: its topic)", show_default=False)] = "",
+) -> None:
+    """Begin a week: write solutions/weekNN_topic/ with a small worked example to edit. Overwrites nothing.
+
+    Example: [bold]workbook new detection_transformer --title "Detection as set prediction"[/bold]
+    """
+    from .course import find_root
+    from .scaffold import new_week
+
+    root = find_root()
+    folder = new_week(root, topic, title)
+    for path in sorted(folder.iterdir()):
+        console.print(f"{path.relative_to(root)}: written")
+    week = folder.name[:6]
+    console.print(f"try:  workbook build {week}; workbook verify {week}")
+    console.print(f"edit: what the notes say, grep -rn AUTHOR {folder.relative_to(root)}")
+
+
+@app.command()
 def build(
     weeks: WeeksArgument = None,
     check: Annotated[bool, typer.Option("--check", help="write nothing; fail when weeks/ is stale")] = False,
