@@ -1852,7 +1852,10 @@ with checks.step("a grid that leaves out the prefix"):
 photo = datasets.photograph("flower", height=416, width=640)
 P = 16
 grid_hw = (416 // P, 640 // P)
-pixels = F.unfold(photo.image[None], P, stride=P).transpose(1, 2)[:, None]  # (1, 1, 26*40, 3*16*16)
+squares = [
+    photo.image[:, top : top + P, left : left + P].flatten() for top in range(0, 416, P) for left in range(0, 640, P)
+]
+pixels = torch.stack(squares)[None, None]  # (1, 1, 26*40, 3*16*16)
 pixels = (pixels - pixels.mean(2, keepdim=True)) / pixels.std(2, keepdim=True)
 score_std = (pixels @ pixels.transpose(-2, -1) / math.sqrt(pixels.shape[-1])).std().item()
 chosen = (9, 16)  # row and column of a patch on a petal
