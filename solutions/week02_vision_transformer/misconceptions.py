@@ -706,7 +706,7 @@ class VisionTransformer(nn.Module):
         edits={"return 2 * (depth": "return (depth"},
         rejected_by="cost-test-1",
         says="each is 2 FLOPs",
-        note="Papers count multiply-adds and call them FLOPs; say which you count.",
+        note="Many papers count multiply-adds and call them FLOPs; say which you count.",
     ),
     Misconception(
         name="head-forgotten",

@@ -886,7 +886,7 @@ print("tiles that peak at their own cell:", int((peaks == torch.arange(len(peaks
 assert torch.equal(peaks, torch.arange(len(peaks)))
 
 # %% [markdown]
-# **Explain.** Every tile peaks at its own cell, so the positions are all different. Half of the numbers know only the row, the other half only the column, so the similarity is the mean of two parts: one falls with the distance in rows, the other with the distance in columns. A cell in the same row keeps its half of the similarity however far away it is, and the far corner is least alike. A learned table can take any form; in trained ViTs it ends up looking much like this one (Dosovitskiy et al. 2021, figure 7).
+# **Explain.** Every tile peaks at its own cell, so the positions are all different. Half of the numbers know only the row, the other half only the column, so the similarity is the mean of two parts: one falls with the distance in rows, the other with the distance in columns. A cell in the same row keeps its half of the similarity however far away it is, and the far corner is least alike. A learned table can take any form; in trained ViTs it ends up looking much like this one (Dosovitskiy et al. 2021, figure 7, center).
 
 # %% [markdown] about="resize"
 # ### Exercise 4. Positions for another image size
@@ -904,7 +904,7 @@ assert torch.equal(peaks, torch.arange(len(peaks)))
 def resize_positions(
     pos: torch.Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int], n_prefix: int = 1
 ) -> torch.Tensor:
-    """Resize learned positions to another grid, bicubic (Dosovitskiy et al. 2021, section 3.2).
+    """Resize learned positions to another grid (Dosovitskiy et al. 2021, section 3.2), bicubic as in timm.
 
     Parameters
     ----------
@@ -1677,8 +1677,8 @@ def vit_flops(h: int, w: int, p: int, dim: int, depth: int, mlp_ratio: float, ch
 
 
 # %% look="cost"
-# Look: your count for ViT-Tiny, Small and Base at 224 x 224, p = 16. The papers say 1.3, 4.6 and 17.6 billion
-# multiply-adds; yours are FLOPs, twice as many (and a little less, since the papers count more than products).
+# Look: your count for ViT-Tiny, Small and Base at 224 x 224, p = 16. timm's tables say 1.26, 4.61 and 17.58 billion
+# multiply-adds; yours are FLOPs, twice as many (and a little less, since timm counts more than matrix products).
 with checks.look():
     rows = [
         {"model": name, "D": width, "GFLOPs": vit_flops(224, 224, 16, width, 12, 4.0, 3, 1000) / 1e9}
@@ -2265,8 +2265,8 @@ plt.show()
 #
 # ### BEGIN SOLUTION
 # 2 points: logits do not change under permutation of patches: sensitivity at rounding level without positions, far above with them (1 point); the quarter of the picture on new pictures: near chance without, nearly all right with them (1 point). Learning a batch by heart shows nothing.
-# 1 point: learned: any form, tied to one grid, must be resized; fixed: no parameters, any grid. In Dosovitskiy et al. 2021 (appendix D.4) the variants differ little.
-# 1 point: 1-D numbers cells row by row and leaves the grid to be learned; 2-D gives row and column; cells one below the other are then related from the start.
+# 1 point: learned: any form, tied to one grid, must be resized; fixed: no parameters, any grid.
+# 1 point: 1-D numbers cells row by row and leaves the grid to be learned; 2-D gives row and column; cells one below the other are then related from the start. In Dosovitskiy et al. 2021 (appendix D.4) learned 1-D, 2-D and relative positions differ little; none at all is clearly worse.
 # 1 point: the class token is optional: the mean of the patch tokens works as well with a suitable learning rate (same paper, appendix D.3); both are trained conventions, so a loaded model must be read as it was trained.
 # ### END SOLUTION
 
