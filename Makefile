@@ -14,6 +14,12 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # in a container the user is often root, which Jupyter wants to be told
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# bubblewrap shuts learners' code in while it is graded; where it cannot be installed, `workbook doctor` says so
+APT := $(if $(filter 0,$(shell id -u)),,sudo -n) apt-get
+SANDBOX := test "$$(uname)" != Linux || command -v bwrap >/dev/null || ! command -v apt-get >/dev/null || { \
+	echo "installing bubblewrap"; { $(APT) update -qq && $(APT) install -y -qq bubblewrap; } >/dev/null 2>&1 || \
+	echo "bubblewrap could not be installed; you need it to grade other people's work: see workbook doctor"; }
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo weeks verify grade desk test test-all lint bench gpu lock clean
 
@@ -29,6 +35,7 @@ $(READY): pyproject.toml requirements.txt
 	@echo "installing the pinned packages of requirements.txt (a few GB with CUDA)"
 	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@$(SANDBOX)
 	@touch $(READY)
 	@echo "ready: $$($(BIN)/python -c 'import torch; print("torch", torch.__version__)')"
 

@@ -22,3 +22,7 @@ c.CourseDirectory.db_url = f"sqlite:///{course / 'gradebook.db'}"
 # the week's cells and hidden tests are put into the gradebook before the first submission is graded
 c.Autograde.pre_convert_hook = "autograder.hooks.register_week"
 c.ExecutePreprocessor.timeout = 120
+
+# the formgrader shows what strangers wrote, inside the instructor's Jupyter: nothing of it may run there
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {"markdown2html": "autograder.hooks.escaped_markdown"}

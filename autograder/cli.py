@@ -261,6 +261,25 @@ def start(
             console.print(f"{path.relative_to(root)}: {'ready' if copied else 'kept as it is'}")
 
 
+@app.command()
+def doctor() -> None:
+    """Say what this machine has and lacks, and how to mend it.
+
+    Example: [bold]workbook doctor[/bold]
+    """
+    from .course import find_root
+    from .doctor import examine
+
+    findings = examine(find_root())
+    for finding in findings:
+        mark = "[red]✗[/red]" if finding.remedy else "[green]✓[/green]"
+        console.print(f"{mark} {finding.what}: {escape(finding.found)}", highlight=False)
+        if finding.remedy:
+            console.print(f"    {escape(finding.remedy)}", highlight=False)
+    if any(finding.remedy for finding in findings):
+        sys.exit(1)
+
+
 def main() -> None:
     """Run the command; an error that the user can mend is one line on standard error and exit code 1.
 

@@ -172,8 +172,9 @@ def _verdicts(week: Week, fixed: Repaired, run: Run) -> Graded:
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]
         broken = [run.cells[a] for a in answers if a in run.cells and run.cells[a].verdict is not Verdict.PASS]
         if done.stand_ins:
-            note = f"{cell.id}: judged with the reference of {', '.join(done.stand_ins)}, which the answer builds on"
-            graded.notes.append(note)
+            how = "passes" if done.verdict is Verdict.PASS else "fails also"
+            names = ", ".join(done.stand_ins)
+            graded.notes.append(f"{cell.id} {how} with the reference of {names}, which the answer builds on")
         if done.verdict not in (Verdict.PASS, Verdict.INFRA):
             if cell.name in fixed.missing:
                 message = f"no answer cell for {cell.name!r} was found"

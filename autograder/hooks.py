@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from jinja2 import pass_context
 
 
 def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> None:
@@ -30,3 +34,18 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
         except MissingEntry:
             pass
     register(build_week(open_week(root, assignment)), course)
+
+
+@pass_context
+def escaped_markdown(context: Any, source: str) -> str:
+    """nbconvert's filter `markdown2html` for the formgrader, with HTML in markdown shown as text.
+
+    A learner's markdown would otherwise run scripts in the instructor's Jupyter. The folds of hints stay folds;
+    links and images lead to the web, to the page itself or to a file, never to code.
+    """
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    attachments = context.get("cell", {}).get("attachments", {})
+    html: str = MarkdownWithMath(renderer=IPythonRenderer(escape=True, attachments=attachments)).render(source)
+    html = re.sub(r'(href|src)="(?!https?:|mailto:|data:image/(?:png|jpeg);|[^":]*")[^"]*"', r'\1="#"', html)
+    return re.sub(r"&lt;(/?(?:details|summary))&gt;", r"<\1>", html)

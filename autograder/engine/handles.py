@@ -211,16 +211,28 @@ class Learner:
             kind = ValueError if base.startswith("Unicode") else Exception
         if name != kind.__name__ and name.isidentifier():
             kind = type(name, (kind,), {})
-        error: BaseException = kind(text)
+        try:
+            error: BaseException = kind(text)
+        except TypeError:  # one that wants more than a text
+            error = Exception(text)
         error.learner_line = where  # type: ignore[attr-defined]  # read by shared.checks
         return error
+
+    def _ask_engine(self, operation: str, arguments: Any) -> Any:
+        """As `ask`, for what the engine's own code answers: an error there is one that the learner's code made."""
+        try:
+            return self.ask(operation, arguments)
+        except GoneError:
+            raise
+        except BaseException as error:
+            raise self._lost("TAMPERED", f"{type(error).__name__} where none can be") from None
 
     # --- what the judge wants
 
     def run(self, source: str) -> dict[str, Any]:
         """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
         begin = time.perf_counter()
-        done = self.ask("run", source)
+        done = self._ask_engine("run", source)
         if not _is_cell_result(done):
             raise self._lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin
@@ -228,7 +240,7 @@ class Learner:
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
         """Those of the names that exist there, as plain values or handles."""
-        found = self.ask("names", list(wanted))
+        found = self._ask_engine("names", list(wanted))
         if not isinstance(found, dict) or not set(found) <= set(wanted):
             raise self._lost("TAMPERED", "names that nobody asked for")
         return found
@@ -246,7 +258,7 @@ class Learner:
         self.check_state()
         self._state.clear()
         if self._leaves and self.gone is None:
-            self.ask("forget", None)
+            self._ask_engine("forget", None)
         self._leaves.clear()
 
     # --- values on their way back
