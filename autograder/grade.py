@@ -26,6 +26,7 @@ NO_SANDBOX = (
     "These submissions run without a sandbox: their code can read and write what you can. "
     "Grade only work of people you trust."
 )
+WITHOUT_SANDBOX = "graded without a sandbox"
 
 
 @dataclass
@@ -236,7 +237,7 @@ def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
                 total,
                 possible,
                 *verdicts,
-                "; ".join(graded.notes),
+                "; ".join([*graded.notes, *([WITHOUT_SANDBOX] if graded.unsafe else [])]),
                 graded.damaged,
             ]
             writer.writerow([_harmless(value) for value in row])

@@ -154,6 +154,8 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
         for note in [graded.damaged] if graded.damaged else graded.notes:
             mark = "[red]not graded[/red]" if graded.damaged else "[cyan]note[/cyan]"
             console.print(f"{mark} {escape(graded.student)}: {escape(note)}", highlight=False)
+    if any(graded.unsafe for graded in outcomes):
+        console.print("[yellow]graded without a sandbox[/yellow]: the code could read and write what you can")
     graded_ones = [graded for graded in outcomes if not graded.damaged]
     if graded_ones:
         cpu = median(graded.cpu_seconds for graded in graded_ones)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from . import wire
-from .shell import run_cell, words_of
+from .shell import Kept, run_cell, words_of
 
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """Where this package and `shared` lie."""
@@ -38,6 +38,7 @@ class Objects:
         self._next = 1
         self.leaves: dict[int, Any] = {}
         """Tensors of the judge's that want a gradient, by the judge's number."""
+        self.printed = Kept()
 
     def number(self, value: Any) -> int:
         """The reference of an object, a new one where it has none."""
@@ -83,6 +84,7 @@ def serve(channel: wire.Channel, shell: Any) -> NoReturn:
     """Answer requests until the judge hangs up. Never returns."""
     owner = os.getpid()
     objects = Objects()
+    sys.stdout = sys.stderr = objects.printed  # what is printed while a test calls it; cells have their own
     channel.send(wire.pack(0))  # shut in, and nothing read yet
     while True:
         try:
@@ -107,9 +109,9 @@ def _reply(message: bytes, objects: Objects, shell: Any) -> bytes:
         if operation == "names":
             names = shell.user_ns
             return _pack([number, "gave", {name: names[name] for name in arguments if name in names}], objects)
-        if operation == "forget":
+        if operation == "end":
             objects.leaves.clear()
-            return wire.pack([number, "gave", None])
+            return wire.pack([number, "gave", objects.printed.take()])
         if operation == "backward":
             return wire.pack([number, "gave", _backward(objects, *arguments)])
         function, args, kwargs = arguments

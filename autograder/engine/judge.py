@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from . import wire
 from .handles import GoneError, Learner
 from .process import Ending, Started
-from .shell import run_cell
+from .shell import printed, run_cell
 
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""
@@ -72,6 +72,7 @@ class Judge:
         self.died = 0
         self.skip: set[str] = set()
         self.prepared: set[str] = set()
+        self.standing_in = False
         self.cpu_seconds, self.peak_kib = 0.0, 0
         self.process: Started | None = None
         self.learner: Learner | None = None
@@ -169,7 +170,8 @@ class Judge:
             done = run_cell(self.shell, cell["source"])
             if learner.gone is not None:
                 return self._death(learner.gone)
-            learner.end_of_test()
+            if (text := learner.end_of_test()) and not self.standing_in:
+                done["outputs"].insert(0, printed(text))
         except GoneError as gone:
             return self._death(gone)
         except TypeError as error:  # the test changed a copy of the learner's state
@@ -251,6 +253,7 @@ class Judge:
         ]
         last = max(place for place, cell in enumerate(again) if cell["kind"] == TEST)
         self._stop()
+        self.standing_in = True
         self.deaths = [death for death in self.deaths if death == "TOTAL"]
         second: dict[str, Outcome] = {}
         self._pass_over(again[: last + 1], {name: self.job["reference"][name] for name in failed}, second)

@@ -36,9 +36,11 @@ class Kept(io.TextIOBase):
                 self.parts.append("\n… the rest was cut")
         return len(text)
 
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
+    def take(self) -> str:
+        """What was kept; begins anew."""
+        text = "".join(self.parts)
+        self.parts, self.room = [], MAX_OUTPUT
+        return text
 
 
 def make_shell() -> Any:
@@ -71,8 +73,8 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
         result = shell.run_cell(source, store_history=False)
     # warnings and stderr never cost points: nbgrader reads a stderr stream in a test cell as a failure
     outputs: list[dict[str, Any]] = []
-    if kept.text:
-        outputs.append({"output_type": "stream", "name": "stdout", "text": kept.text})
+    if text := kept.take():
+        outputs.append(printed(text))
     room = MAX_RICH
     for rich in captured.outputs:
         data = {kind: _text(part) for kind, part in rich.data.items() if kind in SHOWN}
@@ -89,6 +91,11 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
     outputs.append({"output_type": "error", "ename": found["name"], "evalue": found["message"], "traceback": shown})
     return {"outputs": outputs, "error": found}
+
+
+def printed(text: str) -> dict[str, Any]:
+    """Printed text as a notebook output."""
+    return {"output_type": "stream", "name": "stdout", "text": text}
 
 
 def _text(part: Any) -> str:
