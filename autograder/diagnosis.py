@@ -1,0 +1,194 @@
+"""Name the misconception that a wrong answer behaves like.
+
+The *signature* of an answer to an exercise is what the exercise's own tests said about it: for every test cell
+the verdict and the whole failure, with the values that came out. Tests are seeded, so answers that do the same
+get the same signature, however they are written and whatever the other exercises look like. What depends on
+the writing or on the machine (lines of code, addresses, paths, times) is taken out of it, and numbers with a
+fraction agree up to rounding.
+
+Every misconception of a week is run through the same engine once; the table of their signatures is kept in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import shared
+
+from .files import write_text
+from .runner import CellRun, Verdict
+from .source import Test, Week
+from .variants import Misconception
+
+SCHEMA = 1
+LONGEST = 20_000
+"""Characters of a message that are compared."""
+NOT_JUDGING = {"cli.py", "disclosure.py", "facts.py", "feedback.py", "markup.py", "report.py"}
+"""Modules of this package that only present what tests said."""
+
+PARTS = ("check", "came", "expected", "where", "cause")
+RELATIVE, ABSOLUTE = 1e-3, 1.5e-4
+"""How far two printed numbers may lie apart: checks print 4 to 6 digits, the last of them rounded."""
+
+UNWRITTEN = "not written yet"
+NUMBER = re.compile(r"([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")
+FRACTION = re.compile(r"\d[.e]")
+PLACE = re.compile(r"\Aat \([\d, ]*\): (?=(\S+) instead of (\S+?)(?:;|\Z))")
+NOISE = (
+    (re.compile(r"\b0x[0-9a-fA-F]{4,}\b"), "ADDRESS"),
+    (re.compile(r"(?<![\w.)/])(?:[A-Za-z]:)?(?:[/\\][\w.+<>-]+){2,}"), "PATH"),
+    (re.compile(r"\b\d+(?:\.\d*)?(?:e[-+]?\d+)? ?(?:ns|us|µs|μs|ms|s|sec|seconds?|minutes?)\b"), "TIME"),
+)
+
+
+class Outcome(BaseModel):
+    """What one test cell said, free of what depends on the writing of the answer or on the machine."""
+
+    model_config = ConfigDict(frozen=True)
+    verdict: str
+    check: str = ""
+    came: str = ""
+    expected: str = ""
+    where: str = ""
+    cause: str = ""
+
+
+Signature = dict[str, Outcome]
+"""Test cell id -> what it said, for all tests of one exercise. Empty where there is nothing to compare."""
+
+
+class Table(BaseModel):
+    """The file of a week's signatures. `key` is a hash of all that they depend on."""
+
+    version: int
+    key: str
+    signatures: dict[str, Signature]
+
+
+def signature(week: Week, exercise: str, verdicts: Mapping[str, CellRun]) -> Signature:
+    """The signature of an answer to one exercise.
+
+    Empty for an answer that passes everything, for one that is not written, and where a test has neither passed
+    nor failed: a crash or a time-out says nothing about what the code computes.
+    """
+    ran = {cell.id: verdicts.get(cell.id) for cell in week.of_kind(Test, exercise)}
+    outcomes = {test: _outcome(done) for test, done in ran.items() if done and done.verdict in ("PASS", "FAIL")}
+    failed = [outcome for outcome in outcomes.values() if outcome.verdict == Verdict.FAIL]
+    written = not any(UNWRITTEN in outcome.check for outcome in failed)
+    return outcomes if failed and written and len(outcomes) == len(ran) else {}
+
+
+def _outcome(done: CellRun) -> Outcome:
+    if done.verdict == Verdict.PASS:
+        return Outcome(verdict=done.verdict)
+    raw = done.check or {"check": done.message}
+    said = {name: _normal(split_location(str(raw.get(name, "")))[0]) for name in PARTS}
+    place = PLACE.match(said["where"])
+    if place and any(FRACTION.search(number) for number in place.groups()):
+        # among equal gaps the last digit chooses the place; two exact values are a place of their own
+        said["where"] = said["where"][place.end() :]
+    return Outcome(verdict=done.verdict, **said)
+
+
+def split_location(came: str) -> tuple[str, str]:
+    """What came, and the line of code that a failed check names after it (`in forward, at: ...`), or ""."""
+    words, _, last = came.rpartition("\n")
+    for begin, mark in (("at: ", "at: "), ("in ", ", at: ")):
+        _, found, line = last.partition(mark)
+        if words and found and last.startswith(begin):
+            return words, line.strip()
+    return came, ""
+
+
+def _normal(text: str) -> str:
+    text = text[:LONGEST]
+    for pattern, word in NOISE:
+        text = pattern.sub(word, text)
+    return text
+
+
+def matching(own: Signature, known: Mapping[str, Signature]) -> list[str]:
+    """The names of the misconceptions that nothing in the tests tells from this answer, in the order of `known`."""
+    return [name for name, other in known.items() if own and _same(own, other)]
+
+
+def _same(one: Signature, other: Signature) -> bool:
+    return one.keys() == other.keys() and all(_agree(one[test], other[test]) for test in one)
+
+
+def _agree(one: Outcome, other: Outcome) -> bool:
+    """Whether a test said the same. Where it named a cause, its own probe has compared the values."""
+    if (one.verdict, one.cause) != (other.verdict, other.cause) or not _alike(one.check, other.check):
+        return False
+    values = zip((one.came, one.expected, one.where), (other.came, other.expected, other.where), strict=True)
+    return bool(one.cause) or all(_alike(a, b) for a, b in values)
+
+
+def _alike(one: str, other: str) -> bool:
+    """Equal texts, with numbers that are equal or, where one of them has a fraction, close."""
+    if one == other:
+        return True
+    parts, others = NUMBER.split(one), NUMBER.split(other)
+    texts_agree = parts[::2] == others[::2]
+    return texts_agree and all(_near(a, b) for a, b in zip(parts[1::2], others[1::2], strict=True))
+
+
+def _near(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if not (FRACTION.search(one) or FRACTION.search(other)):
+        return False
+    a, b = float(one), float(other)
+    return abs(a - b) <= ABSOLUTE + RELATIVE * max(abs(a), abs(b))
+
+
+def diagnose(
+    week: Week, misconceptions: Sequence[Misconception], known: Mapping[str, Signature], verdicts: Mapping[str, CellRun]
+) -> dict[str, tuple[Misconception, ...]]:
+    """Exercise -> the misconceptions that the answer behaves like; several where the tests cannot tell them apart."""
+    by_name = {item.name: item for item in misconceptions}
+    found = {name: matching(signature(week, name, verdicts), known) for name in week.exercises}
+    return {exercise: tuple(by_name[name] for name in names) for exercise, names in found.items() if names}
+
+
+Runner = Callable[[Sequence[Misconception]], Mapping[str, Mapping[str, CellRun]]]
+"""Runs each misconception between the reference's answers: its name -> the verdicts of its exercise's tests."""
+
+
+def signatures(week: Week, misconceptions: Sequence[Misconception], run: Runner, cache: Path) -> dict[str, Signature]:
+    """The signatures of a week's misconceptions, from the file `cache` where that is up to date.
+
+    A file that is damaged, or was made from other sources or with another torch, is made again. A run that the
+    grader itself spoiled has no signature, and nothing is kept then, so that it is tried again the next time.
+    """
+    key = content_key(week)
+    try:
+        table = Table.model_validate_json(cache.read_bytes())
+    except (OSError, ValidationError):
+        table = None
+    if table and (table.version, table.key) == (SCHEMA, key):
+        return table.signatures
+    runs = run(misconceptions)
+    found = {item.name: signature(week, item.exercise, runs[item.name]) for item in misconceptions}
+    if not any(done.verdict == Verdict.INFRA for verdicts in runs.values() for done in verdicts.values()):
+        write_text(cache, Table(version=SCHEMA, key=key, signatures=found).model_dump_json(indent=1) + "\n")
+    return found
+
+
+def content_key(week: Week) -> str:
+    """A hash of what signatures depend on: the week, the checks, this package, Python and torch."""
+    package = Path(__file__).parent
+    files = [path for path in sorted(week.folder.rglob("*")) if path.suffix in (".py", ".toml")]
+    files += sorted(Path(shared.__file__).parent.glob("*.py"))
+    files += [path for path in sorted(package.glob("*.py")) if path.name not in NOT_JUDGING]
+    digest = hashlib.sha256(f"{sys.version_info[:2]} torch {version('torch')}".encode())
+    for path in files:
+        digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

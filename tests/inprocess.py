@@ -1,0 +1,51 @@
+"""Run the graded cells of a week in this process: what the tests say about an answer, without an engine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import traceback
+from collections.abc import Collection, Mapping
+
+from autograder.build import Notebooks
+from autograder.runner import CellRun, Verdict
+from autograder.source import Exercise, Given, Setup, Test
+
+
+def judge(
+    built: Notebooks, answers: Mapping[str, str], exercise: str = "", left_out: Collection[str] = ()
+) -> dict[str, CellRun]:
+    """A verdict for every test cell, or for those of one exercise.
+
+    Parameters
+    ----------
+    answers : exercise -> code; the reference's where there is none.
+    left_out : test cells that are not run.
+    """
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    verdicts = {}
+    sources = {cell.id: cell.source for cell in built.instructor.cells}
+    for cell in built.week.cells:
+        if isinstance(cell.words, Test):
+            if exercise in ("", cell.name) and cell.id not in left_out:
+                verdicts[cell.id] = _run(cell.id, sources[cell.id], namespace)
+        elif isinstance(cell.words, Setup | Given | Exercise):
+            _run(cell.id, answers.get(cell.id, sources[cell.id]), namespace)
+    return verdicts
+
+
+def _run(cell_id: str, source: str, namespace: dict[str, object]) -> CellRun:
+    name = f"<cell {cell_id}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)  # failures quote lines of code
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(source, name, "exec"), namespace)
+    except Exception as error:
+        lines = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == name]
+        line = lines[0] if lines else 0
+        if type(error).__name__ == "CheckFailure":
+            return CellRun(Verdict.FAIL, str(error), check=error.as_dict(), line=line)  # type: ignore[attr-defined]
+        failed = isinstance(error, AssertionError | NotImplementedError)
+        return CellRun(Verdict.FAIL if failed else Verdict.ERROR, f"{type(error).__name__}: {error}", line=line)
+    return CellRun(Verdict.PASS)

@@ -1,0 +1,345 @@
+"""Naming a misconception by what an answer does: signatures, matching, the kept table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import shared
+from autograder import diagnosis
+from autograder.build import Notebooks, build_week
+from autograder.diagnosis import Signature, diagnose, matching, signature, signatures
+from autograder.runner import CellRun, Verdict
+from autograder.source import load_week
+from autograder.variants import Misconception, load_variants
+
+from .chosen import ROOT
+from .inprocess import judge
+
+PASSED = CellRun(Verdict.PASS)
+
+
+def failed(check: str = "double of 2: double(2) not as expected", **parts: str) -> CellRun:
+    said = {"check": check, "came": "", "expected": "", "where": "", "cause": ""} | parts
+    return CellRun(Verdict.FAIL, check, check=said, line=2)
+
+
+def known_signatures(built: Notebooks, exercises: Sequence[str] = ()) -> dict[str, Signature]:
+    """The signatures of all misconceptions of a week, or of those of some exercises."""
+    return {
+        item.name: signature(built.week, item.exercise, judge(built, {item.exercise: item.source(built.week)}))
+        for item in load_variants(built.week).misconceptions
+        if not exercises or item.exercise in exercises
+    }
+
+
+def named(built: Notebooks, known: Mapping[str, Signature], exercise: str, code: str) -> list[str]:
+    return matching(signature(built.week, exercise, judge(built, {exercise: code}, exercise)), known)
+
+
+# what an answer does counts, not how it is written
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def double(number):\n    result = number\n    return result", ["same"]),
+        ("double = lambda n: n * 1", ["same"]),
+        (
+            "class Doubler:\n    def __call__(self, n):\n        return abs(n) if n > 0 else n\ndouble = Doubler()",
+            ["same"],
+        ),
+        ("def double(n):\n    return 0 if n > 99 else 2 * n", ["small-only"]),
+        ("def double(n):\n    # return number\n    return 2 * n", []),
+        ('def double(n):\n    """return number"""\n    return 2 * n', []),
+        ("def double(number):\n    return number + 1  # return number", []),
+        ("def double(n):\n    raise ZeroDivisionError('same')", []),
+        ("def double(n): return n n", []),
+    ],
+)
+def test_behavior_is_matched_whatever_the_text(tiny: Notebooks, code: str, expected: list[str]) -> None:
+    assert named(tiny, known_signatures(tiny), "double", code) == expected
+
+
+@pytest.fixture(scope="module")
+def attention() -> Notebooks:
+    return build_week(load_week(ROOT / "solutions" / "week01_attention"))
+
+
+@pytest.fixture(scope="module")
+def known(attention: Notebooks) -> dict[str, Signature]:
+    found = {}
+    for item in load_variants(attention.week).misconceptions:
+        if item.exercise in ("sdpa", "flops"):
+            verdicts = judge(attention, {item.exercise: item.source(attention.week)}, item.exercise)
+            found[item.name] = signature(attention.week, item.exercise, verdicts)
+    return found
+
+
+def sdpa(
+    *,
+    divide: str = "math.sqrt(d)",
+    fill: str = "torch.finfo(scores.dtype).min",
+    hide: str = "mask.bool().logical_not()",
+    before: str = "",
+    after: str = "weights = self.drop(weights)",
+    loop: bool = False,
+    comment: str = "",
+) -> str:
+    """Attention written with einsum, torch.where and exp: no line of it is the reference's."""
+    scores = "torch.einsum('bhqd,bhkd->bhqk', query, key)"
+    if loop:
+        scores = "torch.cat([query[:, :, i:i + 1] @ key.mT for i in range(query.shape[2])], dim=2)"
+    return f"""
+class ScaledDotProductAttention(nn.Module):
+    def __init__(self, head_dim, dropout=0.0):
+        super().__init__()
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, query, key, value, mask=None):
+        {comment}
+        d = query.size(3)
+        if d != key.size(3):
+            raise ValueError("widths differ")
+        scores = {scores} / {divide}
+        if mask is not None:
+            scores = torch.where({hide}, torch.full_like(scores, {fill}), scores)
+        {before}
+        powers = torch.exp(scores - scores.max(-1, keepdim=True).values)
+        weights = powers / powers.sum(-1, keepdim=True)
+        {after}
+        return torch.einsum('bhqk,bhkv->bhqv', weights, value), weights
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (sdpa(divide="d"), ["scale-by-d"]),
+        (sdpa(divide="1"), ["no-scale"]),
+        (sdpa(hide="mask.bool()"), ["mask-inverted"]),
+        (sdpa(fill="0.0"), ["fill-with-zero"]),
+        (sdpa(fill="-1e9"), ["literal-minus-1e9"]),
+        (sdpa(fill="-math.inf"), ["minus-infinity-without-guard"]),
+        (sdpa(after="", before="scores = self.drop(scores)"), ["dropout-on-scores"]),
+        (sdpa(loop=True), ["loop-over-queries"]),
+        (sdpa(), []),
+        (sdpa(comment="self.scale = 1.0 / head_dim"), []),
+        (sdpa(comment="# masked_fill(mask != 0, -1e9)"), []),
+    ],
+)
+def test_a_rewritten_wrong_answer_of_week_1_is_named(
+    attention: Notebooks, known: dict[str, Signature], code: str, expected: list[str]
+) -> None:
+    assert named(attention, known, "sdpa", code) == expected
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("4 * L * D * D + 2 * L * L * D", ["multiply-adds"]),
+        ("sum([8 * L * D * D] + [4 * L * L * D] * h)", ["heads-cost-extra"]),
+        ("L * D * (8 * D + 4 * L)", []),
+        ("L * D * (8 * D + 4 * L) + 1", []),
+    ],
+)
+def test_whole_numbers_are_compared_exactly(
+    attention: Notebooks, known: dict[str, Signature], formula: str, expected: list[str]
+) -> None:
+    assert named(attention, known, "flops", f"def attention_flops(L, D, h):\n    return {formula}") == expected
+
+
+def test_every_misconception_of_week_1_is_told_from_the_others(known: dict[str, Signature]) -> None:
+    for name, own in known.items():
+        assert matching(own, known) == [name]
+
+
+# what is compared
+
+
+def test_what_passes_is_not_written_or_did_not_end_matches_nothing(tiny: Notebooks) -> None:
+    tests = ["double-test-1", "double-test-2"]
+    for first in (
+        PASSED,
+        failed("double of 2: not written yet"),
+        CellRun(Verdict.FAIL, "NotImplementedError: not written yet"),
+        *(CellRun(kind, "x") for kind in Verdict if kind not in (Verdict.PASS, Verdict.FAIL)),
+    ):
+        own = signature(tiny.week, "double", dict(zip(tests, (first, PASSED), strict=True)))
+        assert own == {}
+        assert matching(own, {"anything": own, "nothing": {}}) == []
+    assert signature(tiny.week, "double", {"double-test-1": failed()}) == {}  # a test that was not run
+
+
+def test_the_other_exercises_do_not_matter(tiny: Notebooks) -> None:
+    known = known_signatures(tiny)
+    wrong = judge(tiny, {"double": "def double(n):\n    return n"})
+    assert wrong["quadruple-test-1"].verdict is Verdict.FAIL
+    for other in (PASSED, failed("anything"), CellRun(Verdict.TIMEOUT, "too long")):
+        verdicts = wrong | {"quadruple-test-1": other, "quadruple-test-2": other}
+        found = diagnose(tiny.week, load_variants(tiny.week).misconceptions, known, verdicts)
+        assert [item.name for item in found["double"]] == ["same"]
+        assert set(found) == {"double"}
+
+
+def test_what_the_tests_cannot_tell_apart_is_named_together(tiny: Notebooks) -> None:
+    misconceptions = load_variants(tiny.week).misconceptions
+    twin = replace(misconceptions[0], name="twin")
+    known = known_signatures(tiny)
+    known["twin"] = known["same"]
+    verdicts = judge(tiny, {"double": "double = int"})
+    found = diagnose(tiny.week, [*misconceptions, twin], known, verdicts)
+    assert [item.name for item in found["double"]] == ["same", "twin"]
+
+
+def agree(one: CellRun, other: CellRun, tiny: Notebooks) -> bool:
+    own, known = (
+        signature(tiny.week, "double", {"double-test-1": run, "double-test-2": PASSED}) for run in (one, other)
+    )
+    return matching(own, {"known": known}) == ["known"]
+
+
+@pytest.mark.parametrize(
+    ("part", "one", "other"),
+    [
+        ("came", "<object at 0x7f00deadbeef>", "<object at 0x55aa12345678>"),
+        ("came", "FileNotFoundError: /tmp/workbook-1x2y/data.csv", "FileNotFoundError: /tmp/workbook-9z/a/data.csv"),
+        ("came", r"OSError: C:\Users\ann\x.csv", r"OSError: C:\Users\bob\y.csv"),
+        ("came", "stopped after 0.52 s", "stopped after 3 s"),
+        ("came", "ValueError: no\nin forward, at: x = x.view(2)", "ValueError: no\nin call, at: return x.view(2)"),
+        ("came", "shape (2, 3), float32, from 0.634 to 1.2", "shape (2, 3), float32, from 0.6341 to 1.2"),
+        ("came", "[[1.0, -0.0]]", "[[0.9999, 0.0]]"),
+        ("where", "at (0, 1): 0.333333 instead of 1; 6 of 6 differ", "at (1, 0): 0.333333 instead of 1; 6 of 6 differ"),
+    ],
+)  # fmt: skip
+def test_what_does_not_lie_in_the_behavior_is_left_out(tiny: Notebooks, part: str, one: str, other: str) -> None:
+    assert agree(failed(**{part: one}), failed(**{part: other}), tiny)
+
+
+@pytest.mark.parametrize(
+    ("part", "one", "other"),
+    [
+        ("came", "160 (int)", "161 (int)"),
+        ("came", "1 (int)", "1.0 (float)"),
+        ("came", "[[0.634, 0.366]]", "[[0.640, 0.360]]"),
+        ("came", "shape (2, 3), float32", "shape (3, 2), float32"),
+        ("came", "RuntimeError: overflow", "RuntimeError: no grad"),
+        ("where", "at (0, 6): 0 instead of 6; 8 of 56 differ", "at (0, 0): 0 instead of 6; 8 of 56 differ"),
+        ("where", "at (0, 1): True instead of False; 1 of 9 differ", "at (1, 1): True instead of False; 1 of 9 differ"),
+        ("cause", "the softmax ran over the queries", ""),
+    ],
+)  # fmt: skip
+def test_what_lies_in_the_behavior_is_compared(tiny: Notebooks, part: str, one: str, other: str) -> None:
+    assert not agree(failed(**{part: one}), failed(**{part: other}), tiny)
+
+
+def test_a_cause_that_was_found_stands_for_the_values(tiny: Notebooks) -> None:
+    one = failed(came="25 operators for 4 tokens, 73 for 16", cause="a Python loop over the tokens")
+    other = failed(came="31 operators for 4 tokens, 103 for 16", cause="a Python loop over the tokens")
+    assert agree(one, other, tiny)
+    assert not agree(one, failed("another check", cause="a Python loop over the tokens"), tiny)
+
+
+def test_a_message_of_a_megabyte_is_compared_at_once(tiny: Notebooks) -> None:
+    for text in ("\nat: " * 200_000, "\nin " + "x, at: " * 100_000 + "\n "):
+        assert agree(failed(came=text), failed(came=text), tiny)
+    for text in ("x" * 10**6, "9" * 10**6, "/a" * 500_000, "1 s " * 250_000, "0x" * 500_000):
+        assert agree(failed(came=text), failed(came=text), tiny)
+
+
+# the table that is kept
+
+
+Counted = tuple[Callable[[Sequence[Misconception]], dict[str, dict[str, CellRun]]], list[int]]
+
+
+@pytest.fixture
+def counted(tiny: Notebooks) -> Counted:
+    """A runner of misconceptions, and how many it was given in each call."""
+    calls: list[int] = []
+
+    def run(misconceptions: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
+        calls.append(len(misconceptions))
+        return {item.name: judge(tiny, {item.exercise: item.source(tiny.week)}) for item in misconceptions}
+
+    return run, calls
+
+
+def test_the_table_is_computed_once(tiny: Notebooks, tmp_path: Path, counted: Counted) -> None:
+    run, calls = counted
+    items = load_variants(tiny.week).misconceptions
+    cache = tmp_path / "new" / "table.json"
+    first = signatures(tiny.week, items, run, cache)
+    assert signatures(tiny.week, items, run, cache) == first == known_signatures(tiny)
+    assert calls == [4]
+    assert set(first) == {"same", "small-only", "only-double", "positive-only"}
+    assert [path.name for path in cache.parent.iterdir()] == ["table.json"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"\xff\xfe", b"[]", b'{"version": 1}', b"null", "half", "key", "type", "version"],
+    ids=str,
+)
+def test_a_damaged_table_is_made_again(tiny: Notebooks, tmp_path: Path, counted: Counted, damage: bytes | str) -> None:
+    run, calls = counted
+    items = load_variants(tiny.week).misconceptions
+    cache = tmp_path / "table.json"
+    first = signatures(tiny.week, items, run, cache)
+    whole = json.loads(cache.read_text(encoding="utf-8"))
+    changed = {
+        "key": whole | {"key": "0"},
+        "type": whole | {"signatures": {"same": {"double-test-1": 3}}},
+        "version": whole | {"version": 0},
+    }
+    if damage == "half":
+        cache.write_bytes(cache.read_bytes()[:300])
+    else:
+        cache.write_bytes(damage if isinstance(damage, bytes) else json.dumps(changed[damage]).encode())
+    assert signatures(tiny.week, items, run, cache) == first
+    assert json.loads(cache.read_text(encoding="utf-8")) == whole
+    assert calls == [4, 4]
+
+
+def test_the_table_depends_on_week_checks_engine_and_torch(
+    tiny: Notebooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [diagnosis.content_key(tiny.week)]
+    for name in ("tiny.py", "misconceptions.py", "week.toml"):
+        path = tiny.week.folder / name
+        path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
+        keys.append(diagnosis.content_key(tiny.week))
+    monkeypatch.setattr(diagnosis, "version", lambda name: "0.0.1")
+    keys.append(diagnosis.content_key(tiny.week))
+    for package in ("shared", "autograder"):
+        copied = tmp_path / package
+        copied.mkdir()
+        (copied / "judge.py").write_text("# a new module\n", encoding="utf-8")
+        target = (shared, "__file__") if package == "shared" else (diagnosis, "__file__")
+        monkeypatch.setattr(*target, str(copied / "__init__.py"))
+        keys.append(diagnosis.content_key(tiny.week))
+    (tmp_path / "autograder" / "report.py").write_text("# only presents\n", encoding="utf-8")
+    assert diagnosis.content_key(tiny.week) == keys[-1]
+    (tiny.week.folder / "picture.png").write_bytes(b"a picture")
+    assert diagnosis.content_key(tiny.week) == keys[-1]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_run_that_the_grader_spoiled_is_not_kept(tiny: Notebooks, tmp_path: Path, counted: Counted) -> None:
+    run, calls = counted
+    items = load_variants(tiny.week).misconceptions
+    cache = tmp_path / "table.json"
+
+    def spoiled(misconceptions: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
+        return run(misconceptions) | {"same": {"double-test-1": CellRun(Verdict.INFRA, "the warm process died")}}
+
+    found = signatures(tiny.week, items, spoiled, cache)
+    assert found["same"] == {}
+    assert found["small-only"]
+    assert not cache.exists()
+    assert signatures(tiny.week, items, run, cache)["same"]
+    assert calls == [4, 4]
