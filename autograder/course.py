@@ -54,7 +54,7 @@ def open_week(root: Path, asked: str) -> Week:
 
 @dataclass(frozen=True)
 class Course:
-    """The folder of a class: what was handed in, what was graded, the gradebook."""
+    """The folder of a class: what was handed in, what was graded, what learners are told, the gradebook."""
 
     root: Path
     folder: Path
@@ -72,6 +72,10 @@ class Course:
     @property
     def autograded(self) -> Path:
         return self.folder / "autograded"
+
+    @property
+    def feedback(self) -> Path:
+        return self.folder / "feedback"
 
     @property
     def gradebook(self) -> Path:

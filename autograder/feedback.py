@@ -1,0 +1,132 @@
+"""Write feedback: for each learner two pages and a JSON file with the same facts, for the class one page.
+
+    course/feedback/LEARNER/WEEK/index.html      how it went, and what to do next
+    course/feedback/LEARNER/WEEK/TOPIC.html      exercise by exercise; nbgrader's name for a notebook's feedback
+    course/feedback/LEARNER/WEEK/feedback.json   the same facts, see `facts.Feedback`
+    course/WEEK.html                             the class, for the instructor alone
+
+A page stands alone: no script, nothing loaded, and a policy that forbids both. Every text is escaped where it is put
+in, except what `markup` has made. The same facts give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from nbformat.notebooknode import NotebookNode
+
+from . import markup
+from .build import Notebooks
+from .course import Course
+from .errors import WorkbookError
+from .facts import Feedback, facts, title
+from .files import write_text
+from .variants import Misconception
+
+if TYPE_CHECKING:
+    from .grade import Graded
+
+TEMPLATES = Path(__file__).parent / "templates"
+VERDICTS = {
+    "PASS": ("✓", "passed", ""),
+    "FAIL": ("✗", "failed", ""),
+    "ERROR": ("✗", "error", "The code raised an error."),
+    "TIMEOUT": ("✗", "too slow", "The code was stopped when its time was up."),
+    "OOM": ("✗", "out of memory", "The code asked for more memory than there is for a submission."),
+    "CRASH": ("✗", "crashed", "Python itself ended inside this code."),
+    "TAMPERED": ("✗", "tampered", "The code changed what judges it, so it could not be judged."),
+    "MISSING": ("✗", "missing", "The answer cell is not in the notebook that was handed in."),
+    "INFRA": ("?", "not judged yet", "The grader itself failed here. This costs you nothing; the test is run again."),
+}
+"""Verdict -> a mark, a word, and a sentence where no check says more."""
+FOR_THE_EXCHANGE = ("timestamp.txt", "submission_secret.txt")
+"""What `nbgrader release_feedback` wants to find beside the pages."""
+
+
+def write_feedback(
+    built: Notebooks,
+    course: Course,
+    graded: Graded,
+    notebook: NotebookNode | None,
+    diagnosis: Mapping[str, Sequence[Misconception]],
+) -> Feedback:
+    """Write the two pages and the JSON file of one learner, each in one step. Returns the facts in them.
+
+    Parameters
+    ----------
+    notebook : the repaired notebook that was graded; None for a damaged submission.
+    diagnosis : exercise -> the misconceptions that the answer behaves like (`diagnosis.diagnose`).
+    """
+    if graded.student in ("", ".", "..") or set(graded.student) & set("/\\\0"):
+        raise WorkbookError(f"{graded.student!r} is no name of a learner's folder", "rename the folder")
+    told = facts(built, graded, notebook, diagnosis)
+    folder = course.feedback / graded.student / built.week.name
+    write_text(folder / "feedback.json", told.to_json())
+    write_text(folder / f"{built.week.topic}.html", render("notebook.html", told=told))
+    write_text(folder / "index.html", render("index.html", told=told))
+    for name in FOR_THE_EXCHANGE:
+        path = course.submitted / graded.student / built.week.name / name
+        if path.is_file() and not path.is_symlink():
+            write_text(folder / name, path.read_text(encoding="utf-8", errors="replace"))
+    return told
+
+
+def write_summary(built: Notebooks, course: Course, everyone: Sequence[Feedback]) -> Path:
+    """Write the page of the class: points, the commonest misconceptions, and who needs a look. Returns its path."""
+    path = course.folder / f"{built.week.name}.html"
+    judged = [told for told in everyone if told.state == "graded"]
+    mistakes = Counter(
+        (exercise.name, tuple(item.name for item in exercise.diagnoses))
+        for told in everyone
+        for exercise in told.exercises
+        if exercise.diagnoses
+    )
+    titles, points = {}, {}
+    for name in built.week.exercises:
+        titles[name] = title(built, name)
+        points[name] = [exercise.points for told in judged for exercise in told.exercises if exercise.name == name]
+    page = render(
+        "class.html",
+        week=built.week,
+        everyone=everyone,
+        judged=judged,
+        titles=titles,
+        points=points,
+        mistakes=mistakes.most_common(),
+    )
+    write_text(path, page)
+    return path
+
+
+def render(template: str, **values: object) -> str:
+    """One page as text."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals |= {
+        "style": Markup(style),
+        "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        "verdicts": VERDICTS,
+        "markdown": markup.markdown,
+        "code": markup.code,
+    }
+    return environment
