@@ -159,6 +159,7 @@ def grade(
     course: CourseOption = None,
     workers: Annotated[int, typer.Option(min=0, help="submissions at the same time (0: one a core)")] = 0,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="grade without sandboxes, only people you trust")] = False,
+    feedback: Annotated[bool, typer.Option(help="write pages for the learners")] = True,
 ) -> None:
     """Grade every submission of a week, each in a sandbox; fill nbgrader's gradebook, print a table, write a CSV.
 
@@ -182,8 +183,9 @@ def grade(
             where,
             workers=workers,
             unsafe=unsafe,
-            on_start=bar.total,
-            on_done=lambda graded: bar.advance(graded.student),
+            feedback=feedback,
+            on_phase=bar.restart,
+            on_done=bar.advance,
             on_wait=lambda reason: complaints.print(f"[yellow]{escape(reason)}[/yellow]"),
         )
     print_class(graded_week, outcomes, console)
@@ -192,6 +194,9 @@ def grade(
     console.print(f"grades:              {short(table)}")
     console.print(f"gradebook:           {short(where.gradebook)}")
     console.print(f"autograded notebooks {short(where.autograded)}/LEARNER/{name}/")
+    if feedback:
+        console.print(f"feedback:            {short(where.feedback)}/LEARNER/{name}/index.html")
+        console.print(f"the class:           {short(where.folder)}/{name}.html")
 
 
 @app.command()
@@ -237,7 +242,7 @@ def demo(week: WeekArgument = "1", course: CourseOption = None) -> None:
     console.print(f"made a class of {len(learners)} from {built.week.name} in {short(where.submitted)}/")
     if unsafe := sandbox.missing():
         complaints.print(f"[yellow]{escape(unsafe)}; the sample class is ours, so it is graded without[/yellow]")
-    grade(built.week.name, where.folder, 0, bool(unsafe))
+    grade(built.week.name, where.folder, workers=0, unsafe=bool(unsafe), feedback=True)
     console.print(f"look around:         WORKBOOK_COURSE={short(where.folder)} make desk")
 
 

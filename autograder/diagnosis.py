@@ -187,7 +187,7 @@ def content_key(week: Week) -> str:
     package = Path(__file__).parent
     files = [path for path in sorted(week.folder.rglob("*")) if path.suffix in (".py", ".toml")]
     files += sorted(Path(shared.__file__).parent.glob("*.py"))
-    files += [path for path in sorted(package.glob("*.py")) if path.name not in NOT_JUDGING]
+    files += [path for path in sorted(package.rglob("*.py")) if path.name not in NOT_JUDGING]
     digest = hashlib.sha256(f"{sys.version_info[:2]} torch {version('torch')}".encode())
     for path in files:
         digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())

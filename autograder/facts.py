@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from nbformat.notebooknode import NotebookNode
 from pydantic import BaseModel, ConfigDict
@@ -210,14 +210,9 @@ def facts(
         written_points=sum(written),
         exercises=exercises,
         notes=tuple(graded.notes),
-        unsafe=_later(graded, "unsafe", False),
+        unsafe=graded.unsafe,
         damage=damage,
     )
-
-
-def _later(graded: Graded, name: str, default: Any) -> Any:
-    """A field that the grader may not fill in yet."""
-    return getattr(graded, name, default)
 
 
 def _readable(built: Notebooks, notebook: NotebookNode | None) -> set[str]:
@@ -240,7 +235,7 @@ def _exercise(
     stub = next(cell.source for cell in built.learner.cells if cell.id == name)
     answer = next((cell.source for cell in notebook.cells if cell.id == name), "") if notebook else ""
     sources = {cell.id: cell.source for cell in built.instructor.cells}
-    stand_ins = _later(graded, "stand_ins", {})
+    stand_ins = graded.stand_ins
     tests = []
     for number, cell in enumerate(week.of_kind(Test, name), 1):
         assert isinstance(cell.words, Test)

@@ -1,4 +1,4 @@
-"""Grade a class: collect -> repair -> run -> judge -> record.
+"""Grade a class: collect -> repair -> run -> judge -> record -> feedback.
 
 Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`); only this process writes grades.
 """
@@ -6,7 +6,7 @@ Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from .build import Notebooks, build_week
 from .course import Course
 from .engine import sandbox
 from .errors import WorkbookError, short
-from .jobs import make_job
+from .jobs import graded_cells, make_job
 from .record import register, save
 from .repair import DamagedError, Repaired, read_notebook, repair
 from .runner import CellRun, Job, Mode, Run, Team, Verdict
 from .source import Exercise, Test, Week, load_info, load_week
+from .variants import Misconception, load_variants
 
 NO_SANDBOX = (
     "These submissions run without a sandbox: their code can read and write what you can. "
@@ -40,6 +41,7 @@ class Graded:
     damaged : why nothing was graded or recorded; "" otherwise.
     notes : what was repaired, and for which failed exercises the reference stood in.
     unsafe : whether the submission ran without a sandbox.
+    notebook : the repaired notebook as it was graded; None for a damaged submission.
     """
 
     student: str
@@ -50,6 +52,7 @@ class Graded:
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
     unsafe: bool = False
+    notebook: NotebookNode | None = None
 
     @property
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
@@ -91,8 +94,9 @@ def grade_week(
     *,
     workers: int | None = None,
     unsafe: bool = False,
-    on_start: Callable[[int], None] = lambda total: None,
-    on_done: Callable[[Graded], None] = lambda graded: None,
+    feedback: bool = True,
+    on_phase: Callable[[str, int], None] = lambda title, total: None,
+    on_done: Callable[[str], None] = lambda name: None,
     on_wait: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Week, list[Graded]]:
     """Grade every submission of a week. One failure never stops the rest.
@@ -102,6 +106,8 @@ def grade_week(
     Parameters
     ----------
     unsafe : run without sandboxes; every report then says so.
+    feedback : write pages and JSON for the learners, once everything is recorded.
+    on_phase, on_done : called when a phase begins, with the number of its steps, and after each step, with a name.
     on_wait : called with a sentence where another program holds the gradebook.
 
     Returns
@@ -124,7 +130,7 @@ def grade_week(
     with Team(workers, libraries=load_info(folder).libraries, mode=mode) as team:
         built = build_week(load_week(folder))
         register(built, course, on_wait)
-        on_start(len(handed_in))
+        on_phase(f"grade {folder.name}", len(handed_in))
         outcomes: dict[str, Graded] = {}
         repaired: dict[str, Repaired] = {}
         for student, path in handed_in.items():
@@ -135,12 +141,12 @@ def grade_week(
             except DamagedError as error:
                 reason = str(error) if path.exists() else _nothing_there(path)
                 outcomes[student] = Graded(student, damaged=reason, unsafe=unsafe)
-                on_done(outcomes[student])
+                on_done(student)
         jobs = [_job(built, student, fixed) for student, fixed in repaired.items()]
         team.ready()
         for run in team.run(jobs):
             graded = _verdicts(built.week, repaired[run.name], run)
-            graded.unsafe = unsafe
+            graded.unsafe, graded.notebook = unsafe, repaired[run.name].notebook
             if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
                 graded.damaged = f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
                 graded.points = {}
@@ -152,8 +158,57 @@ def grade_week(
                         f"graded with {graded.total} points, but not recorded: {str(error).splitlines()[0]}"
                     )
             outcomes[run.name] = graded
-            on_done(graded)
-    return built.week, [outcomes[student] for student in handed_in]
+            on_done(run.name)
+        ordered = [outcomes[student] for student in handed_in]
+        if feedback:
+            _give_feedback(built, course, ordered, team, on_phase, on_done)
+    return built.week, ordered
+
+
+def _give_feedback(
+    built: Notebooks,
+    course: Course,
+    outcomes: list[Graded],
+    team: Team,
+    on_phase: Callable[[str, int], None],
+    on_done: Callable[[str], None],
+) -> None:
+    """Name the misconceptions that answers behave like, and write the pages.
+
+    For that every misconception of the week is run once, by the same engine; what it did is kept in `build/`.
+    """
+    from .diagnosis import diagnose, signatures
+    from .feedback import write_feedback, write_summary
+
+    week = built.week
+    misconceptions = load_variants(week).misconceptions
+
+    def run(items: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
+        on_phase(f"misconceptions of {week.name}, once", len(items))
+        found = {}
+        for item, done in zip(items, team.run([_misconception_job(built, item) for item in items]), strict=True):
+            found[item.name] = {test.id: done.cells[test.id] for test in week.of_kind(Test, item.exercise)}
+            on_done(item.name)
+        return found
+
+    cache = course.root / "build" / "signatures" / f"{week.name}.json"
+    failed = any(done.verdict is Verdict.FAIL for graded in outcomes for done in graded.verdicts.values())
+    known = signatures(week, misconceptions, run, cache) if failed else {}
+    on_phase("feedback", len(outcomes))
+    written = []
+    for graded in outcomes:
+        found = diagnose(week, misconceptions, known, graded.verdicts)
+        written.append(write_feedback(built, course, graded, graded.notebook, found))
+        on_done(graded.student)
+    write_summary(built, course, written)
+
+
+def _misconception_job(built: Notebooks, item: Misconception) -> Job:
+    """The reference with one wrong answer, and the tests of that exercise alone."""
+    week = built.week
+    others = {cell.id for cell in week.of_kind(Test) if cell.name != item.exercise}
+    answer = week.of_kind(Exercise, item.exercise)[0].id
+    return make_job(built, item.name, (c for c in graded_cells(week) if c not in others), {answer: item.source(week)})
 
 
 def _nothing_there(path: Path) -> str:

@@ -38,6 +38,10 @@ class Bar:
     def total(self, count: int) -> None:
         self._bar.update(self._task, total=count)
 
+    def restart(self, title: str, count: int) -> None:
+        """Begin another phase."""
+        self._bar.reset(self._task, total=count, description=title, last="")
+
     def advance(self, name: str) -> None:
         self._bar.update(self._task, advance=1, last=escape(name))
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -229,8 +230,8 @@ def test_repairs_stand_ins_and_a_missing_sandbox_are_said(tiny: Notebooks) -> No
     outcome = graded(tiny)
     quiet = pages(tiny, outcome, answered(tiny))
     outcome.notes = ["cell 'double' stood there 2 times"]
-    outcome.stand_ins = {"quadruple-test-1": ("double",)}  # type: ignore[attr-defined]
-    outcome.unsafe = True  # type: ignore[attr-defined]
+    outcome.verdicts["quadruple-test-1"] = replace(outcome.verdicts["quadruple-test-1"], stand_ins=("double",))
+    outcome.unsafe = True
     shown = pages(tiny, outcome, answered(tiny))
     text = Page(shown["tiny.html"]).text
     assert text.count("Judged with the reference solution of double") == 1
@@ -657,7 +658,7 @@ def test_clean_texts_stay_as_they_are() -> None:
 def all_pages(built: Notebooks, course: Course) -> dict[str, str]:
     """Pages of every kind."""
     outcome = graded(built, "Zoë", double_1=failed(), double_2=failed(IN_DOUBLE))
-    outcome.notes, outcome.unsafe = ["a note"], True  # type: ignore[attr-defined]
+    outcome.notes, outcome.unsafe = ["a note"], True
     items = load_variants(built.week).misconceptions
     waiting = graded(built, "leo", double_1=CellRun(Verdict.INFRA, "x"), quadruple_1=CellRun(Verdict.TIMEOUT, "y"))
     everyone = [

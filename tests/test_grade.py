@@ -75,7 +75,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     started: list[int] = []
     done: list[str] = []
     week, outcomes = grade_week(
-        folder, course, workers=2, on_start=started.append, on_done=lambda graded: done.append(graded.student)
+        folder,
+        course,
+        workers=2,
+        feedback=False,
+        on_phase=lambda title, total: started.append(total),
+        on_done=done.append,
     )
     by_name = {graded.student: graded for graded in outcomes}
     return Sample(folder, built, course, Path(registered), week, by_name, started, done)
