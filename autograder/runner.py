@@ -311,7 +311,7 @@ class Team:
                 judge.channel.send(json.dumps(_plain(job) | {"learner": learner}).encode())
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
-                raise InfraError(f"the judge ended ({_how(judge.end()) or type(error).__name__})") from None
+                raise InfraError(f"the judge ended ({_how(judge.end())}; {type(error).__name__})") from None
             finally:
                 judge.end()
         if "infra" in result:
@@ -364,6 +364,8 @@ class Team:
             ending = process.end()
             run.cpu_seconds += ending.cpu_seconds
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
+        if ending.why.startswith("infra"):
+            raise InfraError(ending.why)
         return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why
 
 
@@ -379,7 +381,7 @@ def _plain(job: Job) -> dict[str, Any]:
 
 
 def _how(ending: Ending) -> str:
-    return ending.why or ending.signal or (f"exit code {ending.code}" if ending.code else "")
+    return ending.why or ending.signal or f"exit code {ending.code}"
 
 
 def _cell_run(fields: dict[str, Any]) -> CellRun:

@@ -35,13 +35,13 @@ WATCH_SECONDS = 0.1
 
 def _keep(talk: socket.socket, leash: socket.socket, extra: list[socket.socket], role: str, shell: Any) -> None:
     """Serve one process. Never returns."""
+    warm = os.getppid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with leash.makefile("r", encoding="utf-8") as stream:
         settings = json.loads(stream.readline())
     try:
         if settings["isolate"]:
             isolation.leave_namespaces()
-        isolation.prctl(isolation.PR_SET_PDEATHSIG, signal.SIGKILL)  # forgotten when a process changes its user
         isolation.prctl(isolation.PR_SET_CHILD_SUBREAPER, 1)
         pid = os.fork()
     except (isolation.IsolationError, OSError) as error:
@@ -53,14 +53,17 @@ def _keep(talk: socket.socket, leash: socket.socket, extra: list[socket.socket],
         talk.close()
         for other in extra:
             other.close()
-        ending = _watch(pid, leash, settings)
+        ending = _watch(pid, leash, warm, settings)
     with contextlib.suppress(OSError):
         leash.sendall(json.dumps(ending).encode())
     os._exit(0)
 
 
-def _watch(pid: int, leash: socket.socket, settings: dict[str, Any]) -> dict[str, Any]:
-    """Wait until the child ends, the leash is dropped or memory runs out; kill everything; say how it ended."""
+def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the child ends, the leash is dropped, the warm process is gone or memory runs out; kill everything.
+
+    Returns how the child ended.
+    """
     why = ""
     ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     watched: list[Any] = [leash] if ended is None else [leash, ended]
@@ -68,6 +71,9 @@ def _watch(pid: int, leash: socket.socket, settings: dict[str, Any]) -> dict[str
     while True:
         ready = select.select(watched, [], [], WATCH_SECONDS)[0]
         if ready or (ended is None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+            break
+        if os.getppid() != warm:
+            why = "infra: the warm process is gone"
             break
         if _memory(pid) > most + settings["warm_bytes"]:
             why = "memory"
