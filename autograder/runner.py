@@ -193,6 +193,8 @@ class WarmProcess:
                     start_new_session=True,  # Ctrl-C is the grader's to handle
                 )
                 theirs.close()
+                if self._closed:  # meanwhile; `close` did not see the process yet
+                    self._process.kill()
                 with self.control.makefile("r", encoding="utf-8") as stream:
                     answer = stream.readline()
                 if not answer:
@@ -323,6 +325,7 @@ class Team:
         """All cells in one process; where it dies, again without the cell that killed it."""
         run = Run(job.name)
         skip: set[str] = set()
+        self._judges.start()  # its warm-up is not the notebook's time
         end = time.monotonic() + job.limits.total_seconds
         while True:
             self._judges.start()
