@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine.judge import ANSWER, TEST
+from autograder.engine.judge import ANSWER, MAX_DEATHS, TEST
 from autograder.engine.shell import MAX_OUTPUT
 from autograder.errors import WorkbookError
-from autograder.runner import MAX_DEATHS, CellRun, Code, Job, Mode, Run, Team, Verdict, WarmProcess
+from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict, WarmProcess
 from autograder.source import Limits
 
 PNG = base64.b64decode(

@@ -247,7 +247,7 @@ class _Unpacker:
             if parts[0] not in DTYPES:
                 raise ProtocolError("an unknown dtype")
             return getattr(torch_module(), parts[0])
-        if tag == "V":
+        if tag == "V" and isinstance(parts[0], str):
             return torch_module().device(parts[0])
         if tag == "T" and len(parts) == 4:
             return self.tensor(parts)
@@ -269,12 +269,14 @@ class _Unpacker:
     def _array(self, tag: str, dtype: str, shape: list[int], begin: int, size: int) -> Any:
         import numpy
 
-        kind = numpy.dtype(dtype)
+        kind = numpy.dtype(dtype) if isinstance(dtype, str) else numpy.dtype(object)
         if kind.kind not in ARRAY_KINDS or kind.hasobject:
             raise ProtocolError("an array of an unknown dtype")
         _check_shape(shape, size, kind.itemsize)
+        if tag == "n" and shape:
+            raise ProtocolError("a number that is an array")
         array = numpy.frombuffer(bytearray(self._bytes(begin, size)), kind) if size else numpy.empty(0, kind)
-        array = array.reshape(shape)
+        array = (array.view("u1") != 0 if kind.kind == "b" else array).reshape(shape)
         return array[()] if tag == "n" else array
 
 
