@@ -84,6 +84,7 @@ def shut_in(memory_bytes: int, cpu_seconds: int) -> None:
     IsolationError
         when the system refuses any of it.
     """
+    limit(memory_bytes, cpu_seconds)  # reads /proc, which is empty from here on
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")  # when memory runs out, this goes first
@@ -98,7 +99,6 @@ def shut_in(memory_bytes: int, cpu_seconds: int) -> None:
     options = b"mode=0555,nr_inodes=1,size=4096"
     _call("mount", b"tmpfs", b"/proc", b"tmpfs", ctypes.c_ulong(flags | MS_NOEXEC | MS_RDONLY), options)
     os.chdir("/tmp")
-    limit(memory_bytes, cpu_seconds)
     resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
     _drop_capabilities()
     prctl(PR_SET_NO_NEW_PRIVS, 1)
@@ -167,6 +167,9 @@ FORBIDDEN = {
     "personality": (135, 92),
     "vmsplice": (278, 75),
     "pidfd_getfd": (438, 438),
+    "memfd_create": (319, 279),  # memory that belongs to no process, so that nobody counts it
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
 }
 CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}

@@ -206,7 +206,7 @@ class Judge:
         if why == "TIMEOUT" and time.monotonic() >= self.end:
             why = "TOTAL"
         elif not why:
-            why = {"memory": "OOM", "SIGXCPU": "CPU"}.get(ending.why or ending.signal, "CRASH")
+            why = {"memory": "OOM", "cpu": "CPU"}.get(ending.why, "CRASH")
             if ending.why.startswith("infra"):
                 raise InfraError(ending.why)
         detail = gone.detail or ending.signal or f"exit code {ending.code}"

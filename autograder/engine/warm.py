@@ -83,6 +83,8 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any]) 
     _, status, usage = os.wait4(pid, 0)
     _kill_what_is_left()
     signalled = os.WIFSIGNALED(status)
+    if not why and signalled and usage.ru_utime + usage.ru_stime >= _cpu_seconds(settings):
+        why = "cpu"  # process 1 of a namespace does not get SIGXCPU, only the SIGKILL a second later
     return {
         "signal": signal.Signals(os.WTERMSIG(status)).name if signalled else "",
         "code": 0 if signalled else os.WEXITSTATUS(status),
@@ -161,7 +163,7 @@ def _child(
                     os.close(number)
         os.setsid()
         isolation.prctl(isolation.PR_SET_PDEATHSIG, signal.SIGKILL)
-        memory, cpu = int(settings["memory_gib"] * 2**30), int(settings["total_seconds"]) + 5
+        memory, cpu = int(settings["memory_gib"] * 2**30), _cpu_seconds(settings)
         if settings["isolate"]:
             isolation.shut_in(memory, cpu)
         else:
@@ -180,6 +182,11 @@ def _child(
         wire.Channel(talk).send(wire.pack(str(error)))
     finally:
         os._exit(70)
+
+
+def _cpu_seconds(settings: dict[str, Any]) -> int:
+    """CPU time of one process: what a single thread could use, and a little more."""
+    return int(settings["total_seconds"]) + 5
 
 
 def _seed_everything() -> None:
