@@ -171,7 +171,7 @@ FORBIDDEN = {
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
 }
-CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
+CLONE, CLONE3, SOCKET, MMAP = (56, 220), (435, 435), (41, 198), (9, 222)
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Machine -> column of the numbers above, and how the kernel's audit names it."""
 NEW_NAMESPACE = (
@@ -179,6 +179,7 @@ NEW_NAMESPACE = (
 )
 SOCKET_FAMILIES = (1, 2, 10)
 """Unix, IPv4 and IPv6: the last two lead nowhere in an empty network. Others reach into the kernel or the host."""
+MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 
 
@@ -205,6 +206,9 @@ def system_call_filter(machine: str) -> list[tuple[int, int, int, int]]:
         program += [(equal, 0, 1, numbers[column]), refuse(EPERM)]
     program += [(equal, 0, 1, CLONE3[column]), refuse(ENOSYS)]  # its flags lie in memory; libc falls back to clone
     program += [(equal, 0, 4, CLONE[column]), (load, 0, 0, 16), (any_bit, 0, 1, NEW_NAMESPACE), refuse(EPERM), allow]
+    # pages of a shared mapping without a file stay when the process forgets them, and then nobody counts them
+    program += [(equal, 0, 5, MMAP[column]), (load, 0, 0, 40), (any_bit, 0, 2, MAP_ANONYMOUS)]
+    program += [(any_bit, 0, 1, MAP_SHARED), refuse(EPERM), allow]
     families = [(equal, len(SOCKET_FAMILIES) - i, 0, family) for i, family in enumerate(SOCKET_FAMILIES)]
     program += [(equal, 0, 2 + len(families), SOCKET[column]), (load, 0, 0, 16), *families, refuse(EAFNOSUPPORT)]
     return [*program, allow]

@@ -15,7 +15,7 @@ VISIBLE = ("__init__.py", "wire.py", "isolation.py", "shell.py", "answers.py", "
 """The files of the engine that a sandbox sees."""
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 LOADER = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = ("null", "random", "urandom")  # a mapping of zero would be shared memory that nobody counts
 CODE = "/workbook"
 """Where the helper package and the learner's side of the engine lie inside."""
 
