@@ -40,6 +40,7 @@ WARM_UP_WITH = {
     "torch": """
 import torch, torch._dynamo, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
 torch.set_num_threads(1)
+torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
 """,
 }
 """What a library needs beyond its import to be warm."""
