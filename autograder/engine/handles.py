@@ -43,7 +43,7 @@ def _refuse(what: str) -> TypeError:
 
 
 class Handle:
-    """An object of the learner's. Made by `Learner` only."""
+    # an object of the learner's, made by `Learner` only; its docstring is that of the object
 
     __slots__ = ("__weakref__", "_learner", "_name", "_number", "_sent")
 
@@ -53,6 +53,10 @@ class Handle:
 
     def __del__(self) -> None:
         self._learner.released.append((self._number, self._sent))
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self._learner.call(getattr, self, "__doc__")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._learner.call(self, *args, **kwargs)
@@ -149,7 +153,7 @@ class Learner:
         self._random: bytes | None = None
         self._leaves: dict[int, Any] = {}
         self._sent: list[int] = []
-        self._state: list[Any] = []
+        self._state: list[tuple[Any, int, bool]] = []
         if (greeting := self._exchange(b"", ready=True)) != 0:  # sent before anything of the learner's was read
             raise self._lost("", str(greeting))
 
@@ -207,7 +211,8 @@ class Learner:
             raise self._lost("TAMPERED", "an error without words")
         base, name, text, where = (fields[key] for key in texts)
         kind = getattr(builtins, base, None)
-        if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, UnicodeError):
+        odd = (UnicodeError, BaseExceptionGroup)  # made of more than words
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, odd):
             kind = ValueError if base.startswith("Unicode") else Exception
         if name != kind.__name__ and name.isidentifier():
             kind = type(name, (kind,), {})
@@ -255,8 +260,10 @@ class Learner:
 
         Raises `TypeError` when the test changed a copy of the learner's state.
         """
-        self.check_state()
-        self._state.clear()
+        try:
+            self.check_state()
+        finally:
+            self._state.clear()
         self._leaves.clear()
         printed = self._ask_engine("end", None)
         if not isinstance(printed, str):
@@ -284,15 +291,14 @@ class Learner:
                 from .gradients import state_tensor
 
                 found = state_tensor(self, tensor, number, wants_gradient)
-                self._state.append((found, found._version))
+                self._state.append((found, found._version, found.requires_grad))
                 return found
         raise wire.ProtocolError("an unknown value")
 
     def check_state(self) -> None:
         """Copies of parameters and buffers are unchanged. Raises `TypeError` otherwise."""
-        for tensor, version in self._state:
-            if tensor._version != version:
-                self._state.clear()
+        for tensor, version, wants_gradient in self._state:
+            if tensor._version != version or tensor.requires_grad != wants_gradient:
                 raise _refuse("changing a parameter or buffer of the learner's")
 
     def leaf(self, tensor: Any) -> int:
