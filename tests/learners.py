@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import cloudpickle
 
@@ -42,6 +43,11 @@ class Living:
         self.learner.channel.deadline = time.monotonic() + SECONDS
         done = self.learner.run(source)
         assert done["error"] is None, done["error"]
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function in it."""
+        self.learner.channel.deadline = time.monotonic() + SECONDS
+        return self.learner.call(function, *arguments)
 
     def end(self) -> Ending:
         return self._started.end()

@@ -43,7 +43,7 @@ def warm() -> Iterator[WarmProcess]:
 def inside(warm: WarmProcess) -> Iterator[Callable[..., Any]]:
     """Runs a function inside one sandbox."""
     with living(warm, isolate=True) as one:
-        yield one.learner.call
+        yield one.call
 
 
 @pytest.fixture
