@@ -223,21 +223,12 @@ class Learner:
         error.learner_line = where  # type: ignore[attr-defined]  # read by shared.checks
         return error
 
-    def _ask_engine(self, operation: str, arguments: Any) -> Any:
-        """As `ask`, for what the engine's own code answers: an error there is one that the learner's code made."""
-        try:
-            return self.ask(operation, arguments)
-        except GoneError:
-            raise
-        except BaseException as error:
-            raise self._lost("TAMPERED", f"{type(error).__name__} where none can be") from None
-
     # --- what the judge wants
 
     def run(self, source: str) -> dict[str, Any]:
         """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
         begin = time.perf_counter()
-        done = self._ask_engine("run", source)
+        done = self.ask("run", source)
         if not _is_cell_result(done):
             raise self._lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin
@@ -245,7 +236,7 @@ class Learner:
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
         """Those of the names that exist there, as plain values or handles."""
-        found = self._ask_engine("names", list(wanted))
+        found = self.ask("names", list(wanted))
         if not isinstance(found, dict) or not set(found) <= set(wanted):
             raise self._lost("TAMPERED", "names that nobody asked for")
         return found
@@ -265,7 +256,12 @@ class Learner:
         finally:
             self._state.clear()
         self._leaves.clear()
-        printed = self._ask_engine("end", None)
+        try:
+            printed = self.ask("end", None)
+        except GoneError:
+            raise
+        except BaseException:
+            raise self._lost("TAMPERED", "an error where none can be") from None
         if not isinstance(printed, str):
             raise self._lost("TAMPERED", "printed text that is none")
         return printed
