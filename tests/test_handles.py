@@ -406,7 +406,8 @@ def test_forward_and_backward_are_those_of_the_same_module_here(net: Any, twin: 
 
 def test_gradients_add_up_over_two_calls_until_they_are_zeroed(net: Any, twin: Any) -> None:
     net.eval(), twin.eval()
-    assert net.last.weight.grad is None
+    untouched: Any = net.last.weight.grad
+    assert untouched is None
     x, y = pair_of_inputs()
     (net(x).sum() + net(x * 2).sum()).backward()
     (twin(y).sum() + twin(y * 2).sum()).backward()
@@ -431,7 +432,7 @@ def test_the_processor_is_known_inside_as_outside(one: Living) -> None:
 def test_a_graph_goes_on_between_two_objects(net: Any, twin: Any, make: Callable[..., Any]) -> None:
     head = make("import torch\ntorch.manual_seed(1)\nhead = torch.nn.Linear(2, 1)", "head")
     torch.manual_seed(1)
-    here = torch.nn.Linear(2, 1)
+    here: Any = torch.nn.Linear(2, 1)
     here.load_state_dict({name: value.detach() for name, value in head.state_dict().items()})
     net.eval(), twin.eval()
     x, y = pair_of_inputs()

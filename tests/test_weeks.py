@@ -5,26 +5,88 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from autograder.build import build_week, to_text
 from autograder.course import Course, all_weeks
-from autograder.runner import Code, Job, Team, Verdict
+from autograder.engine import sandbox
+from autograder.runner import Code, Job, Mode, Team, Verdict
 from autograder.source import Explore, Look, Test, load_week
-from autograder.verify import verify_week
+from autograder.verify import Matrix, verify_week
 
 from .chosen import ROOT, long_weeks
 
 WEEKS = all_weeks(ROOT)
 
 
+@cache
+def matrix_of(name: str, mode: Mode) -> Matrix:
+    """The matrix of a week, run once in each mode."""
+    return verify_week(ROOT / "solutions" / name, mode=mode, workers=2)
+
+
 @pytest.mark.parametrize("name", WEEKS)
 def test_the_tests_of_a_week_are_proven(name: str) -> None:
     """Reference and alternatives earn every point, stubs none, misconceptions get their message."""
-    matrix = verify_week(ROOT / "solutions" / name, workers=2)
-    assert matrix.misses == []
+    assert matrix_of(name, Mode.NOTEBOOK).misses == []
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_the_tests_of_a_week_are_proven_through_handles(name: str) -> None:
+    """The same with answers in sandboxes and tests in the judge."""
+    assert sandbox.missing() == ""
+    assert matrix_of(name, Mode.SANDBOX).misses == []
+
+
+NOT_SEEN = {("week01_attention", "scales-its-argument", "sdpa-test-2")}
+"""Week, variant and test that fails in a notebook alone: arguments cross as copies, so the next check in the same
+cell does not meet what an answer changed in place. Another test of the exercise rejects the variant in both modes."""
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_verdicts_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
+    notebook, handles = matrix_of(name, Mode.NOTEBOOK), matrix_of(name, Mode.SANDBOX)
+    assert [row.name for row in notebook.rows] == [row.name for row in handles.rows]
+    different, compared = set(), 0
+    for here, there in zip(notebook.rows, handles.rows, strict=True):
+        for test in set(here.verdicts) & set(there.verdicts) - {*here.left_out, *there.left_out}:
+            compared += 1
+            if here.verdicts[test] != there.verdicts[test]:
+                different.add((name, here.name, test))
+    assert compared > 20 * len(notebook.possible)
+    assert different == {known for known in NOT_SEEN if known[0] == name}
+
+
+def words_of_the_course(message: str) -> tuple[str, str]:
+    """Of a failed check what the test says: what was checked, and the likely cause."""
+    first, *others = message.splitlines()
+    return first, next((line for line in others if line.startswith("  likely cause:")), "")
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_messages_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
+    rows = zip(matrix_of(name, Mode.NOTEBOOK).rows, matrix_of(name, Mode.SANDBOX).rows, strict=True)
+    said = {
+        here.name: (words_of_the_course(here.message), words_of_the_course(there.message))
+        for here, there in rows
+        if here.message
+    }
+    assert len(said) > 10
+    assert {variant: both for variant, both in said.items() if both[0] != both[1]} == {}
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) -> None:
+    """A check that something did not happen could pass for nothing where arguments are copies."""
+    week = load_week(ROOT / "solutions" / name)
+    hidden = {cell.id for cell in week.of_kind(Test) if "### BEGIN HIDDEN TESTS" in cell.source}
+    rows = [row for row in matrix_of(name, Mode.SANDBOX).rows if row.kind == "misconception"]
+    rejecting = {test for row in rows for test in hidden - {*row.left_out} if row.verdicts.get(test) == "FAIL"}
+    assert hidden
+    assert hidden - rejecting == set()
 
 
 @pytest.mark.parametrize("name", WEEKS)

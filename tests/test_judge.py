@@ -1,0 +1,371 @@
+"""One submission through the judge: a verdict for every cell, whatever the learner's code does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autograder.build import Notebooks, build_week
+from autograder.engine import sandbox
+from autograder.jobs import graded_cells, make_job
+from autograder.runner import Code, Job, Mode, Run, Team
+from autograder.source import Limits, load_week
+
+from .conftest import LESSON, WEEK_TOML
+
+DOUBLE = "def double(number):\n    return number + number"
+QUADRUPLE = "def quadruple(number):\n    return double(double(number))"
+RIGHT = {"double": DOUBLE, "quadruple": QUADRUPLE}
+TESTS = ["double-test-1", "double-test-2", "quadruple-test-1", "quadruple-test-2"]
+LIMITS = Limits(cell_seconds=1, total_seconds=20, memory_gib=0.2)
+
+
+@pytest.fixture(scope="module")
+def team() -> Iterator[Team]:
+    assert sandbox.missing() == ""
+    with Team(1, libraries=(), mode=Mode.SANDBOX) as team:
+        yield team
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Notebooks:
+    folder = tmp_path_factory.mktemp("course") / "week01_tiny"
+    folder.mkdir()
+    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
+    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
+    return build_week(load_week(folder))
+
+
+Judged = Callable[..., Run]
+
+
+@pytest.fixture
+def judged(team: Team, week: Notebooks) -> Judged:
+    """Judges the tiny week with answers, and with cells of the learner's own before it."""
+
+    def judged(answers: dict[str, str], *own: str, limits: Limits = LIMITS, tests: dict[str, str] | None = None) -> Run:
+        ids = [f"own-{number}" for number in range(len(own))]
+        sources = RIGHT | answers | dict(zip(ids, own, strict=True))
+        job = make_job(week, "ann", (*ids, *graded_cells(week.week)), sources)
+        changed = tests or {}
+        cells = tuple(replace(cell, source=changed.get(cell.id, cell.source)) for cell in job.cells)
+        (run,) = team.run([replace(job, cells=cells, limits=limits)])
+        assert list(run.cells) == [cell.id for cell in cells] or set(run.cells) == {cell.id for cell in cells}
+        return run
+
+    return judged
+
+
+def verdicts(run: Run, *ids: str) -> str:
+    return " ".join(run.cells[cell_id].verdict for cell_id in ids or TESTS)
+
+
+def printed(run: Run) -> str:
+    return str([cell.outputs for cell in run.cells.values()])
+
+
+# verdicts
+
+
+def test_right_answers_pass_every_cell(judged: Judged) -> None:
+    run = judged({})
+    assert {cell.verdict for cell in run.cells.values()} == {"PASS"}
+    assert {cell.message for cell in run.cells.values()} == {""}
+    assert run.deaths == 0
+    assert run.cpu_seconds > 0
+    assert run.peak_mib > 1
+
+
+def test_a_wrong_answer_fails_with_its_check(judged: Judged) -> None:
+    done = judged({"double": "def double(number): return number"}).cells["double-test-1"]
+    assert done.verdict == "FAIL"
+    assert done.message.startswith("✗ double of 2: double(2) not as expected")
+    assert done.check is not None
+    assert (done.check["came"], done.check["expected"]) == ("2 (int)", "4 (int)")
+    assert done.check["cause"] == "this is the number itself"
+    assert done.line == 2
+
+
+def test_an_error_in_an_answer_is_a_failed_check_with_the_learners_line(judged: Judged) -> None:
+    done = judged({"double": "def double(number):\n    return number + missing"}).cells["double-test-1"]
+    assert done.verdict == "FAIL"
+    assert "NameError: name 'missing' is not defined" in done.message
+    assert "in double, at: return number + missing" in done.message
+
+
+def test_an_answer_cell_that_raises_is_an_error_and_the_others_go_on(judged: Judged) -> None:
+    run = judged({"double": "1 / 0", "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run, "double", "quadruple") == "ERROR PASS"
+    assert run.cells["double"].message == "ZeroDivisionError: division by zero"
+    assert run.cells["double"].line == 1
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert "NameError: name 'double' is not defined" in run.cells["double-test-1"].message
+
+
+DEADLY = {
+    "TIMEOUT": "[None for _ in iter(int, 1)]",
+    "CRASH": "__import__('os')._exit(3)",
+    "OOM": "[bytearray(2**27) for _ in range(9)]",
+    "TAMPERED": "__import__('os').write(next(n for n in range(3, 9) if is_open(n)), b'x' * 99)",
+}
+IS_OPEN = """
+def is_open(number):
+    import os
+    try: return bool(os.fstat(number))
+    except OSError: return False
+"""
+SAYS = {
+    "TIMEOUT": "the cell ran longer than 1 s and was stopped",
+    "CRASH": "the process ended inside this cell (exit code 3)",
+    "OOM": "MemoryError",
+    "TAMPERED": "the process sent what no answer sends",
+}
+
+
+@pytest.mark.parametrize("verdict", DEADLY)
+def test_an_answer_that_ends_the_process_in_a_test_costs_that_test_alone(judged: Judged, verdict: str) -> None:
+    """Points earned before stay, and later cells go on in a new process."""
+    deadly = f"{IS_OPEN}\ndef double(number):\n    if number == 0: {DEADLY[verdict]}\n    return 2 * number"
+    run = judged({"double": deadly, "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run) == f"PASS {verdict} PASS PASS"
+    assert SAYS[verdict] in run.cells["double-test-2"].message
+    assert run.deaths == (verdict != "OOM")
+
+
+@pytest.mark.parametrize("verdict", DEADLY)
+def test_an_answer_cell_that_ends_the_process_costs_its_exercise_alone(judged: Judged, verdict: str) -> None:
+    run = judged({"quadruple": f"{IS_OPEN}\n{DEADLY[verdict]}"})
+    assert verdicts(run, "double", "quadruple") == f"PASS {verdict}"
+    assert SAYS[verdict] in run.cells["quadruple"].message
+    assert verdicts(run) == "PASS PASS FAIL FAIL"
+
+
+def test_memory_of_many_processes_is_oom(judged: Judged) -> None:
+    fill = "block = bytearray(10**8)\n        block[::4096] = b'x' * len(block[::4096])\n        while True: pass"
+    source = f"import os\nfor _ in range(4):\n    if not os.fork():\n        {fill}\nwhile True: pass"
+    run = judged({"quadruple": source}, limits=LIMITS.model_copy(update={"cell_seconds": 10}))
+    assert verdicts(run, "quadruple") == "OOM"
+    assert run.cells["quadruple"].message == "the process needed more than 0.2 GiB of memory"
+
+
+def test_two_timeouts_are_enough(judged: Judged) -> None:
+    limits = LIMITS.model_copy(update={"cell_seconds": 0.5})
+    run = judged({}, "while True: pass", "while True: pass", "print('third')", limits=limits)
+    assert verdicts(run, "own-0", "own-1", "own-2") == "TIMEOUT TIMEOUT TIMEOUT"
+    assert verdicts(run) == "TIMEOUT TIMEOUT TIMEOUT TIMEOUT"
+    for cell_id in ("own-2", *TESTS):
+        assert run.cells[cell_id].message == "not run: the cell ran longer than 0.5 s and was stopped"
+
+
+def test_three_deaths_are_enough(judged: Judged) -> None:
+    leave = "import os\nos._exit(1)"
+    run = judged({}, leave, leave, "print('own')", leave)
+    assert verdicts(run, "own-0", "own-1", "own-2", "own-3", "double") == "CRASH CRASH PASS CRASH CRASH"
+    assert verdicts(run) == "CRASH CRASH CRASH CRASH"
+    assert run.cells["double-test-1"].message == "not run: the process ended inside this cell"
+
+
+def test_the_whole_notebook_has_a_time(judged: Judged) -> None:
+    limits = Limits(cell_seconds=10, total_seconds=1.5, memory_gib=0.2)
+    run = judged({"quadruple": "while True: pass"}, limits=limits)
+    assert verdicts(run, *TESTS[:2], "quadruple", *TESTS[2:]) == "PASS PASS TIMEOUT TIMEOUT TIMEOUT"
+    assert run.cells["quadruple"].message == "the whole notebook ran longer than 1.5 s"
+    assert run.cells["quadruple-test-1"].message == "not run: the whole notebook ran longer than 1.5 s"
+
+
+def test_warnings_and_floods_cost_nothing(judged: Judged) -> None:
+    loud = (
+        "import sys, warnings\ndef double(number):\n    warnings.warn('odd')\n    print('x' * 10**6, file=sys.stderr)\n"
+    )
+    run = judged({"double": loud + "    return 2 * number"}, "print('y' * 10**6)")
+    assert verdicts(run) == "PASS PASS PASS PASS"
+    assert len(printed(run)) < 200_000
+
+
+# cells of the learner's own, and names
+
+
+def test_cells_of_the_learners_own_run_where_they_stand(judged: Judged) -> None:
+    own = "import math\nfactor = 2\nprint('mine')"
+    run = judged({"double": "def double(number): return factor * number"}, own)
+    assert verdicts(run, "own-0", *TESTS) == "PASS PASS PASS PASS PASS"
+    assert "mine" in str(run.cells["own-0"].outputs)
+
+
+@pytest.mark.parametrize(
+    "spoiling",
+    [
+        "from shared import checks\nchecks.equal = checks.close = lambda *a, **k: None",
+        "import builtins\nbuiltins.type = lambda *a: int\nbuiltins.len = lambda x: 0",
+        "def _(*a): pass\nget_ipython().set_custom_exc((Exception,), _)",
+        "get_ipython().input_transformers_cleanup.append(lambda lines: ['pass\\n'])",
+        "class Four(int):\n    def __eq__(self, other): return True\n    def __ne__(self, other): return False\n"
+        "    __hash__ = int.__hash__",
+    ],
+    ids=["checks", "builtins", "exceptions", "input", "class"],
+)
+def test_nothing_that_a_learner_patches_reaches_the_judge(judged: Judged, spoiling: str) -> None:
+    wrong = "def double(number): return Four(7) if 'Four' in globals() else 7"
+    run = judged({"double": wrong, "quadruple": "def quadruple(n): return 7"}, spoiling)
+    assert "PASS" not in verdicts(run)
+    assert "INFRA" not in verdicts(run)
+
+
+def test_a_name_that_an_answer_deleted_is_missing(judged: Judged) -> None:
+    run = judged({"quadruple": "del double\ndef quadruple(n): return 4 * n"})
+    assert verdicts(run) == "PASS PASS PASS PASS"
+    run = judged({"double": f"{DOUBLE}\ndel double", "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert "NameError: name 'double' is not defined" in run.cells["double-test-1"].message
+
+
+def test_a_name_of_an_earlier_test_is_not_left_over(judged: Judged) -> None:
+    """An answer that takes its own name away does not pass with the handle of an earlier test."""
+    fleeting = "def double(number):\n    global double\n    if number == 2: del double\n    return 2 * number"
+    run = judged({"double": fleeting, "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run) == "PASS FAIL PASS PASS"
+
+
+@pytest.mark.parametrize("value", ["4", "'text'", "None", "[1]", "{'a': 1}", "float('nan')"])
+def test_an_answer_that_is_no_function_fails(judged: Judged, value: str) -> None:
+    run = judged({"double": f"double = {value}", "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert "TypeError" in run.cells["double-test-1"].message
+
+
+def test_an_answer_that_is_too_large_to_send_costs_its_own_tests_alone(judged: Judged) -> None:
+    run = judged({"double": "double = 'x' * 10**7", "quadruple": "def quadruple(n): return 4 * n"})
+    assert "INFRA" not in verdicts(run)
+    assert verdicts(run, *TESTS[:2]) in ("ERROR ERROR", "FAIL FAIL")
+
+
+FORGED = """
+from autograder.engine import answers, wire
+before = answers._reply
+def forge(message, objects, shell):
+    number, operation = answers._Reader(message, objects).load()[:2]
+    if operation == {operation!r}:
+        return wire.pack([number, "raised", {{"base": {base!r}, "name": {base!r}, "text": "forged", "where": ""}}])
+    return before(message, objects, shell)
+answers._reply = forge
+"""
+
+
+@pytest.mark.parametrize("base", ["TypeError", "ValueError", "SystemExit", "KeyboardInterrupt", "OSError"])
+@pytest.mark.parametrize("operation", ["names", "run", "call"])
+def test_a_forged_error_is_never_the_graders_fault(judged: Judged, operation: str, base: str) -> None:
+    """Points would be kept in suspense, and a submission could never be graded."""
+    run = judged({"double": DOUBLE + "\n" + FORGED.format(operation=operation, base=base)})
+    assert "INFRA" not in verdicts(run)
+    assert ("PASS" in verdicts(run, *TESTS[:2])) == (operation == "run")
+    if operation == "names":
+        assert "forged" in run.cells["double-test-1"].message
+
+
+# faults of the course
+
+
+@pytest.mark.parametrize("broken", ["1 / 0", "raise SystemExit"])
+def test_a_set_up_cell_of_the_course_that_breaks_is_infra(judged: Judged, broken: str) -> None:
+    run = judged({}, tests={"setup": broken})
+    assert {cell.verdict for cell in run.cells.values()} == {"INFRA"}
+    assert "cell 'setup' of the course" in run.cells["double-test-1"].message
+
+
+def test_a_test_that_edits_a_learners_state_is_infra_with_its_name() -> None:
+    answer = "import torch\nlayer = torch.nn.Linear(2, 2)"
+    edit = "import torch\nwith torch.no_grad(): layer.weight.zero_()\n"
+    swallowed = edit + "try: layer(torch.ones(2))\nexcept TypeError: pass"
+    with Team(1, libraries=("torch",), mode=Mode.SANDBOX) as team:
+        for test in (edit, swallowed):
+            cells = (Code("layer", answer, "answer", "layer"), Code("layer-test-1", test, "test", "layer"))
+            (run,) = team.run([Job("ann", cells, Limits(), ("layer",))])
+            assert {cell.verdict for cell in run.cells.values()} == {"INFRA"}
+            assert "test cell 'layer-test-1': changing a parameter" in run.cells["layer-test-1"].message
+
+
+# exercises that build on others
+
+
+WRONG = "def double(number): return number"
+
+
+def test_a_failed_exercise_costs_nothing_in_one_that_builds_on_it(judged: Judged) -> None:
+    run = judged({"double": WRONG})
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert [run.cells[test].stand_ins for test in TESTS] == [(), (), ("double",), ("double",)]
+
+
+def test_without_a_failed_exercise_nothing_stands_in(judged: Judged) -> None:
+    run = judged({"quadruple": "def quadruple(n): return 2 * n"})
+    assert verdicts(run) == "PASS PASS FAIL FAIL" or verdicts(run) == "PASS PASS FAIL PASS"
+    assert [run.cells[test].stand_ins for test in TESTS] == [(), (), (), ()]
+
+
+def test_a_wrong_answer_stays_wrong_where_the_reference_stands_in(judged: Judged) -> None:
+    run = judged({"double": WRONG, "quadruple": "def quadruple(n): return double(n)"})
+    assert verdicts(run) == "FAIL FAIL FAIL FAIL"
+    assert run.cells["quadruple-test-1"].stand_ins == ("double",)
+    assert "this is the double" in run.cells["quadruple-test-1"].message, "judged with a right double"
+
+
+def test_tests_that_passed_without_help_are_not_judged_again(judged: Judged) -> None:
+    run = judged({"double": WRONG, "quadruple": "def quadruple(n): return 4 * n"})
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert run.cells["quadruple-test-1"].stand_ins == ()
+
+
+@pytest.mark.parametrize("how", ["1 / 0", "import os\nos._exit(1)", "while True: pass", "del double"])
+def test_an_exercise_that_broke_down_is_stood_in_for_too(judged: Judged, how: str) -> None:
+    run = judged({"double": f"{WRONG}\n{how}"})
+    assert "PASS" not in verdicts(run, *TESTS[:2])
+    assert verdicts(run, *TESTS[2:]) == "PASS PASS"
+
+
+def test_what_learners_cells_print_beside_the_reference_is_thrown_away(judged: Judged) -> None:
+    """They could print the reference, which stands where their answer stood."""
+    spy = "import inspect\nprint('READ', inspect.getsource(double))\n"
+    run = judged({"double": WRONG, "quadruple": spy + QUADRUPLE})
+    assert verdicts(run) == "FAIL FAIL PASS PASS"
+    assert "READ" in printed(run)
+    assert "number + number" not in printed(run)
+
+
+def test_the_reference_does_not_leave_by_the_message_of_a_test(judged: Judged) -> None:
+    spy = "import inspect\ndef quadruple(n): raise ValueError(inspect.getsource(double))"
+    run = judged({"double": WRONG, "quadruple": spy})
+    messages = str([cell.message for cell in run.cells.values()]) + printed(run)
+    assert "number + number" not in messages
+
+
+def test_an_unwritten_stub_gets_no_stand_in(judged: Judged, week: Notebooks) -> None:
+    stubs = {cell.id: cell.source for cell in week.learner.cells if cell.id in RIGHT}
+    run = judged({"double": WRONG, "quadruple": stubs["quadruple"]})
+    assert verdicts(run) == "FAIL FAIL FAIL FAIL"
+    assert run.cells["quadruple-test-1"].stand_ins == ()
+    run = judged(stubs)
+    assert verdicts(run) == "FAIL FAIL FAIL FAIL"
+    assert all("not written yet" in run.cells[test].message for test in TESTS)
+
+
+def test_after_the_time_is_up_nothing_stands_in(judged: Judged) -> None:
+    limits = Limits(cell_seconds=10, total_seconds=1.5, memory_gib=0.2)
+    run = judged({"double": f"{WRONG}\nwhile True: pass"}, limits=limits)
+    assert verdicts(run) == "TIMEOUT TIMEOUT TIMEOUT TIMEOUT"
+    assert run.cells["quadruple-test-1"].stand_ins == ()
+
+
+def test_judging_twice_gives_the_same(judged: Judged) -> None:
+    first, second = (judged({"double": WRONG}, "import random\nprint(random.random())") for _ in range(2))
+    for cell_id, cell in first.cells.items():
+        assert replace(cell, seconds=0) == replace(second.cells[cell_id], seconds=0)
+
+
+def test_a_submission_leaves_no_file(judged: Judged, tmp_path: Path) -> None:
+    mark = Path("/tmp") / f"workbook-{tmp_path.name}"
+    run = judged({}, f"open({str(mark)!r}, 'w').close()")
+    assert verdicts(run, "own-0") == "PASS"
+    assert not mark.exists()
