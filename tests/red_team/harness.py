@@ -27,7 +27,7 @@ class Case:
     off : the verdicts of the tests of `exercise` with the defense off.
     on : the same with the defense on.
     whole : whether the other exercises keep all their points with the defense on; they never get more.
-    says : words that the verdict, or what the cell printed, contains with the defense on.
+    says : a pattern for what the verdict says, or what the cell printed, with the defense on.
     """
 
     name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from autograder.build import Notebooks
@@ -234,7 +236,7 @@ def test_a_cheat_wins_in_one_process_and_not_against_the_judge(
     assert on[case.name].verdicts(case.exercise) == case.on, on[case.name].said
     others = [name for name in HONEST if name != case.exercise]
     assert [on[case.name].verdicts(name) for name in others] == ["PASS PASS"] * 2 or not case.whole
-    assert case.says in on[case.name].said
+    assert re.search(case.says, on[case.name].said)
 
 
 def test_honest_learners_get_what_they_get_without_cheats(on: dict[str, Played]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from autograder.build import Notebooks
@@ -138,7 +140,7 @@ def test_a_spy_finds_the_tests_in_one_process_and_nothing_in_a_sandbox(
     assert on[case.name].verdicts(case.exercise) == case.on, on[case.name].said
     others = [name for name in HONEST if name != case.exercise]
     assert [on[case.name].verdicts(name) for name in others] == ["PASS PASS"] * 2 or not case.whole
-    assert case.says in on[case.name].said
+    assert re.search(case.says, on[case.name].said)
 
 
 def test_honest_learners_get_what_they_get_without_spies(on: dict[str, Played]) -> None:
