@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
@@ -28,6 +30,10 @@ from .shell import printed, run_cell, words_of
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""
 MAX_TIMEOUTS = 2
+MAX_SHOWN = 32 * 2**20
+"""Characters kept of what all cells of a submission show and say."""
+GRACE_SECONDS = 0.5
+"""How much later than the learner's process the judge itself is stopped in a test."""
 NOT_RUN = "not run: "
 TRUSTED, ANSWER, OWN, TEST = "trusted", "answer", "own", "test"
 """Kinds of cells: from the course; a learner's answer to an exercise; a learner's own; a test."""
@@ -70,6 +76,7 @@ class Judge:
         self.outcomes: dict[str, Outcome] = {}
         self.deaths: list[str] = []
         self.died = 0
+        self.room = MAX_SHOWN
         self.skip: set[str] = set()
         self.prepared: set[str] = set()
         self.standing_in = False
@@ -105,7 +112,7 @@ class Judge:
                 into[cell["id"]] = self._not_run()
                 continue
             outcome = self._test(cell) if cell["kind"] == TEST else self._cell(cell)
-            into[cell["id"]] = outcome
+            into[cell["id"]] = self._cut(outcome)
             if cell["kind"] != TEST and cell["id"] not in self.skip:
                 done.append(cell)
 
@@ -123,6 +130,13 @@ class Judge:
             else:
                 return True
         return False
+
+    def _cut(self, outcome: Outcome) -> Outcome:
+        """What an outcome shows, as long as there is room: a notebook may have very many cells."""
+        self.room -= len(outcome.message) + sum(len(str(output)) for output in outcome.outputs)
+        if self.room < 0:
+            outcome.outputs, outcome.message, outcome.check = [], outcome.message[:200], None
+        return outcome
 
     def _stopped(self) -> bool:
         late = time.monotonic() >= self.end
@@ -168,13 +182,14 @@ class Judge:
         for name in self.job["names"]:
             namespace.pop(name, None)
         try:
-            try:
-                namespace.update(learner.names(self.job["names"]))
-            except GoneError:
-                raise
-            except BaseException as error:  # an answer that is too large to be sent, or a process that only says so
-                return _raised(error)
-            done = run_cell(self.shell, cell["source"])
+            with self._alarm(learner):
+                try:
+                    namespace.update(learner.names(self.job["names"]))
+                except GoneError:
+                    raise
+                except BaseException as error:  # too large to be sent, or a process that only says so
+                    return _raised(error)
+                done = run_cell(self.shell, cell["source"])
             if learner.gone is not None:
                 return self._death(learner.gone)
             if (text := learner.end_of_test()) and not self.standing_in:
@@ -184,6 +199,20 @@ class Judge:
         except TypeError as error:  # the test changed a copy of the learner's state
             raise InfraError(f"test cell {cell['id']!r}: {error}") from None
         return outcome_of(done | {"seconds": time.perf_counter() - begin})
+
+    @contextmanager
+    def _alarm(self, learner: Learner) -> Iterator[None]:
+        """Stop a test that is busy with what it got, and does not wait for the learner's process."""
+
+        def stop(number: int, frame: Any) -> NoReturn:
+            raise learner.lost("TIMEOUT")
+
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, max(0.0, learner.channel.deadline - time.monotonic()) + GRACE_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     # --- processes
 
