@@ -311,7 +311,7 @@ class Team:
             judge = Started(self._judges.control, settings, (self._learners.control,))
             judge.channel.deadline = time.monotonic() + settings["total_seconds"]
             try:
-                judge.channel.send(json.dumps(_plain(job) | {"learner": learner}).encode())
+                judge.channel.send(json.dumps(_plain(job) | {"learner": learner}, ensure_ascii=False).encode())
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
                 raise InfraError(f"the judge ended ({_how(judge.end())}; {type(error).__name__})") from None

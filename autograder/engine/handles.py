@@ -24,6 +24,7 @@ from typing import Any
 import cloudpickle
 
 from . import wire
+from .shell import MAX_OUTPUT, MAX_RICH, SHOWN
 
 
 class GoneError(BaseException):
@@ -155,7 +156,7 @@ class Learner:
         self._sent: list[int] = []
         self._state: list[tuple[Any, int, bool]] = []
         if (greeting := self._exchange(b"", ready=True)) != 0:  # sent before anything of the learner's was read
-            raise self._lost("", str(greeting))
+            raise self.lost("", str(greeting))
 
     # --- one request and its reply
 
@@ -167,13 +168,14 @@ class Learner:
                 self.channel.send(message)
             return wire.unpack(self.channel.receive(), self._resolve)
         except TimeoutError:
-            raise self._lost("TIMEOUT") from None
+            raise self.lost("TIMEOUT") from None
         except wire.ProtocolError as error:
-            raise self._lost("TAMPERED", str(error)) from None
+            raise self.lost("TAMPERED", str(error)) from None
         except (EOFError, OSError):
-            raise self._lost("") from None
+            raise self.lost("") from None
 
-    def _lost(self, why: str, detail: str = "") -> GoneError:
+    def lost(self, why: str, detail: str = "") -> GoneError:
+        """The error that says so; from now on nothing is asked any more."""
         self.gone = GoneError(why, detail)
         self.channel.close()
         return self.gone
@@ -188,6 +190,13 @@ class Learner:
         Exception
             what the learner's code raised, as the built-in class below it, with the learner's own line.
         """
+        gave, value = self._reply(operation, arguments)
+        if gave:
+            return value
+        raise self._error(value)
+
+    def _reply(self, operation: str, arguments: Any) -> tuple[bool, Any]:
+        """Send one request: whether it gave a value, and the value or the error's fields."""
         self.check_state()
         self._count += 1
         released, self.released = self.released, []
@@ -195,10 +204,8 @@ class Learner:
         state = {"random": self._random_state(), "gradients": _gradients()}
         reply = self._exchange(self._request((self._count, operation, arguments, released, state)))
         if not (isinstance(reply, list) and len(reply) == 3 and reply[0] == self._count and type(reply[0]) is int):
-            raise self._lost("TAMPERED", "a reply that nobody asked for")
-        if reply[1] == "gave":
-            return reply[2]
-        raise self._error(reply[2])
+            raise self.lost("TAMPERED", "a reply that nobody asked for")
+        return reply[1] == "gave", reply[2]
 
     def _request(self, request: Any) -> bytes:
         file = io.BytesIO()
@@ -208,14 +215,14 @@ class Learner:
     def _error(self, fields: Any) -> BaseException:
         texts = ("base", "name", "text", "where")
         if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str) for key in texts):
-            raise self._lost("TAMPERED", "an error without words")
-        base, name, text, where = (fields[key] for key in texts)
+            raise self.lost("TAMPERED", "an error without words")
+        base, name, text, where = (fields[key][:MAX_OUTPUT] for key in texts)
         kind = getattr(builtins, base, None)
         odd = (UnicodeError, BaseExceptionGroup)  # made of more than words
         if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, odd):
             kind = ValueError if base.startswith("Unicode") else Exception
         if name != kind.__name__ and name.isidentifier():
-            kind = type(name, (kind,), {})
+            kind = type(name[:100], (kind,), {})
         try:
             error: BaseException = kind(text)
         except TypeError:  # one that wants more than a text
@@ -228,17 +235,20 @@ class Learner:
     def run(self, source: str) -> dict[str, Any]:
         """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
         begin = time.perf_counter()
-        done = self.ask("run", source)
-        if not _is_cell_result(done):
-            raise self._lost("TAMPERED", "an unknown result of a cell")
+        gave, done = self._reply("run", source)
+        if not gave or not _is_cell_result(done):
+            raise self.lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin
         return dict(done)
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
-        """Those of the names that exist there, as plain values or handles."""
-        found = self.ask("names", list(wanted))
+        """Those of the names that exist there, as plain values or handles; not those whose value cannot be sent."""
+        gave, found = self._reply("names", list(wanted))
+        if not gave:
+            alone = [self.names([name]) for name in wanted] if len(wanted) > 1 else []
+            return {name: value for one in alone for name, value in one.items()}
         if not isinstance(found, dict) or not set(found) <= set(wanted):
-            raise self._lost("TAMPERED", "names that nobody asked for")
+            raise self.lost("TAMPERED", "names that nobody asked for")
         return found
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -256,14 +266,9 @@ class Learner:
         finally:
             self._state.clear()
         self._leaves.clear()
-        try:
-            printed = self.ask("end", None)
-        except GoneError:
-            raise
-        except BaseException:
-            raise self._lost("TAMPERED", "an error where none can be") from None
-        if not isinstance(printed, str):
-            raise self._lost("TAMPERED", "printed text that is none")
+        gave, printed = self._reply("end", None)
+        if not gave or not isinstance(printed, str):
+            raise self.lost("TAMPERED", "an error where none can be")
         return printed
 
     # --- values on their way back
@@ -273,7 +278,7 @@ class Learner:
             case ["h", int(number), str(name), bool()]:
                 handle = self._handles.get(number)
                 if handle is None:
-                    handle = self._handles[number] = Handle(self, number, name)
+                    handle = self._handles[number] = Handle(self, number, name[:100])
                 object.__setattr__(handle, "_sent", handle._sent + 1)
                 return handle
             case ["T", tensor]:
@@ -374,20 +379,32 @@ def _check_modes() -> None:
         raise _refuse("a call under a mode of torch's (counting, autocast, default device)")
 
 
+def _letters(value: Any) -> int:
+    """The size of plain data."""
+    if isinstance(value, dict):
+        return sum(len(key) + _letters(item) for key, item in value.items())
+    return sum(map(_letters, value)) + len(value) if isinstance(value, list) else len(str(value))
+
+
 def _is_cell_result(done: Any) -> bool:
-    """Whether this has the shape of what `shell.run_cell` gives."""
+    """Whether this has the shape of what `shell.run_cell` gives, and no more of it than that gives."""
     if not isinstance(done, dict) or not isinstance(done.get("outputs"), list):
         return False
     error = done.get("error")
     sound = all(isinstance(output, dict) and _is_output(output) for output in done["outputs"])
+    if not sound or _letters(done["outputs"]) > 4 * MAX_RICH:
+        return False
     if error is None:
-        return sound
-    texts = isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("name", "message"))
-    if not texts or not isinstance(error.get("line"), int):
+        return True
+    if not isinstance(error, dict) or not isinstance(error.get("line"), int):
+        return False
+    if not all(isinstance(error.get(key), str) and len(error[key]) <= MAX_OUTPUT for key in ("name", "message")):
         return False
     check = error.get("check")
-    return sound and (
-        check is None or (isinstance(check, dict) and all(isinstance(v, str) for pair in check.items() for v in pair))
+    return check is None or (
+        isinstance(check, dict)
+        and all(isinstance(v, str) for pair in check.items() for v in pair)
+        and _letters(check) <= 10 * MAX_OUTPUT
     )
 
 
@@ -396,8 +413,6 @@ def _is_output(output: dict[str, Any]) -> bool:
         case {"output_type": "stream", "name": "stdout", "text": str()}:
             return len(output) == 3
         case {"output_type": "display_data", "data": dict(data), "metadata": dict(metadata)}:
-            from .shell import SHOWN
-
             return len(output) == 3 and not metadata and all(k in SHOWN and isinstance(data[k], str) for k in data)
         case {"output_type": "error", "ename": str(), "evalue": str(), "traceback": list(lines)}:
             return len(output) == 4 and all(isinstance(line, str) for line in lines)

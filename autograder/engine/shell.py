@@ -78,16 +78,21 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     room = MAX_RICH
     for rich in captured.outputs:
         data = {kind: _text(part) for kind, part in rich.data.items() if kind in SHOWN}
-        room -= sum(map(len, data.values()))
+        room -= 100 + sum(map(len, data.values()))
         if room < 0:
             break
         outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
     error = result.error_before_exec or result.error_in_exec
     if error is None:
         return {"outputs": outputs, "error": None}
-    found = {"name": type(error).__name__, "message": words_of(error), "check": None, "line": line_of_cell(error)}
+    found: dict[str, Any] = {
+        "name": type(error).__name__,
+        "message": words_of(error),
+        "check": None,
+        "line": line_of_cell(error),
+    }
     if found["name"] == "CheckFailure" and hasattr(error, "as_dict"):
-        found["check"] = error.as_dict()
+        found["check"] = {str(key): str(words)[:MAX_OUTPUT] for key, words in error.as_dict().items()}
     shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
     outputs.append({"output_type": "error", "ename": found["name"], "evalue": found["message"], "traceback": shown})
     return {"outputs": outputs, "error": found}
@@ -106,7 +111,7 @@ def words_of(error: BaseException) -> str:
     """What an error says; "" for an exception class of the learner's whose message fails."""
     try:
         return str(error)[:MAX_OUTPUT]
-    except Exception:
+    except BaseException:
         return ""
 
 
