@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,11 +18,14 @@ from nbformat.notebooknode import NotebookNode
 from .build import Notebooks, to_text
 from .course import Course
 from .errors import WorkbookError, short
+from .repair import DamagedError, read_handed_in
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
 TIMESTAMP = "timestamp.txt"
+MAX_STAMP = 1_000
+"""A larger timestamp.txt is no time."""
 LOCK_SECONDS, LOCK_ATTEMPTS = 5, 24
 T = TypeVar("T")
 
@@ -134,10 +137,11 @@ def save(
     folder = course.autograded / student / week.name
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{week.topic}.ipynb", to_text(notebook))
-    stamp = submitted.parent / TIMESTAMP
-    if stamp.is_file():
-        shutil.copy(stamp, folder / TIMESTAMP)
-    when = _time(stamp)
+    when = None
+    with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
+        stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
+        (folder / TIMESTAMP).write_bytes(stamp)
+        when = _time(stamp)
 
     def put() -> None:
         with open_gradebook(course) as gradebook:
@@ -164,13 +168,13 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _time(stamp: Path) -> datetime | None:
+def _time(stamp: bytes) -> datetime | None:
     """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
     from dateutil.parser import ParserError, parse
 
     try:
-        when = parse(stamp.read_text(encoding="utf-8").strip())
-    except (OSError, ParserError, OverflowError, ValueError):
+        when = parse(stamp.decode("utf-8").strip())
+    except (ParserError, OverflowError, ValueError):
         return None
     try:
         return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import stat
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +49,29 @@ class Repaired:
     notes: list[str] = field(default_factory=list)
 
 
+def read_handed_in(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a file that a learner handed in: never through a link, never of a pipe or a device.
+
+    Raises
+    ------
+    DamagedError
+        when it is no plain file, lies in a folder that is a link, or is larger than `most` (by default MAX_BYTES).
+    OSError
+        when it cannot be read.
+    """
+    if path.is_symlink() or path.parent.is_symlink() or path.parent.parent.is_symlink():
+        raise DamagedError("the file is a link, or lies in one; hand in the file itself")
+    most = MAX_BYTES if most is None else most
+    flags = ("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")  # some of them are missing on some systems
+    with os.fdopen(os.open(path, sum(getattr(os, flag, 0) for flag in flags)), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise DamagedError("this is no plain file")
+        if about.st_size > most:
+            raise DamagedError(f"the file has {about.st_size / 2**20:.0f} MiB; at most {most // 2**20} are read")
+        return file.read(most)
+
+
 def read_notebook(path: Path) -> NotebookNode:
     """Read a submitted file as a notebook of format 4.
 
@@ -56,10 +81,7 @@ def read_notebook(path: Path) -> NotebookNode:
         with a reason in one line, whatever is wrong with the file.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DamagedError(f"the file has {size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read")
-        raw = json.loads(path.read_bytes().decode("utf-8-sig"))
+        raw = json.loads(read_handed_in(path).decode("utf-8-sig"))
         if not isinstance(raw, dict) or "nbformat" not in raw:
             raise DamagedError("the file is JSON but no notebook")
         notebook = nbformat.convert(nbformat.from_dict(raw), 4)
