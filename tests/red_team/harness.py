@@ -27,6 +27,7 @@ class Case:
     off : the verdicts of the tests of `exercise` with the defense off.
     on : the same with the defense on.
     whole : whether the other exercises keep all their points with the defense on; they never get more.
+    proof : what the cells show, or a verdict says, with the defense off.
     says : a pattern for what the verdict says, or what the cell printed, with the defense on.
     """
 
@@ -37,6 +38,7 @@ class Case:
     off: str = "PASS PASS"
     on: str = "FAIL FAIL"
     whole: bool = True
+    proof: str = ""
     says: str = ""
     exercise: str = "double"
 
