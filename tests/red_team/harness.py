@@ -13,6 +13,8 @@ from autograder.grade import Graded, _job, _verdicts
 from autograder.repair import repair
 from autograder.runner import Team
 
+from .lesson import HONEST
+
 
 @dataclass(frozen=True)
 class Case:
@@ -41,6 +43,21 @@ class Case:
     proof: str = ""
     says: str = ""
     exercise: str = "double"
+
+
+@dataclass(frozen=True)
+class Attack(Case):
+    """Code that raises where it is stopped. `then`: what the learner tries who is graded next."""
+
+    then: str = ""
+    on: str = "PASS PASS"
+    proof: str = "WON"
+
+    def answer(self, code: str) -> str:
+        """An answer that tries this first and is right."""
+        body = "\n".join(f"    {line}" for line in code.strip().splitlines())
+        outcome = "except Exception as error: print('stopped:', error)\nelse: print('WON')\n"
+        return f"try:\n{body}\n{outcome}{HONEST['double']}"
 
 
 @dataclass(frozen=True)

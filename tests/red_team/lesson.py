@@ -129,9 +129,9 @@ hours = 1
 libraries = [LIBRARIES]
 
 [limits]
-cell_seconds = 2
-total_seconds = 20
-memory_gib = 0.3
+cell_seconds = SECONDS
+total_seconds = 30
+memory_gib = GIB
 """
 VARIANTS = "from autograder.variants import KIND\n\nNAME = []\n"
 
@@ -161,12 +161,13 @@ PLAIN = HEAD.replace("SETUP", PLAIN_SETUP) + "".join(
 WITH_TORCH = HEAD.replace("SETUP", TENSOR_SETUP) + exercise(1, "scale", "x", "3 * x", TENSORS) + WRITTEN
 
 
-def write(folder: Path, lesson: str, libraries: str = "") -> Notebooks:
-    """Write a week into `folder` and build it."""
+def write(folder: Path, lesson: str, libraries: str = "", seconds: float = 2, gib: float = 0.3) -> Notebooks:
+    """Write a week with these limits into `folder` and build it."""
     week = folder / "solutions" / "week01_tiny"
     week.mkdir(parents=True)
+    toml = TOML.replace("LIBRARIES", libraries).replace("SECONDS", str(seconds)).replace("GIB", str(gib))
     (week / "tiny.py").write_text(lesson, encoding="utf-8")
-    (week / "week.toml").write_text(TOML.replace("LIBRARIES", libraries), encoding="utf-8")
+    (week / "week.toml").write_text(toml, encoding="utf-8")
     for kind in ("Misconception", "Alternative"):
         name = f"{kind.upper()}S"
         text = VARIANTS.replace("KIND", kind).replace("NAME", name)

@@ -21,7 +21,7 @@ import pytest
 from autograder.build import Notebooks
 from autograder.runner import Team
 
-from .harness import Case, Played, honest_ones, play, with_honest
+from .harness import Attack, Played, honest_ones, play, with_honest
 from .lesson import HONEST
 
 VIEW = "a sandbox sees the runtime alone, read-only"
@@ -39,21 +39,6 @@ code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 if code: raise OSError(code, os.strerror(code))
 """
 """Tries a C function in a child; raises its error."""
-
-
-@dataclass(frozen=True)
-class Attack(Case):
-    """Code that raises where it is stopped. `then`: what the next learner tries, who does the harm."""
-
-    then: str = ""
-    on: str = "PASS PASS"
-    proof: str = "WON"
-
-    def answer(self, code: str) -> str:
-        """An answer that tries this first and is right."""
-        body = "\n".join(f"    {line}" for line in code.strip().splitlines())
-        outcome = "except Exception as error: print('stopped:', error)\nelse: print('WON')\n"
-        return f"try:\n{body}\n{outcome}{HONEST['double']}"
 
 
 CASES = [
