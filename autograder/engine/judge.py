@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from . import wire
 from .handles import GoneError, Learner
 from .process import Ending, Started
-from .shell import printed, run_cell, words_of
+from .shell import printed, run_cell
 
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""
@@ -169,8 +169,6 @@ class Judge:
         except GoneError as gone:
             self.skip.add(cell["id"])
             return self._death(gone)
-        except BaseException as error:  # whatever the learner's process says it raised
-            return _raised(error)
 
     def _test(self, cell: dict[str, Any]) -> Outcome:
         """A test cell: here, with the learner's names as handles."""
@@ -183,12 +181,7 @@ class Judge:
             namespace.pop(name, None)
         try:
             with self._alarm(learner):
-                try:
-                    namespace.update(learner.names(self.job["names"]))
-                except GoneError:
-                    raise
-                except BaseException as error:  # too large to be sent, or a process that only says so
-                    return _raised(error)
+                namespace.update(learner.names(self.job["names"]))
                 done = run_cell(self.shell, cell["source"])
             if learner.gone is not None:
                 return self._death(learner.gone)
@@ -314,14 +307,6 @@ def outcome_of(done: dict[str, Any]) -> Outcome:
     if raised.startswith(("MemoryError", "OutOfMemoryError")) or "can't allocate memory" in raised:
         verdict = "OOM"
     return Outcome(verdict, message, done["seconds"], done["outputs"], check, error["line"])
-
-
-def _raised(error: BaseException) -> Outcome:
-    """The outcome of a cell whose request the learner's process answered with an error."""
-    words = {"name": type(error).__name__, "message": words_of(error), "check": None, "line": 0}
-    text = f"{words['name']}: {words['message']}"
-    output = {"output_type": "error", "ename": words["name"], "evalue": words["message"], "traceback": [text]}
-    return outcome_of({"outputs": [output], "error": words, "seconds": 0.0})
 
 
 def _dead(verdict: str, text: str) -> Outcome:
