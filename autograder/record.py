@@ -146,16 +146,21 @@ def save(
     def put() -> None:
         with open_gradebook(course) as gradebook:
             gradebook.update_or_create_student(student)
-            gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
+            stamped = {"timestamp": when} if when else {}
+            submission = gradebook.update_or_create_submission(week.name, student, **stamped)
             with gradebook.db.no_autoflush:
+                (record,) = (one for one in submission.notebooks if one.name == week.topic)
+                known = (*record.notebook.grade_cells, *record.notebook.solution_cells)
+                names = {cell.id: cell.name for cell in known}  # a query for all cells, not two for each
+                grades = {names[grade.cell_id]: grade for grade in record.grades}
+                comments = {names[comment.cell_id]: comment for comment in record.comments}
                 for cell in notebook.cells:
                     if is_grade(cell):
-                        grade = gradebook.find_grade(cell.id, week.topic, week.name, student)
+                        grade = grades[cell.id]
                         grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
                         grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
                     if is_solution(cell):
-                        comment = gradebook.find_comment(cell.id, week.topic, week.name, student)
-                        comment.auto_comment = None if answered[cell.id] else "No response."
+                        comments[cell.id].auto_comment = None if answered[cell.id] else "No response."
                 gradebook.db.commit()
 
     patiently(put, course, on_wait)
