@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -32,15 +30,21 @@ T = TypeVar("T")
 
 def open_gradebook(course: Course) -> Gradebook:
     """The gradebook of a class, created when it is not there; a context manager."""
-    from nbgrader.api import Gradebook
+    from nbgrader import api
     from sqlalchemy.exc import SAWarning
 
-    tools = str(Path(sys.executable).parent)  # nbgrader starts `alembic` by name to create the tables
-    if tools not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = tools + os.pathsep + os.environ.get("PATH", "")
+    api.get_alembic_version = _schema_version  # nbgrader starts a program for it, 3 s for every new gradebook
     warnings.filterwarnings("ignore", category=SAWarning, module="nbgrader")  # nbgrader's own queries
     course.folder.mkdir(parents=True, exist_ok=True)
-    return Gradebook(course.db_url)
+    return api.Gradebook(course.db_url)
+
+
+def _schema_version() -> str:
+    """The version of nbgrader's schema that a new gradebook is marked with, as `alembic heads` prints it."""
+    from alembic.script import ScriptDirectory
+    from nbgrader.dbutil import ALEMBIC_DIR
+
+    return str(ScriptDirectory(ALEMBIC_DIR).get_current_head())
 
 
 def patiently(action: Callable[[], T], course: Course, on_wait: Callable[[str], None]) -> T:
