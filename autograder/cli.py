@@ -290,6 +290,8 @@ def main() -> None:
 
     Typer itself ends with 2 for wrong usage and with 130 for Ctrl-C.
     """
+    # jsonschema's check of international URLs, which no notebook holds: 1 s to import, more than the rest together
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         app()
     except WorkbookError as error:
