@@ -52,16 +52,17 @@ def _keep(talk: socket.socket, leash: socket.socket, extra: list[socket.socket],
         talk.close()
         for other in extra:
             other.close()
-        ending = _watch(pid, leash, warm, settings)
+        ending = _watch(pid, leash, warm, settings, family=role == "learner")
     with contextlib.suppress(OSError):
         leash.sendall(json.dumps(ending).encode())
     os._exit(0)
 
 
-def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any]) -> dict[str, Any]:
+def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any], *, family: bool) -> dict[str, Any]:
     """Wait until the child ends, the leash is dropped, the warm process is gone or memory runs out; kill everything.
 
-    Returns how the child ended.
+    `family` says whether memory is counted of the processes below the child, too: to find them, all that can be seen
+    are looked at. Returns how the child ended.
     """
     why = ""
     ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
@@ -74,7 +75,7 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any]) 
         if os.getppid() != warm:
             why = "infra: the warm process is gone"
             break
-        if _memory(pid) > most + settings["warm_bytes"]:
+        if _memory(_below(pid) if family else [pid]) > most + settings["warm_bytes"]:
             why = "memory"
             break
     with contextlib.suppress(ProcessLookupError):
@@ -111,9 +112,8 @@ def _below(pid: int) -> list[int]:
     return found
 
 
-def _memory(pid: int) -> int:
-    """Bytes in use by a process and all below it; pages that they share count once."""
-    family = _below(pid)
+def _memory(family: list[int]) -> int:
+    """Bytes in use by some processes; pages that they share count once."""
     resident = sum(_field(f"/proc/{one}/statm", 1) * resource.getpagesize() for one in family)
     if len(family) == 1 or resident < 2**30:
         return resident
