@@ -478,8 +478,7 @@ def inside(warm: WarmProcess) -> int:
     """The process id of a warm process itself: below bubblewrap, where that started it."""
     assert warm._process is not None
     pid = warm._process.pid
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(below[0]) if below else pid
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text()) if warm._sandboxed else pid
 
 
 def killing(pid: str | int, mark: Path | None = None) -> str:
