@@ -152,7 +152,7 @@ NEXT = {
     "OOM": (2, "Look for tensors that are larger than they have to be, and for lists that grow without end."),
     "CRASH": (2, "Restart the kernel and run the notebook from the top: the cell ended Python itself."),
     "visible": (2, "Run the test in your notebook: it stops at the same check. Then read the hint."),
-    "unwritten": (1, "Not written yet. Read the hint and begin."),
+    "unwritten": (1, "Read the first hint and begin."),
     "hidden": (3, "Every check that you can see passes. Try your answer on the case that this check names."),
 }
 """What happened -> the hint to read next (0: none helps) and what to do. The first that holds counts."""

@@ -224,6 +224,7 @@ def test_what_does_not_lie_in_the_behavior_is_left_out(tiny: Notebooks, part: st
     ("part", "one", "other"),
     [
         ("came", "160 (int)", "161 (int)"),
+        ("came", "262144 (int)", "262145 (int)"),
         ("came", "1 (int)", "1.0 (float)"),
         ("came", "[[0.634, 0.366]]", "[[0.640, 0.360]]"),
         ("came", "shape (2, 3), float32", "shape (3, 2), float32"),
