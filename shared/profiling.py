@@ -1,4 +1,4 @@
-"""What a piece of code costs: latency, FLOPs, parameters, memory.
+"""What a piece of code costs: latency, FLOPs, parameters, memory, and which operators take the time.
 
 Every measurement calls the function as it is given. Choose `torch.inference_mode()`, `model.eval()` and the
 number of threads outside; they change the numbers.
@@ -36,21 +36,30 @@ def latency(fn: Callable[..., object], *args: object, warmup: int = 3, runs: int
     Raises:
         ValueError: `runs < 1` or `warmup < 0`.
     """
-    import numpy as np
-
-    if runs < 1 or warmup < 0:
-        raise ValueError(f"latency needs runs >= 1 and warmup >= 0, got runs={runs} and warmup={warmup}")
+    _check_counts(warmup, runs)
     for _ in range(warmup):
         fn(*args)
-    milliseconds = []
+    return _percentiles([_milliseconds(fn, *args) for _ in range(runs)])
+
+
+def latencies(calls: Mapping[str, Callable[[], object]], *, warmup: int = 1, runs: int = 5) -> dict[str, Latency]:
+    """Time several calls in turn, a b c a b c, to compare them: name -> `Latency` of each.
+
+    A machine that is busy, or throttled, for a while then slows all of them, and not the one whose turn it was.
+    Counts, warm-up and CUDA as in `latency`; `runs` is per call.
+
+    Raises:
+        ValueError: `runs < 1` or `warmup < 0`.
+    """
+    _check_counts(warmup, runs)
+    for call in calls.values():
+        for _ in range(warmup):
+            call()
+    milliseconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(runs):
-        _synchronize()
-        start = time.perf_counter()
-        fn(*args)
-        _synchronize()
-        milliseconds.append(1e3 * (time.perf_counter() - start))
-    p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99]).tolist()
-    return Latency(p50, p90, p99, runs)
+        for name, call in calls.items():
+            milliseconds[name].append(_milliseconds(call))
+    return {name: _percentiles(times) for name, times in milliseconds.items()}
 
 
 def flops(fn: Callable[..., object], *args: object, **kwargs: object) -> int:
@@ -114,6 +123,46 @@ def peak_memory(fn: Callable[..., object], *args: object) -> int:
     return _peak_cuda_memory(devices[0], fn, *args) if devices else _peak_cpu_memory(fn, *args)
 
 
+def operator_times(fn: Callable[..., object], *args: object) -> dict[str, float]:
+    """Where the time of one call `fn(*args)` goes: operator -> milliseconds, the longest first.
+
+    Each operator of torch is counted without the operators that it calls, so the times add up. With a CUDA
+    tensor among `args` it is time on the device, otherwise on the CPU. Python between the operators is not seen,
+    and the profiler slows each operator a little: read the result as shares, and take `latency` for the total.
+    """
+    import torch
+    from torch.autograd.profiler import profile
+
+    on_cuda = any(isinstance(arg, torch.Tensor) and arg.is_cuda for arg in args)
+    _quiet_profiler()
+    with profile(use_device="cuda" if on_cuda else None) as record:
+        fn(*args)
+        _synchronize()
+    spent: dict[str, float] = {}
+    for event in record.key_averages():
+        microseconds = event.self_device_time_total if on_cuda else event.self_cpu_time_total
+        name = event.key.removeprefix("aten::")
+        if microseconds > 0 and event.key.startswith("aten::"):
+            spent[name] = spent.get(name, 0.0) + microseconds / 1e3
+    return dict(sorted(spent.items(), key=lambda item: -item[1]))
+
+
+def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
+    """The exponent k of `cost = constant * size**k` that fits best: the slope in log-log axes, by least squares.
+
+    Raises:
+        ValueError: fewer than two different sizes, not one cost for each, or a number that is not positive.
+    """
+    import numpy as np
+
+    if len(sizes) != len(costs) or len(set(sizes)) < 2 or min(*sizes, *costs) <= 0:
+        raise ValueError(
+            f"slope needs two or more different sizes and a cost for each, all positive; "
+            f"got sizes {list(sizes)} and costs {list(costs)}"
+        )
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
 def table(rows: Sequence[Mapping[str, object]], *, title: str = "") -> str:
     """Rows as aligned plain text, to print: one line a row, columns in order of first appearance.
 
@@ -155,6 +204,32 @@ def _text(value: object) -> str:
     return f"{number:,.0f}" if 1e4 <= abs(number) < 1e15 else f"{number:.4g}"
 
 
+def _check_counts(warmup: int, runs: int) -> None:
+    if runs < 1 or warmup < 0:
+        raise ValueError(f"latency needs runs >= 1 and warmup >= 0, got runs={runs} and warmup={warmup}")
+
+
+def _milliseconds(fn: Callable[..., object], *args: object) -> float:
+    """Wall time of one call, from an idle device until its work is done."""
+    _synchronize()
+    start = time.perf_counter()
+    fn(*args)
+    _synchronize()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _percentiles(milliseconds: Sequence[float]) -> Latency:
+    import numpy as np
+
+    p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99]).tolist()
+    return Latency(p50, p90, p99, len(milliseconds))
+
+
+def _quiet_profiler() -> None:
+    """The profiler's C++ side reports its own stages on stderr, and a notebook would show them."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+
+
 def _synchronize() -> None:
     import torch
 
@@ -176,8 +251,7 @@ def _peak_cuda_memory(device: torch.device, fn: Callable[..., object], *args: ob
 def _peak_cpu_memory(fn: Callable[..., object], *args: object) -> int:
     from torch.autograd.profiler import profile
 
-    # The profiler's C++ side reports its own stages on stderr, and a notebook would show them.
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    _quiet_profiler()
     with profile(profile_memory=True) as record:
         fn(*args)
     changes = [  # (when in ns, bytes taken or given back)

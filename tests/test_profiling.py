@@ -54,6 +54,55 @@ def test_latency_is_frozen() -> None:
         Latency(1.0, 2.0, 3.0, 4).runs = 5  # type: ignore[misc]
 
 
+def test_latencies_take_turns_and_keep_the_times_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    order: list[str] = []
+
+    def work(name: str, seconds: float) -> Callable[[], None]:
+        def call() -> None:
+            nonlocal now
+            now += seconds
+            order.append(name)
+
+        return call
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    found = profiling.latencies({"a": work("a", 0.001), "b": work("b", 0.002)}, warmup=1, runs=3)
+    assert order == ["a", "b"] + ["a", "b"] * 3
+    assert {name: pytest.approx(time.p50_ms) for name, time in found.items()} == {"a": 1.0, "b": 2.0}
+    assert found["a"].runs == 3
+
+
+def test_latencies_refuse_impossible_counts() -> None:
+    with pytest.raises(ValueError, match="runs=0"):
+        profiling.latencies({"a": int}, runs=0)
+
+
+def test_operator_times_name_what_runs_and_put_the_longest_first() -> None:
+    x = torch.randn(256, 256)
+    spent = profiling.operator_times(lambda x: (x @ x).relu(), x)
+    assert {"mm", "relu"} <= set(spent) or {"mm", "clamp_min"} <= set(spent)
+    assert list(spent.values()) == sorted(spent.values(), reverse=True)
+    assert all(milliseconds > 0 for milliseconds in spent.values())
+
+
+def test_operator_times_are_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    profiling.operator_times(torch.zeros, 10)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_slope_is_the_exponent_of_a_power_law() -> None:
+    sides = (8, 16, 32, 64)
+    assert profiling.slope(sides, [7 * side**4 for side in sides]) == pytest.approx(4)
+    assert profiling.slope(sides[:2], [5.0, 5.0]) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("sizes", "costs"), [((8,), (1,)), ((8, 8), (1, 2)), ((8, 16), (1,)), ((8, 16), (0, 1))])
+def test_slope_refuses_what_has_no_slope(sizes: tuple[int, ...], costs: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="two or more different sizes"):
+        profiling.slope(sizes, costs)
+
+
 def test_flops_of_a_linear_layer_are_two_per_multiply_add() -> None:
     rows, fan_in, fan_out = 5, 12, 7
     layer = nn.Linear(fan_in, fan_out)
