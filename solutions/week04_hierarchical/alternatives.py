@@ -1,0 +1,2 @@
+from autograder.variants import Alternative
+ALTERNATIVES: list[Alternative] = []

@@ -1,0 +1,2 @@
+from autograder.variants import Misconception
+MISCONCEPTIONS: list[Misconception] = []
