@@ -617,6 +617,9 @@ with checks.step("a map of 1 x 4, windows of 1 x 2, shifted by one column"):
         "where the mask is 0, that is, who may attend whom",
         causes={
             "all is allowed: the first and the last column of the image see each other": torch.ones(2, 2, 2).bool(),
+            "1 stands for allowed and 0 for forbidden; this mask is added, so 0 means allowed": lambda: checks.near(
+                mask, wanted.float()
+            ),
             "0 and not-0 are swapped: the mask is added, so 0 means allowed": ~wanted,
             "tokens of different windows *before* the roll were kept apart; the shift exists to bring them together": (
                 torch.eye(2).bool().expand(2, 2, 2)
@@ -690,9 +693,6 @@ for height, width, window, shift in (
             allowed_by_loop(height, width, window, shift),
             "where the mask is 0",
             causes={
-                "height and width, or the two shifts, changed places": lambda mask=mask, a=(width, height, window[::-1], shift[::-1]): (
-                    checks.near((mask == 0).float(), allowed_by_loop(*a).float())
-                ),
                 "the last window - shift rows were taken for wrapped; it is the last shift rows": lambda mask=mask, a=(height, width, window, other): (
                     torch.equal(mask == 0, allowed_by_loop(*a))
                 ),
@@ -1018,8 +1018,26 @@ with checks.step("the table is learned"):
     checks.that(
         len(grads) == 1 and grads[0] > 0,
         "the table (15, 2) is a parameter that gets a gradient",
-        came=f"{len(grads)} trainable parameters of shape (15, 2), with largest gradients {grads}",
-        causes={"the table is no nn.Parameter, so no optimizer will change it": len(grads) == 0},
+        came=f"parameters of this shape: {len(grads)}; largest gradients: {grads}",
+        causes={
+            "the table is no nn.Parameter, so no optimizer will change it": len(grads) == 0,
+            "the scores use a copy, .data or .detach() of the table, so no gradient comes back": grads == [0.0],
+        },
+    )
+
+
+def spread(module: nn.Module, size: tuple[int, int]) -> list[float]:
+    """The standard deviation of each parameter of this shape."""
+    return [p.std().item() for p in module.parameters() if tuple(p.shape) == size]
+
+
+with checks.step("the start of the table: normal with standard deviation 0.02"):
+    (came,) = checks.beside(spread, WindowAttention(8, 2, 7), (169, 2))
+    checks.that(
+        0.015 < came < 0.025,
+        "the table is drawn with standard deviation 0.02",
+        came=f"standard deviation {came:.4f}",
+        causes={"a standard deviation of 1: the biases drown the scores": came > 0.8},
     )
 
 with checks.step("loading copies the numbers"):
@@ -1270,25 +1288,45 @@ with checks.step("SwinBlock(8, 2, window=4, shift=0) on two maps of 8 x 12"):
     block = SwinBlock(8, 2, 4, 0).eval()
     checks.shape(block(checks.normal(seed=0)(2, 8, 12, 8)), (2, 8, 12, 8), "the output")
 
+
+def moves_only(found: torch.Tensor, wanted: torch.Tensor, causes: Mapping[str, torch.Tensor]) -> None:
+    """Compare two maps of moved tokens, and say in words where they differ."""
+
+    def listed(cells: torch.Tensor) -> str:
+        places = [tuple(cell) for cell in cells.nonzero().tolist()]
+        return ", ".join(map(str, places[:4])) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
+
+    too_many, missing = found & ~wanted, wanted & ~found
+    rows, columns = wanted.nonzero().unbind(1)
+    came = f"{found.sum()} tokens move"
+    came += f"; they should not: {listed(too_many)}" if too_many.any() else ""
+    came += f"; they should, and do not: {listed(missing)}" if missing.any() else ""
+    checks.that(
+        torch.equal(found, wanted),
+        "the wrong outputs move",
+        came=came,
+        expected=f"{wanted.sum()} tokens: rows {rows.min()} to {rows.max()}, columns {columns.min()} to {columns.max()}",
+        causes={text: torch.equal(found, wrong) for text, wrong in causes.items()},
+    )
+
+
 with checks.step("no shift: one changed token moves its window and nothing else"):
     block.load_timm(timm_block(8, 2, (8, 12), 4, 0, seed=1).state_dict())
-    checks.equal(changed(block, (8, 12), (5, 9)), reach((8, 12), 4, 0, (5, 9)), "which outputs move")
+    moves_only(changed(block, (8, 12), (5, 9)), reach((8, 12), 4, 0, (5, 9)), {})
 
-for cell, what in (((3, 5), "in the middle"), ((0, 1), "at the upper edge"), ((7, 11), "in the corner")):
-    with checks.step(f"shift 2: one changed token {what} moves its shifted window and nothing else"):
+for cell, what in (((3, 5), "in the middle"), ((0, 5), "at the upper edge"), ((7, 11), "in the corner")):
+    with checks.step(f"shift 2: one changed token {what}, {cell}, moves its shifted window and nothing else"):
         block = SwinBlock(8, 2, 4, 2).eval()
         block.load_timm(timm_block(8, 2, (8, 12), 4, 2, seed=1).state_dict())
-        wanted = reach((8, 12), 4, 2, cell)
-        checks.equal(
+        moves_only(
             changed(block, (8, 12), cell),
-            wanted,
-            "which outputs move",
-            causes={
+            reach((8, 12), 4, 2, cell),
+            {
                 "the map was not rolled back after attention": reach((8, 12), 4, 2, cell, "not back"),
+                "without the mask, opposite edges of the image see each other": reach((8, 12), 4, 2, cell, "wrap"),
                 "the map was rolled by +shift first; it must be -shift, as the mask assumes": reach(
                     (8, 12), 4, 2, cell, "other way"
                 ),
-                "without the mask, opposite edges of the image see each other": reach((8, 12), 4, 2, cell, "wrap"),
                 "the windows are not shifted": reach((8, 12), 4, 0, cell),
             },
         )
@@ -1314,6 +1352,8 @@ for shift in (0, 2):
                 other.mlp.act = nn.GELU(approximate="tanh")
             if name == "relu":
                 other.mlp.act = nn.ReLU()
+            if name == "eps":
+                other.norm1.eps = other.norm2.eps = 1e-6
             if name == "table":
                 other.attn.relative_position_bias_table.data.zero_()
             with torch.no_grad():
@@ -1342,6 +1382,7 @@ for shift in (0, 2):
                     "attention got the tokens without layer norm": lambda: wrong("unnormed"),
                     "the tanh approximation of GELU; the exact one is asked": lambda: wrong("tanh"),
                     "ReLU instead of GELU": lambda: wrong("relu"),
+                    "eps is 1e-6, as in ViT; Swin has PyTorch's 1e-5": lambda: wrong("eps"),
                     "the table of biases was not loaded": lambda: wrong("table"),
                 },
             )
@@ -1409,16 +1450,27 @@ with checks.step("two blocks of timm's stage, without and with shift, one after 
     checks.close(y, stage(x).detach(), "the output of the second block", atol=1e-4)
 
 ### BEGIN HIDDEN TESTS
-with checks.step("one block, maps of 8 x 8, 4 x 12 and 8 x 8 one after the other"):
+with checks.step("one block, maps of 8 x 8, 4 x 16 and 8 x 8 one after the other"):
     block = SwinBlock(8, 2, 4, 2).eval()
-    weights = randomize(timm_swin.SwinTransformerBlock(8, (8, 8), 2, window_size=4, shift_size=2), seed=4).state_dict()
-    block.load_timm(weights)
-    for size in ((8, 8), (4, 12), (8, 8)):
+    first = randomize(timm_swin.SwinTransformerBlock(8, (8, 8), 2, window_size=4, shift_size=2), seed=4)
+    block.load_timm(first.state_dict())
+    for size in ((8, 8), (4, 16), (8, 8)):
         theirs = timm_swin.SwinTransformerBlock(8, size, 2, window_size=4, shift_size=2).eval()
-        theirs.load_state_dict(weights)
+        theirs.load_state_dict(first.state_dict())
         x = checks.normal(seed=size[1])(1, *size, 8)
+        kept = copy.deepcopy(theirs)
+        kept.attn_mask = first.attn_mask
         with torch.no_grad():
-            checks.close(block(x), theirs(x), f"the output for {size[0]} x {size[1]}")
+            checks.close(
+                block(x),
+                theirs(x),
+                f"the output for {size[0]} x {size[1]}",
+                causes={
+                    "the mask of the first map was kept; a mask belongs to one map size": lambda kept=kept, x=x: kept(
+                        x
+                    ),
+                },
+            )
 
 with checks.step("the map after the call"):
     checks.equal(checks.beside(observe.arguments_after, block, x)[0], x, "the map that was given")
@@ -1605,6 +1657,7 @@ with checks.step("a square of 1 2 / 3 4, one channel; the reduction picks the se
             ),
             "there is no layer norm": torch.tensor([3.0, 2.0]),
             "the norm stands after the reduction; it must stand before": torch.tensor([0.99998, -0.99998]),
+            "the four tokens were averaged; they must stand side by side, 4C numbers": torch.zeros(2),
         },
     )
 
