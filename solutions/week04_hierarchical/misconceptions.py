@@ -442,6 +442,17 @@ MISCONCEPTIONS = [
         note="With one image both orders are the same.",
     ),
     Misconception(
+        name="masks-repeated-for-each-image",
+        exercise="attention",
+        edits={
+            "by_image = scores.unflatten(0, (-1, len(mask)))": "repeated = mask.to(x).repeat_interleave(count // len(mask), dim=0)",
+            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = scores + repeated[:, None]",
+        },
+        rejected_by="attention-test-3",
+        says="the masks met the wrong windows",
+        note="repeat_interleave gives a a b b; the windows of two images stand as a b a b, which is repeat.",
+    ),
+    Misconception(
         name="table-as-buffer",
         exercise="attention",
         edits={
