@@ -1567,7 +1567,7 @@ for ax, (name, found) in zip(axes, reaches.items()):
 plt.show()
 
 # %% [markdown]
-# **Explain.** Without shifts, depth does not help: 16 tokens after four blocks as after one. With shifts the area grows: 16 tokens, 64, 196 of 256. Every token inside it is reached, every token outside not at all, not even a little. A ViT has all 256 after its first block. Whether that matters is a question of the task, and of the number of blocks.
+# **Explain.** Without shifts, depth does not help: 16 tokens after four blocks as after one. With shifts the area grows: 16 tokens, 64, 196 of 256 for this token (the edge of the map stops it at the top and on the left). Every token inside it is reached, every token outside not at all, not even a little. A ViT has all 256 after its first block. Whether that matters is a question of the task, and of the number of blocks.
 #
 # ### The same test finds a leak in a library
 #
@@ -1591,14 +1591,14 @@ print(
 )
 
 # %% [markdown]
-# Where four corners are marked, tokens from opposite edges see each other. At the sizes that Swin-T was trained for (56, 28, 14 and 7, windows of 7) nothing is padded and nothing leaks, which is why it can go unnoticed for years. **A test of the output against a reference would never find it; a test of who depends on whom does.**
+# Where four corners are marked, tokens from opposite edges see each other. At the sizes that Swin-T was trained for (56, 28, 14 and 7, windows of 7) nothing is padded and nothing leaks, which is why it can go unnoticed. **A comparison with a reference that has the same flaw never finds it; the question of who depends on whom does.**
 
 # %% [markdown] about="merging"
 # ### Exercise 6. Patch merging
 #
 # Between the stages Swin halves the sides of the map and doubles the channels (section 3.1). Each square of $2 \times 2$ tokens becomes one: put the four side by side, norm, and one linear layer without bias.
 #
-# $$(B,\, h,\, w,\, C) \to (B,\, h/2,\, w/2,\, 4C) \xrightarrow{\operatorname{LN}} \;\; \to (B,\, h/2,\, w/2,\, 2C)$$
+# $$(B,\, h,\, w,\, C) \to (B,\, h/2,\, w/2,\, 4C) \xrightarrow{\;\text{norm, linear}\;} (B,\, h/2,\, w/2,\, 2C)$$
 #
 # The order of the four is a convention, and checkpoints depend on it. As (row, column) inside the square: **(0, 0), (1, 0), (0, 1), (1, 1)**. First down, then right. Sides that are odd are padded with zeros at the **end**, before the norm, so a $5 \times 7$ map gives $3 \times 4$.
 #
@@ -2112,7 +2112,7 @@ print(
 # %% [markdown]
 # ### The comparison matrix
 #
-# Five models of about the same size. **ViT-S** is the model of week 2. **DeiT-S** is ViT-S trained with another recipe (Touvron et al. 2021); its *distilled* form has one more token and one more head. **Swin-T** you know. **CoAtNet-0** (Dai et al. 2021; here timm's variant `rw`) has convolutions in its first stages and global attention with relative positions in its last ones.
+# Five models of about the same size. **ViT-S** is the architecture of week 2 at width 384. **DeiT-S** is ViT-S trained with another recipe (Touvron et al. 2021); its *distilled* form has one more token and one more head. **Swin-T** you know. **CoAtNet-0** (Dai et al. 2021; here timm's variant `rw`) has convolutions in its first stages and global attention with relative positions in its last ones.
 #
 # What makes a timing honest?
 #
@@ -2166,7 +2166,7 @@ print(profiling.table(matrix, title=title))
 #
 # ### Profiling corner: where the time goes
 #
-# `profiling.operator_times` adds up the time of each of torch's operators. The cell below sorts them into two kinds. *Products* do the FLOPs: matrix products, convolutions, fused attention. Everything else moves or touches each number once or twice and is bounded by **memory traffic**: copies, rolls, norms, GELU, additions. Liu et al. (2023, EfficientViT) found reshaping and element-wise functions to be what limits the speed of many vision transformers.
+# `profiling.operator_times` adds up the time of each of torch's operators. The cell below sorts them into two kinds. *Products* do the FLOPs: matrix products, convolutions, fused attention. Everything else touches each number once or twice, and most of it is bounded by **memory traffic**: copies, rolls, norms, GELU, additions. Liu et al. (2023, EfficientViT) found reshaping and element-wise functions to be what limits the speed of many vision transformers.
 
 # %% explore=true
 PRODUCTS = ("mm", "conv", "attention", "linear", "matmul")

@@ -83,7 +83,7 @@ MISCONCEPTIONS = [
             "wh, ww = pair(window)\n    if height % wh or width % ww:\n": "ww, wh = pair(window)\n    if height % wh or width % ww:\n"
         },
         rejected_by="partition-test-2",
-        says="the code raised an error",
+        says="windows of 3 x 2 do not fit into a map of 4 x 6",
         note="A pair means (height, width) here. Square windows hide it.",
     ),
     Misconception(
