@@ -2033,7 +2033,7 @@ def measure_attention(layer: nn.Module, sides: tuple[int, ...], window: int | No
         x = torch.randn(1, side, side, dim, generator=torch.Generator().manual_seed(0)).to(profile.device())
         with torch.inference_mode():
             counted = profiling.flops(attend, layer, x, window)
-            took = profiling.latency(attend, layer, x, window, warmup=1, runs=profile.pick(cpu=5, gpu=50))
+            took = profiling.latency(attend, layer, x, window, warmup=1, runs=profile.pick(cpu=3, gpu=50))
             held = profiling.peak_memory(attend, layer, x, window)
         assert counted == attention_cost(side, side, dim, window)
         term = counted - 8 * side * side * dim * dim
@@ -2136,12 +2136,12 @@ models = {label: timm.create_model(name).eval().to(profile.device()) for label, 
 image_count = profile.pick(cpu=1, gpu=64)
 images = torch.randn(image_count, 3, 224, 224, generator=torch.Generator().manual_seed(0)).to(profile.device())
 with torch.inference_mode():
-    counts = {label: profiling.flops(model, images) for label, model in models.items()}  # also warms up
+    counts = {label: profiling.flops(model, images) for label, model in models.items()}
     held = {label: profiling.peak_memory(model, images) for label, model in models.items()}
     times = profiling.latencies(
         {label: (lambda model=model: model(images)) for label, model in models.items()},
-        warmup=1,
-        runs=profile.pick(cpu=7, gpu=50),
+        warmup=0,  # counting and the search for the peak have run each model twice
+        runs=profile.pick(cpu=5, gpu=50),
     )
 matrix = [
     {
