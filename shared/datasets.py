@@ -1,18 +1,37 @@
-"""Data that needs no network: typed samples, the same on every call."""
+"""Typed samples, the same on every call: what needs no network, and real data sets from disk or a download."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from .digits import DIGIT_FONTS, Digits, RenderedDigits, bundled, digits, rendered_digits
+from .real_images import LabeledImages, cifar10, cifar100, data_folder, food101
+
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
+
+__all__ = [
+    "COLORS",
+    "DIGIT_FONTS",
+    "QUADRANTS",
+    "SCALES",
+    "SHAPES",
+    "Digits",
+    "LabeledImages",
+    "Photograph",
+    "RenderedDigits",
+    "Shapes",
+    "cifar10",
+    "cifar100",
+    "data_folder",
+    "digits",
+    "food101",
+    "photograph",
+    "rendered_digits",
+    "shapes",
+]
 
 _LICENSES = {
     "china": (
@@ -68,24 +87,10 @@ def photograph(name: Literal["flower", "china"], *, height: int | None = None, w
 
     if name not in _LICENSES:
         raise ValueError(f"unknown photograph {name!r}; known: {', '.join(sorted(_LICENSES))}")
-    with Image.open(_sample_image(f"{name}.jpg")) as file:
+    with Image.open(bundled(f"images/{name}.jpg")) as file:
         pixels = np.array(file.convert("RGB"))  # (H, W, 3) uint8
     image = torch.from_numpy(pixels).permute(2, 0, 1).float().div(255).contiguous()
     return Photograph(_resized(image, height, width), name, _LICENSES[name])
-
-
-def _sample_image(filename: str) -> Path:
-    """Path of a bundled image, found without importing scikit-learn, which would take seconds."""
-    package = find_spec("sklearn")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("scikit-learn, which brings the photographs, is missing: pip install scikit-learn")
-    path = Path(package.origin).parent / "datasets" / "images" / filename
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"scikit-learn's sample image is missing: {path}. "
-            "Restore it with: pip install --force-reinstall --no-deps scikit-learn"
-        )
-    return path
 
 
 def _resized(image: torch.Tensor, height: int | None, width: int | None) -> torch.Tensor:
@@ -228,112 +233,3 @@ def _pairs(
     if not left:
         raise ValueError("include and exclude leave no (shape, color) pair to draw")
     return [(SHAPES.index(shape), COLORS.index(color)) for shape, color in left]
-
-
-CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-
-
-@dataclass(frozen=True, eq=False)
-class LabeledImages:
-    """Images with one class each.
-
-    Attributes:
-        x: (n, 3, h, w) float32 in [0, 1].
-        y: (n,) int64, index into `classes`.
-        classes: the names of the classes.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    classes: tuple[str, ...]
-
-
-def data_folder() -> Path:
-    """Where downloads are kept: the environment variable `WORKBOOK_DATA`, or `~/.cache/workbook`."""
-    return Path(os.environ.get("WORKBOOK_DATA") or Path.home() / ".cache" / "workbook")
-
-
-def cifar10(root: Path | str | None = None, *, train: bool = True, limit: int | None = None) -> LabeledImages:
-    """CIFAR-10 (Krizhevsky 2009): 60,000 photographs of 32 x 32 pixels in 10 classes.
-
-    Taken from the first of these that is there: a folder of images `root/cifar10/{train,test}/CLASS/NNNN.jpg`
-    (or .png), torchvision's files in `root`, a download by torchvision into `root`, checked by its checksum.
-
-    Args:
-        root: the folder of datasets; `data_folder()` by default.
-        train: the training images (50,000) or the test images (10,000).
-        limit: the first so many images of a fixed shuffle; all by default.
-
-    Returns:
-        A `LabeledImages`, the classes in alphabetical order, which is CIFAR's own. All training images take 0.6 GB.
-
-    Raises:
-        FileNotFoundError: the images are not there and cannot be downloaded; the message says what to do.
-        ValueError: `limit` is below 1.
-    """
-    if limit is not None and limit < 1:
-        raise ValueError(f"cifar10 needs limit >= 1, got limit={limit}")
-    root = data_folder() if root is None else Path(root).expanduser()
-    folder = root / "cifar10" / ("train" if train else "test")
-    if folder.is_dir():
-        return _image_folder(folder, limit)
-    return _torchvision_cifar10(root, train, limit)
-
-
-def _image_folder(folder: Path, limit: int | None) -> LabeledImages:
-    import numpy as np
-    import torch
-    from PIL import Image
-
-    classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
-    files = [
-        (path, label)
-        for label, name in enumerate(classes)
-        for path in sorted((folder / name).iterdir())
-        if path.suffix.lower() in (".jpg", ".jpeg", ".png")
-    ]
-    if not files:
-        raise FileNotFoundError(f"{folder} holds no images; put them at {folder}/CLASS/NNNN.jpg")
-    chosen = [files[index] for index in _shuffled(len(files), limit)]
-    pixels = []
-    for path, _ in chosen:
-        with Image.open(path) as file:
-            pixels.append(np.asarray(file.convert("RGB")))
-    labels = torch.tensor([label for _, label in chosen])
-    return LabeledImages(_as_images(np.stack(pixels)), labels, classes)
-
-
-def _torchvision_cifar10(root: Path, train: bool, limit: int | None) -> LabeledImages:
-    import numpy as np
-    import torch
-    from torchvision.datasets import CIFAR10
-
-    try:
-        try:
-            found = CIFAR10(root, train=train, download=False)
-        except RuntimeError:  # not there, or not whole
-            root.mkdir(parents=True, exist_ok=True)
-            found = CIFAR10(root, train=train, download=True)
-    except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(
-            f"CIFAR-10 is not in {root} and could not be downloaded ({error}). On a machine with network, fetch "
-            f"{CIFAR10_URL} (170 MB) and put it into {root}; or put images at {root}/cifar10/train/CLASS/NNNN.jpg and "
-            f"{root}/cifar10/test/CLASS/NNNN.jpg. Another folder: set the environment variable WORKBOOK_DATA."
-        ) from error
-    order = _shuffled(len(found.targets), limit)
-    labels = torch.tensor(np.asarray(found.targets)[order])
-    return LabeledImages(_as_images(found.data[order]), labels, tuple(found.classes))
-
-
-def _shuffled(count: int, limit: int | None) -> NDArray[np.int64]:
-    """A fixed order that mixes the classes, cut to `limit`."""
-    import numpy as np
-
-    return np.random.default_rng(0).permutation(count)[:limit]
-
-
-def _as_images(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """(n, h, w, 3) uint8 as (n, 3, h, w) float32 in [0, 1]."""
-    import torch
-
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).contiguous()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
-from shared import datasets
+from shared import datasets, digits
 
 Name = Literal["flower", "china"]
 
@@ -81,14 +81,14 @@ def test_an_empty_size_is_refused(size: dict[str, int]) -> None:
 
 def test_a_missing_file_names_its_path_and_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spec = ModuleSpec("sklearn", loader=None, origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(datasets, "find_spec", lambda name: spec)
+    monkeypatch.setattr(digits, "find_spec", lambda name: spec)
     with pytest.raises(FileNotFoundError, match=r"flower\.jpg.*pip install") as error:
         datasets.photograph("flower")
     assert str(tmp_path) in str(error.value)
 
 
 def test_a_missing_scikit_learn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="pip install scikit-learn"):
         datasets.photograph("flower")
 

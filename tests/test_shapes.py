@@ -1,13 +1,11 @@
-"""`datasets.shapes` and `shared.rendering` against their own ground truth; the CIFAR-10 loader on a tiny folder."""
+"""`datasets.shapes` and `shared.rendering` against their own ground truth."""
 
 import time
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from shared import datasets, rendering
 
@@ -158,56 +156,3 @@ def test_an_unknown_silhouette_is_named() -> None:
 def test_an_empty_mask_has_no_box() -> None:
     with pytest.raises(ValueError, match="empty"):
         rendering.tight_boxes(np.zeros((1, 4, 4), dtype=bool))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """CIFAR-10 as a folder of images, with two classes of three images."""
-    for part in ("train", "test"):
-        for label, name in enumerate(("bird", "truck")):
-            (tmp_path / "cifar10" / part / name).mkdir(parents=True)
-            for index in range(3):
-                gray = 100 * label + 10 * index + (part == "test")
-                path = tmp_path / "cifar10" / part / name / f"{index:04d}.jpg"
-                Image.new("RGB", (32, 32), (gray, gray, gray)).save(path, quality=95)
-    return tmp_path
-
-
-def test_cifar10_from_a_folder_of_images(folder: Path) -> None:
-    found = datasets.cifar10(folder)
-    assert found.classes == ("bird", "truck")
-    assert (found.x.shape, found.x.dtype) == ((6, 3, 32, 32), torch.float32)
-    assert found.y.dtype == torch.int64
-    gray = (255 * found.x[:, 0, 0, 0]).round()
-    assert sorted(gray.tolist()) == [0, 10, 20, 100, 110, 120]
-    assert torch.equal(found.y, (gray >= 100).long())
-    assert (255 * datasets.cifar10(folder, train=False).x).round().min() == 1
-
-
-def test_cifar10_limit_takes_the_same_mixed_few(folder: Path) -> None:
-    few = datasets.cifar10(folder, limit=4)
-    assert torch.equal(few.x, datasets.cifar10(folder).x[:4])
-    assert few.y.unique().tolist() == [0, 1]
-    with pytest.raises(ValueError, match="limit=0"):
-        datasets.cifar10(folder, limit=0)
-
-
-def test_cifar10_root_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKBOOK_DATA", str(folder))
-    assert len(datasets.cifar10().y) == 6
-
-
-def test_without_network_the_error_says_what_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_network(*args: object, **kwargs: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", no_network)
-    with pytest.raises(FileNotFoundError, match=r"cifar-10-python\.tar\.gz.*cifar10/train/CLASS") as error:
-        datasets.cifar10(tmp_path)
-    assert str(tmp_path) in str(error.value)
-
-
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "cifar10" / "train").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="no images"):
-        datasets.cifar10(tmp_path)
