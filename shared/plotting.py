@@ -131,19 +131,26 @@ def curves(
 ) -> Figure:
     """One line for each entry of `series`: name -> values (n,), with a legend beside the axes.
 
+    Values (runs, n), for example of several seeds, become the line of their mean in a band from least to greatest.
     `levels` are dashed horizontal lines, name -> height, for a floor or a target. `x` (n,) holds the
     positions that all series share; 0, 1, 2, ... by default.
 
     Raises:
-        ValueError: a series does not have 1 dimension, or not the length of `x`.
+        ValueError: a series does not have 1 or 2 dimensions, or not the length of `x`.
     """
     figure, (ax,) = _panels(1, 1, width=8.8, height=4.0)
     for name, values in series.items():
-        heights = _array(values, f"curves needs one dimension for {name!r}", 1)
+        several = np.ndim(array := _to_numpy(values)) == 2
+        rows = _array(array, f"curves needs one dimension for {name!r}, or two", 2 if several else 1)
+        heights = rows.mean(axis=0) if several else rows
         positions = np.arange(len(heights)) if x is None else _array(x, "curves needs x (n,)", 1)
         if len(positions) != len(heights):
             raise ValueError(f"{name!r} has {len(heights)} values for {len(positions)} positions x")
-        ax.plot(positions, heights, label=name, marker="o" if len(heights) == 1 else None)
+        (line,) = ax.plot(positions, heights, label=name, marker="o" if len(heights) == 1 else None)
+        if several:
+            ax.fill_between(
+                positions, rows.min(axis=0), rows.max(axis=0), color=line.get_color(), alpha=0.18, linewidth=0
+            )
     for index, (name, level) in enumerate((levels or {}).items()):
         dashes = _DASHES[index % len(_DASHES)]
         ax.axhline(level, color="0.3", linewidth=1.4, linestyle=dashes, label=f"{name} ({level:.3g})")

@@ -1,0 +1,3 @@
+from autograder.variants import Alternative
+
+ALTERNATIVES: list[Alternative] = []

@@ -1,0 +1,3 @@
+from autograder.variants import Misconception
+
+MISCONCEPTIONS: list[Misconception] = []
