@@ -669,7 +669,7 @@ def fit(
     `batch(generator)` gives the inputs and whatever `loss(model, *inputs)` needs.
     """
     warmup = steps // 10 if warmup is None else warmup
-    optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.05), lr=base_lr)
+    optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.05), lr=base_lr, fused=True)
     draw = torch.Generator().manual_seed(seed)
     history: dict[str, list[float]] = {"loss": [], "gradient norm": []}
     for step in range(steps):
@@ -702,46 +702,59 @@ def cross_entropy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.T
 
 
 def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Share of right answers in eval mode; the model is left in the mode it came in."""
-    was_training = model.training
+    """Share of right answers in eval mode; every module is left in the mode it came in."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.no_grad():
         answers = torch.cat([model(part.to(profile.device())).argmax(-1).cpu() for part in x.split(512)])
-    model.train(was_training)
+    for module, training in modes:
+        module.training = training
     return (answers == y).float().mean().item()
 
 
 x_test, y_test = handwriting.x_test, handwriting.y_test
 
 # %% [markdown]
-# **Predict.** All 1,347 labels, only 60 steps, and a learning rate of 0.01, five times what this model likes. Without warm-up, where will the gradient be longest? Will the run recover once the rate falls?
+# **Predict.** All 1,347 labels, only 60 steps, and a learning rate of 0.01, five times what this model likes. Four runs: with and without warm-up, with and without clipping at 1. Which of the two matters more?
 
 # %% explore=true
 hot = {}
 for warmup in (0, 15):
-    model = tiny_vit(0).to(profile.device())
-    source = labeled_batches(handwriting.x_train, handwriting.y_train)
-    hot[warmup] = fit(model, source, cross_entropy, steps=60, base_lr=1e-2, seed=0, warmup=warmup)
-    hot[warmup]["accuracy"] = [accuracy(model, x_test, y_test)]
+    for limit in (1.0, math.inf):
+        model = tiny_vit(0).to(profile.device())
+        source = labeled_batches(handwriting.x_train, handwriting.y_train)
+        run = fit(model, source, cross_entropy, 60, base_lr=1e-2, seed=0, warmup=warmup, max_norm=limit)
+        hot[warmup, limit] = run | {"accuracy": [accuracy(model, x_test, y_test)]}
+names = {key: f"warm-up {key[0]}, " + ("clipped" if key[1] == 1 else "not clipped") for key in hot}
 fig, axes = plt.subplots(1, 2, figsize=(11.5, 3.6))
-for ax, what in zip(axes, ("loss", "gradient norm")):
-    for warmup, run in hot.items():
-        ax.plot(run[what], label=f"warm-up {warmup}")
-    ax.set(xlabel="step", title=what)
+for key, run in hot.items():
+    smooth = np.convolve(run["loss"], np.ones(5) / 5, mode="valid")
+    axes[0].plot(range(4, 60), smooth, label=names[key], linestyle="-" if key[1] == 1 else ":")
+    if key[1] == 1:
+        axes[1].plot(run["gradient norm"], label=names[key])
+axes[0].set(xlabel="step", title="loss, mean of five steps")
+axes[1].set(xlabel="step", title="gradient norm before clipping", ylim=(0, None))
+axes[1].axhline(1.0, color="0.3", linestyle="--", linewidth=1.4, label="the limit")
+for ax in axes:
     ax.grid(alpha=0.3)
-axes[1].axhline(1.0, color="0.3", linestyle="--", linewidth=1.4, label="clipped to 1")
-axes[0].legend()
-axes[1].legend()
+    ax.legend(fontsize=9)
 plt.show()
-for warmup, run in hot.items():
-    first, last = sum(run["loss"][:10]) / 10, sum(run["loss"][-10:]) / 10
-    print(
-        f"warm-up {warmup:2d}: loss {first:.2f} in the first ten steps, {last:.2f} in the last ten; "
-        f"clipped in {sum(n > 1 for n in run['gradient norm'])} of 60 steps; accuracy {run['accuracy'][0]:.0%}"
-    )
+rows = [
+    {
+        "run": names[key],
+        "loss, first 15": f"{sum(run['loss'][:15]) / 15:.2f}",
+        "loss, last 10": f"{sum(run['loss'][-10:]) / 10:.2f}",
+        "norms above 1": f"{sum(n > 1 for n in run['gradient norm'])} of 60",
+        "test accuracy": f"{run['accuracy'][0]:.0%}",
+    }
+    for key, run in hot.items()
+]
+print(profiling.table(rows, title="60 steps at a learning rate of 0.01, seed 0"))
 
 # %% [markdown]
-# **Explain.** Both runs see the same batches and the same highest rate. Without warm-up the first steps throw the weights about: the loss goes *up*, and 60 steps are not enough to come back. With 15 steps of warm-up the same rate is a good one. Clipping alone does not save the cold start: Adam divides by the gradient's size anyway, so a shorter gradient makes hardly a shorter step. It is the *learning rate* of the first steps that must be small.
+# **Explain.** Same batches, same highest rate. Warm-up matters more: without it the weights are thrown about before Adam knows how large gradients are, and 60 steps are not enough to come back. Clipping helps on top of it, and hardly without it.
+#
+# Look at the right picture before you copy a limit from a paper. At this size nearly every gradient is longer than 1, so a limit of 1 is no emergency brake: it gives *every* batch the same say. A factor that is the same in all steps would change nothing, because Adam divides by the size of past gradients; a factor that differs from step to step does. Over three seeds the runs with warm-up and clipping reached 82 to 84 %, with warm-up alone 77 to 78 %, without warm-up 66 to 79 %.
 
 # %% [markdown]
 # ### The size of a start
@@ -759,18 +772,18 @@ for size in (0.02, 0.5):
     seen = []
     fit(
         model.to(profile.device()),
-        labeled_batches(handwriting.x_train, handwriting.y_train),
+        labeled_batches(handwriting.x_train, handwriting.y_train, noise=0.0),
         cross_entropy,
         steps=150,
         base_lr=2e-3,
         seed=0,
-        after_step=lambda step: seen.append(accuracy(model, x_test, y_test)) if step % 10 == 9 else None,
+        after_step=lambda step: seen.append(accuracy(model, x_test, y_test)) if step % 25 == 24 else None,
     )
     starts[f"positions of {size}"] = seen
 display(
     plotting.curves(
         starts,
-        x=[10 * k + 10 for k in range(15)],
+        x=[25 * k + 25 for k in range(6)],
         xlabel="step",
         ylabel="test accuracy",
         title="All labels, 150 steps: only the start differs",
@@ -902,8 +915,9 @@ with checks.look():
     look_kinds = torch.tensor([0, 1] * 3)
     for mixer in (mixup, cutmix):
         mixed, soft = mixer(look_photos, look_kinds, 2, 1.0, torch.Generator().manual_seed(3))
-        titles = [f"flower {a:.2f}, temple {b:.2f}" for a, b in soft.tolist()]
-        display(plotting.image_grid(mixed, columns=6, titles=titles, suptitle=mixer.__name__))
+        titles = [f"{a:.2f} + {b:.2f}" for a, b in soft.tolist()]
+        shares = f"{mixer.__name__}: share of flower + share of temple"
+        display(plotting.image_grid(mixed, columns=6, titles=titles, suptitle=shares))
 
 # %% [markdown] hints="mix"
 # <details><summary>Hint 1: the idea</summary>
@@ -1028,7 +1042,7 @@ for alpha in (1.0, 0.2, 8.0):
             abs(share.mean().item() - 0.5) < 0.09,
             "the mean of Beta(alpha, alpha) is 0.5",
             came=f"a mean of {share.mean():.3f}",
-            causes={"the larger of lambda and 1 - lambda was taken": lambda: share.min() > 0.49},
+            causes={"the larger of lambda and 1 - lambda was taken": lambda: share.min().item() > 0.49},
         )
         checks.that(
             0.7 * wanted < share.var().item() < 1.4 * wanted,
@@ -1043,7 +1057,7 @@ with checks.step("a batch with the same class twice and more"):
     _, soft, _ = checks.beside(draws, mixup, x, y, 3, 1.0, 0, 30)
     checks.close(soft.sum(-1), torch.ones(30, 6), "the sum of each soft label", causes={
         "the share of a partner of the same class replaced the own one; the two must be added": lambda: (
-            soft.sum(-1).min() < 0.99
+            soft.sum(-1).min().item() < 0.99
         ),
     })  # fmt: skip
 
@@ -1143,7 +1157,9 @@ with checks.step("200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides 
         kept.max() > 0.6,
         "some boxes stick out and are cut off",
         came=f"every box covers between {1 - kept.max():.0%} and {1 - kept.min():.0%}",
-        causes={"the box was moved inside; its center must be uniform over the image": lambda: kept.max() < 0.56},
+        causes={
+            "the box was moved inside; its center must be uniform over the image": lambda: kept.max().item() < 0.56
+        },
     )
     often = boxes[drawn].float().mean(0)
     halves = [often[:20].mean(), often[20:].mean(), often[:, :10].mean(), often[:, 10:].mean()]
@@ -1151,7 +1167,11 @@ with checks.step("200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides 
         (max(halves) - min(halves)) < 0.15,
         "each half of the image is pasted over equally often",
         came="top, bottom, left, right: " + ", ".join(f"{half:.0%}" for half in halves),
-        causes={"the random point became a corner of the box, not its center": lambda: max(halves) - min(halves) > 0.2},
+        causes={
+            "the random point became a corner of the box, not its center": lambda: (
+                (max(halves) - min(halves)).item() > 0.2
+            )
+        },
     )
 
 for alpha in (1.0, 0.3):
@@ -1386,7 +1406,7 @@ with checks.step("how often each of eight operations runs in 1,600 draws"):
         chi_square < 40,  # of fair draws, two in a million lie above (7 degrees of freedom)
         "each operation is as likely as the others",
         came=f"counts {counts.long().tolist()}, chi-square {chi_square:.0f}",
-        causes={"the last operation never runs": lambda: counts[-1] == 0},
+        causes={"the last operation never runs": lambda: counts[-1].item() == 0},
     )
     twice = (ran[:, 0, 0] == ran[:, 1, 0]).float().mean().item()
     checks.that(
@@ -1431,7 +1451,7 @@ with checks.step("no operation at all"):
 # %% [markdown]
 # ### Experiment: is more always better?
 #
-# Six ways to train the same model for the same 150 steps. First with thirty labels, then with all of them. `shift` moves each image by -1, 0 or 1 pixel along each axis.
+# Four ways to train the same model for the same 150 steps. First with thirty labels, then three of them with all labels. `shift` moves each image by -1, 0 or 1 pixel along each axis.
 #
 # **Predict.** Put the ways in order, once for thirty labels and once for 1,347.
 
@@ -1439,7 +1459,7 @@ with checks.step("no operation at all"):
 # %% explore=true
 def mixed_batches(x: torch.Tensor, y: torch.Tensor, way: str, size: int = 32) -> Callable:
     """Batches (images, soft labels) of a data set, augmented in one way."""
-    black, white = x.min(), x.max()
+    black = x.min().item()
 
     def draw(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         picked = torch.randint(len(x), (size,), generator=generator)
@@ -1450,13 +1470,9 @@ def mixed_batches(x: torch.Tensor, y: torch.Tensor, way: str, size: int = 32) ->
         elif way == "cutmix":
             images, soft = cutmix(images, labels, 10, 1.0, generator)
         elif way == "shift":
-            padded = F.pad(images, (1, 1, 1, 1), value=black.item())
+            padded = F.pad(images, (1, 1, 1, 1), value=black)
             corners = torch.randint(3, (size, 2), generator=generator).tolist()
             images = torch.stack([padded[k, :, i : i + 8, j : j + 8] for k, (i, j) in enumerate(corners)])
-        elif way == "rand_augment":
-            light = (images - black) / (white - black)
-            light = torch.stack([rand_augment(image, 1, 0.3, generator) for image in light])
-            images = black + light * (white - black)
         return images.to(profile.device()), soft.to(profile.device())
 
     return draw
@@ -1464,16 +1480,17 @@ def mixed_batches(x: torch.Tensor, y: torch.Tensor, way: str, size: int = 32) ->
 
 few = few_per_class(handwriting.y_train, 3, seed=0)
 few_x, few_y = handwriting.x_train[few], handwriting.y_train[few]
-ways: dict[str, dict[str, str]] = {}
+ways = {"nothing": {"augmentation": "nothing", "1,347 labels": f"{starts['positions of 0.5'][-1]:.0%}"}}
 for title, x, y, tried in (
-    ("30 labels", few_x, few_y, ("nothing", "mixup", "cutmix", "rand_augment", "shift")),
-    ("1,347 labels", handwriting.x_train, handwriting.y_train, ("nothing", "cutmix", "shift")),
+    ("30 labels", few_x, few_y, ("nothing", "mixup", "cutmix", "shift")),
+    ("1,347 labels", handwriting.x_train, handwriting.y_train, ("cutmix", "shift")),
 ):
     for way in tried:
         model = tiny_vit(0).to(profile.device())
         fit(model, mixed_batches(x, y, way), cross_entropy, steps=150, base_lr=2e-3, seed=0)
         ways.setdefault(way, {"augmentation": way})[title] = f"{accuracy(model, x_test, y_test):.0%}"
-print(profiling.table(list(ways.values()), title="test accuracy, one seed, 150 steps"))
+table = [{name: row.get(name, "") for name in ("augmentation", "30 labels", "1,347 labels")} for row in ways.values()]
+print(profiling.table(table, title="test accuracy, one seed, 150 steps"))
 
 # %% explore=true
 generator = torch.Generator().manual_seed(4)
@@ -1607,6 +1624,7 @@ def followed(make: Callable, values: Sequence[float], decay: float, warmup: bool
     return {
         "averages": averages,
         "at start": at_start,
+        "one object": ema.module is model,
         "model after": model[0].weight.item(),
         "modes": (ema.module.training, ema.module[1].training, model.training),
         "gradients": (any(p.requires_grad for p in ema.module.parameters()), model[0].weight.requires_grad),
@@ -1618,7 +1636,7 @@ with checks.step("decay 0.9, a weight that was 0 and is 1 from then on, by hand"
     checks.close(torch.tensor(seen["at start"]), torch.tensor(0.0), "the average before the first update")
     checks.close(torch.tensor(seen["averages"]), torch.tensor([0.1, 0.19, 0.271]), "the averages", causes={
         "decay and 1 - decay changed places": torch.tensor([0.9, 0.99, 0.999]),
-        "the copy is the model itself; make a deep copy": torch.tensor([1.0, 1.0, 1.0]),
+        "the copy is the model itself; make a deep copy": lambda: seen["one object"],
         "the average does not move": torch.tensor([0.0, 0.0, 0.0]),
         "the first update takes the model as it is": torch.tensor([1.0, 1.0, 1.0]),
         "decay grows with the updates though warmup is off": torch.tensor([0.9, 0.981818, 0.995455]),
@@ -1685,14 +1703,19 @@ with checks.step("a weight that takes 2, -1, 4, 0, 3, against the geometric sum"
     averages = checks.beside(followed, ModelEMA, values, 0.7, False)
     checks.close(torch.tensor(averages), torch.tensor(wanted), "the averages")
 
-with checks.step("warmup ends where the decay is reached: decay 0.3"):
-    averages = checks.beside(followed, ModelEMA, [0.0] + [1.0] * 8, 0.3, True)
-    decays = [min(0.3, (1 + t) / (10 + t)) for t in range(8)]
-    wanted = [1 - math.prod(decays[: k + 1]) for k in range(8)]
-    checks.close(torch.tensor(averages), torch.tensor(wanted), "the averages", causes={
-        "the decay grows beyond `decay`": torch.tensor(
-            [1 - math.prod((1 + t) / (10 + t) for t in range(k + 1)) for k in range(8)]
-        ),
+with checks.step("warmup ends where the decay is reached: decay 0.3, a weight that jumps between 0 and 1"):
+    values = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
+    averages = torch.tensor(checks.beside(followed, ModelEMA, values, 0.3, True))
+
+    def average_by(decay_of: Callable) -> torch.Tensor:
+        found, average = [], values[0]
+        for t, value in enumerate(values[1:]):
+            average = decay_of(t) * average + (1 - decay_of(t)) * value
+            found.append(average)
+        return torch.tensor(found)
+
+    checks.close(averages, average_by(lambda t: min(0.3, (1 + t) / (10 + t))), "the averages", causes={
+        "the decay grows beyond `decay`": average_by(lambda t: (1 + t) / (10 + t)),
     })  # fmt: skip
 
 with checks.step("five training steps with a batch norm, against timm's ModelEmaV3"):
@@ -1707,7 +1730,7 @@ with checks.step("five training steps with a batch norm, against timm's ModelEma
             })  # fmt: skip
         else:
             checks.equal(averages[-1][name], wanted, what, causes={
-                "an integer buffer was averaged or left; copy it": lambda: averages[-1][name] != wanted,
+                "an integer buffer was averaged or left; copy it": lambda: averages[-1][name].item() != wanted.item(),
             })  # fmt: skip
 ### END HIDDEN TESTS
 
@@ -1821,9 +1844,9 @@ with checks.look():
 # </details>
 
 # %% test="distill" points=5
-# two classes, T = 2. The teacher's softened probabilities are (3/4, 1/4), the student's (1/2, 1/2)
+# two classes, T = 3. The teacher's softened probabilities are (3/4, 1/4), the student's (1/2, 1/2)
 student = torch.zeros(1, 2)
-teacher = torch.tensor([[2 * math.log(3), 0.0]])
+teacher = torch.tensor([[3 * math.log(3), 0.0]])
 label = torch.tensor([0])
 ce = math.log(2)
 kl = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
@@ -1834,24 +1857,23 @@ def scalar(number: float) -> torch.Tensor:
     return torch.tensor(number, dtype=torch.float32)
 
 
-with checks.step("soft, alpha = 0.25, T = 2, by hand: 3/4 ln 2 + 1/4 * 4 * KL"):
-    loss = distillation_loss(student, teacher, label, "soft", 0.25, 2.0)
+with checks.step("soft, alpha = 0.25, T = 3, by hand: 3/4 ln 2 + 1/4 * 9 * KL"):
+    loss = distillation_loss(student, teacher, label, "soft", 0.25, 3.0)
     checks.shape(loss, (), "the loss")
-    checks.close(loss, scalar(0.75 * ce + 0.25 * 4 * kl), "the loss", causes={
+    entropy = 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
+    checks.close(loss, scalar(0.75 * ce + 0.25 * 9 * kl), "the loss", causes={
         "the factor T² is missing": scalar(0.75 * ce + 0.25 * kl),
-        "the factor is T, not T²": scalar(0.75 * ce + 0.25 * 2 * kl),
-        "KL(student || teacher) instead of KL(teacher || student)": scalar(0.75 * ce + 0.25 * 4 * swapped),
-        "KL was divided by the number of classes as well": scalar(0.75 * ce + 0.25 * 2 * kl),
-        "alpha and 1 - alpha changed places": scalar(0.25 * ce + 0.75 * 4 * kl),
-        "probabilities went in where logarithms of them belong": lambda: checks.near(
-            loss, scalar(0.75 * ce + 0.25 * 4 * (0.75 * math.log(0.75) + 0.25 * math.log(0.25) - 0.5))
-        ),
+        "the factor is T, not T²": scalar(0.75 * ce + 0.25 * 3 * kl),
+        "KL(student || teacher) instead of KL(teacher || student)": scalar(0.75 * ce + 0.25 * 9 * swapped),
+        "KL was divided by the number of classes as well": scalar(0.75 * ce + 0.25 * 4.5 * kl),
+        "alpha and 1 - alpha changed places": scalar(0.25 * ce + 0.75 * 9 * kl),
+        "probabilities went in where logarithms of them belong": scalar(0.75 * ce + 0.25 * 9 * (entropy - 0.5)),
     })  # fmt: skip
 
 with checks.step("the same image four times: the loss is a mean over the batch"):
-    four = distillation_loss(student.expand(4, 2), teacher.expand(4, 2), label.expand(4), "soft", 0.25, 2.0)
-    checks.close(four, scalar(0.75 * ce + 0.25 * 4 * kl), "the loss", causes={
-        "KL was summed over the batch": scalar(0.75 * ce + 0.25 * 4 * 4 * kl),
+    four = distillation_loss(student.expand(4, 2), teacher.expand(4, 2), label.expand(4), "soft", 0.25, 3.0)
+    checks.close(four, scalar(0.75 * ce + 0.25 * 9 * kl), "the loss", causes={
+        "KL was summed over the batch": scalar(0.75 * ce + 0.25 * 9 * 4 * kl),
     })  # fmt: skip
 
 with checks.step("hard, alpha = 0.25: the teacher says class 1, the label says 0, the student (1, 0)"):
@@ -1872,19 +1894,18 @@ with checks.step("a mode that does not exist"):
 
 # %% test="distill" points=5
 with checks.step("a pair of heads: the first sees the labels, the second the teacher"):
-    sure = torch.tensor([[20.0, 0.0, 0.0]])
-    teacher, label = torch.tensor([[0.0, 20.0, 0.0]]), torch.tensor([0])
+    says_0, says_1 = torch.tensor([[20.0, 0.0, 0.0]]), torch.tensor([[0.0, 20.0, 0.0]])
+    label = torch.tensor([0])  # so the class head should say 0, and the distillation head what the teacher says: 1
     for mode in ("soft", "hard"):
-        loss = distillation_loss((sure, teacher.clone()), teacher, label, mode, 0.5, 1.0)
+        loss = distillation_loss((says_0, says_1), says_1, label, mode, 0.5, 1.0)
+        other = distillation_loss((says_1, says_0), says_1, label, mode, 0.5, 1.0)
         checks.that(
-            abs(loss.item()) < 1e-4,
+            abs(float(loss)) < 1e-4,
             f"two heads that are both right have no loss ({mode})",
-            came=f"{loss.item():.3f}",
+            came=f"{float(loss):.3f}",
             causes={
-                "the heads changed places": lambda: (
-                    distillation_loss((teacher, sure), teacher, label, mode, 0.5, 1.0) < 1e-4
-                ),
-                "the mean of the heads, or one of them, was used for both": lambda: loss > 0.5,
+                "the heads changed places": lambda: abs(float(other)) < 1e-4,
+                "the mean of the heads was used for both": lambda: 0.5 < float(loss) < 2,
             },
         )
 
@@ -1983,7 +2004,7 @@ with checks.step("logits of 500: no infinity"):
 def learn(loss_fn: Callable, x: torch.Tensor, told: torch.Tensor, x_test: torch.Tensor, seed: int) -> torch.Tensor:
     """Logits (450, 10) of a tiny ViT after 150 steps; `told`: what the teacher says about x."""
     model = tiny_vit(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=150, pct_start=0.1)
     draw = torch.Generator().manual_seed(seed)
     for _ in range(150):
@@ -2146,7 +2167,7 @@ def three_steps(fn: Callable, model: nn.Module, regimes: Sequence[str], size: in
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     randn = checks.normal(0)
-    for _ in range(3):
+    for _ in range(3 if names else 0):
         optimizer.zero_grad()
         F.cross_entropy(model(randn(6, 1, size, size)), torch.tensor([0, 1, 2, 0, 1, 2])).backward()
         optimizer.step()
@@ -2223,10 +2244,10 @@ with checks.step("an empty name of a regime"):
 #
 # Two copies of the same model, the same batches, 20 steps. One is trained by your four functions, the other by timm's `param_groups_weight_decay`, torch's schedulers, torch's `clip_grad_norm_` and timm's `ModelEmaV3`. If each of your pieces is right, the two models stay together.
 #
-# **Predict.** How far apart are two weights after 20 steps, at most: 0.1, 0.001, or a rounding error?
+# **Predict.** How far apart are two weights after 20 steps, at most: 0.1, 0.001, or next to nothing?
 
 # %% explore=true
-mine, theirs = tiny_vit(7), tiny_vit(7)
+mine, theirs = tiny_vit(7).double(), tiny_vit(7).double()
 my_optimizer = torch.optim.AdamW(parameter_groups(mine, 0.05), lr=2e-3)
 their_groups = param_groups_weight_decay(theirs, 0.05, no_weight_decay_list=("pos_embed", "cls_token"))
 their_optimizer = torch.optim.AdamW(their_groups, lr=2e-3)
@@ -2238,7 +2259,7 @@ draw = torch.Generator().manual_seed(0)
 apart: dict[str, list[float]] = {"weights": [], "averages": []}
 for step in range(20):
     picked = torch.randint(len(handwriting.x_train), (32,), generator=draw)
-    x, y = handwriting.x_train[picked], handwriting.y_train[picked]
+    x, y = handwriting.x_train[picked].double(), handwriting.y_train[picked]
     for model, optimizer in ((mine, my_optimizer), (theirs, their_optimizer)):
         optimizer.zero_grad()
         cross_entropy(model, x, y).backward()
@@ -2258,10 +2279,10 @@ moved = max((a - b).abs().max().item() for a, b in zip(mine.parameters(), tiny_v
 print(f"the weight that moved most moved by {moved:.3f}")
 print(f"your model and theirs differ by at most {max(apart['weights']):.0e}")
 print(f"your average and theirs differ by at most {max(apart['averages']):.0e}")
-assert max(apart["weights"]) < 1e-4 < moved, "your recipe and the libraries' own part ways"
+assert max(apart["weights"]) < 1e-6 < 1e-3 < moved, "your recipe and the libraries' own part ways"
 
 # %% [markdown]
-# **Explain.** A rounding error, in both. The pieces that you wrote are the pieces that train real models.
+# **Explain.** In float64 hardly anything is left. What is left comes from the tiny number that torch adds to the norm, so that it never divides by zero. The pieces that you wrote are the pieces that train real models.
 
 # %% [markdown]
 # ## The experiment: what are thirty labels worth?
@@ -2270,27 +2291,27 @@ assert max(apart["weights"]) < 1e-4 < moved, "your recipe and the libraries' own
 #
 # | way | starts from | learns from |
 # | --- | --- | --- |
-# | no label at all | random | 2,500 typed digits, 300 steps |
-# | scratch | random | thirty labels, 150 steps |
+# | no label at all | random | 2,500 typed digits, 200 steps |
+# | scratch | random | thirty labels, 120 steps |
 # | frozen | the typed digits | thirty labels, the head alone |
 # | full | the typed digits | thirty labels, everything |
 # | small CNN | random | thirty labels |
-# | distilled | random | what that CNN says about 1,347 images, hard labels, 150 steps |
+# | distilled | random | what that CNN says about 1,347 images, hard labels, 120 steps |
 #
 # **Predict.** Put them in order. Can the distilled student be better than its teacher? And which helps a ViT more: seeing type first, or hearing a CNN?
 #
-# The targets, as means over three seeds: **full beats scratch by at least 8 points, and distilled beats scratch by at least 10**. Frozen need not beat scratch.
+# There is one start, as in practice, and three seeds: each draws other labels, other weights where they are random, and other batches. The targets, as means over the seeds: **full beats scratch by at least 8 points, and distilled beats scratch by at least 10**. Frozen need not beat scratch.
 
 
 # %% explore=true
 def curve_of(
-    model: nn.Module, batch: Callable, base_lr: float, seed: int, loss: Callable = cross_entropy, steps: int = 150
+    model: nn.Module, batch: Callable, base_lr: float, seed: int, loss: Callable = cross_entropy, steps: int = 120
 ) -> list[float]:
-    """Test accuracy after every 15 steps of training."""
+    """Test accuracy after every 24 steps of training."""
     seen: list[float] = []
 
     def watch(step: int) -> None:
-        if step % 15 == 14:
+        if step % 24 == 23:
             seen.append(accuracy(model, x_test, y_test))
 
     fit(model, batch, loss, steps=steps, base_lr=base_lr, seed=seed, after_step=watch)
@@ -2313,15 +2334,12 @@ typed_x = (typed.x - handwriting.mean) / handwriting.std
 unlabeled = torch.zeros(len(handwriting.x_train), dtype=torch.long)  # in the place of labels that nobody knows
 
 
-def all_ways(seed: int, everything: bool = False) -> dict[str, list[float]]:
+def all_ways(seed: int, start: nn.Module, everything: bool = False) -> dict[str, list[float]]:
     """Accuracy curves of every way to use thirty labels; with `everything` also three more, which cost time."""
     device = profile.device()
     few = few_per_class(handwriting.y_train, 3, seed)
     thirty = labeled_batches(handwriting.x_train[few], handwriting.y_train[few])
     found = {}
-
-    start = tiny_vit(seed).to(device)
-    found["no label at all"] = curve_of(start, labeled_batches(typed_x, typed.y), 2e-3, seed, steps=300)
     for regime, model, rate in (
         ("scratch", tiny_vit(seed + 100), 2e-3),
         ("frozen", copy.deepcopy(start), 1e-2),
@@ -2330,37 +2348,39 @@ def all_ways(seed: int, everything: bool = False) -> dict[str, list[float]]:
         set_regime(model.to(device), regime)
         found[regime] = curve_of(model, thirty, rate, seed)
         models[regime, seed] = model
-    models["start", seed] = start
 
     teacher = small_cnn(seed).to(device)
     found["small CNN"] = curve_of(teacher, thirty, 3e-3, seed)
     teacher.eval()
     pool = labeled_batches(handwriting.x_train, unlabeled)
-    found["distilled"] = curve_of(tiny_vit(seed + 100).to(device), pool, 2e-3, seed, hearing(teacher, "hard"))
-    if everything:
-        same = labeled_batches(handwriting.x_train[few], unlabeled[:30])
-        found["distilled, only on the thirty images"] = curve_of(
-            tiny_vit(seed + 100).to(device), same, 2e-3, seed, hearing(teacher, "hard")
-        )
-        found["distilled, soft, T = 3"] = curve_of(
-            tiny_vit(seed + 100).to(device), pool, 2e-3, seed, hearing(teacher, "soft")
-        )
-        full_labels = labeled_batches(handwriting.x_train, handwriting.y_train)
-        found["scratch, all 1,347 labels"] = curve_of(tiny_vit(seed + 100).to(device), full_labels, 2e-3, seed)
+    same = labeled_batches(handwriting.x_train[few], unlabeled[:30])
+    full_labels = labeled_batches(handwriting.x_train, handwriting.y_train)
+    others = {
+        "distilled": (pool, hearing(teacher, "hard")),
+        "distilled, only on the thirty images": (same, hearing(teacher, "hard")),
+        "distilled, soft, T = 3": (pool, hearing(teacher, "soft")),
+        "scratch, all 1,347 labels": (full_labels, cross_entropy),
+    }
+    for way, (batch, loss) in others.items():
+        if everything or way == "distilled":
+            found[way] = curve_of(tiny_vit(seed + 100).to(device), batch, 2e-3, seed, loss)
     return found
 
 
+start = tiny_vit(0).to(profile.device())
+start_curve = curve_of(start, labeled_batches(typed_x, typed.y), 2e-3, seed=0, steps=200)
 models: dict[tuple[str, int], nn.Module] = {}
 seeds = range(profile.pick(cpu=3, gpu=10))
 every_seed = profile.pick(cpu=False, gpu=True)  # the three rows that cost more: on the cpu with the first seed only
-runs = [all_ways(seed, everything=every_seed or seed == 0) for seed in seeds]
+runs = [all_ways(seed, start, everything=every_seed or seed == 0) for seed in seeds]
 by_way = {way: [run[way] for run in runs if way in run] for way in runs[0]}
 mean = {way: sum(curve[-1] for curve in curves) / len(curves) for way, curves in by_way.items()}
 rows = [
     {"way": way, "mean": f"{mean[way]:.1%}", **{f"seed {k}": f"{c[-1]:.1%}" for k, c in enumerate(curves)}}
     for way, curves in by_way.items()
 ]
-print(profiling.table(rows, title="test accuracy on 450 handwritten digits"))
+print(f"trained on type, tested on handwriting, no label: {start_curve[-1]:.1%}")
+print(profiling.table(rows, title="test accuracy on 450 handwritten digits, thirty labels unless said otherwise"))
 for way, target in (("full", 8), ("distilled", 10)):
     gain = 100 * (mean[way] - mean["scratch"])
     print(f"{way} - scratch: {gain:+.1f} points, target {target}: {'reached' if gain >= target else 'missed'}")
@@ -2370,11 +2390,11 @@ shown = ("scratch", "frozen", "full", "small CNN", "distilled")
 display(
     plotting.curves(
         {way: by_way[way] for way in shown},
-        x=[15 * k + 15 for k in range(10)],
+        x=[24 * k + 24 for k in range(5)],
         xlabel="step",
         ylabel="test accuracy",
         title=f"Thirty labels, {len(seeds)} seeds: mean and range",
-        levels={"start of frozen and full": mean["no label at all"], "all labels": mean["scratch, all 1,347 labels"]},
+        levels={"start of frozen and full": start_curve[-1], "all labels": mean["scratch, all 1,347 labels"]},
     )
 )
 
@@ -2385,7 +2405,7 @@ display(
 # - The **CNN** has the same thirty labels as scratch and is some 20 points better. It does not need to learn that neighbors belong together.
 # - **Full** starts at about half of the digits right, without one label of handwriting, and thirty labels carry it far beyond scratch. **Frozen** can only re-mix what type has taught it; it stops early.
 # - **Distilled** never saw a label. It comes out near its teacher, sometimes above it: the teacher's mistakes differ from image to image, and a student that must find one rule for 1,347 images cannot follow each of them. On **only the thirty images** the same teacher is no help: there it says what the labels say. What counts is the pool.
-# - **Soft and hard** are close here. DeiT finds hard better on ImageNet; one small experiment neither proves nor disproves that.
+# - **Hard** beats soft here, as DeiT reports for ImageNet. That is agreement, not proof: one temperature, one seed, 120 steps.
 
 # %% [markdown]
 # ### Look: where does the class token look?
@@ -2414,7 +2434,7 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     return 0.5 * ((p * (p / middle).log2()).sum(-1) + (q * (q / middle).log2()).sum(-1))
 
 
-before, after = (class_attention(models[name, 0], x_test) for name in ("start", "full"))
+before, after = (class_attention(model, x_test) for model in (start, models["full", 0]))
 fig, axes = plt.subplots(2, 8, figsize=(12.5, 3.6))
 for column in range(8):
     place = int((y_test == column).nonzero()[0])
@@ -2472,7 +2492,7 @@ rows = [
 print(profiling.table(rows, title="tiny ViT, 32 images"))
 
 # %% [markdown]
-# Nearly three, and nearly one: below the head nothing needs a gradient, so autograd does not go there. Two things are missing from three: the gradient of the images, which nobody asked for, and the forward pass of ... find the other one with `profiling.flops`, if you like. FLOPs are not milliseconds:
+# Three, and one: below the head nothing needs a gradient, so autograd does not go there. (It is a little above three: the fused attention keeps no scores and computes them again in the backward pass, which outweighs that nobody asks for the gradient of the images.) FLOPs are not milliseconds:
 
 # %% explore=true
 bench_x, bench_y = checks.normal(seed=0)(32, 1, 8, 8), torch.arange(32) % 10
@@ -2671,14 +2691,14 @@ ax.text(17, 0.0003, "warm-up", fontsize=11)
 ax.set(xlabel="step", ylabel="learning rate", title="up in a line, down along a cosine")
 ax = middle.subplots()
 one = handwriting.x_train[[int((handwriting.y_train == k).nonzero()[0]) for k in (3, 7)]]
-mixed, soft = cutmix(one, torch.tensor([3, 7]), 10, 1000.0, torch.Generator().manual_seed(9))
+mixed, soft = cutmix(one, torch.tensor([3, 7]), 10, 1000.0, torch.Generator().manual_seed(5))
 ax.imshow(mixed[0, 0], cmap="gray")
 told = [f"{share:.0%} of a {k}" for k, share in enumerate(soft[0].tolist()) if share > 0]
 ax.set(xticks=[], yticks=[], title="CutMix: " + ", ".join(told))
 ax = right.subplots()
 for way in ("scratch", "full", "distilled"):
     curves = np.array(by_way[way])
-    steps_shown = range(15, 151, 15)
+    steps_shown = range(24, 121, 24)
     (line,) = ax.plot(steps_shown, curves.mean(0), label=way)
     ax.fill_between(steps_shown, curves.min(0), curves.max(0), alpha=0.2, color=line.get_color())
 ax.set(xlabel="step", ylabel="test accuracy", title=f"thirty labels, {len(seeds)} seeds")
@@ -2690,7 +2710,7 @@ plt.show()
 # ## What to take along
 #
 # - A recipe is small decisions: matrices decay and the rest does not; the rate warms up, then falls; a long gradient is shortened as a whole.
-# - The first steps need a small learning rate. Clipping does not replace it, because Adam divides by the gradient's size anyway.
+# - The first steps need a small learning rate. Clipping helps on top of warm-up and does not replace it; look at the norms before you choose a limit.
 # - Every augmentation is a claim about the label. CutMix helped with thirty labels and cost points with all of them; a shift of one pixel at 8 x 8 always lost.
 # - Soft labels follow the pixels: count what was pasted, not what was planned.
 # - Pre-training on something similar, or a teacher on unlabeled images, was worth more than any augmentation here. The teacher helps where it says something that the labels do not.
@@ -2728,14 +2748,14 @@ plt.show()
 # ### END SOLUTION
 
 # %% [markdown] written="stability" points=5
-# **W3. What keeps a run stable (5 points)?** Which settings of this week mattered most for stability? Support each with one of your curves or numbers, and say why Adam makes clipping less important than it is for SGD.
+# **W3. What keeps a run stable (5 points)?** Which settings of this week mattered most for stability? Support each with one of your curves or numbers, and say why a gradient that is ten times as long in *every* step matters to SGD and hardly to Adam.
 #
 # ### BEGIN SOLUTION
 # 1 point: the learning rate first (0.01 against 0.002).
 # 1 point: warm-up: loss of the two hot runs in the first and the last ten steps.
 # 1 point: the start (positions of 0.02 or 0.5): curves.
-# 1 point: clipping: how many of the 60 steps were clipped in both runs; it did not rescue the cold start.
-# 1 point: Adam divides by the root of the averaged squared gradient, so a common factor on the gradients nearly cancels; SGD's step is proportional to the gradient. A single spike still counts, because the average remembers other steps.
+# 1 point: clipping: the table of four runs; it helps with warm-up and does not rescue the cold start; nearly all norms lie above the limit, so here it acts in nearly every step.
+# 1 point: Adam divides by the root of the averaged squared gradient, so a common factor on all gradients nearly cancels, while SGD's step is proportional to the gradient. What differs from step to step (a spike, clipping) does not cancel, because the average remembers other steps.
 # ### END SOLUTION
 
 # %% [markdown] written="teacher" points=4
