@@ -317,7 +317,7 @@ MISCONCEPTIONS = [
             MIXUP_START: "share = sample_beta(alpha, generator) if alpha > 0 else 1.0\n    partner = torch.randperm(len(x))\n    labels"
         },
         rejected_by="mix-test-2",
-        says="a second time",
+        says="came from the global state",
         note="Without generator=... the global random state decides, and a run cannot be repeated.",
     ),
     Misconception(
@@ -382,7 +382,7 @@ MISCONCEPTIONS = [
             "mixed[..., rows, columns] = x[partner][..., rows, columns]": "mixed[..., rows, columns] = x[partner][..., : rows.stop - rows.start, : columns.stop - columns.start]"
         },
         rejected_by="mix-test-3",
-        says="the place each pixel came from",
+        says="cut out of the partner at another place",
         note="The box is cut out of the partner where it is pasted in.",
     ),
     Misconception(
