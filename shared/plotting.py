@@ -141,7 +141,7 @@ def curves(
     figure, (ax,) = _panels(1, 1, width=8.8, height=4.0)
     for name, values in series.items():
         several = np.ndim(array := _to_numpy(values)) == 2
-        rows = _array(array, f"curves needs one dimension for {name!r}, or two", 2 if several else 1)
+        rows = _array(array, f"curves needs one dimension, or two, for {name!r}", 2 if several else 1)
         heights = rows.mean(axis=0) if several else rows
         positions = np.arange(len(heights)) if x is None else _array(x, "curves needs x (n,)", 1)
         if len(positions) != len(heights):

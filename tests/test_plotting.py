@@ -180,6 +180,18 @@ def test_curves_take_positions_and_mark_a_single_point() -> None:
     assert figure.axes[0].get_xscale() == "log"
 
 
+def test_curves_of_several_runs_are_their_mean_in_a_band_from_least_to_greatest() -> None:
+    runs = torch.tensor([[1.0, 2.0, 6.0], [3.0, 4.0, 0.0]])
+    figure: Any = plotting.curves({"two": runs, "one": [1, 1, 1]}, x=[5, 6, 7], xlabel="x", ylabel="y", title="")
+    (ax,) = figure.axes
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[5, 2], [6, 3], [7, 3]])
+    (band,) = ax.collections
+    corners = {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
+    assert {(5, 1), (5, 3), (6, 2), (6, 4), (7, 0), (7, 6)} <= corners
+    with pytest.raises(ValueError, match="'cube'"):
+        plotting.curves({"cube": torch.zeros(2, 2, 2)}, xlabel="x", ylabel="y", title="")
+
+
 # Images
 
 
@@ -271,7 +283,7 @@ def test_returned_figures_are_closed_in_pyplot(draw: Callable[[], Any]) -> None:
 
 def test_a_refused_curve_leaves_no_figure_behind() -> None:
     with pytest.raises(ValueError, match="got shape"):
-        plotting.curves({"a": np.zeros((2, 2))}, xlabel="", ylabel="", title="")
+        plotting.curves({"a": np.zeros((2, 2, 2))}, xlabel="", ylabel="", title="")
     assert plt.get_fignums() == []
 
 

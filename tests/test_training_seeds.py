@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from autograder.source import Exercise, Given, Setup, Test, load_week
+from autograder.source import Exercise, Given, Setup, load_week
 
 from .chosen import ROOT, long_weeks
 
 SEEDS = range(20)
 
 
-def names_of(week_name: str, test: str = "") -> dict[str, Any]:
-    """The names that the reference solutions of a week define, and the functions of one test cell."""
+def names_of(week_name: str, *cells: str) -> dict[str, Any]:
+    """The names that the reference solutions of a week define, and the functions of some test or explore cells."""
     names: dict[str, Any] = {}
     for cell in load_week(ROOT / "solutions" / week_name).cells:
         if isinstance(cell.words, Setup | Given | Exercise):
             exec(compile(cell.source, cell.id, "exec"), names)
-        elif isinstance(cell.words, Test) and cell.id == test:
+        elif cell.id in cells:
             tree = ast.parse(cell.source)
             tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
             exec(compile(tree, cell.id, "exec"), names)
@@ -59,7 +59,7 @@ def test_week01_reverser_reaches_its_thresholds_from_every_seed() -> None:
 @pytest.mark.skipif("week03_training" not in long_weeks(), reason="week 03 is not among the chosen weeks")
 def test_week03_student_gains_from_its_teacher_from_every_seed() -> None:
     """Graded: the distilled student gains at least 0.08 over thirty labels. Here with a margin of 25 percent."""
-    names = names_of("week03_training", test="distill-test-3")
+    names = names_of("week03_training", "distill-test-3")
     learn, taught = names["learn"], names["taught"]
     data = names["datasets"].digits()
 
@@ -75,3 +75,30 @@ def test_week03_student_gains_from_its_teacher_from_every_seed() -> None:
         print(f"seed {seed}: teacher {right(teacher(data.x_test)):.3f}, thirty labels {plain:.3f}, {gains[seed]:+.3f}")
     print(f"worst of {len(SEEDS)} seeds: {min(gains.values()):+.3f}")
     assert min(gains.values()) > 0.08 * 1.25
+
+
+@pytest.mark.skipif("week03_training" not in long_weeks(), reason="week 03 is not among the chosen weeks")
+def test_week03_warmup_matters_more_than_clipping() -> None:
+    """What the lesson says about three seeds of its hot start, in percent of the test images."""
+    import math
+
+    cell = next(c.id for c in load_week(ROOT / "solutions" / "week03_training").cells if "def fit(" in c.source)
+    names = names_of("week03_training", cell)
+    data = names["datasets"].digits()
+
+    def right(warmup: int, limit: float, seed: int) -> int:
+        model = names["tiny_vit"](seed)
+        batches = names["labeled_batches"](data.x_train, data.y_train)
+        names["fit"](model, batches, names["cross_entropy"], 60, base_lr=1e-2, seed=seed, warmup=warmup, max_norm=limit)
+        return round(100 * names["accuracy"](model, data.x_test, data.y_test))
+
+    found = {
+        (warmup, limit): sorted(right(warmup, limit, seed) for seed in range(3))
+        for warmup in (0, 15)
+        for limit in (1.0, math.inf)
+    }
+    print(found)
+    cold = found[0, 1.0] + found[0, math.inf]
+    assert min(found[15, 1.0]) > max(found[15, math.inf]) + 2
+    assert min(found[15, 1.0]) > max(cold) + 2
+    assert sum(found[15, math.inf]) / 3 > sum(cold) / 6 + 2

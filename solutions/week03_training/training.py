@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Week 3: training
 #
-# ![Left: a learning rate that rises in a straight line and falls along half a cosine. Middle: a digit with a box of another digit pasted in, labeled by its share of pixels. Right: test accuracy of four ways to use 30 labels, over three seeds; fine-tuned and distilled lie far above scratch.](outcome.png)
+# ![Left: a learning rate that rises in a straight line and falls along half a cosine. Middle: a digit with a box of another digit pasted in, labeled by its share of pixels. Right: test accuracy of three ways to use 30 labels, over three seeds; fine-tuned and distilled lie far above scratch.](outcome.png)
 #
-# *What you will have built by the end of this week. Left: the learning rate of one run. Middle: a training image made of two, and its label. Right: four ways to learn ten digits from thirty labels, three seeds each.*
+# *What you will have built by the end of this week. Left: the learning rate of one run. Middle: a training image made of two, and its label. Right: three ways to learn ten digits from thirty labels, three seeds each.*
 #
 # **After this week you can**
 #
@@ -752,7 +752,7 @@ rows = [
 print(profiling.table(rows, title="60 steps at a learning rate of 0.01, seed 0"))
 
 # %% [markdown]
-# **Explain.** Same batches, same highest rate. Warm-up matters more: without it the weights are thrown about before Adam knows how large gradients are, and 60 steps are not enough to come back. Clipping helps on top of it, and hardly without it.
+# **Explain.** Same batches, same highest rate. At step 0 Adam has no history, so every weight moves by the full learning rate, in the direction that one batch says. The first steps look alike all the same: no run has learned much yet. The difference shows later. The cold runs have been pushed to a place from which 60 steps do not bring them as low. Clipping helps on top of warm-up, and hardly without it.
 #
 # Look at the right picture before you copy a limit from a paper. At this size nearly every gradient is longer than 1, so a limit of 1 is no emergency brake: it gives *every* batch the same say. A factor that is the same in all steps would change nothing, because Adam divides by the size of past gradients; a factor that differs from step to step does. Over three seeds the runs with warm-up and clipping reached 82 to 84 %, with warm-up alone 77 to 78 %, without warm-up 66 to 79 %.
 
@@ -829,7 +829,7 @@ plt.show()
 #
 # **Mixup** (Zhang et al. 2018) lays two images over each other. **CutMix** (Yun et al. 2019) pastes a box of one into the other. Both mix the labels in the same proportion, so that the label stays true.
 #
-# Every image $x_i$ gets a partner $x_{\pi(i)}$ from the same batch, by a permutation $\pi$ of the batch. There is **one** $\lambda \sim \text{Beta}(\alpha, \alpha)$ and one box for the whole batch.
+# Every image $x_i$ gets a partner $x_{\pi(i)}$ from the same batch, by a permutation $\pi$ of the batch. Draw it at random, or take the batch in reverse as timm does; the tests accept both. There is **one** $\lambda \sim \text{Beta}(\alpha, \alpha)$ and one box for the whole batch.
 #
 # | | image | label, with $e_y$ the one-hot vector of $y$ |
 # | --- | --- | --- |
@@ -1532,7 +1532,7 @@ for row, way in zip(axes, ("mixup", "cutmix", "shift")):
 plt.show()
 
 # %% [markdown]
-# **Explain.** With thirty labels CutMix is worth several points: it makes many images out of thirty. With all labels the same CutMix *costs* points in a run this short, because the model now spends its 150 steps on a harder task that it did not need. Shifts lose in both columns. A step of one pixel is an eighth of the image, the test digits are all centered, and positions that the model could have relied on tell it less. An augmentation must keep the label **and** suit the resolution, the number of labels, and the time you have. Steiner et al. (2022) find the same trade on ImageNet, with 300 epochs instead of 150 steps.
+# **Explain.** With thirty labels CutMix is worth several points: it makes many images out of thirty. With all labels the same CutMix *costs* points in a run this short, because the model now spends its 150 steps on a harder task that it did not need. Shifts lose in both columns. A step of one pixel is an eighth of the image, the test digits are all centered, and positions that the model could have relied on tell it less. An augmentation must keep the label **and** suit the resolution, the number of labels, and the time you have. Steiner et al. (2022) study this trade at the size of ImageNet: augmentation replaces data where there is the compute to make use of it.
 
 # %% [markdown]
 # ## Part 3. A steadier copy, and a teacher
@@ -2438,7 +2438,7 @@ display(
 # - **All labels** stand far above everything: model and budget are good enough. What is missing is labels.
 # - The **CNN** has the same thirty labels as scratch and is some 20 points better. It does not need to learn that neighbors belong together.
 # - **Full** starts at about half of the digits right, without one label of handwriting, and thirty labels carry it far beyond scratch. **Frozen** can only re-mix what type has taught it; it stops early.
-# - **Distilled** never saw a label. It comes out near its teacher, sometimes above it: the teacher's mistakes differ from image to image, and a student that must find one rule for 1,347 images cannot follow each of them. On **only the thirty images** the same teacher is no help: there it says what the labels say. What counts is the pool.
+# - **Distilled** never saw a label of yours. It comes out near its teacher, sometimes above it: the teacher's mistakes differ from image to image, and a student that must find one rule for 1,347 images cannot follow each of them. On **only the thirty images** the same teacher is no help: there it says what the labels say. What counts is the pool.
 # - **Hard** beats soft here, as DeiT reports for ImageNet. That is agreement, not proof: one temperature, one seed, 120 steps.
 
 # %% [markdown]
@@ -2560,7 +2560,7 @@ print(profiling.table(rows, title="one step of the tiny ViT, 32 images, on the C
 # %% [markdown]
 # ### On a GPU: photographs
 #
-# The same functions train on photographs. With `PROFILE=gpu` the cells below train a ViT from scratch on CIFAR-10 (target: over 75 %), fine-tune a ViT-B that was pre-trained on ImageNet, frozen and in full (target: over 80 % on Food-101), and compare a distilled with a plain tiny model on CIFAR-100. With `PROFILE=cpu` they say so and do nothing, unless you have CIFAR-10 on disk and set `WORKBOOK_DATA`: then a small ViT trains on 5,000 photographs for about two minutes.
+# The same functions train on photographs. With `PROFILE=gpu` the cells below train a ViT from scratch on CIFAR-10 (target: over 75 %), fine-tune a ViT-B that was pre-trained on ImageNet, frozen and in full (target: over 80 % on Food-101), and compare a distilled with a plain tiny model on CIFAR-100. (timm's `deit_tiny_distilled` has two tokens before the patches. In train mode, too, it returns the mean of its two heads, unless you call `set_distilled_training(True)`; then it returns the pair that your `distillation_loss` takes.) With `PROFILE=cpu` they say so and do nothing, unless you have CIFAR-10 on disk and set `WORKBOOK_DATA`: then a small ViT trains on 5,000 photographs for about two minutes.
 
 # %% explore=true
 import os
