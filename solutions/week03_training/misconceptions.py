@@ -461,7 +461,7 @@ MISCONCEPTIONS = [
         exercise="augment",
         edits={"sign * magnitude": "sign * magnitude * float(torch.rand((), generator=generator))"},
         rejected_by="augment-test-1",
-        says="the size of the strengths",
+        says="the strength is random",
         note="In RandAugment every operation has the same magnitude; that is what leaves two numbers to tune.",
     ),
     Misconception(
@@ -491,7 +491,7 @@ MISCONCEPTIONS = [
             "        sign = 1 - 2 * int(torch.randint(2, (), generator=generator))\n": "",
         },
         rejected_by="augment-test-1",
-        says="each operation has a sign of its own",
+        says="one sign was drawn for all operations",
         note="The sign was drawn before the loop.",
     ),
     # ---- exercise 6: moving average
@@ -663,6 +663,14 @@ MISCONCEPTIONS = [
         rejected_by="distill-test-1",
         says="the teacher's answer was not used",
         note="Then the teacher says nothing at all.",
+    ),
+    Misconception(
+        name="hears-itself",
+        exercise="distill",
+        edits={HARD: "lesson = F.cross_entropy(from_teacher, from_teacher.argmax(-1))"},
+        rejected_by="distill-test-1",
+        says="the student's own answer",
+        note="A student that learns its own answers only grows surer of them.",
     ),
     Misconception(
         name="every-mode-is-hard",
