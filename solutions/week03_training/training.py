@@ -761,7 +761,7 @@ print(profiling.table(rows, title="60 steps at a learning rate of 0.01, seed 0")
 #
 # One more decision is made before step 0: how large the weights are. timm starts positions at a standard deviation of 0.02. That is the habit of large models and long runs. The embedded patches of a digit are about 1 in size, so positions of 0.02 are a whisper.
 #
-# **Predict.** All 1,347 labels, 150 steps. Positions of 0.02 against positions of 0.5: how far apart are the curves?
+# **Predict.** All 1,347 labels, 100 steps. Positions of 0.02 against positions of 0.5: how far apart are the curves?
 
 # %% explore=true
 starts = {}
@@ -774,7 +774,7 @@ for size in (0.02, 0.5):
         model.to(profile.device()),
         labeled_batches(handwriting.x_train, handwriting.y_train, noise=0.0),
         cross_entropy,
-        steps=150,
+        steps=100,
         base_lr=2e-3,
         seed=0,
         after_step=lambda step: seen.append(accuracy(model, x_test, y_test)) if step % 25 == 24 else None,
@@ -783,17 +783,17 @@ for size in (0.02, 0.5):
 display(
     plotting.curves(
         starts,
-        x=[25 * k + 25 for k in range(6)],
+        x=[25 * k + 25 for k in range(4)],
         xlabel="step",
         ylabel="test accuracy",
-        title="All labels, 150 steps: only the start differs",
+        title="All labels, 100 steps: only the start differs",
     )
 )
-print("after 150 steps:", ", ".join(f"{name} {values[-1]:.0%}" for name, values in starts.items()))
+print("after 100 steps:", ", ".join(f"{name} {values[-1]:.0%}" for name, values in starts.items()))
 print("target: at least 90 % with all labels, from scratch")
 
 # %% [markdown]
-# **Explain.** A bag of patches tells some digits apart, not all (week 2). With whispered positions the model must first *learn to hear* where a patch is, and 150 steps are mostly spent on that. It is no law about transformers and data; it is a bad start for a short run. So this week's `tiny_vit` starts its positions at 0.5. Remember this when you compare methods: a baseline that was started badly loses for the wrong reason.
+# **Explain.** A bag of patches tells some digits apart, not all (week 2). With whispered positions the model must first *learn to hear* where a patch is, and 100 steps are mostly spent on that. It is no law about transformers and data; it is a bad start for a short run. So this week's `tiny_vit` starts its positions at 0.5. Remember this when you compare methods: a baseline that was started badly loses for the wrong reason.
 
 # %% [markdown]
 # ## Part 2. More images from the same images
@@ -1480,7 +1480,7 @@ with checks.step("no operation at all"):
 # %% [markdown]
 # ### Experiment: is more always better?
 #
-# Four ways to train the same model for the same 150 steps. First with thirty labels, then three of them with all labels. `shift` moves each image by -1, 0 or 1 pixel along each axis.
+# Four ways to train the same model for the same 100 steps. First with thirty labels, then three of them with all labels. `shift` moves each image by -1, 0 or 1 pixel along each axis.
 #
 # **Predict.** Put the ways in order, once for thirty labels and once for 1,347.
 
@@ -1516,10 +1516,10 @@ for title, x, y, tried in (
 ):
     for way in tried:
         model = tiny_vit(0).to(profile.device())
-        fit(model, mixed_batches(x, y, way), cross_entropy, steps=150, base_lr=2e-3, seed=0)
+        fit(model, mixed_batches(x, y, way), cross_entropy, steps=100, base_lr=2e-3, seed=0)
         ways.setdefault(way, {"augmentation": way})[title] = f"{accuracy(model, x_test, y_test):.0%}"
 table = [{name: row.get(name, "") for name in ("augmentation", "30 labels", "1,347 labels")} for row in ways.values()]
-print(profiling.table(table, title="test accuracy, one seed, 150 steps"))
+print(profiling.table(table, title="test accuracy, one seed, 100 steps"))
 
 # %% explore=true
 generator = torch.Generator().manual_seed(4)
@@ -1535,7 +1535,7 @@ for row, way in zip(axes, ("mixup", "cutmix", "shift")):
 plt.show()
 
 # %% [markdown]
-# **Explain.** With thirty labels CutMix is worth several points: it makes many images out of thirty. With all labels the same CutMix *costs* points in a run this short, because the model now spends its 150 steps on a harder task that it did not need. Shifts lose in both columns. A step of one pixel is an eighth of the image, the test digits are all centered, and positions that the model could have relied on tell it less. An augmentation must keep the label **and** suit the resolution, the number of labels, and the time you have. Steiner et al. (2022) study this trade at the size of ImageNet: augmentation replaces data where there is the compute to make use of it.
+# **Explain.** With thirty labels CutMix is worth several points: it makes many images out of thirty. With all labels the same CutMix *costs* points in a run this short, because the model now spends its 100 steps on a harder task that it did not need. Shifts lose in both columns. A step of one pixel is an eighth of the image, the test digits are all centered, and positions that the model could have relied on tell it less. An augmentation must keep the label **and** suit the resolution, the number of labels, and the time you have. Steiner et al. (2022) study this trade at the size of ImageNet: augmentation replaces data where there is the compute to make use of it.
 
 # %% [markdown]
 # ## Part 3. A steadier copy, and a teacher
@@ -2787,7 +2787,7 @@ plt.show()
 # 1 point: and that a pattern means the same everywhere (shared weights, translation equivariance).
 # 1 point: a ViT has neither: only the patches and the embedding know about neighborhoods; positions and their relations must be learned.
 # 1 point: numbers: CNN against scratch at thirty labels; with all labels the gap nearly closes.
-# 1 point: part of the "hunger" is the recipe: with positions of 0.02 the same data give a much worse result in 150 steps, so a comparison needs a fair start.
+# 1 point: part of the "hunger" is the recipe: with positions of 0.02 the same data give a much worse result in 100 steps, so a comparison needs a fair start.
 # ### END SOLUTION
 
 # %% [markdown] written="stability" points=5
