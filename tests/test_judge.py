@@ -106,7 +106,7 @@ def test_an_answer_cell_that_raises_is_an_error_and_the_others_go_on(judged: Jud
 
 
 DEADLY = {
-    "TIMEOUT": "[None for _ in iter(int, 1)]",
+    "TIMEOUT": "any(iter(int, 1))",
     "CRASH": "__import__('os')._exit(3)",
     "OOM": "[bytearray(2**27) for _ in range(9)]",
     "TAMPERED": "__import__('os').write(next(n for n in range(3, 9) if is_open(n)), b'x' * 99)",
@@ -261,8 +261,6 @@ def test_a_forged_error_is_never_the_graders_fault(judged: Judged, operation: st
     run = judged({"double": DOUBLE + "\n" + FORGED.format(operation=operation, base=base)})
     assert "INFRA" not in verdicts(run)
     assert ("PASS" in verdicts(run, *TESTS[:2])) == (operation == "run")
-    if operation == "names":
-        assert "forged" in run.cells["double-test-1"].message
 
 
 # faults of the course
@@ -309,7 +307,7 @@ def test_a_wrong_answer_stays_wrong_where_the_reference_stands_in(judged: Judged
     run = judged({"double": WRONG, "quadruple": "def quadruple(n): return double(n)"})
     assert verdicts(run) == "FAIL FAIL FAIL FAIL"
     assert run.cells["quadruple-test-1"].stand_ins == ("double",)
-    assert "this is the double" in run.cells["quadruple-test-1"].message, "judged with a right double"
+    assert "came:         1 (int)" in run.cells["quadruple-test-1"].message, "what their notebook says, too"
 
 
 def test_tests_that_passed_without_help_are_not_judged_again(judged: Judged) -> None:

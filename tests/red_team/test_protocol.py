@@ -34,6 +34,7 @@ class Trusting(handles.Learner):
         return reply[1] == "gave", reply[2]
     def run(self, source): return self._reply("run", source)[1] | {"seconds": 0.0}
     def names(self, wanted): return self._reply("names", list(wanted))[1]
+    def end_of_test(self): return self._reply("end", None)[1]
     def _error(self, fields): return getattr(builtins, fields["base"])(fields["text"])
 judge.Learner = Trusting
 """
@@ -139,9 +140,10 @@ CASES = [
     Breach("broken-shell", "a submission that cannot be graded and keeps its old grade", "an error there is no reply",
         "get_ipython().run_cell = None\n" + HONEST["double"], on="PASS PASS"),
     Breach("unasked-names", "`checks` of the learner's in the judge", "names that were not asked for are refused",
-        EMPTY + "number = asked()\nwhile True:\n    read(struct.unpack('>Q', read(8))[0])\n"
-        "    number += 1\n    handle, names = ['h', 7, 'x', True], number - asked() in (1, 4)\n"
-        "    send(['l', number, 'gave', ['d', 'twice', handle, 'checks', handle] if names else handle])",
+        EMPTY + "number, handle = asked(), ['h', 7, 'x', True]\nwhile True:\n"
+        "    question = read(struct.unpack('>Q', read(8))[0])\n    number += 1\n    gave = handle\n"
+        "    if b'\\x8c\\x05names' in question: gave = ['d', 'twice', handle, 'checks', handle]\n"
+        "    if b'\\x8c\\x03end' in question: gave = ''\n    send(['l', number, 'gave', gave])",
         off="ERROR PASS", exercise="twice", says="names that nobody asked for"),
 ]  # fmt: skip
 

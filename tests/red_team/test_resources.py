@@ -18,7 +18,15 @@ from . import lesson
 from .harness import Attack, Case, Played, honest_ones, play, with_honest
 from .lesson import HONEST
 
-TOUCH = "import mmap\nblock = mmap.mmap(-1, SIZE)\nfor page in range(0, SIZE, 4096): block[page] = 1\n"
+TOUCH = """import mmap
+blocks = []
+for name in ('/tmp/block', '/dev/shm/block'):
+    with open(name, 'w+b') as file:
+        file.truncate(SIZE)
+        blocks.append(mmap.mmap(file.fileno(), SIZE))
+for block in blocks:
+    for page in range(0, SIZE, 4096): block[page] = 1
+"""
 """Memory that no limit of the process counts; the keeper looks at it from outside."""
 
 
@@ -31,7 +39,7 @@ LIMITS = [
         "block = bytearray(600 * 2**20)\n" + HONEST["double"], on="OOM OOM"),
     Case("shared-memory", "the same through shared mappings, which that limit does not count",
         "the keeper watches what is resident",
-        TOUCH.replace("SIZE", str(450 * 2**20)) + last(0.5) + HONEST["double"], on="OOM OOM"),
+        TOUCH.replace("SIZE", str(225 * 2**20)) + last(0.5) + HONEST["double"], on="OOM OOM"),
     Case("memory-of-children", "the same through many processes with a little each",
         "the keeper watches the whole family",
         "import os\nfor _ in range(4):\n    if not os.fork():\n        block = bytearray(b'x') * (120 * 2**20)\n"
