@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIMESTAMP = "timestamp.txt"
 MAX_STAMP = 1_000
 """A larger timestamp.txt is no time."""
-LOCK_SECONDS, LOCK_ATTEMPTS = 5, 24
+LOCK_ATTEMPTS = 24
 T = TypeVar("T")
 
 
@@ -50,7 +50,7 @@ def _schema_version() -> str:
 def patiently(action: Callable[[], T], course: Course, on_wait: Callable[[str], None]) -> T:
     """Do something with the gradebook; where another program holds it, say so and wait up to two minutes.
 
-    SQLite itself waits LOCK_SECONDS each time. Any other database has its own way of waiting.
+    SQLite itself waits 5 s each time. Any other database has its own way of waiting.
     """
     from sqlalchemy.exc import OperationalError
 

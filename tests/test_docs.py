@@ -1,0 +1,58 @@
+"""The numbers in docs/grading.md are those of the code; its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autograder import repair
+from autograder.engine import isolation, judge, shell, wire
+from autograder.runner import Verdict
+
+from .chosen import ROOT
+
+PAGE = (ROOT / "docs" / "grading.md").read_text(encoding="utf-8")
+MIB = 2**20
+LIMITS = {
+    "processes": f"{isolation.PROCESSES}",
+    "open files": f"{isolation.OPEN_FILES}",
+    "size of a file, of /tmp, of /dev/shm": f"{isolation.FILE_BYTES // MIB} MiB each",
+    "printed text kept of a cell": f"{shell.MAX_OUTPUT:,} characters",
+    "pictures and tables kept of a cell": f"{shell.MAX_RICH:,} characters",
+    "one message from a sandbox": f"{wire.MAX_MESSAGE // MIB} MiB, of it {wire.MAX_SKELETON // MIB} MiB besides arrays",
+    "containers inside each other": f"{wire.MAX_DEPTH}",
+    "deaths of a process before the rest is not run": f"{judge.MAX_DEATHS}, time-outs {judge.MAX_TIMEOUTS}",
+    "a submitted file": f"{repair.MAX_BYTES // MIB} MiB",
+}
+
+
+def rows(heading: str) -> dict[str, str]:
+    """The first two columns of the table under a heading."""
+    section = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = (line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|"))
+    return {row[0]: row[1] for row in cells if not row[0].startswith(("---", "what", "verdict"))}
+
+
+def test_limits_are_those_of_the_code() -> None:
+    found = rows("Limits")
+    assert {name: found.get(name) for name in LIMITS} == LIMITS
+    assert set(found) == {*LIMITS, "time, memory"}
+
+
+def test_every_verdict_is_explained() -> None:
+    named = {name for row in rows("Verdicts") for name in row.split(", ")}
+    assert named == {verdict.value for verdict in Verdict}
+
+
+@pytest.mark.parametrize(
+    "page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda path: path.name
+)
+def test_links_and_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text)
+    files = re.findall(r"`(tests/[\w/.]+|docs/[\w/.-]+)`", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [file for file in files if not (ROOT / file).exists()]
+    assert missing == []
