@@ -12,6 +12,7 @@ import os
 import platform
 import resource
 import struct
+import sys
 from typing import Any
 
 FIRST_UID = 200_000
@@ -24,7 +25,7 @@ FILE_BYTES = 256 * 2**20
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 CLONE_NEWCGROUP, CLONE_NEWTIME = 0x02000000, 0x00000080
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
 PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_CHILD_SUBREAPER = 24, 38, 36
 
@@ -93,9 +94,16 @@ def shut_in(memory_bytes: int, cpu_seconds: int) -> None:
     _call("unshare", CLONE_NEWNS)
     _call("mount", None, b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)
     flags = MS_NOSUID | MS_NODEV
+    below = [path for path in sorted({sys.prefix, sys.base_prefix}) if path.startswith("/tmp/")]
+    python = {path: os.open(path, os.O_PATH) for path in below}
     for folder in (b"/tmp", b"/dev/shm"):
         options = b"mode=0700,nr_inodes=4096,size=%d" % FILE_BYTES
         _call("mount", b"tmpfs", folder, b"tmpfs", ctypes.c_ulong(flags), options)
+    for path, number in python.items():  # an environment that lies in /tmp is seen there again
+        os.makedirs(path)
+        source = f"/proc/self/fd/{number}".encode()
+        _call("mount", source, path.encode(), None, ctypes.c_ulong(MS_BIND | MS_REC), None)
+        os.close(number)
     options = b"mode=0555,nr_inodes=1,size=4096"
     _call("mount", b"tmpfs", b"/proc", b"tmpfs", ctypes.c_ulong(flags | MS_NOEXEC | MS_RDONLY), options)
     os.chdir("/tmp")

@@ -48,13 +48,14 @@ def command(python: list[str], environment: Mapping[str, str]) -> list[str]:
     binds += [(ENGINE.parent.parent / "shared", Path(CODE, "shared"))]
     for _, inside in binds:
         parents |= dict.fromkeys(reversed(inside.parents[:-1]))  # bubblewrap itself would make them unreadable
+    words += ["--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", "/tmp"]  # before what may lie in it
     for parent in (*parents, Path("/dev"), Path("/dev/shm"), Path("/proc")):
         words += ["--perms", "0755", "--dir", str(parent)]
     for outside, inside in binds:
         words += ["--ro-bind", str(outside), str(inside)]
     for name in DEVICES:
         words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    words += ["--proc", "/proc", "--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", "/tmp", "--remount-ro", "/"]
+    words += ["--proc", "/proc", "--remount-ro", "/"]
     environment = {
         **environment,
         "HOME": "/tmp",
