@@ -10,6 +10,7 @@ import platform
 import resource
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
