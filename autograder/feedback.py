@@ -34,7 +34,7 @@ from .variants import Misconception
 if TYPE_CHECKING:
     from .grade import Graded
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "pages"
 VERDICTS = {
     "PASS": ("✓", "passed", ""),
     "FAIL": ("✗", "failed", ""),

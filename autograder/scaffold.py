@@ -61,7 +61,7 @@ def _render(**known: object) -> dict[str, str]:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     templates = Environment(
-        loader=PackageLoader("autograder", "template"), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=PackageLoader("autograder", "new_week"), undefined=StrictUndefined, keep_trailing_newline=True
     )
     templates.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)  # TOML quotes as JSON does
     names = templates.list_templates(extensions=["jinja"])

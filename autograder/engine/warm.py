@@ -75,7 +75,7 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any], 
         if os.getppid() != warm:
             why = "infra: the warm process is gone"
             break
-        if _memory(_below(pid) if family else [pid]) > most + settings["warm_bytes"]:
+        if _memory(below(pid) if family else [pid]) > most + settings["warm_bytes"]:
             why = "memory"
             break
     with contextlib.suppress(ProcessLookupError):
@@ -103,7 +103,7 @@ def _processes() -> dict[int, int]:
     return found
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """A process and all below it."""
     parents = _processes()
     found = [pid]
@@ -135,7 +135,7 @@ def _share(pid: int) -> int:
 
 def _kill_what_is_left() -> None:
     """Kill every process below this one; orphans come to us, so a few rounds reach all of them."""
-    while left := _below(os.getpid())[1:]:
+    while left := below(os.getpid())[1:]:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
