@@ -6,6 +6,7 @@ import copy
 import csv
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -589,3 +590,22 @@ def test_the_csv_quotes_what_needs_it_and_runs_no_formula(sample: Sample, tmp_pa
     assert [row["learner"] for row in rows] == [f"'{name}" for name in names[:5]] + names[5:]
     assert {row["damaged"] for row in rows} == {"'=1+1"}
     assert {row["notes"] for row in rows} == {"'=2; two\nlines"}
+
+
+def test_a_gradebook_that_another_program_holds_is_waited_for_with_a_message(sample: Sample, course: Course) -> None:
+    """The other program lets go when the message comes; the grade is recorded."""
+    hand_in(course, "ann", answered(sample.built, RIGHT))
+    other = sqlite3.connect(course.gradebook, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    said: list[str] = []
+
+    def let_go(reason: str) -> None:
+        said.append(reason)
+        if other.in_transaction:
+            other.rollback()
+
+    grade_week(sample.folder, course, workers=1, feedback=False, on_wait=let_go)
+    other.close()
+    assert len(said) == 1
+    assert "is held by another program; waiting for it" in said[0]
+    assert auto_scores(course, "ann") == [20, 20, 20, 20]

@@ -517,6 +517,7 @@ for img_size, p, channels, width in (((8, 8), 4, 3, 16), ((24, 40), 8, 3, 10), (
                 mine(images),
                 wanted,
                 "the tokens",
+                rtol=10 * tolerance,
                 atol=tolerance,
                 causes={
                     "an activation after the projection: the embedding is linear": wanted.relu(),
