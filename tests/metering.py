@@ -1,0 +1,150 @@
+"""What a command costs with every process below it: wall seconds, CPU seconds, memory. Linux only.
+
+CPU seconds are those of all processes that somebody waited for. So that this is all of them, orphans are adopted and
+buried here: a process that is killed by SIGKILL counts, one that outlives its parent counts. Not counted is a process
+whose parent ignores SIGCHLD, since the kernel then throws its times away. `known_load` shows whether the sum is right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.engine import isolation
+
+TICK_SECONDS = 0.25
+MEMORY_SECONDS = 2.0
+"""How often memory is read: the kernel walks every page for it, some 20 ms for a process with torch."""
+ORPHAN_SECONDS = 10.0
+"""How long processes may live on after the command that started them."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took; `peak_mib` is the largest memory seen of all its processes, shared pages counted once."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    status: int
+    output: str
+
+    def plain(self) -> dict[str, float]:
+        """The figures, for JSON."""
+        costs = {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "peak_mib": self.peak_mib}
+        return {name: round(cost, 3) for name, cost in costs.items()} | {"exit status": self.status}
+
+
+def adopt_orphans() -> None:
+    """From now on processes below this one whose parent ends become children of this one."""
+    isolation.prctl(isolation.PR_SET_CHILD_SUBREAPER, 1)
+
+
+def buried_cpu() -> float:
+    """CPU seconds of all processes below this one that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def bury_orphans() -> None:
+    """Wait for every process below this one; what lives longer than ORPHAN_SECONDS is killed."""
+    end = time.monotonic() + ORPHAN_SECONDS
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                if time.monotonic() > end:
+                    for pid in below(os.getpid())[1:]:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                time.sleep(0.01)
+
+
+def measured(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    on_tick: Callable[[], None] = lambda: None,
+) -> Cost:
+    """Run a command to its end; `on_tick` is called a few times a second meanwhile."""
+    with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as log:
+        before, begin = buried_cpu(), time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+        peak, look = 0.0, begin + MEMORY_SECONDS
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TICK_SECONDS)
+                break
+            on_tick()
+            if time.perf_counter() > look:
+                peak = max(peak, sum(memory(pid, "Pss") for pid in below(process.pid)))
+                look = time.perf_counter() + MEMORY_SECONDS
+        seconds = time.perf_counter() - begin
+        bury_orphans()
+        log.seek(0)
+        return Cost(seconds, buried_cpu() - before, peak, process.returncode, log.read())
+
+
+def below(pid: int) -> list[int]:
+    """A process and all below it, parents before children."""
+    parents = {}
+    for name in (path.name for path in Path("/proc").iterdir() if path.name.isdigit()):
+        with contextlib.suppress(OSError):
+            parents[int(name)] = int(
+                Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+            )
+    found = [pid]
+    for parent in found:
+        found += [child for child, its in parents.items() if its == parent]
+    return found
+
+
+def memory(pid: int, *kinds: str) -> float:
+    """MiB of a process, 0 if it is gone. Kinds are the kernel's: "Rss" is all, "Pss" its fair share of shared pages."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines if ":" in line and line[0].isupper())
+        return sum(int(fields[kind].split()[0]) for kind in kinds) / 1024
+    return 0.0
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process and of everything below it that it has waited for."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+BURN = """
+import os, signal, time
+def burn(seconds):
+    while time.process_time() < seconds: pass
+def child(seconds):
+    if os.fork() == 0:
+        burn(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+child(0.5)                 # killed, and waited for
+os.wait()
+child(0.5)                 # killed, and nobody waits for it
+if os.fork() == 0:         # an orphan that outlives its parent
+    child(0.5)
+    os._exit(0)
+"""
+
+
+def known_load() -> tuple[float, float]:
+    """CPU seconds that are used up in ways that are easily overlooked, and those that are counted."""
+    environment = dict(os.environ)
+    nothing = measured([sys.executable, "-c", "import os, signal, time"], Path("/"), environment)
+    return 1.5, measured([sys.executable, "-c", BURN], Path("/"), environment).cpu_seconds - nothing.cpu_seconds
