@@ -7,9 +7,9 @@ nbgrader_config.py), and at the one with a doubled test cell nbgrader ends and g
 
 Both graders take one submission at a time with one thread; the start of the command and a new gradebook are included.
 So is our feedback, which nbgrader writes in a second command; what the misconceptions of a week do is found out once
-for all its classes, and here before anything is measured. "further" is what each further submission costs without that start, from two sizes of the free class. Ratios are of one
-run; seconds belong to the machine. Results also go to build/bench/grading.json. Exit status 1 when a score differs, or
-CPU seconds are not counted right.
+for all its classes, and here before anything is measured. "further" is what each further submission costs without that
+start, from two sizes of the free class. Ratios are of one run; seconds belong to the machine. Results also go to
+build/bench/grading.json. Exit status 1 when a score differs, or CPU seconds are not counted right.
 """
 
 from __future__ import annotations
