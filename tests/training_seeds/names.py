@@ -1,0 +1,25 @@
+"""What a lesson defines, for tests that train its reference over many seeds."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from autograder.source import Exercise, Given, Setup, load_week
+
+from ..chosen import ROOT
+
+SEEDS = range(20)
+
+
+def names_of(week_name: str, *cells: str) -> dict[str, Any]:
+    """The names that the reference solutions of a week define, and the functions of some test or explore cells."""
+    names: dict[str, Any] = {}
+    for cell in load_week(ROOT / "solutions" / week_name).cells:
+        if isinstance(cell.words, Setup | Given | Exercise):
+            exec(compile(cell.source, cell.id, "exec"), names)
+        elif cell.id in cells:
+            tree = ast.parse(cell.source)
+            tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+            exec(compile(tree, cell.id, "exec"), names)
+    return names

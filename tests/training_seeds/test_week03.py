@@ -1,0 +1,60 @@
+"""Week 03 over many seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autograder.source import load_week
+
+from ..chosen import ROOT, long_weeks
+from .names import SEEDS, names_of
+
+pytestmark = pytest.mark.skipif("week03_training" not in long_weeks(), reason="not among the chosen weeks")
+
+
+def test_week03_student_gains_from_its_teacher_from_every_seed() -> None:
+    """Graded: the distilled student gains at least 0.08 over thirty labels. Here with a margin of 25 percent."""
+    names = names_of("week03_training", "distill-test-3")
+    learn, taught = names["learn"], names["taught"]
+    data = names["datasets"].digits()
+
+    def right(logits: Any) -> float:
+        return float((logits.argmax(-1) == data.y_test).float().mean())
+
+    gains = {}
+    for seed in SEEDS:
+        thirty, labels, teacher = taught(data, seed)
+        plain = right(learn(names["by_labels"], thirty, labels, data.x_test, seed))
+        told = teacher(data.x_train)
+        gains[seed] = right(learn(names["distillation_loss"], data.x_train, told, data.x_test, seed)) - plain
+        print(f"seed {seed}: teacher {right(teacher(data.x_test)):.3f}, thirty labels {plain:.3f}, {gains[seed]:+.3f}")
+    print(f"worst of {len(SEEDS)} seeds: {min(gains.values()):+.3f}")
+    assert min(gains.values()) > 0.08 * 1.25
+
+
+def test_week03_warmup_matters_more_than_clipping() -> None:
+    """What the lesson says about three seeds of its hot start, in percent of the test images."""
+    import math
+
+    cell = next(c.id for c in load_week(ROOT / "solutions" / "week03_training").cells if "def fit(" in c.source)
+    names = names_of("week03_training", cell)
+    data = names["datasets"].digits()
+
+    def right(warmup: int, limit: float, seed: int) -> int:
+        model = names["tiny_vit"](seed)
+        batches = names["labeled_batches"](data.x_train, data.y_train)
+        names["fit"](model, batches, names["cross_entropy"], 60, base_lr=1e-2, seed=seed, warmup=warmup, max_norm=limit)
+        return round(100 * names["accuracy"](model, data.x_test, data.y_test))
+
+    found = {
+        (warmup, limit): sorted(right(warmup, limit, seed) for seed in range(3))
+        for warmup in (0, 15)
+        for limit in (1.0, math.inf)
+    }
+    print(found)
+    cold = found[0, 1.0] + found[0, math.inf]
+    assert min(found[15, 1.0]) > max(found[15, math.inf]) + 2
+    assert min(found[15, 1.0]) > max(cold) + 2
+    assert sum(found[15, math.inf]) / 3 > sum(cold) / 6 + 2
