@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from rich.console import Console
+import typer
 
 from autograder import cli
+from autograder.commands import common
 from autograder.course import Course
 from autograder.engine.warm import below
 from autograder.sample_class import clear
@@ -26,7 +27,7 @@ from autograder.sample_class import clear
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
 WEEK = "week01_tiny"
-COMMANDS = [command.callback.__name__ for command in cli.app.registered_commands if command.callback]
+COMMANDS = list(typer.main.get_group(cli.app).commands)
 RIGHT = {
     "double": "def double(number):\n    return number + number",
     "quadruple": "def quadruple(number):\n    return 4 * number",
@@ -87,7 +88,7 @@ def root(released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def workbook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workbook:
     """Run the command in this process, with the exit code that a shell would get."""
     monkeypatch.delenv("WORKBOOK_COURSE", raising=False)
-    monkeypatch.setattr(cli, "console", Console(width=200))
+    monkeypatch.setattr(common.console, "width", 200)
 
     def run(*words: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["workbook", *map(str, words)])
