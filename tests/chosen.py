@@ -28,7 +28,7 @@ def changed_weeks() -> set[str]:
 
 
 def long_weeks() -> list[str]:
-    """The weeks for plain nbgrader runs and training checks over many seeds."""
+    """The weeks for matrices of variants, plain nbgrader runs and training checks over many seeds."""
     weeks = all_weeks(ROOT)
     if os.environ.get("WORKBOOK_WEEKS") == "all":
         return weeks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from autograder.build import build_week, to_text
 from autograder.course import Course, all_weeks
 from autograder.engine import sandbox
 from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Explore, Look, Test, load_week
+from autograder.source import Explore, Look, Test, load_info, load_week
 from autograder.verify import Matrix, verify_week
 
 from .chosen import ROOT, long_weeks
@@ -28,7 +29,7 @@ def matrix_of(name: str, mode: Mode) -> Matrix:
     return verify_week(ROOT / "solutions" / name, mode=mode, workers=2)
 
 
-@pytest.mark.parametrize("name", WEEKS)
+@pytest.mark.parametrize("name", long_weeks())
 def test_the_tests_of_a_week_are_proven(name: str) -> None:
     """Reference and alternatives earn every point, stubs none, misconceptions get their message."""
     assert matrix_of(name, Mode.NOTEBOOK).misses == []
@@ -89,19 +90,26 @@ def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) ->
     assert hidden - rejecting == set()
 
 
+@pytest.fixture(scope="module")
+def team() -> Iterator[Team]:
+    """One warm process for all weeks: its imports take longer than the stubs of a week."""
+    libraries = sorted({one for name in WEEKS for one in load_info(ROOT / "solutions" / name).libraries})
+    with Team(1, libraries=libraries) as team:
+        yield team
+
+
 @pytest.mark.parametrize("name", WEEKS)
-def test_look_cells_survive_untouched_stubs(name: str) -> None:
-    """A look cell says that there is nothing to see yet; it never raises and never warns."""
+def test_untouched_stubs_earn_nothing_and_look_cells_survive_them(name: str, team: Team) -> None:
+    """Every test fails. A look cell says that there is nothing to see yet; it never raises and never warns."""
     week = load_week(ROOT / "solutions" / name)
     learner = build_week(week).learner
     kinds = {cell.id: cell.words for cell in week.cells}
-    skipped = Explore | Test
-    cells = [c for c in learner.cells if c.cell_type == "code" and not isinstance(kinds[c.id], skipped)]
+    cells = [c for c in learner.cells if c.cell_type == "code" and not isinstance(kinds[c.id], Explore)]
     job = Job("stubs", tuple(Code(cell.id, cell.source) for cell in cells), week.info.limits)
-    with Team(1, libraries=week.info.libraries) as team:
-        (run,) = team.run([job])
+    (run,) = team.run([job])
     for cell in cells:
-        assert run.cells[cell.id].verdict is Verdict.PASS, (cell.id, run.cells[cell.id].message)
+        wanted = Verdict.FAIL if isinstance(kinds[cell.id], Test) else Verdict.PASS
+        assert run.cells[cell.id].verdict is wanted, (cell.id, run.cells[cell.id].message)
         if isinstance(kinds[cell.id], Look):
             printed = "".join(o.get("text", "") for o in run.cells[cell.id].outputs)
             assert "this exercise is not written" in printed, (cell.id, printed)
