@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from .commands import author, instructor, learner
+from .commands import author, grading, instructor, learner
 from .commands.common import complaints
 from .errors import WorkbookError
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for panel, verbs in (("Learner", learner), ("Instructor", instructor), ("Author", author)):
+for panel, verbs in (("Learner", learner), ("Instructor", grading), ("Instructor", instructor), ("Author", author)):
     for command in verbs.app.registered_commands:
         command.rich_help_panel = panel
     app.add_typer(verbs.app)

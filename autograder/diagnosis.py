@@ -11,17 +11,14 @@ Every misconception of a week is run through the same engine once; the table of 
 
 from __future__ import annotations
 
-import hashlib
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import shared
-
+from . import variants
+from .environment import digest, environment
 from .files import write_text
 from .runner import CellRun, Verdict
 from .source import Test, Week
@@ -30,8 +27,6 @@ from .variants import Misconception
 SCHEMA = 1
 LONGEST = 20_000
 """Characters of a message that are compared."""
-NOT_JUDGING = {"cli.py", "disclosure.py", "facts.py", "feedback.py", "markup.py", "report.py"}
-"""Modules of this package that only present what tests said."""
 
 PARTS = ("check", "came", "expected", "where", "cause")
 RELATIVE, ABSOLUTE = 1e-3, 1.5e-4
@@ -183,12 +178,6 @@ def signatures(week: Week, misconceptions: Sequence[Misconception], run: Runner,
 
 
 def content_key(week: Week) -> str:
-    """A hash of what signatures depend on: the week, the checks, this package, Python and torch."""
-    package = Path(__file__).parent
+    """A hash of what signatures depend on: the week, the environment, and how failures are compared."""
     files = [path for path in sorted(week.folder.rglob("*")) if path.suffix in (".py", ".toml")]
-    files += sorted(Path(shared.__file__).parent.glob("*.py"))
-    files += [path for path in sorted(package.rglob("*.py")) if path.name not in NOT_JUDGING]
-    digest = hashlib.sha256(f"{sys.version_info[:2]} torch {version('torch')}".encode())
-    for path in files:
-        digest.update(b"\0" + path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return digest([*files, Path(__file__), Path(variants.__file__)], environment())

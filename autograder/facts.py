@@ -23,7 +23,7 @@ from .texts import Block, Code, Line
 from .variants import Misconception
 
 if TYPE_CHECKING:
-    from .grade import Graded
+    from .outcomes import Graded
 
 
 class Fact(BaseModel):

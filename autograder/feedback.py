@@ -32,7 +32,7 @@ from .files import write_text
 from .variants import Misconception
 
 if TYPE_CHECKING:
-    from .grade import Graded
+    from .outcomes import Graded
 
 TEMPLATES = Path(__file__).parent / "pages"
 VERDICTS = {
@@ -69,7 +69,7 @@ def write_feedback(
         raise WorkbookError(f"{graded.student!r} is no name of a learner's folder", "rename the folder")
     told = facts(built, graded, notebook, diagnosis)
     folder = course.feedback / graded.student / built.week.name
-    write_text(folder / "feedback.json", told.to_json())
+    write_text(facts_file(course, graded.student, built.week.name), told.to_json())
     write_text(folder / f"{built.week.topic}.html", render("notebook.html", told=told))
     write_text(folder / "index.html", render("index.html", told=told))
     for name in FOR_THE_EXCHANGE:
@@ -77,6 +77,11 @@ def write_feedback(
         if path.is_file() and not path.is_symlink():
             write_text(folder / name, path.read_text(encoding="utf-8", errors="replace"))
     return told
+
+
+def facts_file(course: Course, student: str, week: str) -> Path:
+    """Where the facts of one learner are."""
+    return course.feedback / student / week / "feedback.json"
 
 
 def write_summary(built: Notebooks, course: Course, everyone: Sequence[Feedback]) -> Path:

@@ -1,114 +1,98 @@
 """Grade a class: collect -> repair -> run -> judge -> record -> feedback.
 
 Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`); only this process writes grades.
+What has been done is known (`ledger`): unchanged work is not run again, and a run that was killed goes on.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass
 from pathlib import Path
-
-from nbformat.notebooknode import NotebookNode
 
 from .build import Notebooks, build_week
 from .course import Course
+from .crew import Crew, CrewMaker, here
 from .engine import sandbox
-from .errors import WorkbookError, short
-from .jobs import graded_cells, make_job
-from .record import register, save
-from .repair import DamagedError, Repaired, read_notebook, repair
-from .runner import CellRun, Job, Mode, Run, Team, Verdict
-from .source import Exercise, Test, Week, load_info, load_week
-from .variants import Misconception, load_variants
+from .errors import WorkbookError
+from .explain import explain
+from .feedback import facts_file
+from .handed_in import HandedIn, read_work, submissions
+from .jobs import submission_job
+from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
+from .outcomes import Graded, scores_of, verdicts_of, with_outputs
+from .record import Recorder, recorded_scores
+from .repair import DamagedError, Repaired, parse_notebook, repair
+from .runner import CellRun, Mode, Run, Verdict
+from .source import Week, load_info, load_week
 
 NO_SANDBOX = (
     "These submissions run without a sandbox: their code can read and write what you can. "
     "Grade only work of people you trust."
 )
-WITHOUT_SANDBOX = "graded without a sandbox"
+NOT_GRADED = "not graded, the grader failed"
+HELD_BACK = "held back: nothing is written until you agree to the changed scores"
 
 
-@dataclass
-class Graded:
-    """The outcome for one learner.
+@dataclass(frozen=True)
+class Change:
+    """Points of an exercise that grading would change although the work is the same."""
+
+    student: str
+    exercise: str
+    was: int
+    now: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is called while a class is graded; each does nothing by default.
 
     Attributes
     ----------
-    verdicts : test cell id -> what became of it.
-    points : exercise -> points earned.
-    damaged : why nothing was graded or recorded; "" otherwise.
-    notes : what was repaired, and for which failed exercises the reference stood in.
-    unsafe : whether the submission ran without a sandbox.
-    notebook : the repaired notebook as it was graded; None for a damaged submission.
+    phase : a phase begins, with the number of its steps. step : one step is done, with a name.
+    graded : a submission is graded, or known from an earlier run. wait : another program holds the gradebook.
     """
 
-    student: str
-    verdicts: dict[str, CellRun] = field(default_factory=dict)
-    points: dict[str, int] = field(default_factory=dict)
-    damaged: str = ""
-    notes: list[str] = field(default_factory=list)
-    cpu_seconds: float = 0.0
-    peak_mib: float = 0.0
-    unsafe: bool = False
-    notebook: NotebookNode | None = None
-
-    @property
-    def stand_ins(self) -> dict[str, tuple[str, ...]]:
-        """Test cell -> exercises whose reference stood in for the learner's answer when it was judged."""
-        return {test: done.stand_ins for test, done in self.verdicts.items() if done.stand_ins}
-
-    @property
-    def total(self) -> int:
-        return sum(self.points.values())
+    phase: Callable[[str, int], None] = lambda title, total: None
+    step: Callable[[str], None] = lambda name: None
+    graded: Callable[[Graded], None] = lambda graded: None
+    wait: Callable[[str], None] = lambda reason: None
 
 
-def submissions(course: Course, week: str, topic: str) -> dict[str, Path]:
-    """Learner -> the notebook they handed in, in alphabetical order; a path that may not exist.
+@dataclass(frozen=True)
+class Done:
+    """A submission that was judged and is not recorded yet; `run` is None for a damaged one."""
 
-    Raises
-    ------
-    WorkbookError
-        when there is nothing to grade.
-    """
-    found: dict[str, Path] = {}
-    if course.submitted.is_dir():
-        for folder in sorted(course.submitted.iterdir()):
-            handed_in = folder / week
-            if handed_in.is_dir():
-                wanted = handed_in / f"{topic}.ipynb"
-                others = sorted(handed_in.glob("*.ipynb"))
-                found[folder.name] = others[0] if not wanted.exists() and len(others) == 1 else wanted
-    if not found:
-        raise WorkbookError(
-            f"no submissions of {week} in {short(course.submitted)}",
-            f"put each one at {short(course.submitted)}/LEARNER/{week}/{topic}.ipynb",
-        )
-    return found
+    handed_in: HandedIn
+    graded: Graded
+    run: Run | None = None
 
 
 def grade_week(
     folder: Path,
     course: Course,
     *,
-    workers: int | None = None,
+    crew: CrewMaker | None = None,
     unsafe: bool = False,
+    again: bool = False,
     feedback: bool = True,
-    on_phase: Callable[[str, int], None] = lambda title, total: None,
-    on_done: Callable[[str], None] = lambda name: None,
-    on_wait: Callable[[str], None] = lambda reason: None,
+    agree: Callable[[Sequence[Change]], bool] = lambda changes: True,
+    tell: Told | None = None,
 ) -> tuple[Week, list[Graded]]:
     """Grade every submission of a week. One failure never stops the rest.
 
-    Each result is recorded as soon as it is there, so an interrupted run loses nothing that was graded.
+    Each result is recorded as soon as it is there, so an interrupted run loses nothing that was graded. Where the
+    week or the environment changed since work was graded, nothing is written before all of it is graded again, and
+    `agree` has seen which scores change.
 
     Parameters
     ----------
+    crew : makes who runs the jobs (`crew.here`, `cluster.on`); by default all cores of this machine.
     unsafe : run without sandboxes; every report then says so.
+    again : run everything, whatever is known from earlier runs.
     feedback : write pages and JSON for the learners, once everything is recorded.
-    on_phase, on_done : called when a phase begins, with the number of its steps, and after each step, with a name.
-    on_wait : called with a sentence where another program holds the gradebook.
 
     Returns
     -------
@@ -117,187 +101,173 @@ def grade_week(
     Raises
     ------
     WorkbookError
-        when this machine cannot make sandboxes and `unsafe` was not said.
+        when this machine cannot make sandboxes and `unsafe` was not said, or another run is at work on the week.
     """
-    if not unsafe and (why := sandbox.missing()):
+    if not unsafe and crew is None and (why := sandbox.missing()):
         remedy = "see `workbook doctor`; for people you trust, grade with --unsafe"
         raise WorkbookError(f"no sandbox, so nothing was graded: {why}", remedy)
-    from sqlalchemy.exc import SQLAlchemyError
+    week = load_week(folder)
+    ledger = Ledger(course, week.name)
+    with ledger.alone():
+        desk = Desk(week, course, ledger, unsafe, again, feedback, tell or Told())
+        desk.look_up()
+        if desk.todo:
+            mode = Mode.UNSAFE if unsafe else Mode.SANDBOX
+            with (crew or here())(load_info(folder).libraries, mode) as hands:
+                desk.grade(hands, agree)
+        outcomes = [desk.outcomes[student] for student in desk.handed_in]
+    return week, outcomes
 
-    topic = folder.name.split("_", 1)[1]
-    handed_in = submissions(course, folder.name, topic)
-    mode = Mode.UNSAFE if unsafe else Mode.SANDBOX
-    with Team(workers, libraries=load_info(folder).libraries, mode=mode) as team:
-        built = build_week(load_week(folder))
-        register(built, course, on_wait)
-        on_phase(f"grade {folder.name}", len(handed_in))
-        outcomes: dict[str, Graded] = {}
-        repaired: dict[str, Repaired] = {}
-        for student, path in handed_in.items():
-            try:
-                repaired[student] = repair(built, read_notebook(path))
-                if path.name != f"{topic}.ipynb":
-                    repaired[student].notes.append(f"the file was called {path.name!r}")
-            except DamagedError as error:
-                reason = str(error) if path.exists() else _nothing_there(path)
-                outcomes[student] = Graded(student, damaged=reason, unsafe=unsafe)
-                on_done(student)
-        jobs = [_job(built, student, fixed) for student, fixed in repaired.items()]
-        team.ready()
-        for run in team.run(jobs):
-            graded = _verdicts(built.week, repaired[run.name], run)
-            graded.unsafe, graded.notebook = unsafe, repaired[run.name].notebook
-            if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
-                graded.damaged = f"not graded, the grader failed: {next(iter(graded.verdicts.values())).message}"
-                graded.points = {}
+
+class Desk:
+    """Grading one week of one class: what is handed in, what is known, what is to do, what came of it."""
+
+    def __init__(
+        self, week: Week, course: Course, ledger: Ledger, unsafe: bool, again: bool, feedback: bool, tell: Told
+    ) -> None:
+        self.week, self.course, self.ledger, self.tell = week, course, ledger, tell
+        self.unsafe, self.again, self.feedback = unsafe, again, feedback
+        common = week_key(week, unsafe)
+        found = submissions(course, week.name, week.topic)
+        self.handed_in = {student: read_work(student, path, common) for student, path in found.items()}
+        self.entries = {student: ledger.entry(student) for student in found}
+        self.outcomes: dict[str, Graded] = {}
+        self.todo: list[HandedIn] = []
+
+    def look_up(self) -> None:
+        """Take what is known from the record; the rest is to do."""
+        self.tell.phase(f"grade {self.week.name}", len(self.handed_in))
+        scores = None if self.again or self.ledger.sealed() else recorded_scores(self.course, self.week)
+        for student, handed_in in self.handed_in.items():
+            entry = self.entries[student]
+            if entry and not self.again and self._stands(handed_in, entry, scores):
+                self._conclude(entry.graded(student))
             else:
-                try:
-                    _record(built, course, graded, repaired[run.name], run, handed_in[run.name], on_wait)
-                except (OSError, SQLAlchemyError) as error:
-                    graded.damaged = (
-                        f"graded with {graded.total} points, but not recorded: {str(error).splitlines()[0]}"
-                    )
-            outcomes[run.name] = graded
-            on_done(run.name)
-        ordered = [outcomes[student] for student in handed_in]
-        if feedback:
-            _give_feedback(built, course, ordered, team, on_phase, on_done)
-    return built.week, ordered
+                self.todo.append(handed_in)
 
+    def _stands(self, handed_in: HandedIn, entry: Entry, scores: Mapping[str, Mapping[str, float]] | None) -> bool:
+        """Whether what was recorded is what would come out now, and the gradebook and the pages still say it."""
+        if entry.key != handed_in.key or (self.feedback and entry.told != entry.key):
+            return False
+        student = handed_in.student
+        if self.feedback and not facts_file(self.course, student, self.week.name).is_file():
+            return False
+        graded = entry.graded(student)
+        return scores is None or bool(graded.damaged) or scores.get(student) == scores_of(self.week, graded)
 
-def _give_feedback(
-    built: Notebooks,
-    course: Course,
-    outcomes: list[Graded],
-    team: Team,
-    on_phase: Callable[[str, int], None],
-    on_done: Callable[[str], None],
-) -> None:
-    """Name the misconceptions that answers behave like, and write the pages.
+    def _conclude(self, graded: Graded) -> None:
+        self.outcomes[graded.student] = graded
+        self.tell.graded(graded)
+        self.tell.step(graded.student)
 
-    For that every misconception of the week is run once, by the same engine; what it did is kept in `build/`.
-    """
-    from .diagnosis import diagnose, signatures
-    from .feedback import write_feedback, write_summary
+    def grade(self, crew: Crew, agree: Callable[[Sequence[Change]], bool]) -> None:
+        """Run what is to do, record it, write the pages."""
+        built = build_week(self.week)
+        recorder = Recorder(built, self.course, self.tell.wait)
+        course_changed = any(self._same_work(one) and not self.again for one in self.todo)
+        if not course_changed:
+            recorder.register()  # a gradebook that cannot be written is found before anything runs
+        done: list[Done] = []
+        for one in self._judged(built, crew):
+            done.append(one)
+            if not course_changed:
+                self._record(recorder, one)
+            self._conclude(one.graded)
+        if course_changed:
+            changes = [change for one in done for change in self._changes(one)]
+            if changes and not agree(changes):
+                for one in done:
+                    self._hold_back(one)
+                return
+            for one in done:
+                self._record(recorder, one)
+        self.ledger.seal()
+        if self.feedback:
+            fresh = [one.graded for one in done]
+            explain(built, self.course, crew, fresh, list(self.handed_in), self.tell.phase, self.tell.step)
+            for one in done:
+                self._enter(one, told=one.handed_in.key)
 
-    week = built.week
-    misconceptions = load_variants(week).misconceptions
+    def _same_work(self, one: HandedIn) -> bool:
+        """Whether it is the course that changed since this work was graded, not the work."""
+        entry = self.entries[one.student]
+        return entry is not None and entry.work == one.work
 
-    def run(items: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
-        on_phase(f"misconceptions of {week.name}, once", len(items))
-        found = {}
-        for item, done in zip(items, team.run([_misconception_job(built, item) for item in items]), strict=True):
-            found[item.name] = {test.id: done.cells[test.id] for test in week.of_kind(Test, item.exercise)}
-            on_done(item.name)
-        return found
+    def _judged(self, built: Notebooks, crew: Crew) -> Iterator[Done]:
+        """Repair, run and judge the submissions, in the order in which they are done."""
+        running: dict[Future[Run], tuple[HandedIn, Repaired, dict[str, str], dict[str, CellRun]]] = {}
+        crew.ready()
+        for one in self.todo:
+            try:
+                fixed = self._repaired(built, one)
+            except DamagedError as error:
+                yield Done(one, Graded(one.student, damaged=str(error), unsafe=self.unsafe))
+                continue
+            job = submission_job(built, one.student, fixed)
+            keys = keys_of_tests(job)
+            kept = None if self.again else self.ledger.run(one.student)
+            known = reusable(kept, keys)
+            left = remaining(job, known)
+            if kept and left is None:
+                yield self._done(one, fixed, kept.run)
+            else:
+                running[crew.submit(left or job)] = (one, fixed, keys, known)
+        for future in as_completed(running):
+            one, fixed, keys, known = running[future]
+            run = future.result()
+            run.cells.update(known)
+            if all(cell.verdict is not Verdict.INFRA for cell in run.cells.values()):
+                self.ledger.keep_run(run, keys)
+            yield self._done(one, fixed, run)
 
-    cache = course.root / "build" / "signatures" / f"{week.name}.json"
-    failed = any(done.verdict is Verdict.FAIL for graded in outcomes for done in graded.verdicts.values())
-    known = signatures(week, misconceptions, run, cache) if failed else {}
-    on_phase("feedback", len(outcomes))
-    written = []
-    for graded in outcomes:
-        found = diagnose(week, misconceptions, known, graded.verdicts)
-        written.append(write_feedback(built, course, graded, graded.notebook, found))
-        on_done(graded.student)
-    write_summary(built, course, written)
+    def _repaired(self, built: Notebooks, one: HandedIn) -> Repaired:
+        if one.damaged:
+            raise DamagedError(one.damaged)
+        fixed = repair(built, parse_notebook(one.content))
+        if one.path.name != f"{self.week.topic}.ipynb":
+            fixed.notes.append(f"the file was called {one.path.name!r}")
+        return fixed
 
+    def _done(self, one: HandedIn, fixed: Repaired, run: Run) -> Done:
+        graded = verdicts_of(self.week, fixed, run)
+        graded.unsafe, graded.notebook = self.unsafe, fixed.notebook
+        if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
+            graded.damaged = f"{NOT_GRADED}: {next(iter(graded.verdicts.values())).message}"
+            graded.points = {}
+        return Done(one, graded, run)
 
-def _misconception_job(built: Notebooks, item: Misconception) -> Job:
-    """The reference with one wrong answer, and the tests of that exercise alone."""
-    week = built.week
-    others = {cell.id for cell in week.of_kind(Test) if cell.name != item.exercise}
-    answer = week.of_kind(Exercise, item.exercise)[0].id
-    return make_job(built, item.name, (c for c in graded_cells(week) if c not in others), {answer: item.source(week)})
+    def _record(self, recorder: Recorder, one: Done) -> None:
+        """Write the grade, then the entry; a damaged submission has only the latter."""
+        from sqlalchemy.exc import SQLAlchemyError
 
+        graded = one.graded
+        if graded.notebook is not None and one.run is not None and not graded.damaged:
+            notebook = with_outputs(graded.notebook, one.run)
+            try:
+                recorder.save(graded.student, notebook, scores_of(self.week, graded), one.handed_in.path)
+            except (OSError, SQLAlchemyError) as error:
+                reason = str(error).splitlines()[0]
+                graded.damaged = f"graded with {graded.total} points, but not recorded: {reason}"
+                return
+        self._enter(one)
 
-def _nothing_there(path: Path) -> str:
-    others = ", ".join(sorted(other.name for other in path.parent.glob("*.ipynb")))
-    return f"no {path.name} was handed in, but {others}" if others else "no notebook was handed in"
+    def _enter(self, one: Done, told: str = "") -> None:
+        if one.run is None or not one.graded.damaged:  # what the grader itself could not do is tried again
+            entry = Entry.of(one.graded, one.handed_in.key, one.handed_in.work, told)
+            self.ledger.enter(one.graded.student, entry)
 
+    def _changes(self, one: Done) -> list[Change]:
+        entry, graded = self.entries[one.handed_in.student], one.graded
+        if entry is None or entry.work != one.handed_in.work or graded.damaged:
+            return []
+        return [
+            Change(graded.student, exercise, entry.points.get(exercise, 0), graded.points.get(exercise, 0))
+            for exercise in dict.fromkeys([*entry.points, *graded.points])
+            if entry.points.get(exercise, 0) != graded.points.get(exercise, 0)
+        ]
 
-def _job(built: Notebooks, student: str, fixed: Repaired) -> Job:
-    return make_job(built, student, fixed.run, {cell.id: cell.source for cell in fixed.notebook.cells})
-
-
-def _verdicts(week: Week, fixed: Repaired, run: Run) -> Graded:
-    """A verdict for every test cell. Where the answer cell itself broke, its tests say so."""
-    graded = Graded(run.name, notes=list(fixed.notes), cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
-    for cell in week.of_kind(Test):
-        done = run.cells[cell.id]
-        answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]
-        broken = [run.cells[a] for a in answers if a in run.cells and run.cells[a].verdict is not Verdict.PASS]
-        if done.stand_ins:
-            how = "passes" if done.verdict is Verdict.PASS else "fails also"
-            names = ", ".join(done.stand_ins)
-            graded.notes.append(f"{cell.id} {how} with the reference of {names}, which the answer builds on")
-        if done.verdict not in (Verdict.PASS, Verdict.INFRA):
-            if cell.name in fixed.missing:
-                message = f"no answer cell for {cell.name!r} was found"
-                done = replace(done, verdict=Verdict.MISSING, message=message, check=None)
-            elif broken:
-                message = f"the answer cell: {broken[0].message}"
-                done = replace(done, verdict=broken[0].verdict, message=message, check=None)
-        graded.verdicts[cell.id] = done
-        earned = cell.words.points if isinstance(cell.words, Test) and done.verdict is Verdict.PASS else 0
-        graded.points[cell.name] = graded.points.get(cell.name, 0) + earned
-    return graded
-
-
-def _record(
-    built: Notebooks,
-    course: Course,
-    graded: Graded,
-    fixed: Repaired,
-    run: Run,
-    path: Path,
-    on_wait: Callable[[str], None],
-) -> None:
-    """Put the outputs into the repaired notebook and write it and the scores."""
-    words = {cell.id: cell.words for cell in built.week.of_kind(Test)}
-    scores = {
-        test: float(word.points) if isinstance(word, Test) and graded.verdicts[test].verdict is Verdict.PASS else 0.0
-        for test, word in words.items()
-    }
-    save(built, course, graded.student, _with_outputs(fixed.notebook, run), scores, path, on_wait)
-
-
-def _with_outputs(notebook: NotebookNode, run: Run) -> NotebookNode:
-    from nbformat import from_dict
-
-    count = 0
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.id in run.cells:
-            count += 1
-            cell.execution_count = count
-            cell.outputs = [from_dict(output) for output in run.cells[cell.id].outputs]
-    return notebook
-
-
-def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
-    """One row a learner: points by exercise, total, the verdict of every test cell, notes, reason."""
-    tests = [cell.id for cell in week.of_kind(Test)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["learner", *week.exercises, "total", "possible", *tests, "notes", "damaged"])
-        possible = sum(week.points(name) for name in week.exercises)
-        for graded in outcomes:
-            points = [graded.points.get(name, "") for name in week.exercises]
-            verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
-            total = "" if graded.damaged else graded.total
-            row = [
-                graded.student,
-                *points,
-                total,
-                possible,
-                *verdicts,
-                "; ".join([*graded.notes, *([WITHOUT_SANDBOX] if graded.unsafe else [])]),
-                graded.damaged,
-            ]
-            writer.writerow([_harmless(value) for value in row])
-
-
-def _harmless(value: object) -> object:
-    """A spreadsheet takes text that begins with one of these for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    def _hold_back(self, one: Done) -> None:
+        """Nobody has agreed: what was recorded stands; work that was not graded before waits."""
+        student, entry = one.handed_in.student, self.entries[one.handed_in.student]
+        stands = entry is not None and entry.work == one.handed_in.work
+        self.outcomes[student] = entry.graded(student) if entry and stands else Graded(student, damaged=HELD_BACK)

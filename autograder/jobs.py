@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from .build import Notebooks
 from .engine.judge import ANSWER, OWN, TEST, TRUSTED
+from .repair import Repaired
 from .rules import defined
 from .runner import Code, Job
 from .source import Exercise, Given, Setup, Test, Week
@@ -44,6 +45,11 @@ def make_job(built: Notebooks, name: str, run: Iterable[str], sources: Mapping[s
     uses = {one: tuple(other for other in exercises if one in week.dependents(other)) for one in written}
     reference = {one: course[week.of_kind(Exercise, one)[0].id] for one in exercises}
     return Job(name, tuple(cells), week.info.limits, answer_names(built), uses, reference)
+
+
+def submission_job(built: Notebooks, student: str, fixed: Repaired) -> Job:
+    """A repaired submission as a job."""
+    return make_job(built, student, fixed.run, {cell.id: cell.source for cell in fixed.notebook.cells})
 
 
 def answer_names(built: Notebooks) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from .build import Notebooks, to_text
 from .course import Course
 from .errors import WorkbookError, short
 from .repair import DamagedError, read_handed_in
+from .source import Test, Week
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
@@ -105,6 +106,53 @@ def register(built: Notebooks, course: Course, on_wait: Callable[[str], None] = 
             f"{short(course.gradebook)} cannot be written: {str(error).splitlines()[0]}",
             "close programs that hold it, or check the rights of the folder",
         ) from None
+
+
+def recorded_scores(course: Course, week: Week) -> dict[str, dict[str, float]]:
+    """Learner -> test cell -> the points that the gradebook holds; empty where it cannot be read."""
+    from nbgrader import api
+    from sqlalchemy.exc import SQLAlchemyError
+
+    found: dict[str, dict[str, float]] = {}
+    if not course.gradebook.exists():
+        return found
+    tests = {cell.id for cell in week.of_kind(Test)}
+    try:
+        with open_gradebook(course) as gradebook:
+            query = (
+                gradebook.db.query(api.SubmittedAssignment.student_id, api.GradeCell.name, api.Grade.auto_score)
+                .select_from(api.Grade)
+                .join(api.GradeCell, api.GradeCell.id == api.Grade.cell_id)
+                .join(api.SubmittedNotebook, api.SubmittedNotebook.id == api.Grade.notebook_id)
+                .join(api.SubmittedAssignment, api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id)
+                .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
+                .filter(api.Assignment.name == week.name)
+            )
+            for student, cell, score in query:
+                if cell in tests:
+                    found.setdefault(student, {})[cell] = score
+    except SQLAlchemyError:
+        return {}
+    return found
+
+
+class Recorder:
+    """Writes grades of a week; puts the week itself into the gradebook before the first of them."""
+
+    def __init__(self, built: Notebooks, course: Course, on_wait: Callable[[str], None]) -> None:
+        self._built, self._course, self._on_wait = built, course, on_wait
+        self._registered = False
+
+    def register(self) -> None:
+        """See `register`; once."""
+        if not self._registered:
+            register(self._built, self._course, self._on_wait)
+            self._registered = True
+
+    def save(self, student: str, notebook: NotebookNode, scores: Mapping[str, float], submitted: Path) -> None:
+        """See `save`."""
+        self.register()
+        save(self._built, self._course, student, notebook, scores, submitted, self._on_wait)
 
 
 def save(

@@ -81,7 +81,15 @@ def read_notebook(path: Path) -> NotebookNode:
         with a reason in one line, whatever is wrong with the file.
     """
     try:
-        raw = json.loads(read_handed_in(path).decode("utf-8-sig"))
+        return parse_notebook(read_handed_in(path))
+    except OSError as error:
+        raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
+
+
+def parse_notebook(handed_in: bytes) -> NotebookNode:
+    """The bytes of a file as a notebook of format 4; raises `DamagedError` as `read_notebook` does."""
+    try:
+        raw = json.loads(handed_in.decode("utf-8-sig"))
         if not isinstance(raw, dict) or "nbformat" not in raw:
             raise DamagedError("the file is JSON but no notebook")
         notebook = nbformat.convert(nbformat.from_dict(raw), 4)
@@ -93,8 +101,6 @@ def read_notebook(path: Path) -> NotebookNode:
         raise
     except json.JSONDecodeError as error:
         raise DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
-    except OSError as error:
-        raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
     except Exception as error:
         raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
     if not cells:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ from rich.table import Table
 from .source import Test
 
 if TYPE_CHECKING:
-    from .grade import Graded
+    from .grade import Change
+    from .outcomes import Graded
     from .runner import Run
     from .source import Week
     from .verify import Matrix, Row
@@ -165,3 +166,18 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
         cpu = median(graded.cpu_seconds for graded in graded_ones)
         peak = max(graded.peak_mib for graded in graded_ones)
         console.print(f"{cpu:.2f} s of CPU a submission (median), at most {peak:.0f} MiB of memory in one")
+
+
+def print_changes(changes: Sequence[Change], console: Console) -> None:
+    """Which points of unchanged work would change: one line for each learner and exercise."""
+    title = f"{len({change.student for change in changes})} learners would get other points for the same work"
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    table.add_column("learner", max_width=32, overflow="ellipsis", no_wrap=True)
+    table.add_column("exercise")
+    table.add_column("was", justify="right")
+    table.add_column("would be", justify="right")
+    for change in changes:
+        color = "green" if change.now > change.was else "red"
+        row = (escape(change.student), change.exercise, str(change.was), f"[{color}]{change.now}[/{color}]")
+        table.add_row(*row)
+    console.print(table)

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
@@ -137,6 +137,11 @@ class Run:
 
 class InfraError(Exception):
     """A job could not be run, through no fault of its own."""
+
+
+def spoiled(job: Job, reason: str) -> Run:
+    """A run that the grader itself could not do."""
+    return Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
 
 
 class WarmProcess:
@@ -279,8 +284,12 @@ class Team:
             warm.close()
         self._starters.shutdown(wait=False)
 
+    def submit(self, job: Job) -> Future[Run]:
+        """Run one job as soon as a worker is free. A failure of the grader itself is a run of INFRA verdicts."""
+        return self._executor.submit(self._one, job)
+
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        """Run jobs and yield results in their order. A failure of the grader itself is a run of INFRA verdicts."""
+        """Run jobs and yield results in their order."""
         yield from self._executor.map(self._one, jobs)
 
     def _one(self, job: Job) -> Run:
@@ -290,8 +299,9 @@ class Team:
                 run = self._together(job) if self._learners is None else self._judged(job)
                 break
             except Exception as error:  # whatever it is, the other submissions go on
-                reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
-                run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
+                run = spoiled(
+                    job, error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
+                )
         if self._on_done:
             self._on_done(run)
         return run

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Collection, Mapping
 
 from autograder.build import Notebooks
-from autograder.runner import CellRun, Verdict
+from autograder.runner import CellRun, Job, Run, Verdict
 from autograder.source import Exercise, Given, Setup, Test
 
 
@@ -29,13 +29,13 @@ def judge(
     for cell in built.week.cells:
         if isinstance(cell.words, Test):
             if exercise in ("", cell.name) and cell.id not in left_out:
-                verdicts[cell.id] = _run(cell.id, sources[cell.id], namespace)
+                verdicts[cell.id] = run_cell(cell.id, sources[cell.id], namespace)
         elif isinstance(cell.words, Setup | Given | Exercise):
-            _run(cell.id, answers.get(cell.id, sources[cell.id]), namespace)
+            run_cell(cell.id, answers.get(cell.id, sources[cell.id]), namespace)
     return verdicts
 
 
-def _run(cell_id: str, source: str, namespace: dict[str, object]) -> CellRun:
+def run_cell(cell_id: str, source: str, namespace: dict[str, object]) -> CellRun:
     name = f"<cell {cell_id}>"
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)  # failures quote lines of code
     try:
@@ -49,3 +49,9 @@ def _run(cell_id: str, source: str, namespace: dict[str, object]) -> CellRun:
         failed = isinstance(error, AssertionError | NotImplementedError)
         return CellRun(Verdict.FAIL if failed else Verdict.ERROR, f"{type(error).__name__}: {error}", line=line)
     return CellRun(Verdict.PASS)
+
+
+def run_here(job: Job) -> Run:
+    """Run a job, with every cell in one namespace and no reference standing in for anything."""
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    return Run(job.name, {cell.id: run_cell(cell.id, cell.source, namespace) for cell in job.cells})

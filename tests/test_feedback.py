@@ -24,8 +24,8 @@ from autograder.disclosure import told
 from autograder.errors import WorkbookError
 from autograder.facts import NEXT, Feedback, facts, hints
 from autograder.feedback import TEMPLATES, VERDICTS, render, write_feedback, write_summary
-from autograder.grade import Graded
 from autograder.leaks import secrets
+from autograder.outcomes import Graded
 from autograder.rules import in_hidden_test, regions
 from autograder.runner import CellRun, Verdict
 from autograder.source import Test, load_week

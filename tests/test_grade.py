@@ -20,8 +20,11 @@ from nbformat.notebooknode import NotebookNode
 
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
+from autograder.crew import here
 from autograder.errors import WorkbookError
-from autograder.grade import Graded, grade_week, write_csv
+from autograder.grade import Told, grade_week
+from autograder.grades_csv import write_csv
+from autograder.outcomes import Graded
 from autograder.record import register
 from autograder.runner import InfraError, Job, Run, Team
 from autograder.sample_class import make_class
@@ -78,10 +81,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     week, outcomes = grade_week(
         folder,
         course,
-        workers=2,
+        crew=here(2),
         feedback=False,
-        on_phase=lambda title, total: started.append(total),
-        on_done=done.append,
+        tell=Told(phase=lambda title, total: started.append(total), step=done.append),
     )
     by_name = {graded.student: graded for graded in outcomes}
     return Sample(folder, built, course, Path(registered), week, by_name, started, done)
@@ -115,8 +117,8 @@ def hand_in(course: Course, learner: str, content: NotebookNode | str, name: str
     return path
 
 
-def grade(sample: Sample, course: Course) -> dict[str, Graded]:
-    _, outcomes = grade_week(sample.folder, course, workers=1)
+def grade(sample: Sample, course: Course, *, again: bool = False) -> dict[str, Graded]:
+    _, outcomes = grade_week(sample.folder, course, crew=here(1), again=again)
     return {graded.student: graded for graded in outcomes}
 
 
@@ -387,7 +389,7 @@ def test_a_fault_of_the_grader_costs_no_points(sample: Sample, course: Course, m
         return judged(team, job)
 
     monkeypatch.setattr(Team, "_judged", fails_for_ann)
-    outcomes = grade(sample, course)
+    outcomes = grade(sample, course, again=True)
     ann = outcomes["ann"]
     assert len(tries) == 2
     assert ann.damaged == "not graded, the grader failed: InfraError: the judge ended (SIGKILL)"
@@ -403,7 +405,7 @@ def test_a_library_that_is_missing_stops_before_anything_is_recorded(
     hand_in(course, "ann", answered(sample.built, RIGHT))
     broken = write_week(tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]'))
     with pytest.raises(WorkbookError, match="No module named 'no_such_library'"):
-        grade_week(broken, course, workers=1)
+        grade_week(broken, course, crew=here(1))
     assert graded_learners(course) == set()
 
 
@@ -539,14 +541,14 @@ def test_a_week_may_change_until_somebody_has_been_graded(
     assert MORE != LESSON
     folder = write_week(tmp_path / "before", lesson=lesson)
     hand_in(course, "ann", answered(sample.built, RIGHT))
-    assert grade_week(folder, course, workers=1)[1][0].total == 80
+    assert grade_week(folder, course, crew=here(1))[1][0].total == 80
     with pytest.raises(WorkbookError, match="holds submissions of week01_tiny with other cells") as caught:
-        grade_week(write_week(tmp_path / "after", lesson=later), course, workers=1)
+        grade_week(write_week(tmp_path / "after", lesson=later), course, crew=here(1))
     assert str(course.gradebook) in caught.value.message
     assert "--course" in caught.value.next_step
     with gradebook_of(course) as gradebook:
         assert gradebook.find_submission(WEEK, "ann").score == 80
-    assert grade_week(folder, course, workers=1)[1][0].total == 80
+    assert grade_week(folder, course, crew=here(1))[1][0].total == 80
 
 
 # the CSV
@@ -604,7 +606,7 @@ def test_a_gradebook_that_another_program_holds_is_waited_for_with_a_message(sam
         if other.in_transaction:
             other.rollback()
 
-    grade_week(sample.folder, course, workers=1, feedback=False, on_wait=let_go)
+    grade_week(sample.folder, course, crew=here(1), feedback=False, tell=Told(wait=let_go))
     other.close()
     assert len(said) == 1
     assert "is held by another program; waiting for it" in said[0]

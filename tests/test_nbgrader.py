@@ -14,6 +14,7 @@ import pytest
 from autograder import build, hooks
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
+from autograder.crew import here
 from autograder.errors import WorkbookError
 from autograder.grade import grade_week
 from autograder.sample_class import make_class
@@ -61,7 +62,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         if learner not in LEARNERS:
             shutil.rmtree(ours.submitted / learner)
     shutil.copytree(ours.submitted, plain.submitted)
-    grade_week(folder, ours, workers=2, feedback=False)
+    grade_week(folder, ours, crew=here(2), feedback=False)
     return Checkout(root, built, ours, plain)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nbformat.notebooknode import NotebookNode
 
 from autograder.build import Notebooks
-from autograder.grade import Graded, _job, _verdicts
+from autograder.jobs import submission_job
+from autograder.outcomes import Graded, verdicts_of
 from autograder.repair import repair
 from autograder.runner import Team
 
@@ -96,9 +97,9 @@ def play(team: Team, built: Notebooks, learners: Mapping[str, Mapping[str, str]]
     """Grade learners, given by their answers, as `workbook grade` does."""
     repaired = {name: repair(built, answered(built, answers)) for name, answers in learners.items()}
     played = {}
-    for run in team.run([_job(built, name, fixed) for name, fixed in repaired.items()]):
+    for run in team.run([submission_job(built, name, fixed) for name, fixed in repaired.items()]):
         outputs = [str(output) for cell in run.cells.values() for output in cell.outputs]
-        played[run.name] = Played(_verdicts(built.week, repaired[run.name], run), "\n".join(outputs))
+        played[run.name] = Played(verdicts_of(built.week, repaired[run.name], run), "\n".join(outputs))
     return played
 
 

@@ -15,7 +15,9 @@ from nbformat.v4 import new_code_cell, new_output
 
 from autograder.build import Notebooks
 from autograder.course import Course
-from autograder.grade import Graded, grade_week
+from autograder.crew import here
+from autograder.grade import grade_week
+from autograder.outcomes import Graded
 from autograder.repair import DamagedError, read_notebook
 from autograder.runner import Code, Job, Team, Verdict
 
@@ -184,7 +186,7 @@ def done(plain: Notebooks, together: Team, tmp_path_factory: pytest.TempPathFact
             content = files[name]
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
     (course.submitted / "zoe" / WEEK / "timestamp.txt").symlink_to("/etc/passwd")
-    _, outcomes = grade_week(plain.week.folder, course, workers=2)
+    _, outcomes = grade_week(plain.week.folder, course, crew=here(2))
     return Done(course, {graded.student: graded for graded in outcomes}, naive)
 
 

@@ -1,0 +1,29 @@
+"""Who runs jobs: the warm processes of this machine, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from .runner import Job, Mode, Run, Team
+
+
+class Crew(Protocol):
+    """What `runner.Team` and `cluster.Cluster` have in common."""
+
+    def ready(self) -> None:
+        """Wait until jobs can run. Raises `WorkbookError` when they cannot."""
+
+    def submit(self, job: Job) -> Future[Run]:
+        """Run a job. A failure of the grader itself is a run of INFRA verdicts, never an exception."""
+
+
+CrewMaker = Callable[[Sequence[str], Mode], AbstractContextManager[Crew]]
+"""Makes a crew from the libraries that jobs import, and how they are run."""
+
+
+def here(workers: int | None = None) -> CrewMaker:
+    """A crew of warm processes on this machine; as many workers as it has cores, unless said otherwise."""
+    return lambda libraries, mode: Team(workers, libraries=libraries, mode=mode)

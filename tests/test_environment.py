@@ -1,0 +1,61 @@
+"""What a verdict depends on besides week and answer: code that judges, checks, Python, libraries."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import autograder
+import shared
+from autograder import environment as module
+from autograder.environment import JUDGING, environment, judging_files, versions
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    environment.cache_clear()
+    versions.cache_clear()
+    yield
+    environment.cache_clear()
+    versions.cache_clear()
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    assert all((module.PACKAGE / name).exists() for name in JUDGING)
+    assert {path.name for path in judging_files()} >= {"judge.py", "handles.py", "repair.py", "runner.py"}
+
+
+def test_the_environment_depends_on_the_engine_the_checks_and_torch_but_not_on_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package, target in ((autograder, (module, "PACKAGE")), (shared, (shared, "__file__"))):
+        copied = tmp_path / package.__name__
+        shutil.copytree(Path(str(package.__file__)).parent, copied, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(*target, copied if package is autograder else str(copied / "__init__.py"))
+    keys = [environment()]
+
+    def now() -> str:
+        environment.cache_clear()
+        return environment()
+
+    assert now() == keys[0]
+    for name in ("autograder/engine/judge.py", "autograder/repair.py", "shared/checks.py"):
+        (tmp_path / name).write_text("# changed\n", encoding="utf-8")
+        keys.append(now())
+    for name in ("autograder/report.py", "autograder/feedback.py"):
+        (tmp_path / name).write_text("# changed\n", encoding="utf-8")
+        assert now() == keys[-1]
+    monkeypatch.setattr(module, "versions", lambda: {"torch": "0.0.1"})
+    keys.append(now())
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_library_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIBRARIES", ("torch", "surely-not-installed"))
+    found = versions()
+    assert found["torch"]
+    assert found["surely-not-installed"] == ""
+    assert found["python"].startswith("3.")
