@@ -17,7 +17,7 @@ from autograder import grade as grading
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
 from autograder.errors import WorkbookError
-from autograder.grade import HELD_BACK, Change, grade_week
+from autograder.grade import HELD_BACK, Change, Told, grade_week
 from autograder.jobs import graded_cells, make_job
 from autograder.ledger import Ledger, keys_of_tests, remaining, reusable
 from autograder.outcomes import Graded
@@ -34,10 +34,9 @@ ALL = ["double-test-1", "double-test-2", "quadruple-test-1", "quadruple-test-2"]
 
 @dataclass
 class Counting:
-    """A crew in this process that notes what it was asked to run; it stops at `last` jobs as if it were killed."""
+    """A crew in this process that notes what it was asked to run."""
 
     jobs: list[Job] = field(default_factory=list)
-    last: int = 1_000
     ends: int = 0
 
     def __call__(self, libraries: Sequence[str], mode: Mode) -> Counting:
@@ -54,11 +53,8 @@ class Counting:
 
     def submit(self, job: Job) -> Future[Run]:
         answer: Future[Run] = Future()
-        if len(self.jobs) == self.last:
-            answer.set_exception(KeyboardInterrupt())
-        else:
-            self.jobs.append(job)
-            answer.set_result(run_here(job))
+        self.jobs.append(job)
+        answer.set_result(run_here(job))
         return answer
 
     @property
@@ -156,44 +152,45 @@ def test_again_runs_everything(tiny: Class) -> None:
 
 def test_a_run_that_was_killed_goes_on(tiny: Class) -> None:
     """What was done before is not done again; the outcome is that of an undisturbed run."""
+    recorded: list[str] = []
+
+    def killed(graded: Graded) -> None:
+        recorded.append(graded.student)
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        tiny.grade(Counting(last=1))
-    assert tiny.scores() == {"ann": 80}
+        grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, feedback=False, tell=Told(graded=killed))
+    assert [*tiny.scores()] == recorded
+    assert_resumed(tiny, recorded)
+
+
+@pytest.mark.parametrize("place", ["before the grade is written", "after it is written"])
+def test_a_run_that_was_killed_while_a_grade_was_written_writes_it_once(
+    tiny: Class, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    done: list[str] = []
+
+    def killed(*words: object) -> None:
+        done.extend(word for word in words if isinstance(word, str))
+        raise KeyboardInterrupt
+
+    before = place.startswith("before")
+    with monkeypatch.context() as patch:
+        if before:
+            patch.setattr("autograder.record.save", killed)
+        else:
+            patch.setattr(Ledger, "enter", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tiny.grade()
+    assert len(done) == 1
+    assert [*tiny.scores()] == ([] if before else done)
+    assert_resumed(tiny, done)
+
+
+def assert_resumed(tiny: Class, known: list[str]) -> None:
     outcomes, crew, _ = tiny.grade()
-    assert [*crew.tests] == ["bob"]
+    assert [*crew.tests] == [name for name in ("ann", "bob") if name not in known]
     assert {student: graded.total for student, graded in outcomes.items()} == {"ann": 80, "bob": 40}
-    assert tiny.scores() == {"ann": 80, "bob": 40}
-
-
-def test_a_run_that_was_killed_before_the_grade_was_written_is_not_run_again(
-    tiny: Class, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("autograder.record.save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tiny.grade()
-    assert tiny.scores() == {}
-    _, crew, _ = tiny.grade()
-    assert [*crew.tests] == ["bob"]
-    assert tiny.scores() == {"ann": 80, "bob": 40}
-
-
-def test_a_run_that_was_killed_after_the_grade_was_written_writes_it_once(
-    tiny: Class, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "enter", killed)
-        with pytest.raises(KeyboardInterrupt):
-            tiny.grade()
-    assert tiny.scores() == {"ann": 80}
-    _, crew, _ = tiny.grade()
-    assert [*crew.tests] == ["bob"]
     assert tiny.scores() == {"ann": 80, "bob": 40}
 
 
@@ -291,7 +288,13 @@ def test_two_runs_on_one_week_keep_out_of_each_others_way(tiny: Class) -> None:
     """The other one is another process that holds the lock."""
     ledger = Ledger(tiny.course, WEEK)
     ledger.folder.mkdir(parents=True)
-    code = "import filelock, sys\nlock = filelock.FileLock(sys.argv[1])\nlock.acquire()\nprint('held', flush=True)\ninput()"
+    code = """
+import filelock, sys
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+input()
+"""
     command = [sys.executable, "-c", code, str(ledger.folder / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
