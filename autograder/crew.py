@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from .engine import sandbox
+from .errors import WorkbookError
 from .runner import Job, Mode, Run, Team
 
 
@@ -25,5 +27,15 @@ CrewMaker = Callable[[Sequence[str], Mode], AbstractContextManager[Crew]]
 
 
 def here(workers: int | None = None) -> CrewMaker:
-    """A crew of warm processes on this machine; as many workers as it has cores, unless said otherwise."""
-    return lambda libraries, mode: Team(workers, libraries=libraries, mode=mode)
+    """A crew of warm processes on this machine; as many workers as it has cores, unless said otherwise.
+
+    Making it raises `WorkbookError` where sandboxes are asked for and this machine cannot make them.
+    """
+
+    def make(libraries: Sequence[str], mode: Mode) -> Team:
+        if mode is Mode.SANDBOX and (why := sandbox.missing()):
+            remedy = "see `workbook doctor`; for people you trust, grade with --unsafe"
+            raise WorkbookError(f"no sandbox, so nothing was graded: {why}", remedy)
+        return Team(workers, libraries=libraries, mode=mode)
+
+    return make

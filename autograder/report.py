@@ -170,8 +170,10 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
 
 def print_changes(changes: Sequence[Change], console: Console) -> None:
     """Which points of unchanged work would change: one line for each learner and exercise."""
-    title = f"{len({change.student for change in changes})} learners would get other points for the same work"
-    table = Table(title=title, title_justify="left", pad_edge=False)
+    count = len({change.student for change in changes})
+    who = f"{count} learners" if count > 1 else "one learner"
+    console.print(f"[bold]{who} would get other points for the same work[/bold]", highlight=False)
+    table = Table(pad_edge=False)
     table.add_column("learner", max_width=32, overflow="ellipsis", no_wrap=True)
     table.add_column("exercise")
     table.add_column("was", justify="right")

@@ -507,6 +507,60 @@ def test_start_of_a_week_that_is_not_released(root: Path, workbook: Workbook) ->
     assert not (root / "work").exists()
 
 
+# again
+
+
+def test_what_is_known_is_not_run_again_and_the_log_says_what_happened(root: Path, workbook: Workbook) -> None:
+    hand_in(root / "course", "ann", RIGHT, root)
+    hand_in(root / "course", "Zoë 2", RIGHT | {"double": "def double(number):\n    return 1"}, root)
+    first = workbook("grade", "1")
+    second = workbook("grade", "1")
+    assert (first.code, second.code) == (0, 0)
+    assert first.out == second.out
+    log = (root / "course" / "logs" / f"{WEEK}.log").read_text(encoding="utf-8").splitlines()
+    assert sum("begin  environment=" in line for line in log) == 2
+    assert sum("graded 'ann' points=80 PASS=4" in line for line in log) == 2
+    assert sum("graded 'Zoë 2' points=40 FAIL=2 PASS=2" in line for line in log) == 2
+    assert "end  submissions=2" in log[-1]
+    assert "FAIL=2 PASS=6" in log[-1]
+    assert all("return" not in line for line in log)
+    shutil.rmtree(root / "course" / "feedback" / "ann")
+    assert workbook("grade", "1").code == 0
+    assert (root / "course" / "feedback" / "ann" / WEEK / "index.html").is_file()
+
+
+def test_changed_scores_are_written_with_yes_alone(root: Path, workbook: Workbook) -> None:
+    hand_in(root / "course", "ann", RIGHT | {"double": "def double(number):\n    return 4"}, root)
+    assert workbook("grade", "1").code == 0
+    before = total_in_gradebook(root / "course", "ann")
+    edit(
+        root / "solutions" / WEEK / "tiny.py",
+        'checks.equal(double(2), 4, "double(2)"',
+        'checks.equal(double(3), 6, "x"',
+    )
+    code, out, err = workbook("grade", "1")
+    assert code == 1
+    assert "one learner would get other points for the same work" in out
+    row = next(line for line in out.splitlines() if "ann" in line and "double" in line)
+    assert row.split() == ["ann", "double", "20", "0"]
+    assert (
+        f"nothing was written: scores of unchanged work would change, see above -> workbook grade {WEEK} --yes" in err
+    )
+    assert total_in_gradebook(root / "course", "ann") == before
+    assert workbook("grade", "1", "--yes").code == 0
+    assert total_in_gradebook(root / "course", "ann") == before - 20
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    root: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autograder.cluster.CONNECT_SECONDS", 0.5)
+    hand_in(root / "course", "ann", RIGHT, root)
+    said = complaint(workbook("grade", "1", "--scheduler", "tcp://127.0.0.1:9"))
+    assert "no scheduler answers at tcp://127.0.0.1:9" in said
+    assert "start one with `dask scheduler`" in said
+
+
 # Ctrl-C
 
 
@@ -554,6 +608,7 @@ def test_ctrl_c_while_grading_keeps_what_is_graded_and_leaves_no_process(root: P
         process.wait()
     assert process.returncode == 130
     assert "Traceback" not in err
+    assert "stopped: what is done is kept (1 submissions) -> the same command goes on from there" in err
     assert len(pids) >= 6, "two warm processes, two keepers, a judge, a learner's process"
     assert wait_until(lambda: all(ended(pid) for pid in pids), 5)
     assert total_in_gradebook(root / "course", "ann") == 80

@@ -47,7 +47,6 @@ def program(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        text=True,
         env=environment,
         start_new_session=True,
     )

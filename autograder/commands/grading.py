@@ -83,7 +83,7 @@ def grade(
             )
     except KeyboardInterrupt:
         complaints.print(
-            f"stopped: {meter.done} submissions are graded and recorded -> the same command goes on from there",
+            f"stopped: what is done is kept ({meter.done} submissions) -> the same command goes on from there",
             highlight=False,
         )
         sys.exit(130)
