@@ -23,7 +23,7 @@ SANDBOX := test "$$(uname)" != Linux || command -v bwrap >/dev/null || ! command
 	echo "bubblewrap could not be installed; you need it to grade other people's work: see workbook doctor"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo weeks verify grade desk test test-all lint bench bench-grading gpu lock clean
+.PHONY: help setup lab demo weeks verify grade desk test test-all lint bench bench-grading soak-grading gpu lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -73,8 +73,12 @@ test-all: lint ## as test, with the long checks of every week
 	@workbook build
 	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
 
-bench-grading: setup ## workbook grade beside plain nbgrader, in one run: seconds, CPU seconds, memory, scores (5 minutes)
+bench-grading: setup ## workbook grade beside plain nbgrader: seconds, CPU, memory, scores; one, two workers, Dask, again (15 minutes)
 	@OMP_NUM_THREADS=1 python -m tests.bench_grading
+	@OMP_NUM_THREADS=1 python -m tests.bench_scale
+
+soak-grading: setup ## 1,000 submissions, 100 regrades, 50 killed runs: nothing grows, changes or is lost (30 minutes)
+	@python -m tests.soak_grading
 
 bench: bench-grading ## the same
 

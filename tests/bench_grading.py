@@ -127,13 +127,27 @@ def mixed_class(week: str) -> Group:
     return Group("mixed", built, course, texts)
 
 
-def grade(grader: str, group: Group, size: int, on_graded: Callable[[str], None]) -> Cost:
-    """Run a grader over the first submissions of a class; `on_graded` is called for each of them."""
-    group.hand_in(size)
+def grade(
+    grader: str,
+    group: Group,
+    size: int,
+    on_graded: Callable[[str], None],
+    options: Sequence[str] = ("--workers", "1"),
+    anew: bool = True,
+) -> Cost:
+    """Run a grader over the first submissions of a class; `on_graded` is called for each of them.
+
+    Parameters
+    ----------
+    options : words for `workbook grade`.
+    anew : with nothing graded yet; else on what an earlier run has left.
+    """
+    if anew:
+        group.hand_in(size)
     week = group.built.week.name
     words = {
         NBGRADER: ["nbgrader", "autograde", week, "--NbGrader.logfile="],
-        WORKBOOK: ["autograder.cli", "grade", week, "--workers", "1"],
+        WORKBOOK: ["autograder.cli", "grade", week, *options],
     }
     environment = os.environ | {
         "WORKBOOK_COURSE": str(group.course.folder),
