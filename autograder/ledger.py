@@ -1,7 +1,7 @@
 """What is known about a class from earlier runs, so that nothing is lost and nothing is done twice.
 
-    course/record/WEEK/LEARNER.json       what was recorded: verdicts and points, and the key they belong to
-    course/record/WEEK/LEARNER.run.json   what every cell did when it ran last; written before any grade is
+    course/record/WEEK/outcomes/LEARNER.json   what was recorded: verdicts and points, and the key they belong to
+    course/record/WEEK/runs/LEARNER.json       what every cell did when it ran last; written before any grade is
 
 A *key* is a hash of what an outcome depends on: the file that was handed in, the week, and the environment. As
 long as it stays the same, the outcome is read, not made. A test has a key of its own, so that a changed test runs
@@ -128,19 +128,19 @@ class Ledger:
 
     def entry(self, student: str) -> Entry | None:
         """What was recorded for a learner, if it can be read."""
-        return _read(self.folder / f"{student}.json", Entry)
+        return _read(self.folder / "outcomes" / f"{student}.json", Entry)
 
     def run(self, student: str) -> KeptRun | None:
         """What the cells of a learner's last run did, if it can be read."""
-        return _read(self.folder / f"{student}.run.json", KeptRun)
+        return _read(self.folder / "runs" / f"{student}.json", KeptRun)
 
     def keep_run(self, run: Run, tests: Mapping[str, str]) -> None:
         """Keep what a run did, before anything comes of it."""
         kept = KeptRun(tests=dict(tests), run=run)
-        write_text(self.folder / f"{run.name}.run.json", kept.model_dump_json() + "\n")
+        write_text(self.folder / "runs" / f"{run.name}.json", kept.model_dump_json() + "\n")
 
     def enter(self, student: str, entry: Entry) -> None:
-        write_text(self.folder / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
+        write_text(self.folder / "outcomes" / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
 
     def seal(self) -> None:
         """Note the state in which the grader leaves the gradebook."""

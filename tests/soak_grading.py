@@ -84,7 +84,7 @@ def long_run(built: Notebooks, size: int, bar: Bar) -> list[str]:
     process, done, samples = start(course, "--no-feedback"), 0, []
     begin = time.perf_counter()
     while process.poll() is None:
-        graded = len([*(course.folder / "record" / built.week.name).glob("*.run.json")])
+        graded = len([*(course.folder / "record" / built.week.name / "runs").glob("*.json")])
         samples.append((graded, sum(memory(pid, "Pss") for pid in below(process.pid))))
         for _ in range(graded - done):
             bar.advance("")

@@ -194,7 +194,7 @@ def assert_resumed(tiny: Class, known: list[str]) -> None:
     assert tiny.scores() == {"ann": 80, "bob": 40}
 
 
-@pytest.mark.parametrize("name", ["ann.json", "ann.run.json"])
+@pytest.mark.parametrize("name", ["outcomes/ann.json", "runs/ann.json"])
 def test_a_file_of_the_record_that_cannot_be_read_counts_as_not_there(tiny: Class, name: str) -> None:
     tiny.grade()
     (tiny.course.folder / "record" / WEEK / name).write_text('{"schema_version": 1, "key"', encoding="utf-8")
@@ -345,7 +345,7 @@ def test_what_the_grader_could_not_do_is_not_kept(tiny: Class) -> None:
 
     outcomes, _, _ = tiny.grade(Failing())
     assert outcomes["ann"].damaged == "not graded, the grader failed: no sandbox today"
-    assert not [*(tiny.course.folder / "record" / WEEK).glob("*.json")]
+    assert not [*(tiny.course.folder / "record" / WEEK).rglob("*.json")]
     outcomes, _, _ = tiny.grade()
     assert outcomes["ann"].total == 80
 
