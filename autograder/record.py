@@ -145,7 +145,7 @@ def save(
     with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
         (folder / TIMESTAMP).write_bytes(stamp)
-        when = _time(stamp)
+        when = handed_in_at(stamp)
 
     def put() -> None:
         with open_gradebook(course) as gradebook:
@@ -177,7 +177,7 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _time(stamp: bytes) -> datetime | None:
+def handed_in_at(stamp: bytes) -> datetime | None:
     """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
     from dateutil.parser import ParserError, parse
 

@@ -1,4 +1,4 @@
-"""What an instructor types: release, grade, demo."""
+"""What an instructor types: release, collect, grade, demo."""
 
 from __future__ import annotations
 
@@ -31,6 +31,38 @@ def release(week: WeekArgument, course: CourseOption = None) -> None:
     register(built, where)
     console.print(f"hand out:  weeks/{built.week.name}/")
     console.print(f"gradebook: {short(where.gradebook)}")
+
+
+@app.command()
+def collect(
+    source: Annotated[str, typer.Argument(help="a folder, a .zip, one file, or the word exchange", metavar="SOURCE")],
+    week: WeekArgument,
+    course: CourseOption = None,
+) -> None:
+    """Bring what was handed in into course/submitted/; the newest attempt counts, all others are kept with their dates.
+
+    Takes a folder for each learner, loose notebooks, downloads of Canvas and Moodle, the bundles of `workbook submit`,
+    and nbgrader's exchange. Knows the class from course/roster.csv (id,name,email,learner), if it is there.
+
+    Example: [bold]workbook collect ~/Downloads/submissions.zip week01[/bold]
+    """
+    from ..collect import EXCHANGE, from_exchange
+    from ..collect import collect as collect_from
+    from ..course import Course, find_root, week_name
+    from ..errors import short
+    from ..report import print_collection, progress
+
+    root = find_root()
+    where = Course.at(root, course)
+    name = week_name(root, week)
+    with progress(f"collect {name}", console) as bar:
+        if source == EXCHANGE:
+            done = from_exchange(where, name, bar.advance)
+        else:
+            done = collect_from(Path(source).expanduser(), where, name, bar.advance)
+    print_collection(done, console)
+    console.print(f"to be graded: {short(where.submitted)}/LEARNER/{name}/", highlight=False)
+    console.print(f"all attempts: {short(where.folder)}/attempts/LEARNER/{name}/", highlight=False)
 
 
 @app.command()
