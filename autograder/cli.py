@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 
 import typer
 from rich.markup import escape
 
-from .commands import author, instructor, learner
 from .commands.common import complaints
 from .errors import WorkbookError
 
@@ -19,7 +20,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for panel, verbs in (("Learner", learner), ("Instructor", instructor), ("Author", author)):
+for panel in ("Learner", "Instructor", "Author"):
+    module = f"{__package__}.commands.{panel.lower()}"
+    if find_spec(module) is None:  # a learner's bundle holds the learner's verbs alone
+        continue
+    verbs = import_module(module)
     for command in verbs.app.registered_commands:
         command.rich_help_panel = panel
     app.add_typer(verbs.app)

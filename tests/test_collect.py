@@ -49,7 +49,7 @@ def archive(path: Path, members: Mapping[str, bytes], moment: datetime = MONDAY)
     return path
 
 
-def bundle(content: bytes, learner: str = "ann", **changed: object) -> bytes:
+def bundle(content: bytes, learner: object = "ann", **changed: object) -> bytes:
     """What `workbook submit` makes."""
     receipt = {
         "format": 1,
