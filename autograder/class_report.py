@@ -36,7 +36,7 @@ def render_report(weeks: Sequence[ClassFacts]) -> str:
         weeks=weeks,
         drawn={one.week: _draw(one) for one in weeks},
         course=_over_weeks(weeks) if len(weeks) > 1 else "",
-        learners=sorted({line.learner for one in weeks for line in one.lines}, key=str.casefold),
+        learners=_everyone(weeks),
         most=MOST_MISUNDERSTANDINGS,
         style=Markup(style),
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -53,6 +53,13 @@ def _draw(one: ClassFacts) -> dict[str, Markup]:
         rows = [(e.title, e.full / e.judged, e.some / e.judged, e.none / e.judged) for e in judged]
         drawn["difficulty"] = charts.difficulty(rows)
     return drawn
+
+
+def _everyone(weeks: Sequence[ClassFacts]) -> list[tuple[str, list[float | None]]]:
+    """Every learner with their points in each week."""
+    totals = [{line.learner: line.total for line in one.lines} for one in weeks]
+    names = sorted({name for found in totals for name in found}, key=str.casefold)
+    return [(name, [found.get(name) for found in totals]) for name in names]
 
 
 def _over_weeks(weeks: Sequence[ClassFacts]) -> Markup:
