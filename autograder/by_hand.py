@@ -6,6 +6,7 @@ the formgrader puts them. Nothing is graded, and no code of a learner runs.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -108,6 +109,10 @@ def _by_machine(week: Week, standing: Standing) -> float:
 
 
 def question(source: str) -> str:
-    """The first line of a question, without marks: `**W1.** Why is it so?` -> `W1. Why is it so?`"""
-    first = next((line for line in source.splitlines() if line.strip(" #")), "")
-    return first.replace("**", "").lstrip("# ").strip()
+    """What a question is called: `**W2. Why divide?** (5 points) ...` -> `W2. Why divide?`; else its first sentence."""
+    first = next((line for line in source.splitlines() if line.strip(" #")), "").lstrip("# ").strip()
+    bold = re.match(r"\*\*(.{7,}?)\*\*", first)
+    if bold:
+        return bold[1].strip()
+    sentence = re.match(r".{7,}?[.?!:](?= |$)", first.replace("**", ""))
+    return sentence[0] if sentence else first.replace("**", "")

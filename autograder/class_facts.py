@@ -74,7 +74,7 @@ class Misunderstanding:
 
 @dataclass(frozen=True)
 class Line:
-    """One learner in the table; `reasons` say why they need help."""
+    """One learner in the table; `reasons` say why they need help, `page` whether there is feedback to link to."""
 
     learner: str
     name: str
@@ -84,6 +84,7 @@ class Line:
     waiting: tuple[str, ...]
     handed_in: datetime | None
     reasons: tuple[str, ...]
+    page: bool
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def class_facts(
                 tuple(name for name in standing.waiting) if standing else (),
                 standing.handed_in if standing else None,
                 tuple(_reasons(standing, facts, points, titles, most_can)),
+                facts is not None,
             )
         )
     return ClassFacts(

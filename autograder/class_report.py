@@ -47,11 +47,11 @@ def _draw(one: ClassFacts) -> dict[str, Markup]:
     """The charts of a week that there is something to draw for."""
     drawn = {}
     if one.totals:
-        drawn["points"] = charts.histogram(one.totals, one.possible)
+        drawn["points"] = charts.histogram(f"{one.week}-histogram", one.totals, one.possible)
     judged = [each for each in (*one.exercises, *one.written) if each.judged]
     if judged:
         rows = [(e.title, e.full / e.judged, e.some / e.judged, e.none / e.judged) for e in judged]
-        drawn["difficulty"] = charts.difficulty(rows)
+        drawn["difficulty"] = charts.difficulty(f"{one.week}-shares", rows)
     return drawn
 
 
@@ -64,7 +64,8 @@ def _everyone(weeks: Sequence[ClassFacts]) -> list[tuple[str, list[float | None]
 
 def _over_weeks(weeks: Sequence[ClassFacts]) -> Markup:
     return charts.weeks(
-        [(f"{one.week[4:6]} {one.title}", [100 * t / one.possible for t in one.totals]) for one in weeks if one.totals]
+        "weeks",
+        [(f"{one.week[4:6]} {one.title}", [100 * t / one.possible for t in one.totals]) for one in weeks if one.totals],
     )
 
 

@@ -132,6 +132,7 @@ def _environment() -> Environment:
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "verdicts": VERDICTS,
         "markdown": markup.markdown,
+        "plain": markup.plain,
         "code": markup.code,
     }
     return environment

@@ -15,8 +15,6 @@ from autograder.course import Course
 from autograder.grade import grade_week
 from autograder.source import load_week
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
-
 WEEK = "week01_tiny"
 ATTACK = "<img src=x onerror=alert(1)>"
 """The name of a learner, who also writes it into an answer."""
@@ -46,6 +44,8 @@ class GradedClass:
 
 def make(root: Path) -> None:
     """Write, hand in and grade; everybody but BROKEN, whose file is no notebook."""
+    from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML  # which imports this module
+
     folder = root / "solutions" / WEEK
     folder.mkdir(parents=True)
     (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder import charts
 from autograder.by_hand import read_facts, rewrite, touched
 from autograder.class_facts import ClassFacts, class_facts
 from autograder.class_report import render_report, write_report
@@ -223,6 +224,11 @@ def test_the_charts_keep_to_the_policy_of_the_page(graded: GradedClass) -> None:
         assert 'fill="#3f8fdc"' in chart
         assert "currentColor" in chart
         assert "#010203" not in chart
+
+
+def test_a_formula_in_a_title_is_a_label_and_no_formula_of_matplotlib(graded: GradedClass) -> None:
+    drawn = charts.difficulty("name", [(r"**W1.** Why $\sqrt d$ and $x", 0.5, 0.25, 0.25)])
+    assert "W1. Why √d and $x" in Page(drawn).text
 
 
 def test_the_rows_can_be_put_in_order_without_a_script(graded: GradedClass) -> None:
