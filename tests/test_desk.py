@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from autograder import charts
-from autograder.by_hand import read_facts, rewrite, touched
+from autograder.by_hand import question, read_facts, rewrite, touched
 from autograder.class_facts import ClassFacts, class_facts
 from autograder.class_report import render_report, write_report
 from autograder.course import Course
@@ -126,6 +126,20 @@ def test_grading_again_keeps_what_a_person_gave(graded: GradedClass) -> None:
     page = (graded.course.feedback / "ann" / WEEK / "index.html").read_text(encoding="utf-8")
     assert "In all: <strong>95</strong> of 100." in page
     assert standings(graded.course, WEEK)["ann"].total == 95
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("**W1.** Why is double twice?", "W1. Why is double twice?"),
+        ("**W2. Why $\\sqrt d$? (5 points)** Derive it.", "W2. Why $\\sqrt d$?"),
+        ("**W3. The floor (5 points, about 300 words).** Derive it.", "W3. The floor"),
+        ("### A heading\n\ntext", "A heading"),
+        ("\nSay it. Then say it again.", "Say it."),
+    ],
+)
+def test_what_a_question_is_called(source: str, name: str) -> None:
+    assert question(source) == name
 
 
 # the report
