@@ -109,7 +109,7 @@ def _by_machine(week: Week, standing: Standing) -> float:
 
 
 def question(source: str) -> str:
-    """What a question is called: `**W2. Why divide? (5 points)** Derive ...` -> `W2. Why divide?`; else its first sentence."""
+    """What a question is called: its bold words, `**W2. Why divide? (5 points)** Derive`, else a sentence."""
     first = next((line for line in source.splitlines() if line.strip(" #")), "").lstrip("# ").strip()
     first = re.sub(r" *\([^()]*\bpoints?\b[^()]*\)\.?", "", first)
     bold = re.match(r"\*\*(.{7,}?)\*\*", first)

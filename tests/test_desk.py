@@ -135,7 +135,7 @@ def test_grading_again_keeps_what_a_person_gave(graded: GradedClass) -> None:
         ("**W2. Why $\\sqrt d$? (5 points)** Derive it.", "W2. Why $\\sqrt d$?"),
         ("**W3. The floor (5 points, about 300 words).** Derive it.", "W3. The floor"),
         ("### A heading\n\ntext", "A heading"),
-        ("\nSay it. Then say it again.", "Say it."),
+        ("\nSay it well. Then say it again.", "Say it well."),
     ],
 )
 def test_what_a_question_is_called(source: str, name: str) -> None:
