@@ -5,7 +5,6 @@ Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from .record import register, save
 from .repair import DamagedError, Repaired, read_notebook, repair
 from .runner import CellRun, Job, Mode, Run, Team, Verdict
 from .source import Exercise, Test, Week, load_info, load_week
+from .spreadsheet import write_table
 from .variants import Misconception, load_variants
 
 NO_SANDBOX = (
@@ -277,27 +277,12 @@ def _with_outputs(notebook: NotebookNode, run: Run) -> NotebookNode:
 def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
     """One row a learner: points by exercise, total, the verdict of every test cell, notes, reason."""
     tests = [cell.id for cell in week.of_kind(Test)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["learner", *week.exercises, "total", "possible", *tests, "notes", "damaged"])
-        possible = sum(week.points(name) for name in week.exercises)
-        for graded in outcomes:
-            points = [graded.points.get(name, "") for name in week.exercises]
-            verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
-            total = "" if graded.damaged else graded.total
-            row = [
-                graded.student,
-                *points,
-                total,
-                possible,
-                *verdicts,
-                "; ".join([*graded.notes, *([WITHOUT_SANDBOX] if graded.unsafe else [])]),
-                graded.damaged,
-            ]
-            writer.writerow([_harmless(value) for value in row])
-
-
-def _harmless(value: object) -> object:
-    """A spreadsheet takes text that begins with one of these for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    possible = sum(week.points(name) for name in week.exercises)
+    rows = []
+    for graded in outcomes:
+        points = [graded.points.get(name, "") for name in week.exercises]
+        verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
+        total = "" if graded.damaged else graded.total
+        notes = "; ".join([*graded.notes, *([WITHOUT_SANDBOX] if graded.unsafe else [])])
+        rows.append([graded.student, *points, total, possible, *verdicts, notes, graded.damaged])
+    write_table(path, ["learner", *week.exercises, "total", "possible", *tests, "notes", "damaged"], rows)

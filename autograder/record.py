@@ -16,6 +16,7 @@ from nbformat.notebooknode import NotebookNode
 from .build import Notebooks, to_text
 from .course import Course
 from .errors import WorkbookError, short
+from .files import write_text
 from .repair import DamagedError, read_handed_in
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def save(
             cell.metadata.nbgrader["checksum"] = stubs[cell.id]
     folder = course.autograded / student / week.name
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{week.topic}.ipynb", to_text(notebook))
+    write_text(folder / f"{week.topic}.ipynb", to_text(notebook))
     when = None
     with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
@@ -168,13 +169,6 @@ def save(
                 gradebook.db.commit()
 
     patiently(put, course, on_wait)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, so that an interrupted run leaves the old one."""
-    part = path.with_suffix(".part")
-    part.write_bytes(text.encode("utf-8", "replace"))  # a learner may print half a character
-    part.replace(path)
 
 
 def handed_in_at(stamp: bytes) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import html
+import json
 import os
 import re
 import shutil
@@ -20,12 +21,12 @@ from autograder.class_report import render_report, write_report
 from autograder.course import Course
 from autograder.errors import WorkbookError
 from autograder.export import CANVAS, MOODLE, POSSIBLE, Exported, export
-from autograder.grade import grade_week
+from autograder.grade import grade_week, write_csv
 from autograder.roster import read_roster
 from autograder.spreadsheet import harmless, write_table
 from autograder.standings import standings, weeks_in_gradebook
 
-from .graded_class import ATTACK, BROKEN, FORMULA, WEEK, GradedClass, give
+from .graded_class import ATTACK, BROKEN, FORMULA, WEEK, GradedClass, give, hand_in
 
 TITLE = {WEEK: "01 Doubling"}
 POINTS = {"ann": 80.0, "bob": 40.0, "cleo": 0.0, "dan": 0.0, FORMULA: 80.0, ATTACK: 40.0, "Zoë 李": 40.0}
@@ -377,3 +378,34 @@ def test_a_full_disk_loses_no_grade_and_no_page(graded: GradedClass, monkeypatch
                 action()
     assert everything() == before
     assert standings(graded.course, WEEK) == give_later
+
+
+def test_a_full_disk_while_grading_leaves_the_grades_of_before(
+    graded: GradedClass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody hands in nothing but stubs, and the disk is full: who cannot be recorded keeps the old grade."""
+    give(graded.course, "ann", "written-why", 15, "Well said.")
+    before = standings(graded.course, WEEK)
+    notebooks = {p: p.read_bytes() for p in graded.course.autograded.rglob("*") if p.is_file()}
+    for learner in POINTS:
+        hand_in(graded.course, learner, json.dumps(graded.built.learner))
+    table = graded.course.folder / f"{WEEK}.csv"
+    table.write_text("the table of before", encoding="utf-8")
+
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        week, outcomes = grade_week(graded.root / "solutions" / WEEK, graded.course, workers=1, feedback=False)
+        with pytest.raises(OSError, match="No space left"):
+            write_csv(table, week, outcomes)
+    said = {one.student: one.damaged for one in outcomes if one.student != BROKEN}
+    assert all("not recorded: [Errno 28] No space left on device" in why for why in said.values()), said
+    assert standings(graded.course, WEEK) == before
+    assert {p: p.read_bytes() for p in graded.course.autograded.rglob("*") if p.is_file()} == notebooks
+    assert table.read_text(encoding="utf-8") == "the table of before"
+    grade_week(graded.root / "solutions" / WEEK, graded.course, workers=1, feedback=False)
+    after = standings(graded.course, WEEK)
+    assert {one.total for name, one in after.items() if name != "ann"} == {0}
+    assert after["ann"].total == 15, "what a person gave stays"
