@@ -10,7 +10,7 @@ import pytest
 
 from autograder.by_hand import read_facts, rewrite
 from autograder.class_facts import class_facts
-from autograder.class_report import render_report
+from autograder.class_report import render_report, write_report
 from autograder.export import export
 from autograder.standings import standings
 
@@ -82,3 +82,34 @@ def submission_id(graded: GradedClass, learner: str) -> str:
 
     with Gradebook(graded.course.db_url) as gradebook:
         return str(gradebook.find_submission_notebook("tiny", WEEK, learner).id)
+
+
+ORDER = """
+table => [...table.querySelectorAll("tbody tr")]
+  .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+  .map(row => row.lastElementChild.textContent.trim())
+"""
+"""The last cells of a table's rows, from top to bottom as they are seen."""
+
+
+def test_the_report_obeys_its_policy_and_its_rows_can_be_sorted(graded: GradedClass) -> None:
+    """In a browser that obeys the page's policy: nothing is refused, a choice puts the rows in order."""
+    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
+    path = write_report(graded.course, [facts])
+    with page("report") as one:
+        said: list[str] = []
+        one.on("console", lambda message: said.append(message.text))
+        one.goto(path.as_uri())
+        table = one.locator("table.sortable")
+        by_name = table.evaluate(ORDER)
+        one.get_by_label("points, the fewest first").check()
+        by_points = table.evaluate(ORDER)
+        one.get_by_label("name").check()
+        assert table.evaluate(ORDER) == by_name
+        bar = one.locator("svg.chart path[fill='#3f8fdc']").first
+        box = bar.bounding_box()
+    assert by_name == ["40", "80", "80", "40", "0", "0", "–", "40"]
+    assert by_points == ["0", "0", "40", "40", "40", "80", "80", "–"]
+    assert box is not None
+    assert min(box["width"], box["height"]) > 5
+    assert said == []
