@@ -139,8 +139,8 @@ def _command(root: Path) -> dict[str, bytes]:
 
 
 def _imported(tree: ast.Module, where: PurePosixPath) -> Iterator[str]:
-    """Paths, without suffix, of the modules of this project that a module may import."""
-    for node in ast.walk(tree):
+    """Paths, without suffix, of the modules of this project that a module may import when it runs."""
+    for node in running(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.replace(".", "/") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -150,6 +150,18 @@ def _imported(tree: ast.Module, where: PurePosixPath) -> Iterator[str]:
             module = base / (node.module or "").replace(".", "/")
             yield module.as_posix()
             yield from ((module / alias.name).as_posix() for alias in node.names)
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    queue = [tree]
+    while queue:
+        node = queue.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            queue += node.orelse
+        else:
+            queue += ast.iter_child_nodes(node)
 
 
 def _makefile(text: str) -> str:

@@ -15,6 +15,7 @@ from .build import Notebooks
 from .by_hand import question
 from .facts import Feedback, title
 from .roster import Person
+from .rules import regions
 from .source import Test, Written
 from .standings import Standing
 
@@ -89,7 +90,13 @@ class Line:
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """A week of a class. `possible` are all its points, autograded and written."""
+    """A week of a class.
+
+    Attributes
+    ----------
+    possible : all its points, autograded and written.
+    rubrics : written question -> what a full answer says (Markdown), for who grades it.
+    """
 
     week: str
     title: str
@@ -98,6 +105,7 @@ class ClassFacts:
     written: tuple[Difficulty, ...]
     misunderstandings: tuple[Misunderstanding, ...]
     lines: tuple[Line, ...]
+    rubrics: dict[str, str]
 
     @property
     def totals(self) -> list[float]:
@@ -158,6 +166,7 @@ def class_facts(
         written,
         _misunderstandings(told, titles),
         tuple(lines),
+        {cell.id: "\n\n".join(regions(cell.source, "SOLUTION")) for cell in week.of_kind(Written)},
     )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .course import Course
+from .errors import WorkbookError
 from .roster import Known, Person, read_known, read_roster
 from .spreadsheet import write_table
 from .standings import Standing, standings
@@ -65,7 +66,7 @@ def export(course: Course, titles: dict[str, str], unfinished: bool = False) -> 
     Raises
     ------
     WorkbookError
-        where there is no gradebook.
+        where there is no gradebook, and where there is nobody to export.
     """
     people = {person.learner: person for person in read_roster(course)}
     known = {one.learner: one for one in read_known(course)}
@@ -74,6 +75,8 @@ def export(course: Course, titles: dict[str, str], unfinished: bool = False) -> 
     if not unfinished:
         everyone = {w: {n: one for n, one in f.items() if not one.waiting} for w, f in everyone.items()}
     learners = sorted({name for found in everyone.values() for name in found})
+    if not learners:
+        raise WorkbookError("nobody is graded completely", "grade written answers (make desk), or say --unfinished")
     folder = course.folder / "export"
     canvas = folder / "canvas.csv"
     write_table(canvas, [*CANVAS, *titles.values()], _canvas(learners, everyone, people, known))

@@ -69,7 +69,7 @@ def test_it_holds_what_a_learner_needs_and_nothing_of_the_others(files: dict[str
         assert name in files
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name}
     assert tops == {"weeks", "shared", "autograder"}
-    for name in ("commands/instructor.py", "commands/author.py", "grade.py", "record.py", "leaks.py", "variants.py"):
+    for name in ("commands/instructor.py", "commands/author.py", "grade.py", "record.py", "export.py", "collect.py"):
         assert f"autograder/{name}" not in files
     assert not any(part in name for name in files for part in ("__pycache__", "/.", ".pyc", "misconceptions"))
 
@@ -79,7 +79,7 @@ def test_each_import_of_this_project_finds_its_module(files: dict[str, bytes]) -
     modules = {name.removesuffix(".py").removesuffix("/__init__") for name in found}
     missing = []
     for name, (tree,) in found.items():
-        for node in ast.walk(tree):
+        for node in bundle.running(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = PurePosixPath(name).parents[node.level - 1] / (node.module or "").replace(".", "/")
                 names = {base.as_posix(), *(f"{base.as_posix()}/{alias.name}" for alias in node.names)}

@@ -83,12 +83,26 @@ def test_feedback_tells_what_a_person_gave(graded: GradedClass) -> None:
     assert "Written questions: <strong>15</strong> of 20 points. In all: <strong>95</strong> of 100." in page["ann"]
     assert '<p class="said">Well said.\nNow why 20?</p>' in page["ann"]
     assert "W1. Why is double twice?" in page["ann"]
-    assert "Your instructor changed what the tests gave: +10 points." in page["bob"]
+    assert "What the tests gave was changed: +10 points." in page["bob"]
     assert "The test gave 0; these points count instead." in page["bob"]
     assert "Come to see me." in page["dan"]
     assert "are read by your instructor and are not in this number" in page[ATTACK], "hers wait"
     assert read_facts(graded.course, WEEK)["ann"].by_hand[0].points == 15
     assert page["cleo"].encode() != before, "the question that she left is graded: nothing"
+
+
+def test_points_taken_for_being_late_are_told_and_counted(graded: GradedClass) -> None:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(graded.course.db_url) as gradebook:
+        gradebook.find_submission_notebook("tiny", WEEK, "bob").late_submission_penalty = 5
+        gradebook.db.commit()
+    assert standings(graded.course, WEEK)["bob"].total == 35
+    rewrite(graded.built, graded.course)
+    page = (graded.course.feedback / "bob" / WEEK / "index.html").read_text(encoding="utf-8")
+    assert "Handed in late" in page
+    assert '<span class="points">-5 points</span>' in page
+    assert "In all: <strong>35</strong> of 100." in page
 
 
 def test_feedback_written_twice_is_the_same(graded: GradedClass) -> None:
@@ -225,6 +239,7 @@ def test_the_page_shows_points_difficulty_misunderstandings_and_needs(graded: Gr
         "did not begin 2 exercises",
     ):
         assert words in page.text, words
+    assert "Because a number and itself are two of them: 20 points." in page.text, "the rubric, for who grades"
     assert re.search(r"3\s+answers wait", page.text)
 
 
@@ -326,6 +341,17 @@ def test_who_waits_for_a_person_is_left_out_and_named(graded: GradedClass) -> No
     done, canvas, _ = exported(graded, unfinished=True)
     assert done.waiting == {}
     assert len(canvas) == 2 + len(POINTS)
+
+
+def test_where_nobody_is_done_nothing_is_written(graded: GradedClass) -> None:
+    for learner in set(POINTS) - WAITING:
+        from nbgrader.api import Gradebook
+
+        with Gradebook(graded.course.db_url) as gradebook:
+            gradebook.remove_student(learner)
+    with pytest.raises(WorkbookError, match=r"nobody is graded completely -> .* --unfinished"):
+        export(graded.course, TITLE)
+    assert not (graded.course.folder / "export").exists()
 
 
 def test_no_name_is_a_formula(graded: GradedClass) -> None:

@@ -215,7 +215,7 @@ def export(
     Example: [bold]workbook export week01[/bold]
     """
     from ..course import Course, find_root, week_name
-    from ..errors import WorkbookError, short
+    from ..errors import short
     from ..export import export as export_grades
     from ..source import load_info
     from ..standings import weeks_in_gradebook
@@ -228,8 +228,6 @@ def export(
     for week, left_out in done.waiting.items():
         said = f"{week}: {len(left_out)} left out, written answers wait for points: {', '.join(left_out)}"
         console.print(f"[yellow]not exported[/yellow] {escape(said)}", highlight=False)
-    if not any(done.rows):
-        raise WorkbookError("nobody is graded completely", "grade written answers (make desk), or say --unfinished")
     if done.unknown:
         said = f"{len(done.unknown)} without Canvas's number (column ID): {', '.join(done.unknown)}"
         console.print(f"[yellow]note[/yellow] {escape(said)}; a roster.csv with ids helps", highlight=False)
