@@ -110,7 +110,8 @@ def _folder(root: Path, folder: Path) -> dict[str, bytes]:
 def _command(root: Path) -> dict[str, bytes]:
     """The learner's side of `autograder`: everything that its roots import, directly or not, at any depth.
 
-    A folder of data comes along where an included module names it; the packages that pyproject.toml lists are there.
+    A module that is started as a program (`python -m autograder.engine.warm`) and a folder of data come along where
+    an included module names them; the packages that pyproject.toml lists are there.
     """
     declared = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     packages = declared.get("tool", {}).get("setuptools", {}).get("packages", [])
@@ -130,6 +131,8 @@ def _command(root: Path) -> dict[str, bytes]:
         ]
         if name.startswith("autograder/"):
             texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+            started = [text.replace(".", "/") for text in texts if re.fullmatch(r"autograder(\.\w+)+", text)]
+            queue += [f"{module}.py" for module in started]
             for folder in (root / "autograder").iterdir():
                 if folder.is_dir() and folder.name in texts and not (folder / "__init__.py").exists():
                     found |= _folder(root, folder)

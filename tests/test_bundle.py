@@ -188,9 +188,10 @@ def checkout(tiny_root: Path, tiny: Notebooks) -> Path:
         (tiny_root / name / "__init__.py").write_text("", encoding="utf-8")
     (tiny_root / "autograder" / "__init__.py").write_text("", encoding="utf-8")
     (tiny_root / "autograder" / "commands" / "learner.py").write_text(
-        "def start():\n    from ..needed import HERE\n", encoding="utf-8"
+        "def start():\n    from ..needed import HERE\n    run('-m', 'autograder.started')\n", encoding="utf-8"
     )
     (tiny_root / "autograder" / "needed.py").write_text("HERE = 'texts'\n", encoding="utf-8")
+    (tiny_root / "autograder" / "started.py").write_text("", encoding="utf-8")
     (tiny_root / "autograder" / "secret.py").write_text("KEY = 1\n", encoding="utf-8")
     (tiny_root / "autograder" / "texts").mkdir()
     (tiny_root / "autograder" / "texts" / "page.html").write_text("<p>", encoding="utf-8")
@@ -199,7 +200,12 @@ def checkout(tiny_root: Path, tiny: Notebooks) -> Path:
 
 def test_what_is_imported_at_any_depth_comes_along_with_its_data(checkout: Path) -> None:
     found = {name for name in bundle.bundle_files(checkout, ["week01_tiny"]) if name.startswith("autograder/")}
-    assert found == {"autograder/commands/learner.py", "autograder/needed.py", "autograder/texts/page.html"}
+    assert found == {
+        "autograder/commands/learner.py",
+        "autograder/needed.py",
+        "autograder/started.py",
+        "autograder/texts/page.html",
+    }
 
 
 @pytest.mark.parametrize(
