@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 from .recognize import Claim, is_topic
 from .repair import DamagedError
-from .sources import Entry, in_archive
+from .sources import RECEIPT, Entry, in_archive
 from .texts import clean
 
-RECEIPT = "receipt.json"
 RECEIPT_FORMAT = 1
 MOST_IN_BUNDLE = 100
 MAX_RECEIPT = 10_000

@@ -24,6 +24,8 @@ MAX_ENTRIES = 20_000
 MAX_DEPTH = 8
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
+RECEIPT = "receipt.json"
+"""What `workbook submit` puts beside a notebook."""
 LEADS_OUT = "its path leads out of the archive"
 SKIPPED = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
@@ -69,6 +71,8 @@ def entries(source: Path) -> list[Entry]:
             found = in_archive(read=lambda: source, name=source.name)
         except DamagedError as error:
             raise WorkbookError(f"{short(source)}: {error}", "download it once more") from None
+        if any(entry.parts == (RECEIPT,) for entry in found):  # one learner's bundle, not a class
+            found = [_file(source, (source.name,))]
     elif source.is_file():
         found = [_file(source, (source.name,))]
     else:

@@ -193,6 +193,12 @@ def test_bundles_named_by_their_receipts(course: Course, source: Path) -> None:
     assert handed_in(course) == {"ann": notebook("ann"), "bob": notebook("bob")}
 
 
+def test_one_learner_s_bundle_is_a_source_too(course: Course, source: Path) -> None:
+    collect(put(source / "week01_attention.zip", bundle(notebook("ann"), "ann")), course, WEEK)
+    collect(put(source / "bob.zip", bundle(notebook("bob"), "somebody else")), course, WEEK)
+    assert handed_in(course) == {"ann": notebook("ann"), "bob": notebook("bob")}
+
+
 @pytest.mark.parametrize(
     ("changed", "note"),
     [
