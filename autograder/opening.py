@@ -106,4 +106,4 @@ def name_in_receipt(entry: Entry) -> str:
     except DamagedError:
         return ""
     receipt = next((one for one in inside if one.name == RECEIPT and not one.problem), None)
-    return clean(_receipt(receipt).get("learner", ""), 80) if receipt else ""
+    return clean(_receipt(receipt).get("learner") or "", 80) if receipt else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from nbformat.notebooknode import NotebookNode
 from .build import SKIPPED_WHEN_GRADING, Notebooks
 from .files import write_text
 from .outputs import execute
+
+PICTURE = re.compile(r"!\[[^\]]*\]\(([\w.-]+\.png)\)")
 
 
 def preview(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> Path:
@@ -28,8 +32,8 @@ def preview(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     from nbconvert import HTMLExporter
 
     executed = _recorded(built, root) or execute(built, root, on_cell)
-    exporter = HTMLExporter(template_name="lab", embed_images=True, exclude_input_prompt=True)
-    title = {"metadata": {"name": built.week.info.title, "path": str(root / "build" / "source" / built.week.name)}}
+    exporter = HTMLExporter(template_name="lab", exclude_input_prompt=True)
+    title = {"metadata": {"name": built.week.info.title}}
     html, _ = exporter.from_notebook_node(as_shown(built, executed), resources=title)
     path = root / "build" / "preview" / f"{built.week.name}.html"
     write_text(path, html)
@@ -43,7 +47,18 @@ def as_shown(built: Notebooks, executed: NotebookNode) -> NotebookNode:
     for cell, source in zip(notebook.cells, built.week.cells, strict=True):
         if isinstance(source.words, SKIPPED_WHEN_GRADING):
             cell.outputs = outputs[cell.id]
+        elif cell.cell_type == "markdown":
+            _attach_pictures(cell, built.week.folder)
     return notebook
+
+
+def _attach_pictures(cell: NotebookNode, folder: Path) -> None:
+    """Put the pictures beside the source into the cell. (nbconvert's own `embed_images` tears folded hints apart.)"""
+    for name in PICTURE.findall(cell.source):
+        if (folder / name).is_file():
+            content = base64.b64encode((folder / name).read_bytes()).decode()
+            cell.setdefault("attachments", nbformat.from_dict({}))[name] = {"image/png": content}
+            cell.source = cell.source.replace(f"]({name})", f"](attachment:{name})")
 
 
 def _recorded(built: Notebooks, root: Path) -> NotebookNode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -138,13 +139,21 @@ def executed(built: Notebooks, root: Path) -> nbformat.NotebookNode:
 def test_the_preview_shows_figures_and_no_solution(
     tiny_root: Path, tiny: Notebooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tiny.week.folder / "outcome.png").write_bytes(base64.b64decode(PIXEL))
+    tiny.learner.cells[0].source += "\n\n![the outcome](outcome.png)"
+    for cell in tiny.learner.cells:  # blank lines, as real hints have them, so that Markdown reads what is folded
+        cell.source = cell.source.replace("</summary>\n", "</summary>\n\n").replace("</details>", "\n</details>")
     write_week(tiny, tiny_root)
     executed(tiny, tiny_root)
     monkeypatch.setattr(preview_module, "execute", lambda *words: pytest.fail("it is recorded already"))
     path = preview(tiny, tiny_root)
     assert path == tiny_root / "build" / "preview" / f"{WEEK}.html"
     page = path.read_text(encoding="utf-8")
-    assert page.count(f"data:image/png;base64,{PIXEL}") == 3, "two look cells, one explore cell"
+    assert page.count(f"data:image/png;base64,{PIXEL}") == 4, "two look cells, one explore cell, the outcome"
+    assert '<img alt="the outcome" src="data:image/png;base64,' in page
+    folds = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert len(folds) == 6
+    assert "call <code>double</code> on its own result" in folds[-1], "a hint is inside of its fold"
     for cell in ("double-look-1", "quadruple-look-1", "quadruple-explore-1"):
         assert f"printed by {cell}" in page
     text = re.sub(r"<[^>]*>", "", page)
