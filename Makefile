@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 WEEK   ?= 1
+SOURCE ?= exchange
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA
@@ -23,7 +24,7 @@ SANDBOX := test "$$(uname)" != Linux || command -v bwrap >/dev/null || ! command
 	echo "bubblewrap could not be installed; you need it to grade other people's work: see workbook doctor"; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo weeks verify grade desk test test-all lint bench bench-grading soak-grading gpu lock clean
+.PHONY: help setup lab demo weeks verify bundle collect grade desk feedback report export test test-all lint bench bench-grading soak-grading gpu lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -56,6 +57,21 @@ verify: setup ## prove the tests of all weeks: misconceptions rejected, alternat
 
 grade: setup ## grade the submissions of week $(WEEK) in course/submitted/
 	@workbook grade $(WEEK)
+
+collect: setup ## bring what was handed in for week $(WEEK) into course/: make collect WEEK=1 SOURCE=submissions.zip
+	@workbook collect "$(SOURCE)" $(WEEK)
+
+feedback: setup ## write the pages of week $(WEEK) again, with points and comments from the desk
+	@workbook feedback $(WEEK)
+
+report: setup ## one page about the class in week $(WEEK): points, difficulty, misconceptions, who needs help
+	@workbook report $(WEEK)
+
+export: setup ## grades of all weeks for Canvas and Moodle: course/export/
+	@workbook export
+
+bundle: setup ## the archive for learners: build/bundle/workbook.zip
+	@workbook bundle
 
 desk: setup ## open nbgrader's formgrader on course/ (written answers, single submissions)
 	@jupyter lab $(AS_ROOT) --LabApp.default_url=/formgrader

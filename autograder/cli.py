@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 
 import typer
 from rich.markup import escape
 
-from .commands import author, grading, instructor, learner
 from .commands.common import complaints
 from .errors import WorkbookError
+
+PANELS = {"learner": "Learner", "grading": "Instructor", "instructor": "Instructor", "author": "Author"}
+"""Modules of verbs, in the order of the help, and what their panel is called there."""
 
 app = typer.Typer(
     name="workbook",
@@ -19,7 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for panel, verbs in (("Learner", learner), ("Instructor", grading), ("Instructor", instructor), ("Author", author)):
+for name, panel in PANELS.items():
+    module = f"{__package__}.commands.{name}"
+    if find_spec(module) is None:  # a learner's bundle holds the learner's verbs alone
+        continue
+    verbs = import_module(module)
     for command in verbs.app.registered_commands:
         command.rich_help_panel = panel
     app.add_typer(verbs.app)

@@ -109,6 +109,20 @@ class Damage(Fact):
     next_step: str
 
 
+class ByHand(Fact):
+    """What a person gave: points of a written question, other points for a test cell, or a comment to an answer.
+
+    `points` is None where only the comment is there; `was` are the points by machine, which these replace.
+    """
+
+    id: str
+    title: Line
+    possible: float = 0
+    points: float | None = None
+    was: float | None = None
+    comment: Block = ""
+
+
 class Feedback(Fact):
     """`feedback.json`, version 1: all that a learner is told about one week.
 
@@ -122,6 +136,7 @@ class Feedback(Fact):
     points : earned, possible and open points of all test cells.
     written_points : points of the written questions, which the instructor grades.
     exercises : in the order of the notebook, see `ExerciseFacts`; empty for a damaged submission.
+    by_hand : what the instructor gave since, see `ByHand`; written by `workbook feedback`.
     notes : what was repaired in the submission.
     unsafe : graded without a sandbox.
     """
@@ -136,9 +151,22 @@ class Feedback(Fact):
     points: Points
     written_points: int
     exercises: tuple[ExerciseFacts, ...] = ()
+    by_hand: tuple[ByHand, ...] = ()
     notes: tuple[Line, ...] = ()
     unsafe: bool = False
     damage: Damage | None = None
+
+    @property
+    def written_earned(self) -> float | None:
+        """Points of the written questions; None while one of them is not graded."""
+        given = [one for one in self.by_hand if one.points is not None and one.was is None]
+        complete = sum(one.possible for one in given) >= self.written_points > 0
+        return sum(one.points or 0.0 for one in given) if complete else None
+
+    @property
+    def changed(self) -> float:
+        """Points that the instructor added to, or took from, what the tests gave."""
+        return sum((one.points or 0.0) - one.was for one in self.by_hand if one.was is not None)
 
     def to_json(self) -> str:
         return self.model_dump_json(indent=1) + "\n"

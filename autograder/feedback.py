@@ -65,18 +65,23 @@ def write_feedback(
     notebook : the repaired notebook that was graded; None for a damaged submission.
     diagnosis : exercise -> the misconceptions that the answer behaves like (`diagnosis.diagnose`).
     """
-    if graded.student in ("", ".", "..") or set(graded.student) & set("/\\\0"):
-        raise WorkbookError(f"{graded.student!r} is no name of a learner's folder", "rename the folder")
     told = facts(built, graded, notebook, diagnosis)
-    folder = course.feedback / graded.student / built.week.name
-    write_text(facts_file(course, graded.student, built.week.name), told.to_json())
-    write_text(folder / f"{built.week.topic}.html", render("notebook.html", told=told))
+    write_pages(course, graded.student, told)
+    return told
+
+
+def write_pages(course: Course, learner: str, told: Feedback) -> None:
+    """Write the two pages and the JSON file of one learner; `learner` is the name of their folder."""
+    if learner in ("", ".", "..") or set(learner) & set("/\\\0"):
+        raise WorkbookError(f"{learner!r} is no name of a learner's folder", "rename the folder")
+    folder = course.feedback / learner / told.week
+    write_text(facts_file(course, learner, told.week), told.to_json())
+    write_text(folder / f"{told.topic}.html", render("notebook.html", told=told))
     write_text(folder / "index.html", render("index.html", told=told))
     for name in FOR_THE_EXCHANGE:
-        path = course.submitted / graded.student / built.week.name / name
+        path = course.submitted / learner / told.week / name
         if path.is_file() and not path.is_symlink():
             write_text(folder / name, path.read_text(encoding="utf-8", errors="replace"))
-    return told
 
 
 def facts_file(course: Course, student: str, week: str) -> Path:
@@ -132,6 +137,7 @@ def _environment() -> Environment:
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "verdicts": VERDICTS,
         "markdown": markup.markdown,
+        "plain": markup.plain,
         "code": markup.code,
     }
     return environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from nbformat.notebooknode import NotebookNode
 
@@ -30,10 +30,10 @@ def _statements(source: str) -> Iterator[ast.stmt]:
             yield node
 
 
-def _tells(statement: ast.stmt, mark: str) -> bool:
+def _tells(statement: ast.stmt, nodes: int) -> bool:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return False
-    return sum(1 for _ in ast.walk(statement)) >= TELLING[mark]
+    return sum(1 for _ in ast.walk(statement)) >= nodes
 
 
 def _squash(text: str) -> str:
@@ -52,29 +52,49 @@ def _inside(source: str, mark: str) -> Callable[[ast.stmt], bool]:
     return lambda statement: statement.lineno in lines
 
 
-def secrets(week: Week) -> dict[str, tuple[int, str]]:
-    """Telling statements of solutions and hidden tests, free of layout -> (line of the cell, what it is)."""
+def secrets(week: Week, nodes: int = 0) -> dict[str, tuple[int, str]]:
+    """Telling statements of solutions and hidden tests, free of layout -> (line of the cell, what it is).
+
+    `nodes` asks for longer statements than `TELLING` does: a short one is an idiom where another text has it.
+    """
     found: dict[str, tuple[int, str]] = {}
     for cell in week.cells:
         mark = MARKS.get(type(cell.words))
         if mark:
             hidden = _inside(cell.source, mark)
             for statement in _statements(cell.source):
-                if hidden(statement) and _tells(statement, mark):
+                if hidden(statement) and _tells(statement, max(TELLING[mark], nodes)):
                     text = ast.unparse(statement)
                     found.setdefault(_squash(text), (cell.line, f"{cell.id}: {text.splitlines()[0]}"))
     return found
 
 
-def _shown(cell: NotebookNode) -> Iterator[str]:
-    """What a cell shows, without layout: its text, and its code and fenced code as Python would write it."""
-    yield _squash(cell.source)
-    if cell.cell_type == "code":
-        codes = [re.sub(r"^\s*[%!].*$", "", cell.source, flags=re.MULTILINE)]
+def _shown(text: str, is_code: bool) -> Iterator[str]:
+    """What a text shows, without layout: as it stands, and its code or fenced code as Python would write it."""
+    yield _squash(text)
+    if is_code:
+        codes = [re.sub(r"^\s*[%!].*$", "", text, flags=re.MULTILINE)]
     else:
-        codes = [body for _, body in FENCE.findall(cell.source)]
+        codes = [body for _, body in FENCE.findall(text)]
     for code in codes:
         yield ";".join(_squash(ast.unparse(statement)) for statement in _statements(code))
+
+
+def find(known: Mapping[str, tuple[int, str]], text: str, is_code: bool) -> list[tuple[int, str]]:
+    """The secrets (see `secrets`) that a text shows: the line of the cell that they come from, and what they are."""
+    shown = "\n".join(_shown(text, is_code))
+    return [told for secret, told in known.items() if secret in shown]
+
+
+def rubric_lines(week: Week) -> list[str]:
+    """The lines of all rubrics that are long enough to tell something."""
+    return [line for _, line in _rubric(week)]
+
+
+def _rubric(week: Week) -> Iterator[tuple[int, str]]:
+    for cell in week.of_kind(Written):
+        for region in regions(cell.source, "SOLUTION"):
+            yield from ((cell.line, line.strip()) for line in region.splitlines() if len(line.strip()) > 20)
 
 
 def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
@@ -82,18 +102,12 @@ def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
     known = secrets(week)
     problems = []
     for cell in learner.cells:
-        shown = "\n".join(_shown(cell))
-        for secret, (line, what) in known.items():
-            if secret in shown:
-                message = f"learner cell {cell.id!r} shows solution or hidden test code of {what!r}"
-                remedy = "say it in other words there, or move it between the marks"
-                problems.append(Problem(week.script, line, message, remedy))
+        for line, what in find(known, cell.source, cell.cell_type == "code"):
+            message = f"learner cell {cell.id!r} shows solution or hidden test code of {what!r}"
+            remedy = "say it in other words there, or move it between the marks"
+            problems.append(Problem(week.script, line, message, remedy))
     text = "\n".join(cell.source for cell in learner.cells)
-    for cell in week.of_kind(Written):
-        for region in regions(cell.source, "SOLUTION"):
-            for rubric in region.splitlines():
-                if len(rubric.strip()) > 20 and rubric.strip() in text:
-                    problems.append(
-                        Problem(week.script, cell.line, f"rubric line shown: {rubric.strip()!r}", "reword it")
-                    )
+    for line, rubric in _rubric(week):
+        if rubric in text:
+            problems.append(Problem(week.script, line, f"rubric line shown: {rubric!r}", "reword it"))
     return problems

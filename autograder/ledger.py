@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -137,14 +137,18 @@ class Ledger:
     def keep_run(self, run: Run, tests: Mapping[str, str]) -> None:
         """Keep what a run did, before anything comes of it."""
         kept = KeptRun(tests=dict(tests), run=run)
-        write_text(self.folder / "runs" / f"{run.name}.json", kept.model_dump_json() + "\n")
+        with suppress(OSError):  # a full disk: the record saves time, and without it the work is run again
+            write_text(self.folder / "runs" / f"{run.name}.json", kept.model_dump_json() + "\n")
 
     def enter(self, student: str, entry: Entry) -> None:
-        write_text(self.folder / "outcomes" / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
+        """Keep what was recorded, after it was."""
+        with suppress(OSError):
+            write_text(self.folder / "outcomes" / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
 
     def seal(self) -> None:
         """Note the state in which the grader leaves the gradebook."""
-        write_text(self.folder / ".gradebook", self._state())
+        with suppress(OSError):
+            write_text(self.folder / ".gradebook", self._state())
 
     def sealed(self) -> bool:
         """Whether nobody has written to the gradebook since."""

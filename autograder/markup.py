@@ -28,6 +28,11 @@ def markdown(text: str, *, inline: bool = False) -> Markup:
     return Markup(re.sub("\ue000(\\d+)\ue001", lambda match: formulas[int(match[1])], shown))
 
 
+def plain(text: str) -> str:
+    """One line of Markdown with short formulas as text alone, for where no HTML can stand."""
+    return html.unescape(re.sub(r"<[^<>]*>", "", markdown(text, inline=True)))
+
+
 def formula(tex: str) -> str:
     r"""A short formula as HTML: `$12 T D^2$`, `$g_h$`, `$\sqrt d$`. What it does not know stays as it was typed."""
     text = re.sub(r"\\(?:text|mathrm|operatorname)\{([^{}]*)\}", r"\1", html.escape(tex))

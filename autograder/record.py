@@ -16,6 +16,7 @@ from nbformat.notebooknode import NotebookNode
 from .build import Notebooks, to_text
 from .course import Course
 from .errors import WorkbookError, short
+from .files import write_text
 from .repair import DamagedError, read_handed_in
 from .source import Test, Week
 
@@ -188,12 +189,12 @@ def save(
             cell.metadata.nbgrader["checksum"] = stubs[cell.id]
     folder = course.autograded / student / week.name
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / f"{week.topic}.ipynb", to_text(notebook))
+    write_text(folder / f"{week.topic}.ipynb", to_text(notebook))
     when = None
     with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
         (folder / TIMESTAMP).write_bytes(stamp)
-        when = _time(stamp)
+        when = handed_in_at(stamp)
 
     def put() -> None:
         with open_gradebook(course) as gradebook:
@@ -218,14 +219,7 @@ def save(
     patiently(put, course, on_wait)
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file in one step, so that an interrupted run leaves the old one."""
-    part = path.with_suffix(".part")
-    part.write_bytes(text.encode("utf-8", "replace"))  # a learner may print half a character
-    part.replace(path)
-
-
-def _time(stamp: bytes) -> datetime | None:
+def handed_in_at(stamp: bytes) -> datetime | None:
     """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
     from dateutil.parser import ParserError, parse
 

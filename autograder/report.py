@@ -23,6 +23,7 @@ from rich.table import Table
 from .source import Test
 
 if TYPE_CHECKING:
+    from .collect import Collection
     from .grade import Change
     from .outcomes import Graded
     from .runner import Run
@@ -183,3 +184,39 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
         row = (escape(change.student), change.exercise, str(change.was), f"[{color}]{change.now}[/{color}]")
         table.add_row(*row)
     console.print(table)
+
+
+def print_collection(collection: Collection, console: Console) -> None:
+    """Who handed in what, what was noticed, which files are nobody's, and who on the roster handed in nothing."""
+    from .collect import local
+
+    table = Table(title=f"{collection.week}: collected", title_justify="left", pad_edge=False)
+    table.add_column("learner", max_width=32, overflow="fold")
+    table.add_column("file", overflow="fold")
+    table.add_column("handed in", no_wrap=True)
+    table.add_column("attempts", justify="right")
+    table.add_column("notes", overflow="fold")
+    for one in collection.learners:
+        added = f", [green]{one.new} new[/green]" if one.new else ""
+        table.add_row(
+            escape(one.learner),
+            escape(one.file) or "[red]nothing[/red]",
+            local(one.handed_in) if one.handed_in else "",
+            f"{one.attempts}{added}",
+            escape("; ".join(one.notes)),
+        )
+    console.print(table)
+    for line in collection.nobodys:
+        console.print(f"[red]not collected[/red] {escape(line)}", highlight=False)
+    if collection.missing:
+        names = ", ".join(
+            f"{person.learner} ({person.name})" if person.name else person.learner for person in collection.missing
+        )
+        console.print(
+            f"[yellow]nothing from[/yellow] {len(collection.missing)} on the roster: {escape(names)}", highlight=False
+        )
+    there = [one for one in collection.learners if one.file]
+    new, attempts = sum(one.new for one in there), sum(one.attempts for one in there)
+    console.print(f"{len(there)} learners, {attempts} attempts kept, {new} of them new", highlight=False)
+    if collection.other_weeks:
+        console.print(f"{collection.other_weeks} files of other weeks were passed", highlight=False)

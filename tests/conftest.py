@@ -164,3 +164,6 @@ def tiny_root(tmp_path: Path) -> Path:
 def tiny(tiny_root: Path) -> Notebooks:
     """The tiny week, built."""
     return build_week(load_week(tiny_root / "solutions" / "week01_tiny"))
+
+
+from .graded_class import class_once, graded  # noqa: E402, F401 - fixtures of several test modules, which need the above

@@ -152,7 +152,8 @@ def test_every_command_explains_itself_with_an_example(workbook: Workbook, comma
 
 
 def test_the_commands_are_listed(workbook: Workbook) -> None:
-    assert set(COMMANDS) >= {"build", "verify", "record", "grade", "release", "demo", "start"}
+    assert set(COMMANDS) >= {"build", "verify", "record", "preview", "new", "start"}
+    assert set(COMMANDS) >= {"release", "bundle", "collect", "grade", "feedback", "report", "export", "demo"}
     listing = workbook("--help").out
     assert all(f" {command} " in listing for command in COMMANDS)
 
@@ -449,6 +450,73 @@ def test_a_gradebook_that_is_no_database_is_said_and_kept(root: Path, workbook: 
     hand_in(root / "course", "ann", RIGHT, root)
     assert "course/gradebook.db" in complaint(workbook("grade", "1"))
     assert (root / "course" / "gradebook.db").read_text(encoding="utf-8").startswith("notes of mine")
+
+
+# from collect to export
+
+
+def test_from_collect_to_export(root: Path, workbook: Workbook, tmp_path: Path) -> None:
+    """The instructor's whole way in the words of docs/teaching.md, on a folder of loose notebooks."""
+    source = tmp_path / "handed-in"
+    source.mkdir()
+    hand_in(tmp_path / "elsewhere", "ann", RIGHT, root)
+    hand_in(tmp_path / "elsewhere", "bob", {"double": RIGHT["double"]}, root)
+    for learner in ("ann", "bob"):
+        shutil.copy(tmp_path / "elsewhere" / "submitted" / learner / WEEK / "tiny.ipynb", source / f"{learner}.ipynb")
+    (root / "course" / "roster.csv").write_text(
+        "id,name,email,learner\n1,Ann Lee,,ann\n2,Cleo,,cleo\n", encoding="utf-8"
+    )
+    code, out, err = workbook("collect", source, "1")
+    assert (code, err) == (0, "")
+    assert "nothing from 1 on the roster: cleo (Cleo)" in out
+    assert "is not on the roster" in out
+    assert "2 learners, 2 attempts kept, 2 of them new" in out
+    assert "2 attempts kept, 0 of them new" in workbook("collect", source, "1").out
+    assert workbook("grade", "1", "--workers", "1").code == 0
+    code, out, _ = workbook("feedback", "1")
+    assert (code, out) == (0, "2 learners: course/feedback/LEARNER/week01_tiny/index.html\n")
+    code, out, _ = workbook("report", "1")
+    assert out == (
+        "week01_tiny: 2 graded, 2 need help, 0 written answers to grade\nreport: course/week01_tiny_report.html\n"
+    )
+    code, out, _ = workbook("export")
+    assert "note 1 without Canvas's number (column ID): bob; a roster.csv with ids helps" in out
+    assert "course/export/canvas.csv: 2 learners" in out
+    with (root / "course" / "export" / "canvas.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["Student"]: row["01 Doubling"] for row in csv.DictReader(file)}
+    assert rows == {"    Points Possible": "100", "Ann Lee": "80", "bob": "40"}
+
+
+@pytest.mark.parametrize("words", [("feedback", "1"), ("report", "1"), ("export", "1")])
+def test_what_needs_a_gradebook_says_what_to_do_first(root: Path, workbook: Workbook, words: tuple[str, ...]) -> None:
+    shutil.rmtree(root / "course")
+    line = complaint(workbook(*words))
+    assert line == "error: course/gradebook.db is not there -> grade a week first: workbook grade week01"
+    assert not (root / "course").exists()
+
+
+def test_what_is_not_graded_is_said(root: Path, workbook: Workbook) -> None:
+    assert complaint(workbook("feedback", "1")) == (
+        "error: course/feedback holds no feedback of week01_tiny -> grade it first: workbook grade week01"
+    )
+    assert complaint(workbook("report")) == (
+        "error: course/gradebook.db holds no graded week -> grade one first: workbook grade week01"
+    )
+    assert "nobody is graded completely -> " in complaint(workbook("export", "1"))
+
+
+def test_a_source_that_is_not_there_is_said(root: Path, workbook: Workbook) -> None:
+    line = complaint(workbook("collect", "nowhere.zip", "1"))
+    assert "nowhere.zip" in line
+    assert not (root / "course" / "submitted").exists()
+
+
+def test_bundle_writes_the_archive(root: Path, workbook: Workbook) -> None:
+    code, out, _ = workbook("bundle", "1", "-o", "out/learners.tar.gz")
+    assert code == 0
+    assert out.startswith("out/learners.tar.gz: week01_tiny; 2 files, ")
+    assert (root / "out" / "learners.tar.gz").is_file()
+    assert "learners.rar is no name of an archive" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
 
 
 # demo

@@ -56,3 +56,7 @@ def test_links_and_named_files_exist(page: Path) -> None:
     missing = [link for link in links if not (page.parent / link).exists()]
     missing += [file for file in files if not (ROOT / file).exists()]
     assert missing == []
+
+
+def test_the_limit_of_a_file_is_that_of_the_code() -> None:
+    assert f"files above {repair.MAX_BYTES // MIB} MiB" in (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")

@@ -1,14 +1,19 @@
-"""What an author of weeks types: new, build, verify, record."""
+"""What an author of weeks types: new, build, verify, record, preview."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from ..errors import WorkbookError
-from .common import WeekArgument, WeeksArgument, console
+from .common import WeekArgument, WeeksArgument, complaints, console
+
+if TYPE_CHECKING:
+    from ..runner import Mode
+    from ..watching import Snapshot
 
 app = typer.Typer()
 
@@ -67,40 +72,83 @@ def verify(
     thorough: Annotated[bool, typer.Option(help="run long tests even where they cannot reach the change")] = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="answers in a sandbox, tests in the judge")] = False,
     workers: Annotated[int, typer.Option(min=0, help="processes (0: one a core)")] = 0,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="go on: after each save, what it touches; Ctrl-C ends")
+    ] = False,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
 
     Prints the matrix, writes it to build/verify/WEEK.json, exits with 1 on any miss.
 
-    Example: [bold]workbook verify week01 --exercise sdpa[/bold]
+    Example: [bold]workbook verify week01 --exercise sdpa --watch[/bold]
     """
     from ..course import all_weeks, find_root, week_name
-    from ..report import print_matrix, progress
     from ..runner import Mode
-    from ..verify import verify_week
 
     root = find_root()
-    missed = 0
-    for asked in weeks or all_weeks(root):
-        name = week_name(root, asked)
-        with progress(f"verify {name}", console) as bar:
-            matrix = verify_week(
-                root / "solutions" / name,
-                exercise=exercise,
-                thorough=thorough,
-                mode=Mode.SANDBOX if sandbox else Mode.NOTEBOOK,
-                workers=workers,
-                on_start=bar.total,
-                on_done=bar.advance_run,
-            )
-        print_matrix(matrix, console)
-        path = root / "build" / "verify" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(matrix.to_json(), encoding="utf-8")
-        console.print(f"written to {path.relative_to(root)}")
-        missed += len(matrix.misses)
+    mode = Mode.SANDBOX if sandbox else Mode.NOTEBOOK
+    names = [week_name(root, asked) for asked in weeks or all_weeks(root)]
+    if watch:
+        _watch([root / "solutions" / name for name in names], root, exercise, thorough, mode, workers)
+        return
+    missed = sum(_verify(root / "solutions" / name, root, exercise, thorough, mode, workers) for name in names)
     if missed:
         raise WorkbookError(f"{missed} misses in the matrix", "mend the tests or the variants named above")
+
+
+def _verify(folder: Path, root: Path, exercise: str, thorough: bool, mode: Mode, workers: int) -> int:
+    """Verify one week, print and write its matrix. Returns the number of misses."""
+    from ..files import write_text
+    from ..report import print_matrix, progress
+    from ..verify import verify_week
+
+    with progress(f"verify {folder.name}", console) as bar:
+        matrix = verify_week(
+            folder,
+            exercise=exercise,
+            thorough=thorough,
+            mode=mode,
+            workers=workers,
+            on_start=bar.total,
+            on_done=bar.advance_run,
+        )
+    print_matrix(matrix, console)
+    path = root / "build" / "verify" / f"{folder.name}.json"
+    write_text(path, matrix.to_json())
+    console.print(f"written to {path.relative_to(root)}")
+    return len(matrix.misses)
+
+
+def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mode, workers: int) -> None:
+    """Verify after each save what it touches. A source that does not hold is said, and waited for."""
+    from ..watching import EVERYTHING, changes, saved_weeks, snapshot, touched
+
+    def attempt(folder: Path) -> None:
+        try:
+            before, now = known.get(folder), snapshot(folder)
+            found = touched(before, now)
+            if only:
+                found = (only,) if {only, EVERYTHING} & set(found) else ()
+            known[folder] = now
+            if not found:
+                console.print(f"{folder.name}: no test depends on what was saved")
+            for name in found:
+                _verify(folder, root, "" if name == EVERYTHING else name, thorough, mode, workers)
+        except WorkbookError as error:
+            complaints.print(f"[red]error:[/red] {escape(error.args[0])}", highlight=False)
+
+    known: dict[Path, Snapshot] = {}
+    saved_files = changes(folders)
+    next(saved_files)  # from now on no save is missed
+    for folder in folders:
+        if len(folders) == 1:
+            attempt(folder)
+        else:  # what is there is taken as sound; what is saved from now on is verified
+            known[folder] = snapshot(folder)
+    console.print("[dim]watching; Ctrl-C ends[/dim]")
+    for saved in saved_weeks(folders, saved_files):
+        for folder in saved:
+            attempt(folder)
 
 
 @app.command()
@@ -130,3 +178,31 @@ def record(
             console.print(f"{path.relative_to(root)}: written")
         write_week(built, root)
     console.print(slowest(built.week, executed))
+
+
+@app.command()
+def preview(
+    week: WeekArgument,
+    show: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
+) -> None:
+    """Write the learner's notebook as one HTML page, with the figures that the reference draws.
+
+    Takes the outputs of `workbook record`, if the source is the same since; else executes the notebook first.
+
+    Example: [bold]workbook preview week01 --open[/bold]
+    """
+    import webbrowser
+
+    from ..build import build_week, write_week
+    from ..course import find_root, open_week
+    from ..preview import preview as write_preview
+    from ..report import progress
+
+    root = find_root()
+    built = build_week(open_week(root, week))
+    write_week(built, root)
+    with progress(f"preview {built.week.name}", console, len(built.instructor.cells)) as bar:
+        path = write_preview(built, root, bar.advance)
+    console.print(f"{path.relative_to(root)}: written")
+    if show and not webbrowser.open(path.as_uri()):
+        raise WorkbookError("no browser could be started", f"open {path} yourself")

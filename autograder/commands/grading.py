@@ -38,6 +38,8 @@ def grade(
 
     Example: [bold]workbook grade week01[/bold]
     """
+    from ..build import build_week
+    from ..by_hand import rewrite, touched
     from ..course import Course, find_root, week_name
     from ..crew import here
     from ..errors import short
@@ -87,6 +89,8 @@ def grade(
             highlight=False,
         )
         sys.exit(130)
+    if feedback and touched(where, name):  # what people gave earlier is on the new pages as well
+        rewrite(build_week(graded_week), where, only_touched=True)
     print_class(graded_week, outcomes, console)
     if held:
         complaints.print(

@@ -1,10 +1,14 @@
-"""What an instructor types beside `grade`: release."""
+"""What an instructor types beside `grade`: release, bundle, collect, feedback, report, export."""
 
 from __future__ import annotations
 
-import typer
+from pathlib import Path
+from typing import Annotated
 
-from .common import CourseOption, WeekArgument, console
+import typer
+from rich.markup import escape
+
+from .common import CourseOption, WeekArgument, WeeksArgument, console
 
 app = typer.Typer()
 
@@ -27,3 +31,155 @@ def release(week: WeekArgument, course: CourseOption = None) -> None:
     register(built, where)
     console.print(f"hand out:  weeks/{built.week.name}/")
     console.print(f"gradebook: {short(where.gradebook)}")
+
+
+@app.command()
+def bundle(
+    weeks: WeeksArgument = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the archive, .zip or .tar.gz")] = Path(
+        "build/bundle/workbook.zip"
+    ),
+) -> None:
+    """Write the archive for learners: weeks/, shared/, their commands; no solution, no hidden test, no rubric.
+
+    Equal sources give equal bytes. Refuses to write what shows a secret of any week.
+
+    Example: [bold]workbook bundle week01 week02 --output build/workbook.zip[/bold]
+    """
+    from ..bundle import write_bundle
+    from ..course import find_root, released_weeks, week_name
+    from ..errors import short
+
+    root = find_root()
+    names = [week_name(root, week) for week in weeks or ()] or released_weeks(root)
+    path = output if output.is_absolute() else Path.cwd() / output
+    files = write_bundle(root, names, path)
+    size = path.stat().st_size / 2**20
+    console.print(f"{short(path)}: {', '.join(names)}; {len(files)} files, {size:.1f} MiB", highlight=False)
+
+
+@app.command()
+def collect(
+    source: Annotated[str, typer.Argument(help="a folder, a .zip, one file, or the word exchange", metavar="SOURCE")],
+    week: WeekArgument,
+    course: CourseOption = None,
+) -> None:
+    """Bring what was handed in into course/submitted/; the newest attempt counts, all others are kept with their dates.
+
+    Takes a folder for each learner, loose notebooks, downloads of Canvas and Moodle, the bundles of `workbook submit`,
+    and nbgrader's exchange. Knows the class from course/roster.csv (id,name,email,learner), if it is there.
+
+    Example: [bold]workbook collect ~/Downloads/submissions.zip week01[/bold]
+    """
+    from ..collect import EXCHANGE, from_exchange
+    from ..collect import collect as collect_from
+    from ..course import Course, find_root, week_name
+    from ..errors import short
+    from ..report import print_collection, progress
+
+    root = find_root()
+    where = Course.at(root, course)
+    name = week_name(root, week)
+    with progress(f"collect {name}", console) as bar:
+        if source == EXCHANGE:
+            done = from_exchange(where, name, bar.advance)
+        else:
+            done = collect_from(Path(source).expanduser(), where, name, bar.advance)
+    print_collection(done, console)
+    console.print(f"to be graded: {short(where.submitted)}/LEARNER/{name}/", highlight=False)
+    console.print(f"all attempts: {short(where.folder)}/attempts/LEARNER/{name}/", highlight=False)
+
+
+@app.command()
+def feedback(week: WeekArgument, course: CourseOption = None) -> None:
+    """Write the learners' pages again from the record, with the points and comments that people gave. Grades nothing.
+
+    Example: [bold]workbook feedback week01[/bold]
+    """
+    from ..build import build_week
+    from ..by_hand import rewrite
+    from ..course import Course, find_root, open_week
+    from ..errors import WorkbookError, short
+
+    root = find_root()
+    where = Course.at(root, course)
+    built = build_week(open_week(root, week))
+    done = rewrite(built, where)
+    for learner, why in done.differ.items():
+        console.print(f"[yellow]note[/yellow] {escape(learner)}: {why}", highlight=False)
+    if done.without:
+        names = escape(", ".join(done.without))
+        console.print(f"[yellow]no facts of[/yellow] {names}: graded without feedback; grade again", highlight=False)
+    if not done.written:
+        what = f"{short(where.feedback)} holds no feedback of {built.week.name}"
+        raise WorkbookError(what, f"grade it first: workbook grade {built.week.name[:6]}")
+    console.print(f"{len(done.written)} learners: {short(where.feedback)}/LEARNER/{built.week.name}/index.html")
+
+
+@app.command()
+def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
+    """Write one page about the class: points, what was hard, what was misunderstood, who needs help and why.
+
+    Over one week, or over all that are graded. The page stands alone and names learners: it is for you.
+
+    Example: [bold]workbook report week01[/bold]
+    """
+    from ..build import build_week
+    from ..by_hand import read_facts
+    from ..class_facts import class_facts
+    from ..class_report import write_report
+    from ..course import Course, find_root, open_week, week_name
+    from ..errors import WorkbookError, short
+    from ..roster import read_roster
+    from ..standings import standings, weeks_in_gradebook
+
+    root = find_root()
+    where = Course.at(root, course)
+    names = [week_name(root, week) for week in weeks or ()] or weeks_in_gradebook(where)
+    if not names:
+        raise WorkbookError(f"{short(where.gradebook)} holds no graded week", "grade one first: workbook grade week01")
+    roster = read_roster(where)
+    found = []
+    for name in names:
+        built = build_week(open_week(root, name))
+        found.append(class_facts(built, standings(where, name), read_facts(where, name), roster))
+    path = write_report(where, found)
+    for one in found:
+        said = f"{len(one.totals)} graded, {len(one.need_help)} need help, {one.waiting} written answers to grade"
+        console.print(f"{one.week}: {said}", highlight=False)
+    console.print(f"report: {short(path)}")
+
+
+@app.command()
+def export(
+    weeks: WeeksArgument = None,
+    course: CourseOption = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="also who has written answers without points")
+    ] = False,
+) -> None:
+    """Write grades for Canvas (one file, a column for each week) and Moodle (a grading worksheet for each week).
+
+    Who has written answers that wait for points is left out and named, unless --unfinished counts them as nothing.
+
+    Example: [bold]workbook export week01[/bold]
+    """
+    from ..course import Course, find_root, week_name
+    from ..errors import short
+    from ..export import export as export_grades
+    from ..source import load_info
+    from ..standings import weeks_in_gradebook
+
+    root = find_root()
+    where = Course.at(root, course)
+    names = [week_name(root, week) for week in weeks or ()] or weeks_in_gradebook(where)
+    titles = {name: f"{name[4:6]} {load_info(root / 'solutions' / name).title}" for name in names}
+    done = export_grades(where, titles, unfinished)
+    for week, left_out in done.waiting.items():
+        said = f"{week}: {len(left_out)} left out, written answers wait for points: {', '.join(left_out)}"
+        console.print(f"[yellow]not exported[/yellow] {escape(said)}", highlight=False)
+    if done.unknown:
+        said = f"{len(done.unknown)} without Canvas's number (column ID): {', '.join(done.unknown)}"
+        console.print(f"[yellow]note[/yellow] {escape(said)}; a roster.csv with ids helps", highlight=False)
+    for path, rows in zip(done.files, done.rows, strict=True):
+        console.print(f"{short(path)}: {rows} learners", highlight=False)

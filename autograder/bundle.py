@@ -1,0 +1,218 @@
+"""The archive that learners get: released weeks and what they need to run; no solution, hidden test or rubric.
+
+Equal files give equal bytes: names are sorted, times and owners are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import io
+import re
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+import nbformat
+
+from .course import all_weeks, open_week
+from .errors import WorkbookError, short
+from .files import write_bytes
+from .leaks import find, rubric_lines, secrets
+
+TOP = "workbook"
+"""The folder that the archive unpacks to."""
+BESIDE = ("pyproject.toml", "requirements.txt", "environment.yml", "LICENSE")
+ROOTS = ("autograder/cli.py", "autograder/commands/learner.py", "autograder/magic.py")
+"""Where a learner's code begins; what it imports comes along."""
+VERBS = ("help", "setup", "lab", "clean")
+"""What a learner makes."""
+NOT_FOR_LEARNERS = ("Two commands", "If you are teaching", "If you are writing a week")
+"""Headings of the README."""
+SETTING_UP = """## Setting up
+
+You need Linux or macOS, `make`, and Python 3.11, 3.12 or 3.13. `make lab` installs everything into `.venv` on its first run. PyTorch's default build on Linux brings a few GB of CUDA libraries; without a GPU the smaller build does: `make setup TORCH_BACKEND=cpu`. On Windows create an environment, `pip install -r requirements.txt`, then `pip install --no-deps -e .`. With conda: `conda env create -f environment.yml`.
+
+"""  # noqa: E501 - a paragraph of the README
+ANYWHERE = 25
+"""Syntax nodes from which a statement of a solution tells something even in a file that has nothing to do with it."""
+SUFFIXES = (".zip", ".tar.gz")
+
+
+def bundle_files(root: Path, weeks: Sequence[str]) -> dict[str, bytes]:
+    """Path in the checkout -> content, of everything that a learner gets for these weeks.
+
+    Raises
+    ------
+    WorkbookError
+        for a week that is not built, or a file that shows a solution, a hidden test or a rubric of any week.
+    """
+    files: dict[str, bytes] = {}
+    for week in weeks:
+        if not (root / "weeks" / week).is_dir():
+            raise WorkbookError(f"weeks/{week} is not there", f"build it: workbook build {week}")
+        files |= _folder(root, root / "weeks" / week)
+    files |= _folder(root, root / "shared") | _command(root)
+    files |= {name: (root / name).read_bytes() for name in BESIDE if (root / name).is_file()}
+    if (root / "Makefile").is_file():
+        files["Makefile"] = _makefile((root / "Makefile").read_text(encoding="utf-8")).encode()
+    if (root / "README.md").is_file():
+        files["README.md"] = _readme((root / "README.md").read_text(encoding="utf-8"), files).encode()
+    if told := leaked(root, files):
+        raise WorkbookError("; ".join(told[:5]), "say it in other words there, then build and bundle again")
+    return dict(sorted(files.items()))
+
+
+def write_bundle(root: Path, weeks: Sequence[str], path: Path) -> dict[str, bytes]:
+    """Write the archive (.zip or .tar.gz) in one step. Returns what is in it."""
+    if not path.name.endswith(SUFFIXES):
+        raise WorkbookError(f"{path.name} is no name of an archive", f"end it with {' or '.join(SUFFIXES)}")
+    files = bundle_files(root, weeks)
+    write_bytes(path, as_zip(files) if path.suffix == ".zip" else as_tar(files))
+    return files
+
+
+def as_zip(files: Mapping[str, bytes]) -> bytes:
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(f"{TOP}/{name}", (1980, 1, 1, 0, 0, 0))
+            info.external_attr, info.create_system = 0o100644 << 16, 3
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED, 9)
+    return found.getvalue()
+
+
+def as_tar(files: Mapping[str, bytes]) -> bytes:
+    found = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=found, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"{TOP}/{name}")
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return found.getvalue()
+
+
+def _folder(root: Path, folder: Path) -> dict[str, bytes]:
+    """The files of a folder, without what Python, Jupyter and editors leave in it."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(root).parts
+        if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in parts):
+            found[PurePosixPath(*parts).as_posix()] = path.read_bytes()
+    return found
+
+
+def _command(root: Path) -> dict[str, bytes]:
+    """The learner's side of `autograder`: everything that its roots import, directly or not, at any depth.
+
+    A module that is started as a program (`python -m autograder.engine.warm`) and a folder of data come along where
+    an included module names them; the packages that pyproject.toml lists are there.
+    """
+    declared = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = declared.get("tool", {}).get("setuptools", {}).get("packages", [])
+    queue = [name for name in ROOTS if (root / name).is_file()]
+    queue += [f"{package.replace('.', '/')}/__init__.py" for package in packages]
+    found: dict[str, bytes] = {}
+    while queue:
+        name = queue.pop()
+        if name in found or not (root / name).is_file():
+            continue
+        found[name] = (root / name).read_bytes()
+        tree = ast.parse(found[name])
+        queue += [
+            candidate
+            for module in _imported(tree, PurePosixPath(name))
+            for candidate in (f"{module}.py", f"{module}/__init__.py")
+        ]
+        if name.startswith("autograder/"):
+            texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+            started = [text.replace(".", "/") for text in texts if re.fullmatch(r"autograder(\.\w+)+", text)]
+            queue += [f"{module}.py" for module in started]
+            for folder in (root / "autograder").iterdir():
+                if folder.is_dir() and folder.name in texts and not (folder / "__init__.py").exists():
+                    found |= _folder(root, folder)
+    if (root / "autograder" / "py.typed").is_file():
+        found["autograder/py.typed"] = b""
+    return found
+
+
+def _imported(tree: ast.Module, where: PurePosixPath) -> Iterator[str]:
+    """Paths, without suffix, of the modules of this project that a module may import when it runs."""
+    for node in running(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.replace(".", "/") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = where.parent if node.level else PurePosixPath()
+            for _ in range(node.level - 1):
+                base = base.parent
+            module = base / (node.module or "").replace(".", "/")
+            yield module.as_posix()
+            yield from ((module / alias.name).as_posix() for alias in node.names)
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    queue = [tree]
+    while queue:
+        node = queue.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            queue += node.orelse
+        else:
+            queue += ast.iter_child_nodes(node)
+
+
+def _makefile(text: str) -> str:
+    """The Makefile with the verbs of learners alone; a comment goes with the rule below it."""
+    kept: list[str] = []
+    for block in re.split(r"\n{2,}", text.strip()):
+        rule = re.search(r"^([a-z-]+):", block, re.MULTILINE)
+        if rule is None or rule[1] in VERBS:
+            phony = " ".join(VERBS)
+            kept.append(re.sub(r"^\.PHONY:.*", f".PHONY: {phony}", block, flags=re.MULTILINE))
+    return "\n\n".join(kept) + "\n"
+
+
+def _readme(text: str, files: Mapping[str, bytes]) -> str:
+    """The README for learners: their sections, and links to what they have."""
+    sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    kept = [section for section in sections if section[3:].partition("\n")[0].strip() not in NOT_FOR_LEARNERS]
+    kept.insert(1, SETTING_UP)
+    folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+
+    def link(match: re.Match[str]) -> str:
+        mark, shown, target = match.groups()
+        if target.startswith(("http:", "https:", "#")) or target.rstrip("/") in {*files, *folders}:
+            return match[0]
+        return "" if mark else shown
+
+    return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", link, "".join(kept))
+
+
+def leaked(root: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Where a file shows a solution, a hidden test or a rubric of any week of the checkout, one line each."""
+    if not (root / "solutions").is_dir():
+        return []
+    shown = {}
+    for name, content in files.items():
+        if name.endswith(".ipynb"):
+            shown[name] = [
+                (cell.source, cell.cell_type == "code") for cell in nbformat.reads(content.decode(), 4).cells
+            ]
+        elif name.endswith((".py", ".md", ".toml", ".txt", ".yml", "Makefile")):
+            shown[name] = [(content.decode(), name.endswith(".py"))]
+    told = []
+    for week in (open_week(root, name) for name in all_weeks(root)):
+        own, anywhere, rubric = secrets(week), secrets(week, ANYWHERE), rubric_lines(week)
+        for name, texts in shown.items():
+            known = own if name.startswith(f"weeks/{week.name}/") else anywhere
+            where = f"{short(week.script)}"
+            for text, is_code in texts:
+                told += [f"{name} shows {what!r} of {where}:{line}" for line, what in find(known, text, is_code)]
+                told += [f"{name} shows the rubric {line!r} of {week.name}" for line in rubric if line in text]
+    return list(dict.fromkeys(told))

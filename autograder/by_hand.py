@@ -1,0 +1,121 @@
+"""Feedback once more, from the record: what machines said when the work was graded, and what people gave since.
+
+The facts are those of `feedback.json`; written answers, changed scores and comments come from the gradebook, where
+the formgrader puts them. Nothing is graded, and no code of a learner runs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from .build import Notebooks
+from .course import Course
+from .facts import ByHand, Feedback, title
+from .feedback import write_pages, write_summary
+from .source import Test, Week, Written
+from .standings import Standing, standings
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What became of the pages of a week.
+
+    Attributes
+    ----------
+    written : learners whose pages were written.
+    without : learners in the gradebook whose facts are not there, so there are no pages.
+    differ : learners -> why the pages do not tell what the gradebook has.
+    """
+
+    written: tuple[str, ...]
+    without: tuple[str, ...]
+    differ: dict[str, str]
+
+
+def read_facts(course: Course, week: str) -> dict[str, Feedback]:
+    """Learner -> the facts that grading wrote, in alphabetical order; what cannot be read is left out."""
+    found = {}
+    for path in sorted(course.feedback.glob(f"*/{week}/feedback.json")):
+        try:
+            found[path.parent.parent.name] = Feedback.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+    return found
+
+
+def touched(course: Course, week: str) -> bool:
+    """Whether a person gave points or wrote a comment in this week."""
+    recorded = standings(course, week).values()
+    return any(one.comments or any(s.manual is not None or s.extra for s in one.scores.values()) for one in recorded)
+
+
+def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rewritten:
+    """Write the pages of a week again, with what people gave; `only_touched`: only of those whom somebody graded.
+
+    Raises
+    ------
+    WorkbookError
+        where there is no gradebook.
+    """
+    week = built.week
+    told = read_facts(course, week.name)
+    recorded = standings(course, week.name)
+    written, differ = [], {}
+    for learner, facts in told.items():
+        standing = recorded.get(learner)
+        given = graded_by_hand(built, standing) if standing else ()
+        told[learner] = facts.model_copy(update={"by_hand": given})
+        if standing and facts.state == "graded" and (machine := _by_machine(week, standing)) != facts.points.earned:
+            differ[learner] = f"the pages say {facts.points.earned} points, the gradebook {machine:g}: grade again"
+        if told[learner] != facts or not only_touched:
+            write_pages(course, learner, told[learner])
+            written.append(learner)
+    if told and (written or not only_touched):
+        write_summary(built, course, list(told.values()))
+    return Rewritten(tuple(written), tuple(sorted(set(recorded) - set(told))), differ)
+
+
+def graded_by_hand(built: Notebooks, standing: Standing) -> tuple[ByHand, ...]:
+    """Written questions with points or a comment, test cells whose points a person changed, answers with a comment."""
+    found = []
+    for cell in built.week.cells:
+        score, comment = standing.scores.get(cell.id), standing.comments.get(cell.id, "")
+        if isinstance(cell.words, Written) and score and (not score.waiting or comment):
+            points = None if score.waiting else score.points
+            found.append(
+                ByHand(id=cell.id, title=question(cell.source), possible=score.possible, points=points, comment=comment)
+            )
+        elif isinstance(cell.words, Test) and score and (score.manual is not None or score.extra):
+            found.append(
+                ByHand(
+                    id=cell.id,
+                    title=title(built, cell.name),
+                    possible=score.possible,
+                    points=score.points,
+                    was=score.auto,
+                )
+            )
+        elif comment and cell.name in built.week.exercises:
+            found.append(ByHand(id=cell.id, title=title(built, cell.name), comment=comment))
+    if standing.penalty:
+        found.append(ByHand(id="late", title="Handed in late", points=-standing.penalty, was=0))
+    return tuple(found)
+
+
+def _by_machine(week: Week, standing: Standing) -> float:
+    tests = {cell.id for cell in week.of_kind(Test)}
+    return sum(score.auto or 0.0 for name, score in standing.scores.items() if name in tests)
+
+
+def question(source: str) -> str:
+    """What a question is called: its bold words, `**W2. Why divide? (5 points)** Derive`, else a sentence."""
+    first = next((line for line in source.splitlines() if line.strip(" #")), "").lstrip("# ").strip()
+    first = re.sub(r" *\([^()]*\bpoints?\b[^()]*\)\.?", "", first)
+    bold = re.match(r"\*\*(.{7,}?)\*\*", first)
+    if bold:
+        return bold[1].strip()
+    sentence = re.match(r".{7,}?[.?!:](?= |$)", first.replace("**", ""))
+    return sentence[0] if sentence else first.replace("**", "")

@@ -1,0 +1,72 @@
+"""The learner's notebook as one page, with the figures that the reference draws in look and explore cells."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+from nbformat.notebooknode import NotebookNode
+
+from .build import SKIPPED_WHEN_GRADING, Notebooks
+from .files import write_text
+from .outputs import execute
+
+PICTURE = re.compile(r"!\[[^\]]*\]\(([\w.-]+\.png)\)")
+
+
+def preview(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> Path:
+    """Write `build/preview/WEEK.html`. Returns its path.
+
+    The outputs are those of `build/executed/`, if it was made from the same source; else the notebook runs first.
+    Formulas are set by MathJax from the web; without it they show as they were typed.
+
+    Raises
+    ------
+    WorkbookError
+        naming the first cell that fails.
+    """
+    from nbconvert import HTMLExporter
+
+    executed = _recorded(built, root) or execute(built, root, on_cell)
+    exporter = HTMLExporter(template_name="lab", exclude_input_prompt=True)
+    title = {"metadata": {"name": built.week.info.title}}
+    html, _ = exporter.from_notebook_node(as_shown(built, executed), resources=title)
+    path = root / "build" / "preview" / f"{built.week.name}.html"
+    write_text(path, html)
+    return path
+
+
+def as_shown(built: Notebooks, executed: NotebookNode) -> NotebookNode:
+    """The learner's notebook: stubs and tests without output, look and explore cells with what the reference shows."""
+    notebook = nbformat.from_dict(json.loads(json.dumps(built.learner)))
+    outputs = {cell.id: cell.get("outputs", []) for cell in executed.cells}
+    for cell, source in zip(notebook.cells, built.week.cells, strict=True):
+        if isinstance(source.words, SKIPPED_WHEN_GRADING):
+            cell.outputs = outputs[cell.id]
+        elif cell.cell_type == "markdown":
+            _attach_pictures(cell, built.week.folder)
+    return notebook
+
+
+def _attach_pictures(cell: NotebookNode, folder: Path) -> None:
+    """Put the pictures beside the source into the cell. (nbconvert's own `embed_images` tears folded hints apart.)"""
+    for name in PICTURE.findall(cell.source):
+        if (folder / name).is_file():
+            content = base64.b64encode((folder / name).read_bytes()).decode()
+            cell.setdefault("attachments", nbformat.from_dict({}))[name] = {"image/png": content}
+            cell.source = cell.source.replace(f"]({name})", f"](attachment:{name})")
+
+
+def _recorded(built: Notebooks, root: Path) -> NotebookNode | None:
+    """The executed notebook, unless it was made from another source."""
+    path = root / "build" / "executed" / built.week.name / f"{built.week.topic}.ipynb"
+    if not path.is_file():
+        return None
+    notebook = nbformat.read(path, 4)
+    sources = [(cell.id, cell.source) for cell in notebook.cells]
+    same = sources == [(cell.id, cell.source) for cell in built.instructor.cells]
+    return notebook if same else None

@@ -1,0 +1,141 @@
+"""What the gradebook says of a week: points by machine and by hand, comments, and what still waits for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from .course import Course
+from .errors import WorkbookError, short
+from .record import open_gradebook
+
+
+@dataclass(frozen=True)
+class Score:
+    """One graded cell of one learner.
+
+    Attributes
+    ----------
+    auto : points by machine; None where only a person can judge.
+    manual : points by a person, which count instead; None where nobody gave any.
+    again : a person gave points, and the work was graded once more since: somebody should look.
+    """
+
+    possible: float
+    written: bool
+    auto: float | None
+    manual: float | None
+    extra: float = 0.0
+    again: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether no one has judged it yet."""
+        return self.auto is None and self.manual is None
+
+    @property
+    def points(self) -> float:
+        given = self.manual if self.manual is not None else self.auto
+        return (given or 0.0) + self.extra
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One learner in one week.
+
+    Attributes
+    ----------
+    handed_in : naive UTC; None where it is not known.
+    scores : graded cell -> its score, in the order of their names.
+    comments : cell -> what the instructor wrote below it.
+    penalty : points taken for being late, by nbgrader's plugin.
+    """
+
+    learner: str
+    handed_in: datetime | None
+    scores: dict[str, Score]
+    comments: dict[str, str]
+    penalty: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return max(0.0, sum(score.points for score in self.scores.values()) - self.penalty)
+
+    @property
+    def possible(self) -> float:
+        return sum(score.possible for score in self.scores.values())
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Cells that nobody has judged yet."""
+        return tuple(name for name, score in self.scores.items() if score.waiting)
+
+
+def weeks_in_gradebook(course: Course) -> list[str]:
+    """The weeks of which the gradebook holds submissions, in order."""
+    with _open(course) as gradebook:
+        return sorted(one.name for one in gradebook.assignments if one.submissions)
+
+
+def standings(course: Course, week: str) -> dict[str, Standing]:
+    """Learner -> where they stand in a week, in alphabetical order; empty where nobody's work is recorded.
+
+    Raises
+    ------
+    WorkbookError
+        where there is no gradebook yet, or it cannot be read.
+    """
+    from nbgrader import api
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with _open(course) as gradebook:
+            db = gradebook.db
+            cells = {
+                cell.id: cell
+                for cell in db.query(api.GradeCell).join(api.Notebook).join(api.Assignment).filter_by(name=week)
+            }
+            names = dict(
+                db.query(api.SolutionCell.id, api.SolutionCell.name)
+                .join(api.Notebook, api.SolutionCell.notebook_id == api.Notebook.id)
+                .join(api.Assignment)
+                .filter(api.Assignment.name == week)
+                .all()
+            )
+            handed_in: dict[str, datetime | None] = {}
+            penalties: dict[str, float] = {}
+            notebooks: dict[str, str] = {}
+            for submission in db.query(api.SubmittedAssignment).join(api.Assignment).filter_by(name=week):
+                handed_in[submission.student_id] = submission.timestamp
+                penalties[submission.student_id] = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+                notebooks |= {one.id: submission.student_id for one in submission.notebooks}
+            scores: dict[str, dict[str, Score]] = {learner: {} for learner in handed_in}
+            comments: dict[str, dict[str, str]] = {learner: {} for learner in handed_in}
+            for grade in db.query(api.Grade).filter(api.Grade.cell_id.in_(cells)):
+                cell = cells[grade.cell_id]
+                scores[notebooks[grade.notebook_id]][cell.name] = Score(
+                    cell.max_score,
+                    cell.cell_type == "markdown",
+                    grade.auto_score,
+                    grade.manual_score,
+                    grade.extra_credit or 0.0,
+                    grade.needs_manual_grade and grade.manual_score is not None,
+                )
+            for comment in db.query(api.Comment).filter(api.Comment.cell_id.in_(names)):
+                if comment.manual_comment and comment.manual_comment.strip():
+                    comments[notebooks[comment.notebook_id]][names[comment.cell_id]] = comment.manual_comment.strip()
+    except SQLAlchemyError as error:
+        message = f"{short(course.gradebook)} cannot be read: {str(error).splitlines()[0]}"
+        raise WorkbookError(message, "close programs that hold it, or look at the file") from None
+    return {
+        learner: Standing(
+            learner, handed_in[learner], dict(sorted(found.items())), comments[learner], penalties[learner]
+        )
+        for learner, found in sorted(scores.items())
+    }
+
+
+def _open(course: Course):  # type: ignore[no-untyped-def]  # nbgrader has no types
+    if not course.gradebook.is_file():
+        raise WorkbookError(f"{short(course.gradebook)} is not there", "grade a week first: workbook grade week01")
+    return open_gradebook(course)

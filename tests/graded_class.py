@@ -1,0 +1,103 @@
+"""A small class that is graded for real, once in a test run; each test works on a copy of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from autograder.build import Notebooks, build_week, write_week
+from autograder.course import Course
+from autograder.crew import here
+from autograder.grade import grade_week
+from autograder.source import load_week
+
+WEEK = "week01_tiny"
+ATTACK = "<img src=x onerror=alert(1)>"
+"""The name of a learner, who also writes it into an answer."""
+FORMULA = '=HYPERLINK("http:x")'
+DOUBLE, QUADRUPLE = "def double(number):\n    return number + number", "def quadruple(number):\n    return 4 * number"
+SAME = "def double(number):\n    return number"
+ESSAY = "Because a sum of two equal numbers is twice the number."
+ANSWERS = {
+    "ann": {"double": DOUBLE, "quadruple": QUADRUPLE, "written-why": ESSAY},
+    "bob": {"double": SAME, "quadruple": QUADRUPLE},
+    "cleo": {"double": SAME},
+    "dan": {},
+    FORMULA: {"double": DOUBLE, "quadruple": QUADRUPLE},
+    ATTACK: {"double": f"# {ATTACK}\n{DOUBLE}", "written-why": ATTACK},
+    "Zoë 李": {"double": DOUBLE, "quadruple": "while True: pass", "written-why": ESSAY},
+}
+"""Learner -> answers by cell; what is not there stays as it was handed out."""
+BROKEN = "erin"
+
+
+@dataclass(frozen=True)
+class GradedClass:
+    root: Path
+    course: Course
+    built: Notebooks
+
+
+def make(root: Path) -> None:
+    """Write, hand in and grade; everybody but BROKEN, whose file is no notebook."""
+    from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML  # which imports this module
+
+    folder = root / "solutions" / WEEK
+    folder.mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
+    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
+    (folder / "week.toml").write_text(WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"), encoding="utf-8")
+    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
+    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    built = build_week(load_week(folder))
+    write_week(built, root)
+    course = Course.at(root, Path("course"))
+    for learner, answers in ANSWERS.items():
+        notebook = copy.deepcopy(built.learner)
+        for cell in notebook.cells:
+            if cell.id in answers:
+                cell.source = answers[cell.id] if cell.cell_type == "code" else f"{cell.source}\n\n{answers[cell.id]}"
+        hand_in(course, learner, json.dumps(notebook))
+    hand_in(course, BROKEN, "{")
+    grade_week(folder, course, crew=here(2))
+
+
+def hand_in(course: Course, learner: str, text: str) -> None:
+    path = course.submitted / learner / WEEK / "tiny.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def give(course: Course, learner: str, cell: str, points: float | None = None, comment: str = "") -> None:
+    """What an instructor does in the formgrader."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(course.db_url) as gradebook:
+        if points is not None:
+            grade = gradebook.find_grade(cell, "tiny", WEEK, learner)
+            grade.manual_score, grade.needs_manual_grade = points, False
+        if comment:
+            gradebook.find_comment(cell, "tiny", WEEK, learner).manual_comment = comment
+        gradebook.db.commit()
+
+
+@pytest.fixture(scope="session")
+def class_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("graded-class") / "checkout"
+    make(root)
+    return root
+
+
+@pytest.fixture
+def graded(class_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GradedClass:
+    """A copy of the graded class; the current folder is its checkout."""
+    root = tmp_path / "checkout"
+    shutil.copytree(class_once, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("WORKBOOK_COURSE", raising=False)
+    return GradedClass(root, Course.at(root, Path("course")), build_week(load_week(root / "solutions" / WEEK)))

@@ -1,0 +1,115 @@
+"""The instructor's desk in a real browser: a written answer gets points and a comment, which arrive everywhere."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+from autograder.by_hand import read_facts, rewrite
+from autograder.class_facts import class_facts
+from autograder.class_report import render_report, write_report
+from autograder.export import export
+from autograder.standings import standings
+
+from .browser import TOKEN, browser_path, jupyter, page
+from .chosen import ROOT
+from .graded_class import ESSAY, WEEK, GradedClass
+from .test_nbgrader import ELSEWHERE
+
+pytestmark = pytest.mark.browser
+DESK = "--LabApp.default_url=/formgrader"
+
+
+def saved(method_and_url: tuple[str, str], kind: str) -> bool:
+    method, url = method_and_url
+    return method == "PUT" and f"/formgrader/api/{kind}/" in url
+
+
+def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: Path) -> None:
+    browser_path()
+    assert f"jupyter lab $(AS_ROOT) {DESK}" in (ROOT / "Makefile").read_text(encoding="utf-8"), (
+        "as `make desk` starts it"
+    )
+    config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
+    (graded.root / "nbgrader_config.py").write_text(config + ELSEWHERE, encoding="utf-8")
+    before = standings(graded.course, WEEK)["ann"]
+    with jupyter([DESK], graded.root, tmp_path / "jupyter") as address, page("desk") as desk:
+        desk.goto(f"{address}formgrader?token={TOKEN}")
+        desk.get_by_role("link", name="Manual Grading").click()
+        desk.get_by_role("link", name=WEEK).click()
+        desk.get_by_role("link", name="tiny").click()
+        desk.get_by_role("link", name="Submission #").first.wait_for()
+        assert desk.get_by_role("link", name="Submission #").count() == len(standings(graded.course, WEEK))
+        if shown := os.environ.get("WORKBOOK_SCREENSHOTS"):
+            desk.screenshot(path=f"{shown}/desk-list.png")
+        desk.goto(f"{address}formgrader/submissions/{submission_id(graded, 'ann')}")
+        desk.get_by_text(ESSAY).wait_for()
+        points = desk.locator("input#written-why")
+        points.wait_for()
+        with desk.expect_response(lambda r: saved((r.request.method, r.url), "grade")) as response:
+            points.fill("15.5")
+            points.blur()
+        assert response.value.ok
+        comment = desk.locator("textarea#written-why-comment")
+        with desk.expect_response(lambda r: saved((r.request.method, r.url), "comment")) as response:
+            comment.fill('Well said. <b>"=1+1"</b>')
+            comment.blur()
+        assert response.value.ok
+        if shown:
+            points.scroll_into_view_if_needed()
+            desk.screenshot(path=f"{shown}/desk-submission.png")
+    after = standings(graded.course, WEEK)["ann"]
+    assert before.waiting == ("written-why",)
+    assert (after.total, after.waiting) == (before.total + 15.5, ())
+    assert after.comments == {"written-why": 'Well said. <b>"=1+1"</b>'}
+    rewrite(graded.built, graded.course)
+    feedback = (graded.course.feedback / "ann" / WEEK / "index.html").read_text(encoding="utf-8")
+    assert "Well said. &lt;b&gt;" in feedback
+    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
+    assert (facts.waiting, facts.written[0].some) == (2, 1)
+    assert "5 graded, 2 to grade" in render_report([facts])
+    done = export(graded.course, {WEEK: "01 Doubling"})
+    canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8"))) for path in done.files)
+    assert ["ann", "", "", "", "", "95.5"] in canvas
+    assert next(row for row in moodle if row[1] == "ann")[4::5] == ["95.5", 'written-why: Well said. <b>"=1+1"</b>']
+
+
+def submission_id(graded: GradedClass, learner: str) -> str:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(graded.course.db_url) as gradebook:
+        return str(gradebook.find_submission_notebook("tiny", WEEK, learner).id)
+
+
+ORDER = """
+table => [...table.querySelectorAll("tbody tr")]
+  .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+  .map(row => row.lastElementChild.textContent.trim())
+"""
+"""The last cells of a table's rows, from top to bottom as they are seen."""
+
+
+def test_the_report_obeys_its_policy_and_its_rows_can_be_sorted(graded: GradedClass) -> None:
+    """In a browser that obeys the page's policy: nothing is refused, a choice puts the rows in order."""
+    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
+    path = write_report(graded.course, [facts])
+    with page("report") as one:
+        said: list[str] = []
+        one.on("console", lambda message: said.append(message.text))
+        one.goto(path.as_uri())
+        table = one.locator("table.sortable")
+        by_name = table.evaluate(ORDER)
+        one.get_by_label("points, the fewest first").check()
+        by_points = table.evaluate(ORDER)
+        one.get_by_label("name").check()
+        assert table.evaluate(ORDER) == by_name
+        bar = one.locator("svg.chart path[fill='#3f8fdc']").first
+        box = bar.bounding_box()
+    assert by_name == ["40", "80", "80", "40", "0", "0", "–", "40"]
+    assert by_points == ["0", "0", "40", "40", "40", "80", "80", "–"]
+    assert box is not None
+    assert min(box["width"], box["height"]) > 5
+    assert said == []
