@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..build import Notebooks
 from ..runner import Run, Verdict
 from ..source import Test
 from .bench import CANCELLED, Bench
@@ -14,6 +15,8 @@ from .lessons import Lesson, Task
 
 UNWRITTEN = "UNWRITTEN"
 """The state of an exercise whose stub is as the course gave it; its tests are not run."""
+NOT_RUN = "NOT_RUN"
+"""The state of an exercise whose cell was not run in a notebook's kernel."""
 SETTLED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts that the same cells give again."""
 
@@ -137,13 +140,13 @@ def _not_run(lesson: Lesson, task: Task) -> Result:
     state = Verdict.MISSING if task.missing else UNWRITTEN
     week = lesson.released.week
     message = f"its cell is not in your notebook: `workbook start {week.number} --again` puts it back"
-    tests = tuple(replace(test, verdict=state) for test in tests_of(lesson, task.exercise))
+    tests = tuple(replace(test, verdict=state) for test in tests_of(lesson.released, task.exercise))
     return Result(task.exercise, task.title, state, tests, message * task.missing, task.number)
 
 
-def tests_of(lesson: Lesson, exercise: str) -> Iterator[TestResult]:
+def tests_of(released: Notebooks, exercise: str) -> Iterator[TestResult]:
     """The test cells of an exercise, not run yet."""
-    for cell in lesson.released.week.of_kind(Test, exercise):
+    for cell in released.week.of_kind(Test, exercise):
         assert isinstance(cell.words, Test)
         yield TestResult(cell.id, "", cell.words.points, "checks.done(hidden=True)" in cell.source)
 
@@ -152,7 +155,7 @@ def _result(lesson: Lesson, task: Task, run: Run) -> Result:
     """The verdicts of a run. Where the answer cell itself broke, its tests say so."""
     answer = run.cells[task.exercise]
     tests = []
-    for test in tests_of(lesson, task.exercise):
+    for test in tests_of(lesson.released, task.exercise):
         done = run.cells[test.id]
         verdict, message = done.verdict, done.message
         if verdict is not Verdict.PASS and answer.verdict is not Verdict.PASS:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.layout import Layout
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -18,17 +17,22 @@ from ..facts import Hint
 from ..repair import MAX_BYTES
 from ..runner import Verdict
 from ..texts import clean
-from .checking import UNWRITTEN, Result
+from .checking import NOT_RUN, UNWRITTEN, Result
 from .handing_in import Preflight
 from .scoreboard import Score
 
 if TYPE_CHECKING:
     from .watching import Session
 
-MARKS = {Verdict.PASS.value: ("✓", "green"), UNWRITTEN: ("·", "bright_black")}
+MARKS = {
+    Verdict.PASS.value: ("✓", "green"),
+    UNWRITTEN: ("·", "bright_black"),
+    NOT_RUN: ("·", "yellow"),
+}
 FAILED = ("✗", "red")
 WORDS = {
     UNWRITTEN: "not written yet",
+    NOT_RUN: "its cell was not run in this kernel",
     Verdict.TIMEOUT: "too slow",
     Verdict.OOM: "out of memory",
     Verdict.CRASH: "the process ended",
@@ -103,6 +107,8 @@ def week_line(results: Mapping[str, Result], count: int) -> Text:
 
 def hint_panel(hint: Hint, last: int) -> RenderableType:
     """One hint."""
+    from rich.markdown import Markdown  # not at the top: it takes as long to import as a check
+
     return Group(
         Text(f"Hint {hint.number} of {last}: {hint.title}", style="bold"), Padding(Markdown(hint.text), (0, 2))
     )
@@ -151,7 +157,7 @@ def preflight_report(seen: Preflight) -> RenderableType:
 KEYS = "h hint · l list · r reset {} · q quit"
 
 
-def watch_screen(session: Session, has_keys: bool) -> RenderableType:
+def watch_screen(session: Session, console: Console, has_keys: bool) -> RenderableType:
     """The screen of `watch`: how far the week is, the exercise that is shown, what can be pressed."""
     week, results = session.released.week, session.shown_results()
     strip = Text()
@@ -173,7 +179,7 @@ def watch_screen(session: Session, has_keys: bool) -> RenderableType:
     layout.split_column(
         Layout(Group(*head, Rule(style="bright_black")), size=len(head) + 1),
         Layout(_watch_body(session, results)),
-        Layout(foot, size=1 + 2 * bool(session.trouble) + 2 * bool(session.said)),
+        Layout(foot, size=len(foot.wrap(console, console.width))),
     )
     return layout
 

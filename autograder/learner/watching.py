@@ -195,6 +195,8 @@ class Session:
     def _found(self, result: Result) -> None:
         self.results[result.exercise] = result
         self.running = [name for name in self.running if name != result.exercise]
+        if result.passed:
+            self.said = f"✓ {result.exercise} passes"
         self._choose([result.exercise] if not result.passed and result.exercise == self.current else [])
 
     def _choose(self, changed: list[str]) -> None:
@@ -285,7 +287,7 @@ def watch_week(root: Path, name: str, console: Console) -> None:
 def _on_screen(session: Session, events: queue.Queue[Event], console: Console, has_keys: bool) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not session.over:
-            live.update(watch_screen(session, has_keys), refresh=True)
+            live.update(watch_screen(session, console, has_keys), refresh=True)
             try:
                 session.handle(events.get(timeout=LOOK_SECONDS))
             except queue.Empty:
