@@ -14,11 +14,13 @@ from rich.console import Console, Group
 
 from ..build import Notebooks
 from ..course import find_root, released_weeks
+from ..engine.judge import outcome_of
+from ..engine.shell import line_of_cell, words_of
 from ..errors import WorkbookError
 from ..facts import title
-from ..rules import defined
+from ..rules import defined, loaded
 from ..runner import Verdict
-from ..source import Exercise, Setup
+from ..source import Exercise, Given, Setup
 from .checking import NOT_RUN, UNWRITTEN, Result, tests_of
 from .lessons import exercise_name
 from .released import open_released
@@ -75,25 +77,17 @@ def _this_week(root: Path, shell: Any) -> str:
 
 
 def run(shell: Any, released: Notebooks, exercise: str) -> Result:
-    """Run the visible tests of one exercise in a copy of the kernel's names, so that none of them changes.
-
-    Raises
-    ------
-    WorkbookError
-        when the kernel does not have what the set-up cell makes.
-    """
-    from ..engine.judge import outcome_of
-
+    """Run the visible tests of one exercise in a copy of the kernel's names, so that none of them changes."""
     week = released.week
     sources = {cell.id: cell.source for cell in released.learner.cells}
-    for cell in week.of_kind(Setup):
-        if missing := sorted(defined(cell.source) - set(shell.user_ns)):
-            raise WorkbookError(f"{missing[0]!r} is not defined: the set-up cell was not run", f"run cell {cell.line}")
-    number = next(cell.line for cell in week.of_kind(Exercise, exercise))
     tests = list(tests_of(released, exercise))
     heading = title(released, exercise)
-    if not defined(sources[exercise]) <= set(shell.user_ns):
-        return Result(exercise, heading, NOT_RUN, tuple(tests), number=number)
+    number = next(cell.line for cell in week.of_kind(Exercise, exercise))
+    needed = set().union(defined(sources[exercise]), *(loaded(sources[test.id]) for test in tests))
+    for cell in week.cells:
+        if isinstance(cell.words, Setup | Given | Exercise) and needed & defined(cell.source) - set(shell.user_ns):
+            said = "" if cell.id == exercise else f"cell {cell.line} ({cell.id}) was not run yet: run it first"
+            return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
     for place, test in enumerate(tests):
         error = _run_here(sources[test.id], dict(shell.user_ns), test.id)
         done = outcome_of({"error": error, "seconds": 0.0, "outputs": []})
@@ -107,8 +101,6 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
 
 def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] | None:
     """Run a test cell in this process; what it raised, in the words of `engine.shell.run_cell`."""
-    from ..engine.shell import line_of_cell, words_of
-
     file = f"<{test}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)  # failures quote lines of code
     try:

@@ -48,7 +48,9 @@ def merge(release: Notebooks, mine: NotebookNode, base: NotebookNode | None = No
     notebook = _copy(mine)
     notebook.cells = list(work.cells())
     notebook.metadata = nbformat.from_dict(dict(mine.metadata) | {"workbook": release.learner.metadata["workbook"]})
-    notebook.metadata.setdefault("kernelspec", release.learner.metadata["kernelspec"])
+    kernel = notebook.metadata.get("kernelspec")
+    if not isinstance(kernel, dict) or not {"name", "display_name"} <= set(kernel):
+        notebook.metadata["kernelspec"] = release.learner.metadata["kernelspec"]
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     _give_ids(notebook)
     if to_text(notebook) == before:
