@@ -26,6 +26,8 @@ from .source import Limits
 SLACK_SECONDS = 60
 """What a judge gets beyond the time of the submission before it counts as stuck."""
 JUDGE_GIB = 6
+CANCELLED = "cancelled"
+"""What a run says that `Team.cancel` stopped."""
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
 """What every warm process is started with, besides what its starter has."""
@@ -291,7 +293,7 @@ class Team:
         self._starters.shutdown(wait=False)
 
     def cancel(self) -> None:
-        """Stop what runs in Mode.NOTEBOOK, from any thread, and begin nothing more: such runs are INFRA."""
+        """Stop what runs in Mode.NOTEBOOK, from any thread, and begin nothing more: such runs are INFRA, CANCELLED."""
         self._cancelled = True
         for process in list(self._running):
             process.stop()
@@ -308,6 +310,7 @@ class Team:
                 break
             except Exception as error:  # whatever it is, the other submissions go on
                 reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
+                reason = CANCELLED if self._cancelled else reason
                 run = Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
         if self._on_done:
             self._on_done(run)
@@ -390,7 +393,7 @@ class Team:
             run.cpu_seconds += ending.cpu_seconds
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
         if self._cancelled:
-            raise InfraError("cancelled")
+            raise InfraError(CANCELLED)
         if ending.why.startswith("infra"):
             raise InfraError(ending.why)
         return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why

@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..engine.judge import MAX_DEATHS, TRUSTED
-from ..runner import ENVIRONMENT, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from ..runner import CANCELLED, ENVIRONMENT, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
 from .warm import Lasting, NoWarmProcessError
 
-CANCELLED = "cancelled"
 IMPORT_SECONDS = 120
 """What a plain process may take to start, and for a set-up cell that imports what is not warm."""
 
@@ -31,7 +30,7 @@ class Bench(Protocol):
         """What the jobs did, in their order. A cancelled one has INFRA verdicts with the message CANCELLED."""
 
     def cancel(self) -> None:
-        """Stop the running `run`, from another thread."""
+        """Stop what runs and begin nothing more on this bench, from any thread."""
 
     def close(self) -> None:
         """End what belongs to this bench alone."""
@@ -54,9 +53,12 @@ class WarmBench:
         self.note = ""
         self._warm = warm
         self._team: Team | None = None
+        self._cancelled = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
         team = self._team = Team(1, judges=self._warm)
+        if self._cancelled:  # after it was set: now `cancel` sees the team, or this sees `cancel`
+            team.cancel()
         try:
             with team:
                 yield from team.run(jobs)
@@ -64,6 +66,7 @@ class WarmBench:
             self._team = None
 
     def cancel(self) -> None:
+        self._cancelled = True
         if (team := self._team) is not None:
             team.cancel()
 
@@ -83,9 +86,10 @@ class PlainBench:
         self._folder = tempfile.TemporaryDirectory(prefix="workbook-")
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        self._cancelled = False
         for job in jobs:
             try:
+                if self._cancelled:
+                    raise InfraError(CANCELLED)
                 yield self._one(job)
             except (InfraError, OSError) as error:
                 yield Run(job.name, {cell.id: CellRun(Verdict.INFRA, str(error)) for cell in job.cells})

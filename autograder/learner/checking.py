@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..build import Notebooks
-from ..runner import Run, Verdict
+from ..runner import CANCELLED, Run, Verdict
 from ..source import Test
-from .bench import CANCELLED, Bench
+from .bench import Bench
 from .kept import Kept
 from .lessons import Lesson, Task
 
