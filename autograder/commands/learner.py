@@ -110,8 +110,9 @@ def check(
             if bench.note:
                 complaints.print(f"[yellow]{escape(bench.note)}[/yellow]")
             with console.status("checking") as status:
-                for result in checking.check(lesson, bench, to_run, kept):
+                for result in checking.check(lesson, bench, to_run):
                     results[result.exercise] = result
+                    checking.remember(kept, result)
                     status.update(f"checking: {result.exercise} done")
         finally:
             bench.close()

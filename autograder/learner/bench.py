@@ -72,7 +72,7 @@ class WarmBench:
 
     def close(self) -> None:
         self.cancel()
-        self._warm.close()
+        self._warm.hang_up()
 
 
 class PlainBench:

@@ -102,8 +102,8 @@ def known(lesson: Lesson, kept: Kept) -> dict[str, Result]:
     return found
 
 
-def check(lesson: Lesson, bench: Bench, names: Sequence[str], kept: Kept) -> Iterator[Result]:
-    """Run the visible tests of some exercises, one after another; what comes out is put into `kept`.
+def check(lesson: Lesson, bench: Bench, names: Sequence[str]) -> Iterator[Result]:
+    """Run the visible tests of some exercises, one after another.
 
     Raises
     ------
@@ -119,11 +119,14 @@ def check(lesson: Lesson, bench: Bench, names: Sequence[str], kept: Kept) -> Ite
         run = next(runs)
         if any(done.message == CANCELLED for done in run.cells.values()):
             raise Cancelled
-        result = _result(lesson, task, run)
-        kept.results.pop(task.exercise, None)
-        if result.state in SETTLED:
-            kept.results[task.exercise] = result.plain()
-        yield result
+        yield _result(lesson, task, run)
+
+
+def remember(kept: Kept, result: Result) -> None:
+    """Keep a result for later, if the same cells will give it again."""
+    kept.results.pop(result.exercise, None)
+    if result.state in SETTLED:
+        kept.results[result.exercise] = result.plain()
 
 
 def with_blame(lesson: Lesson, results: dict[str, Result]) -> dict[str, Result]:

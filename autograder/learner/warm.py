@@ -174,7 +174,10 @@ class Lasting(WarmProcess):
         process.returncode = 0  # it outlives this process, and nobody waits for it
 
     def close(self) -> None:
-        """Hang up. The process stays for the next command."""
+        """Nothing: one team's end is not the end of the connection; see `hang_up`."""
+
+    def hang_up(self) -> None:
+        """Close the connection. The process stays for the next command."""
         self.control.close()
         self._connected = False
 

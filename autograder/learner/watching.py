@@ -22,7 +22,7 @@ from ..build import Notebooks
 from ..errors import WorkbookError, short
 from ..facts import Hint
 from .bench import Bench, open_bench
-from .checking import UNWRITTEN, Cancelled, Result, check, known, with_blame
+from .checking import Cancelled, Result, check, known, remember, with_blame
 from .copies import RELOAD, notebook_path, read_copy, reset_exercise
 from .hinting import next_hints
 from .kept import Kept
@@ -50,9 +50,8 @@ class Event:
 class Worker:
     """Runs rounds of checks in a thread, one at a time; a new round ends the one before."""
 
-    def __init__(self, libraries: tuple[str, ...], kept: Kept, events: queue.Queue[Event]) -> None:
+    def __init__(self, libraries: tuple[str, ...], events: queue.Queue[Event]) -> None:
         self._libraries = libraries
-        self._kept = kept
         self._events = events
         self._rounds: queue.Queue[tuple[int, Lesson, list[str]] | None] = queue.Queue()
         self._lock = threading.Lock()
@@ -83,30 +82,32 @@ class Worker:
         idle: Bench | None = None
         while (work := self._rounds.get()) is not None:
             number, lesson, names = work
-            bench = idle or open_bench(self._libraries)
-            idle = None
+            try:
+                bench, idle = idle or open_bench(self._libraries), None
+            except (WorkbookError, OSError) as error:
+                self._events.put(Event("trouble", str(error), number=number))
+                continue
             with self._lock:
                 current = number == self._round
                 self._bench = bench if current else None
             if current:
-                if bench.note:
-                    self._events.put(Event("note", bench.note, number=number))
                 self._one_round(number, lesson, names, bench)
             with self._lock:
-                unharmed = not current or self._bench is bench
+                harmed = current and self._bench is not bench  # `check` took it away, and cancelled it
                 self._bench = None
-            if unharmed:
-                idle = bench
-            else:
+            if harmed:
                 bench.close()
+            else:
+                idle = bench
         if idle is not None:
             idle.close()
 
     def _one_round(self, number: int, lesson: Lesson, names: list[str], bench: Bench) -> None:
+        if bench.note:
+            self._events.put(Event("note", bench.note, number=number))
         try:
-            for result in check(lesson, bench, names, self._kept):
+            for result in check(lesson, bench, names):
                 self._events.put(Event("result", result=result, number=number))
-            self._kept.save()
         except Cancelled:
             return
         except (WorkbookError, OSError) as error:
@@ -165,9 +166,10 @@ class Session:
             case Event("result", result=Result() as result):
                 self._found(result)
             case Event("trouble"):
-                self.trouble = event.key
+                self.trouble, self.marks = event.key, {}  # saving again tries again
             case Event("done"):
                 self.running = []
+                self._keep()
 
     def _saved(self) -> None:
         """The file was written: check what changed, and what depends on it."""
@@ -187,13 +189,14 @@ class Session:
         marks = {name: task.fingerprint for name, task in lesson.tasks.items()}
         if marks != self.marks:  # else only what cells showed has changed, or nothing
             changed = [name for name, seen in marks.items() if self.marks and self.marks.get(name) != seen]
-            self.marks = marks
+            self.marks, self.said = marks, ""
             self.running = [name for name in lesson.tasks if name not in results]
             self.number = self.worker.check(lesson, self.running)
             self._choose(changed)
 
     def _found(self, result: Result) -> None:
         self.results[result.exercise] = result
+        remember(self.kept, result)
         self.running = [name for name in self.running if name != result.exercise]
         if result.passed:
             self.said = f"✓ {result.exercise} passes"
@@ -212,7 +215,7 @@ class Session:
         self.said = ""
         if self.asking:
             self.asking = False
-            if key in "yY" and key:
+            if key in ("y", "Y"):
                 self._reset()
             else:
                 self.said = "nothing was changed"
@@ -232,9 +235,15 @@ class Session:
         try:
             shown, self.hint_count = next_hints(self.released, self.current, self.kept)
             self.hints = [*self.hints, *shown] if len(shown) == 1 else shown
-            self.kept.save()
-        except (WorkbookError, OSError) as error:
+            self._keep()
+        except WorkbookError as error:
             self.said = str(error)
+
+    def _keep(self) -> None:
+        try:
+            self.kept.save()
+        except OSError as error:  # the screen is right all the same
+            self.said = f"what was found is not kept: {error.strerror}"
 
     def _reset(self) -> None:
         try:
@@ -252,10 +261,6 @@ class Session:
     def all_pass(self) -> bool:
         return all(name in self.results and self.results[name].passed for name in self.released.week.exercises)
 
-    def unwritten(self) -> bool:
-        """Whether the current exercise is not written yet."""
-        return self.current in self.results and self.results[self.current].state == UNWRITTEN
-
 
 def watch_week(root: Path, name: str, console: Console) -> None:
     """Watch the learner's copy until `q`, Ctrl-C or the end of the terminal.
@@ -269,7 +274,7 @@ def watch_week(root: Path, name: str, console: Console) -> None:
     released = open_released(root, name)
     events: queue.Queue[Event] = queue.Queue()
     kept = Kept.of(root, name)
-    worker = Worker(released.week.info.libraries, kept, events)
+    worker = Worker(released.week.info.libraries, events)
     session = Session(root, released, kept, worker)
     try:
         with _files(session.path, events), pressed(lambda key: events.put(Event("key", key))) as has_keys:

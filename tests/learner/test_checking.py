@@ -13,7 +13,7 @@ from autograder.build import Notebooks
 from autograder.course import all_weeks
 from autograder.jobs import answer_names
 from autograder.learner.bench import open_bench
-from autograder.learner.checking import UNWRITTEN, Result, check, known, whole_run, with_blame
+from autograder.learner.checking import UNWRITTEN, Result, check, known, remember, whole_run, with_blame
 from autograder.learner.kept import Kept
 from autograder.learner.lessons import Lesson, lesson_of
 from autograder.learner.released import open_released
@@ -44,7 +44,10 @@ def ids(lesson: Lesson, exercise: str) -> list[str]:
 
 def results(lesson: Lesson, kept: Kept, *names: str) -> dict[str, Result]:
     bench = open_bench(())
-    found = {result.exercise: result for result in check(lesson, bench, names or tuple(lesson.tasks), kept)}
+    found = {}
+    for result in check(lesson, bench, names or tuple(lesson.tasks)):
+        found[result.exercise] = result
+        remember(kept, result)
     bench.close()
     return with_blame(lesson, found)
 

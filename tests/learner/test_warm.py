@@ -72,7 +72,7 @@ def test_one_process_serves_everyone(own_runtime: Path) -> None:
     assert len({one.pid for one in many}) == 1
     assert [one.started for one in many].count(True) == 1
     for one in many:
-        one.close()
+        one.hang_up()
     later = Lasting(())
     later.start()
     assert (later.pid, later.started) == (many[0].pid, False)
@@ -212,7 +212,7 @@ def test_a_command_that_ends_takes_its_checks_along(
     before = copy_of(bundle).read_bytes()
     warm = Lasting(())
     warm.start()
-    warm.close()
+    warm.hang_up()
     process = subprocess.Popen(
         [sys.executable, "-m", "autograder.cli", "check", "1"],
         cwd=bundle,
