@@ -120,7 +120,7 @@ def check(
     numbers = {one: place for place, one in enumerate(lesson.tasks, 1)}
     console.print(screens.results_table([results[one] for one in asked], numbers), highlight=False)
     if not exercise:
-        console.print(screens.week_line(results, len(lesson.tasks)), highlight=False)
+        console.print(screens.week_line(results, lesson.released.week), highlight=False)
     step = _after_check(number, lesson.unanswered, [results[one] for one in asked], alone=bool(exercise))
     console.print(f"next: {escape(step)}", highlight=False)
     kept.save()

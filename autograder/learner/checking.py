@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..build import Notebooks
-from ..runner import CANCELLED, Run, Verdict
+from ..runner import CANCELLED, CellRun, Run, Verdict
 from ..source import Test
 from .bench import Bench
 from .kept import Kept
@@ -17,6 +18,10 @@ UNWRITTEN = "UNWRITTEN"
 """The state of an exercise whose stub is as the course gave it; its tests are not run."""
 NOT_RUN = "NOT_RUN"
 """The state of an exercise whose cell was not run in a notebook's kernel."""
+BROKEN = "the cell of the answer: "
+"""How a message begins that is about the learner's cell itself, not about a test."""
+OF_IPYTHON = re.compile(r"\(<ipython-input-[^>]*>, line (\d+)\)")
+"""What IPython adds to a syntax error."""
 SETTLED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts that the same cells give again."""
 
@@ -133,7 +138,8 @@ def with_blame(lesson: Lesson, results: dict[str, Result]) -> dict[str, Result]:
     """Name the exercises below one that fails."""
 
     def blamed(result: Result) -> tuple[str, ...]:
-        below = () if result.passed or result.state == UNWRITTEN else lesson.tasks[result.exercise].builds_on
+        own = result.passed or result.state == UNWRITTEN or result.message.startswith(BROKEN)
+        below = () if own else lesson.tasks[result.exercise].builds_on
         return tuple(name for name in below if name in results and not results[name].passed)
 
     return {name: replace(result, blamed=blamed(result)) for name, result in results.items()}
@@ -162,7 +168,7 @@ def _result(lesson: Lesson, task: Task, run: Run) -> Result:
         done = run.cells[test.id]
         verdict, message = done.verdict, done.message
         if verdict is not Verdict.PASS and answer.verdict is not Verdict.PASS:
-            verdict, message = answer.verdict, f"the cell of the answer: {answer.message}{_at(answer.line)}"
+            verdict, message = answer.verdict, f"{BROKEN}{_with_line(answer)}"
         tests.append(replace(test, verdict=verdict.value, message=message, seconds=done.seconds))
     failed = next((test for test in tests if test.verdict != Verdict.PASS), None)
     return Result(
@@ -177,8 +183,10 @@ def _result(lesson: Lesson, task: Task, run: Run) -> Result:
     )
 
 
-def _at(line: int) -> str:
-    return f" (line {line})" if line else ""
+def _with_line(done: CellRun) -> str:
+    """What a cell raised and in which of its lines."""
+    message, named = OF_IPYTHON.subn(r"(line \1)", done.message)
+    return message if named or not done.line else f"{message} (line {done.line})"
 
 
 def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:

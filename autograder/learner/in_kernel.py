@@ -39,7 +39,7 @@ def check(shell: Any, line: str) -> None:
     numbers = {name: place for place, name in enumerate(released.week.exercises, 1)}
     rows = [results_table(list(results.values()), numbers)]
     if len(names) > 1:
-        rows.append(week_line(results, len(names)))
+        rows.append(week_line(results, released.week))
     console.print(Group(*rows), highlight=False)
 
 

@@ -100,7 +100,7 @@ def _next_step(root: Path, name: str, score: Score, states: dict[str, str], unan
         if state == UNWRITTEN:
             return f"workbook watch {number}, and write {exercise}"
     if unanswered:
-        return f"answer the written questions of week {number}: {', '.join(unanswered)}"
+        return f"answer the written questions: {', '.join(unanswered)}"
     handed_in = root / "work" / "submissions" / f"{name}.zip"
     notebook = notebook_path(root, name)
     if not handed_in.exists() or handed_in.stat().st_mtime < notebook.stat().st_mtime:

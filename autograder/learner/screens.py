@@ -16,6 +16,7 @@ from rich.text import Text
 from ..facts import Hint
 from ..repair import MAX_BYTES
 from ..runner import Verdict
+from ..source import Week
 from ..texts import clean
 from .checking import NOT_RUN, UNWRITTEN, Result
 from .handing_in import Preflight
@@ -97,10 +98,11 @@ def bar(done: int, whole: int, width: int = 24) -> Text:
     return Text.assemble(("█" * full, "green"), ("░" * (width - full), "bright_black"))
 
 
-def week_line(results: Mapping[str, Result], count: int) -> Text:
+def week_line(results: Mapping[str, Result], week: Week) -> Text:
     """How far a week is."""
-    points, possible = sum(r.points for r in results.values()), sum(r.possible for r in results.values())
-    passed = sum(result.passed for result in results.values())
+    points = sum(result.points for result in results.values())
+    possible = sum(week.points(name) for name in week.exercises)
+    passed, count = sum(result.passed for result in results.values()), len(week.exercises)
     words = f"  {passed} of {count} exercises · {points}/{possible} points of the visible tests"
     return Text.assemble(bar(passed, count), words)
 
@@ -150,7 +152,7 @@ def preflight_report(seen: Preflight) -> RenderableType:
     unwritten = [name for name, result in seen.results.items() if result.state == UNWRITTEN]
     if unwritten:
         rows.append(Text(f"not written: {', '.join(unwritten)}", style="yellow"))
-    rows.append(week_line(seen.results, len(lesson.tasks)))
+    rows.append(week_line(seen.results, week))
     return Group(*rows)
 
 
@@ -165,7 +167,7 @@ def watch_screen(session: Session, console: Console, has_keys: bool) -> Renderab
         style = "bold underline" if name == session.current else ""
         waits = name in session.running or name not in results
         strip.append_text(Text("…", "cyan") if waits else mark(results[name])).append(f" {name}  ", style)
-    head = [Text(f"week {week.number} · {week.info.title}", "bold"), week_line(results, len(week.exercises)), strip]
+    head = [Text(f"week {week.number} · {week.info.title}", "bold"), week_line(results, week), strip]
     foot = Text()
     if session.trouble:
         foot.append(f"{clean(session.trouble, 400)}\n", "yellow")
@@ -194,7 +196,8 @@ def _watch_body(session: Session, results: Mapping[str, Result]) -> RenderableTy
     if session.all_pass():
         rows.append(Text(f"All visible tests pass. Next: workbook submit {session.released.week.number}", "bold green"))
     elif result is None or session.current in session.running:
-        rows.append(Text(f"checking {session.current} …", "cyan"))
+        first = "" if session.warm else " (the first check of a while imports the week's libraries)"
+        rows.append(Text(f"checking {session.current} …{first}", "cyan"))
     else:
         where = f" · cell {result.number}" if result.number else ""
         rows.append(Text(f"{result.title} · {result.points}/{result.possible} points{where}", "bold"))
@@ -210,7 +213,7 @@ def _watch_body(session: Session, results: Mapping[str, Result]) -> RenderableTy
 def watch_text(session: Session) -> Text:
     """What `watch` prints where there is no terminal: the exercise that is shown, and how far the week is."""
     results = session.shown_results()
-    text = week_line(results, len(session.released.week.exercises))
+    text = week_line(results, session.released.week)
     if session.trouble:
         return text.append(f"\n{clean(session.trouble, 400)}")
     if session.all_pass():

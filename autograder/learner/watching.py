@@ -125,6 +125,7 @@ class Session:
     running : exercises that are being checked.
     trouble : why the file cannot be used at the moment.
     said : a remark that stays until the next key.
+    warm : whether a check ended in this session.
     marks : exercise -> fingerprint, when a round was begun last.
     number : of that round.
     asking : whether `r` was pressed, and y or n comes next.
@@ -144,6 +145,7 @@ class Session:
     listing: bool = False
     hints: list[Hint] = field(default_factory=list)
     hint_count: int = 0
+    warm: bool = False
     marks: dict[str, str] = field(default_factory=dict)
     number: int = 0
     over: bool = False
@@ -195,6 +197,7 @@ class Session:
             self._choose(changed)
 
     def _found(self, result: Result) -> None:
+        self.warm = True
         self.results[result.exercise] = result
         remember(self.kept, result)
         self.running = [name for name in self.running if name != result.exercise]

@@ -48,7 +48,7 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
 
     out = workbook("status").out
     assert re.search(r"01 +Doubling +█+ +2/2 +80/80 +0/1 +20 of 30", out)
-    assert "week 1: answer the written questions of week 1: why" in out
+    assert "week 1: answer the written questions: why" in out
 
     code, out, _ = workbook("submit", "1", "--name", "Ada Lovelace")
     assert code == 0
@@ -86,7 +86,11 @@ def test_what_the_answer_raises_is_named_with_its_line(bundle: Path, workbook: W
     workbook("start", "1")
     answer(copy_of(bundle), double="def double(number):\n    return number +\n")
     out = workbook("check", "1", "double").out
-    assert "the cell of the answer: SyntaxError" in out
+    assert "the cell of the answer: SyntaxError: invalid syntax (line 2)" in out
+    answer(copy_of(bundle), double=SAME, quadruple="def quadruple(n)\n    return n")
+    out = workbook("check", "1", "quadruple").out
+    assert "the cell of the answer: SyntaxError: expected ':' (line 1)" in out
+    assert "builds on" not in out, "its own mistake comes first"
     answer(copy_of(bundle), double="import nothing_like_it\n" + RIGHT["double"])
     out = workbook("check", "1", "double").out
     assert "the cell of the answer: ModuleNotFoundError: No module named 'nothing_like_it' (line 1)" in out
