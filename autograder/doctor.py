@@ -82,7 +82,7 @@ def _work(root: Path) -> Finding:
     if not os.access(place, os.W_OK | os.X_OK):
         return Finding("work/", f"cannot be written by {os.environ.get('USER') or 'you'}", f"chmod -R u+rwX {place}")
     begun = len([path for path in work.glob("week*") if path.is_dir()])
-    return Finding("work/", f"{begun} weeks begun" if begun else "no week begun: workbook start 1")
+    return Finding("work/", f"{begun} begun" if begun else "no week begun: workbook start 1")
 
 
 def _weeks(root: Path) -> Finding:

@@ -141,11 +141,12 @@ class _Needs:
         self._opaque: set[str] = set()
         stubs = {cell.id: cell.source for cell in released.learner.cells}
         for cell in whole.cells:
-            if not _is_python(cell.source):
+            opaque = not _is_python(cell.source)
+            if opaque:
                 self._opaque.add(cell.id)
-            self._reads[cell.id] = frozenset(loaded(cell.source))
+            self._reads[cell.id] = frozenset() if opaque else frozenset(loaded(cell.source))
             if cell.kind != TEST:
-                made = defined(cell.source) | _changed(cell.source)
+                made = set() if opaque else defined(cell.source) | _changed(cell.source)
                 for name in made | (defined(stubs[cell.id]) if cell.kind == ANSWER else set()):
                     self._makers.setdefault(name, []).append(cell)
 
@@ -193,8 +194,6 @@ def _is_python(source: str) -> bool:
 
 def _changed(source: str) -> set[str]:
     """Names of objects that a cell may change in place: `F.gelu = ...`, `del cache[0]`, `torch.set_num_threads(1)`."""
-    if not _is_python(source):
-        return set()
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(source)
     found: list[ast.expr] = []

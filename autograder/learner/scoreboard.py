@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..course import released_weeks
@@ -69,22 +69,21 @@ def score(root: Path, name: str) -> Score:
     try:
         lesson = lesson_of(released, read_copy(root, name)[0])
     except WorkbookError as error:
-        return Score(**vars(blank) | {"started": True, "next_step": str(error)})
+        return replace(blank, started=True, next_step=str(error))
     results = known(lesson, Kept.of(root, name))
     done = {exercise for exercise, result in results.items() if result.passed}
     done |= {cell.name for cell in week.of_kind(Written) if cell.name not in lesson.unanswered}
-    found = {
-        "started": True,
-        "passed": sum(result.passed for result in results.values()),
-        "points": sum(result.points for result in results.values()),
-        "answered": questions - len(lesson.unanswered),
-        "minutes_left": sum(planned for cell, planned in minutes.items() if cell not in done),
-        "unchecked": tuple(exercise for exercise in week.exercises if exercise not in results),
-        "next_step": "",
-    }
-    filled = Score(**vars(blank) | found)
+    found = replace(
+        blank,
+        started=True,
+        passed=sum(result.passed for result in results.values()),
+        points=sum(result.points for result in results.values()),
+        answered=questions - len(lesson.unanswered),
+        minutes_left=sum(planned for cell, planned in minutes.items() if cell not in done),
+        unchecked=tuple(exercise for exercise in week.exercises if exercise not in results),
+    )
     states = {exercise: result.state for exercise, result in results.items()}
-    return Score(**vars(filled) | {"next_step": _next_step(root, name, filled, states, lesson.unanswered)})
+    return replace(found, next_step=_next_step(root, name, found, states, lesson.unanswered))
 
 
 def _next_step(root: Path, name: str, score: Score, states: dict[str, str], unanswered: tuple[str, ...]) -> str:

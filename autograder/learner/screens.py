@@ -62,7 +62,7 @@ def results_table(results: Sequence[Result], numbers: Mapping[str, int]) -> Rend
             line.append(f"  {note}", style="bright_black")
         rows.append(line)
         if result.message:
-            rows.append(Padding(message(result), (0, 0, 0, 5)))
+            rows.append(Padding(message(result), (0, 0, 0, 5), expand=False))
     return Group(*rows)
 
 

@@ -178,3 +178,28 @@ def test_without_a_warm_process_everything_works_and_says_why_it_is_slow(bundle:
     assert re.search(r"✓ +1 double", out)
     assert "the process ended" in out
     assert "exit code 3" in out
+
+
+LIKE_WINDOWS = """
+import os, socket, sys
+sys.modules["resource"] = None
+del os.fork, socket.AF_UNIX
+"""
+
+
+def test_a_system_without_forks_local_sockets_and_limits_can_learn(
+    bundle: Path, workbook: Workbook, tmp_path: Path
+) -> None:
+    """What Windows lacks is taken away from every process, by a module that Python imports as it starts."""
+    folder = tmp_path / "like windows"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(LIKE_WINDOWS, encoding="utf-8")
+    path = str(folder)
+    assert workbook("start", "1", PYTHONPATH=path).code == 0
+    answer(copy_of(bundle), double=RIGHT["double"], quadruple="def quadruple(n):\n    while True: pass")
+    code, out, err = workbook("check", "1", PYTHONPATH=path)
+    assert code == 1
+    assert "no warm process (this system has no forks or no local sockets)" in err
+    assert re.search(r"✓ +1 double +40/40", out)
+    assert "the cell ran longer than 2 s and was stopped" in out
+    assert workbook("submit", "1", PYTHONPATH=path).code == 0
