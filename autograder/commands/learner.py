@@ -90,8 +90,10 @@ def check(
     Example: [bold]workbook check 1 sdpa[/bold]
     """
     from ..course import find_root
+    from ..errors import short
     from ..learner import checking, screens
     from ..learner.bench import open_bench
+    from ..learner.copies import notebook_path
     from ..learner.kept import Kept
     from ..learner.lessons import exercise_name, open_lesson
 
@@ -118,6 +120,7 @@ def check(
             bench.close()
     results = checking.with_blame(lesson, results)
     numbers = {one: place for place, one in enumerate(lesson.tasks, 1)}
+    console.print(escape(short(notebook_path(root, name))), style="bright_black", highlight=False)
     console.print(screens.results_table([results[one] for one in asked], numbers), highlight=False)
     if not exercise:
         console.print(screens.week_line(results, lesson.released.week), highlight=False)

@@ -140,15 +140,12 @@ def _update(root: Path, content: bytes, mine: Path, begun: Begun, again: bool) -
 def update_waits(root: Path, week: str) -> bool:
     """Whether `start_week(..., again=True)` would change the learner's notebook. Changes nothing itself."""
     base, release = base_path(root, week), root / "weeks" / week / notebook_path(root, week).name
+    if base.is_file() and base.read_bytes() == release.read_bytes():
+        return False
     try:
-        return base.read_bytes() != release.read_bytes() and bool(_merged(root, week)[0].changes)
-    except FileNotFoundError:  # no base: a copy from before there were any
-        pass
+        return bool(_merged(root, week)[0].changes)
     except WorkbookError:  # whatever the copy is, it is the learner's
         return False
-    with contextlib.suppress(WorkbookError):
-        return bool(_merged(root, week)[0].changes)
-    return False
 
 
 def _merged(root: Path, week: str) -> tuple[Merged, bytes]:

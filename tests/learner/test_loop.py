@@ -42,7 +42,8 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
     answer(copy_of(bundle), quadruple=RIGHT["quadruple"])
     code, out, _ = workbook("check", "1")
     assert code == 0
-    assert "unchanged" in out.splitlines()[0], "what did not change is not run again"
+    assert out.splitlines()[0] == f"work/{WEEK}/tiny.ipynb"
+    assert "unchanged" in out.splitlines()[1], "what did not change is not run again"
     assert "2 of 2 exercises · 80/80 points" in out
     assert "next: answer the written questions (why), then workbook submit 1" in out
 
