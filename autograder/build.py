@@ -91,7 +91,21 @@ def _workbook(week: Week, cell: Cell) -> dict[str, object]:
             "minutes": cell.words.minutes,
             "uses": list(cell.words.uses),
         }
+    if isinstance(cell.words, Written):
+        found["minutes"] = cell.words.minutes
     return found
+
+
+def _week_metadata(week: Week) -> dict[str, object]:
+    """What a learner's own commands know about the week: their bundle has no `week.toml`."""
+    info = week.info
+    return {
+        "week": week.name,
+        "title": info.title,
+        "hours": info.hours,
+        "libraries": list(info.libraries),
+        "limits": info.limits.model_dump(),
+    }
 
 
 def _tags(cell: Cell) -> list[str]:
@@ -135,7 +149,7 @@ def instructor_notebook(week: Week) -> NotebookNode:
         {
             "kernelspec": KERNELSPEC,
             "language_info": {"name": "python"},
-            "workbook": {"week": week.name, "title": week.info.title},
+            "workbook": _week_metadata(week),
         }
     )
     return notebook

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from .commands.common import complaints
 from .errors import WorkbookError
+from .imports import leave_out
 
 PANELS = {"learner": "Learner", "grading": "Instructor", "instructor": "Instructor", "author": "Author"}
 """Modules of verbs, in the order of the help, and what their panel is called there."""
@@ -38,8 +39,7 @@ def main() -> None:
 
     Typer itself ends with 2 for wrong usage and with 130 for Ctrl-C.
     """
-    # jsonschema's check of international URLs, which no notebook holds: 1 s to import, more than the rest together
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    leave_out()
     try:
         app()
     except WorkbookError as error:

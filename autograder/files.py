@@ -1,8 +1,15 @@
-"""Write files so that nobody ever reads half of one."""
+"""Write files so that nobody ever reads half of one, and a full disk loses none."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from datetime import datetime
 from pathlib import Path
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else wrote the file between reading and replacing it."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -20,3 +27,46 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def replace_file(path: Path, content: bytes, *, was: bytes | None = None) -> None:
+    """Replace a file of a learner's in one step, once the new content is on the disk; makes its folder.
+
+    A link is followed, rights stay. Whatever goes wrong, the old file stays whole and nothing is left beside it.
+
+    Parameters
+    ----------
+    was : what was read; None: whatever is there may be replaced.
+
+    Raises
+    ------
+    ChangedMeanwhileError
+        when the file no longer holds `was`.
+    OSError
+        when it cannot be written.
+    """
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            part.chmod(path.stat().st_mode & 0o777)
+        if was is not None and path.read_bytes() != was:
+            raise ChangedMeanwhileError(f"{path.name} was saved meanwhile")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def dated(path: Path, when: datetime | None = None) -> Path:
+    """A free name beside `path` that says when: `attention.2026-11-25T18-34-22.ipynb`."""
+    stamp = (when or datetime.now()).strftime("%Y-%m-%dT%H-%M-%S")
+    found, count = path.with_name(f"{path.stem}.{stamp}{path.suffix}"), 1
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.stem}.{stamp}-{count}{path.suffix}")
+    return found

@@ -86,10 +86,10 @@ def read_notebook(path: Path) -> NotebookNode:
         raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
 
 
-def parse_notebook(handed_in: bytes) -> NotebookNode:
-    """The bytes of a file as a notebook of format 4; raises `DamagedError` as `read_notebook` does."""
+def parse_notebook(content: bytes) -> NotebookNode:
+    """The notebook of format 4 that a file holds. Raises `DamagedError`, as `read_notebook` does."""
     try:
-        raw = json.loads(handed_in.decode("utf-8-sig"))
+        raw = json.loads(content.decode("utf-8-sig"))
         if not isinstance(raw, dict) or "nbformat" not in raw:
             raise DamagedError("the file is JSON but no notebook")
         notebook = nbformat.convert(nbformat.from_dict(raw), 4)
@@ -112,11 +112,11 @@ def parse_notebook(handed_in: bytes) -> NotebookNode:
 def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
     """Align a submission with the release. Never fails: what is not found is missing, and noted."""
     released = {cell.id: cell for cell in built.learner.cells}
-    _clean(submitted)
-    found = _match(built, submitted)
+    clean(submitted)
+    found = align(built, submitted)
     out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
     own = {id(cell): cell_id for cell_id, cells in found.items() for cell in cells}
-    extras = _extras(submitted, own)
+    extras = extras_after(submitted, own)
     cells: list[NotebookNode] = []
     _name_extras(extras.pop("", []), cells, out)
     for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
@@ -136,7 +136,7 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
         elif isinstance(source.words, Test):
             if not copies:
                 out.notes.append(f"test cell {cell.id!r} was missing and was put back")
-            elif all(_text(copy) != _text(released[cell.id]) for copy in copies):
+            elif all(text_of(copy) != text_of(released[cell.id]) for copy in copies):
                 out.notes.append(f"test cell {cell.id!r} had been changed and was restored")
             elif len(copies) > 1:
                 out.notes.append(f"test cell {cell.id!r} stood there {len(copies)} times")
@@ -152,7 +152,7 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
     return out
 
 
-def _clean(notebook: NotebookNode) -> None:
+def clean(notebook: NotebookNode) -> None:
     """Replace metadata that is no mapping, ids that are no text, and halves of characters."""
     if not isinstance(notebook.get("metadata"), dict):
         notebook.metadata = nbformat.from_dict({})
@@ -162,7 +162,8 @@ def _clean(notebook: NotebookNode) -> None:
         cell.source = cell.source.encode("utf-8", "replace").decode("utf-8")
 
 
-def _text(cell: NotebookNode) -> str:
+def text_of(cell: NotebookNode) -> str:
+    """The source of a cell without the blanks that say nothing: at both ends, and behind lines."""
     return "\n".join(line.rstrip() for line in cell.source.strip().splitlines())
 
 
@@ -185,19 +186,19 @@ def _likeness(a: str, b: str) -> float:
     return len(one & two) / max(1, len(one | two))
 
 
-def _match(built: Notebooks, submitted: NotebookNode) -> dict[str, list[NotebookNode]]:
+def align(built: Notebooks, submitted: NotebookNode) -> dict[str, list[NotebookNode]]:
     """Released cell id -> the submitted cells that are versions of it, in the order of the submission."""
     found: dict[str, list[NotebookNode]] = {}
     released = {cell.id: cell for cell in built.learner.cells}
     texts: dict[str, str] = {}
     for cell_id, cell in released.items():
-        texts.setdefault(_text(cell), cell_id)
+        texts.setdefault(text_of(cell), cell_id)
     open_cells = []
     for cell in submitted.cells:
         grading = cell.metadata.get("nbgrader")
         grade_id = grading.get("grade_id") if isinstance(grading, dict) else None
         known = next(
-            (i for i in (grade_id, cell.get("id"), texts.get(_text(cell))) if isinstance(i, str) and i in released),
+            (i for i in (grade_id, cell.get("id"), texts.get(text_of(cell))) if isinstance(i, str) and i in released),
             None,
         )
         if known is None:
@@ -233,7 +234,7 @@ def _answer(copies: list[NotebookNode], stub: str) -> str:
     return "\n\n".join(parts) if wanted and whole else worked_on[-1]
 
 
-def _extras(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[NotebookNode]]:
+def extras_after(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[NotebookNode]]:
     """The learner's own cells, under the id of the released cell that they follow."""
     found: dict[str, list[NotebookNode]] = {}
     after = ""

@@ -26,7 +26,11 @@ from .source import Limits
 SLACK_SECONDS = 60
 """What a judge gets beyond the time of the submission before it counts as stuck."""
 JUDGE_GIB = 6
+CANCELLED = "cancelled"
+"""What a run says that `Team.cancel` stopped."""
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+"""What every warm process is started with, besides what its starter has."""
 WARM_UP = """
 import IPython.utils.capture
 from autograder.engine import answers
@@ -144,6 +148,13 @@ def spoiled(job: Job, reason: str) -> Run:
     return Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
 
 
+def warm_up_code(role: str, libraries: Sequence[str]) -> str:
+    """What a warm process runs before its first fork."""
+    code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
+    code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
+    return code + ("from autograder.engine import gradients\n" if role == "judge" and "torch" in libraries else "")
+
+
 class WarmProcess:
     """A process that learners' processes or judges are forked from.
 
@@ -155,10 +166,8 @@ class WarmProcess:
     """
 
     def __init__(self, role: str, libraries: Sequence[str], sandboxed: bool = False) -> None:
-        self._code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
-        self._code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
-        if role == "judge" and "torch" in libraries:
-            self._code += "from autograder.engine import gradients\n"
+        self._code = warm_up_code(role, libraries)
+        self._libraries = libraries
         self._role = role
         self._sandboxed = sandboxed
         self._process: subprocess.Popen[bytes] | None = None
@@ -185,7 +194,7 @@ class WarmProcess:
             self.control, theirs = socket.socketpair()
             settings = {"control": theirs.fileno(), "role": self._role, "code": self._code}
             command = [sys.executable, "-m", "autograder.engine.warm", json.dumps(settings)]
-            environment = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+            environment = ENVIRONMENT
             if self._sandboxed:
                 command = sandbox.command(command, environment)
             with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble, theirs:
@@ -248,6 +257,7 @@ class Team:
     libraries : modules to import before the first fork.
     mode : see `Mode`.
     on_done : called after each job, from a worker's thread.
+    judges : the warm process of the judges; by default one of its own.
     """
 
     def __init__(
@@ -257,10 +267,13 @@ class Team:
         libraries: Sequence[str] = (),
         mode: Mode = Mode.NOTEBOOK,
         on_done: Callable[[Run], None] | None = None,
+        judges: WarmProcess | None = None,
     ) -> None:
         self._on_done = on_done
         self._mode = mode
-        self._judges = WarmProcess("judge", libraries)
+        self._cancelled = False
+        self._running: set[Started] = set()
+        self._judges = judges or WarmProcess("judge", libraries)
         self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX) if mode is not Mode.NOTEBOOK else None
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
         # bubblewrap ends with the thread that started it, so these threads live as long as the team
@@ -288,6 +301,12 @@ class Team:
         """Run one job as soon as a worker is free. A failure of the grader itself is a run of INFRA verdicts."""
         return self._executor.submit(self._one, job)
 
+    def cancel(self) -> None:
+        """Stop what runs in Mode.NOTEBOOK, from any thread, and begin nothing more: such runs are INFRA, CANCELLED."""
+        self._cancelled = True
+        for process in list(self._running):
+            process.stop()
+
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
         """Run jobs and yield results in their order."""
         yield from self._executor.map(self._one, jobs)
@@ -299,9 +318,9 @@ class Team:
                 run = self._together(job) if self._learners is None else self._judged(job)
                 break
             except Exception as error:  # whatever it is, the other submissions go on
-                run = spoiled(
-                    job, error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
-                )
+                reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
+                reason = CANCELLED if self._cancelled else reason
+                run = spoiled(job, reason)
         if self._on_done:
             self._on_done(run)
         return run
@@ -321,7 +340,7 @@ class Team:
             judge = Started(self._judges.control, settings, (self._learners.control,))
             judge.channel.deadline = time.monotonic() + settings["total_seconds"]
             try:
-                judge.channel.send(json.dumps(_plain(job) | {"learner": learner}, ensure_ascii=False).encode())
+                judge.channel.send(json.dumps(plain(job) | {"learner": learner}, ensure_ascii=False).encode())
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
                 raise InfraError(f"the judge ended ({_how(judge.end())}; {type(error).__name__})") from None
@@ -329,7 +348,7 @@ class Team:
                 judge.end()
         if "infra" in result:
             raise InfraError(result["infra"])
-        cells = {cell_id: _cell_run(fields) for cell_id, fields in result["cells"].items()}
+        cells = {cell_id: cell_run(fields) for cell_id, fields in result["cells"].items()}
         return Run(job.name, cells, result["cpu_seconds"], result["peak_kib"] / 1024, result["deaths"])
 
     def _together(self, job: Job) -> Run:
@@ -346,11 +365,11 @@ class Team:
                 return run
             run.deaths += 1
             if current:
-                run.cells[current] = _death(why, job.limits)
+                run.cells[current] = died(why, job.limits)
                 skip.add(current)
             if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
                 for cell in job.cells:
-                    run.cells.setdefault(cell.id, _death(why, job.limits, f"not run: stopped in cell {current!r}: "))
+                    run.cells.setdefault(cell.id, died(why, job.limits, f"not run: stopped in cell {current!r}: "))
                 return run
 
     def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[dict[str, CellRun], str, str]:
@@ -359,8 +378,11 @@ class Team:
         current, why = "", ""
         with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
             process = Started(self._judges.control, self._settings(job, self._judges, folder))
+            self._running.add(process)
             try:
-                kept = [cell for cell in _plain(job)["cells"] if cell["id"] not in skip]
+                if self._cancelled:  # after it was added: now `cancel` sees it, or it sees `cancel`
+                    raise EOFError
+                kept = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
                 process.channel.send(json.dumps({"cells": kept}).encode())
                 while True:
                     process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
@@ -370,20 +392,23 @@ class Team:
                     if "start" in event:
                         current = event["start"]
                     else:
-                        cells[event["done"]] = _cell_run(event["outcome"])
+                        cells[event["done"]] = cell_run(event["outcome"])
             except TimeoutError:
                 why = "TIMEOUT: the whole notebook" if time.monotonic() >= end else "TIMEOUT"
             except (EOFError, OSError, ValueError):
                 why = "CRASH"
+            self._running.discard(process)
             ending = process.end()
             run.cpu_seconds += ending.cpu_seconds
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
+        if self._cancelled:
+            raise InfraError(CANCELLED)
         if ending.why.startswith("infra"):
             raise InfraError(ending.why)
         return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why
 
 
-def _plain(job: Job) -> dict[str, Any]:
+def plain(job: Job) -> dict[str, Any]:
     """The job as a judge reads it."""
     return {
         "cells": [vars(cell) for cell in job.cells],
@@ -398,12 +423,12 @@ def _how(ending: Ending) -> str:
     return ending.why or ending.signal or f"exit code {ending.code}"
 
 
-def _cell_run(fields: dict[str, Any]) -> CellRun:
+def cell_run(fields: dict[str, Any]) -> CellRun:
     sequences = {"outputs": tuple(fields["outputs"]), "stand_ins": tuple(fields["stand_ins"])}
     return CellRun(**fields | sequences | {"verdict": Verdict(fields["verdict"])})
 
 
-def _death(why: str, limits: Limits, prefix: str = "") -> CellRun:
+def died(why: str, limits: Limits, prefix: str = "") -> CellRun:
     kind, _, detail = why.partition(": ")
     if kind == "TIMEOUT":
         text = (

@@ -124,7 +124,13 @@ def test_notebooks_are_valid_nbformat_4_5(which: str, request: pytest.FixtureReq
 def test_a_notebook_names_its_week_and_kernel(tiny: Notebooks) -> None:
     for notebook in (tiny.instructor, tiny.learner):
         assert notebook.metadata["kernelspec"]["name"] == "python3"
-        assert notebook.metadata["workbook"] == {"week": "week01_tiny", "title": "Doubling"}
+        assert notebook.metadata["workbook"] == {
+            "week": "week01_tiny",
+            "title": "Doubling",
+            "hours": 1,
+            "libraries": [],
+            "limits": {"cell_seconds": 2, "total_seconds": 20, "memory_gib": 1},
+        }
 
 
 # ---- what the learner gets

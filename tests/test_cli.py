@@ -377,9 +377,10 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(
     assert workbook("doctor")[0] == 0
     monkeypatch.setattr("autograder.engine.sandbox.missing", lambda: "bubblewrap is not installed")
     code, out, _ = workbook("doctor")
-    assert code == 1
+    assert code == 0, "nobody needs a sandbox to learn"
     assert "✗ sandbox: bubblewrap is not installed" in out
     assert "workbook grade --unsafe" in out
+    assert "you can learn here; to grade other people's work, mend what is marked ✗" in out
 
 
 def test_the_class_may_lie_elsewhere(

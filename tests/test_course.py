@@ -8,7 +8,7 @@ import pytest
 
 from autograder.course import Course, all_weeks, find_root, open_week, week_name
 from autograder.errors import WorkbookError
-from autograder.learner import start_week
+from autograder.learner.copies import start_week
 
 WEEKS = ("week01_attention", "week02_vision_transformer", "week10_clip")
 
@@ -162,9 +162,9 @@ def test_the_parts_of_a_class(tmp_path: Path) -> None:
 
 def test_a_week_is_copied_byte_for_byte(checkout: Path) -> None:
     target = checkout / "work" / "week01_attention"
-    assert start_week(checkout, "week01_attention") == [
-        (target / "attention.ipynb", True),
-        (target / "outcome.png", True),
+    assert start_week(checkout, "week01_attention").files == [
+        (target / "attention.ipynb", "ready"),
+        (target / "outcome.png", "ready"),
     ]
     assert (target / "attention.ipynb").read_bytes() == b'{"cells": []}\r\n'
     assert (target / "outcome.png").read_bytes() == b"\x89PNG\x00"
@@ -177,9 +177,9 @@ def test_work_is_never_overwritten_and_missing_files_are_copied(checkout: Path) 
     (target / "own.txt").write_bytes(b"my notes")
     (target / "outcome.png").unlink()
     (checkout / "weeks" / "week01_attention" / "attention.ipynb").write_bytes(b"an update")
-    assert start_week(checkout, "week01_attention") == [
-        (target / "attention.ipynb", False),
-        (target / "outcome.png", True),
+    assert start_week(checkout, "week01_attention").files == [
+        (target / "attention.ipynb", "kept as it is"),
+        (target / "outcome.png", "ready"),
     ]
     assert (target / "attention.ipynb").read_bytes() == b"my answers"
     assert (target / "own.txt").read_bytes() == b"my notes"
@@ -205,9 +205,8 @@ def test_the_folders_that_jupyter_leaves_in_a_release_do_not_matter(checkout: Pa
     left = checkout / "weeks" / "week01_attention" / ".ipynb_checkpoints"
     left.mkdir()
     (left / "attention-checkpoint.ipynb").write_bytes(b"{}")
-    assert (checkout / "work" / "week01_attention" / "attention.ipynb", True) in start_week(
-        checkout, "week01_attention"
-    )
+    copied = (checkout / "work" / "week01_attention" / "attention.ipynb", "ready")
+    assert copied in start_week(checkout, "week01_attention").files
     assert (checkout / "work" / "week01_attention" / "outcome.png").is_file()
 
 
@@ -227,5 +226,5 @@ def test_a_blocked_target(checkout: Path) -> None:
     with pytest.raises(WorkbookError) as error:
         start_week(checkout, "week01_attention")
     assert error.value.message.startswith(f"{checkout}/work/week01_attention cannot be written: ")
-    assert error.value.next_step == "check the rights of the folder"
+    assert error.value.next_step == "check its rights and the free space"
     assert (checkout / "work").read_text(encoding="utf-8") == "a file"

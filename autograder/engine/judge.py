@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from . import wire
 from .handles import GoneError, Learner
@@ -334,7 +334,13 @@ def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) ->
     os._exit(0)
 
 
-def run_together(channel: wire.Channel, job: dict[str, Any], shell: Any) -> None:
+class Sends(Protocol):
+    """Whoever is told what happens."""
+
+    def send(self, message: bytes) -> None: ...
+
+
+def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
     """All cells in this process, as in a notebook: no sandbox and no handles, for trusted code only."""
     for cell in job["cells"]:
         channel.send(json.dumps({"start": cell["id"]}).encode())

@@ -45,6 +45,11 @@ class Started:
         self.channel = wire.Channel(talk)
         self._ending: Ending | None = None
 
+    def stop(self) -> None:
+        """Have it killed, from another thread than the one that talks to it; `end` then says how it ended."""
+        with contextlib.suppress(OSError):
+            self._leash.shutdown(socket.SHUT_WR)
+
     def end(self) -> Ending:
         """Kill it, if it still runs, with everything below it, and say how it ended."""
         if self._ending is None:

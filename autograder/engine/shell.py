@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import random
+import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
+
+from . import wire
 
 MAX_OUTPUT = 20_000
 """Characters kept of what a cell prints, and of an error."""
@@ -55,6 +59,15 @@ def make_shell() -> Any:
     shell = InteractiveShell.instance(config=config)
     shell.enable_gui = lambda gui=None: None
     return shell
+
+
+def seed_everything() -> None:
+    """The same random numbers in every process that runs a job."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if (torch := wire.torch_module()) is not None:
+        torch.manual_seed(0)
 
 
 def run_cell(shell: Any, source: str) -> dict[str, Any]:

@@ -14,17 +14,17 @@ import contextlib
 import gc
 import json
 import os
-import random
 import resource
 import select
 import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from . import isolation, wire
-from .shell import make_shell
+from .shell import make_shell, seed_everything
 
 WATCH_SECONDS = 0.1
 """How often a keeper looks at memory."""
@@ -169,7 +169,7 @@ def _child(
             isolation.limit(memory, cpu)
             os.chdir(settings["folder"])
         sys.path.insert(0, "")  # as in a notebook: a module that a cell wrote can be imported
-        _seed_everything()
+        seed_everything()
         if role == "learner":
             from .answers import serve
 
@@ -188,15 +188,6 @@ def _cpu_seconds(settings: dict[str, Any]) -> int:
     return int(settings["total_seconds"]) + 5
 
 
-def _seed_everything() -> None:
-    """The same random numbers in every process that is forked."""
-    random.seed(0)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)
-    if (torch := wire.torch_module()) is not None:
-        torch.manual_seed(0)
-
-
 def _bury() -> None:
     """Wait for the keepers that have ended: the CPU time of a process that nobody waits for is counted nowhere."""
     with contextlib.suppress(ChildProcessError):
@@ -204,36 +195,52 @@ def _bury() -> None:
             pass
 
 
-def main() -> None:
-    """Warm up, say so, then fork for every pair of sockets that comes in."""
-    settings = json.loads(sys.argv[1])
-    control = socket.socket(fileno=settings["control"])
+def warm_up(code: str) -> tuple[Any, bytes]:
+    """Make a shell, run the imports, and freeze what there is; returns the shell and a greeting for who started it."""
     shell = make_shell()
-    exec(compile(settings["code"], "<warm-up>", "exec"), {})
+    exec(compile(code, "<warm-up>", "exec"), {})
     gc.collect()
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
     used = _field("/proc/self/statm", 1) * resource.getpagesize()
-    control.sendall(json.dumps({"threads": threads, "bytes": used}).encode() + b"\n")
-    while True:
+    return shell, json.dumps({"threads": threads, "bytes": used}).encode() + b"\n"
+
+
+def fork_for(control: socket.socket, role: str, shell: Any, others: Sequence[socket.socket] = ()) -> bool:
+    """Fork a process for the next pair of sockets that comes in; False when there will be no more.
+
+    `others` are sockets of this process that the new one has no use for.
+    """
+    try:
+        byte, numbers, _, _ = socket.recv_fds(control, 1, 8)
+    except OSError:
+        return False
+    _bury()
+    if not byte:
+        return False
+    sockets = [socket.socket(fileno=number) for number in numbers]
+    if os.fork() == 0:
         try:
-            byte, numbers, _, _ = socket.recv_fds(control, 1, 8)
-        except OSError:
-            return
-        _bury()
-        if not byte:
-            return
-        sockets = [socket.socket(fileno=number) for number in numbers]
-        if os.fork() == 0:
-            try:
-                control.close()
-                _keep(sockets[0], sockets[1], sockets[2:], settings["role"], shell)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(70)
-        for one in sockets:
-            one.close()
+            for other in (control, *others):
+                other.close()
+            _keep(sockets[0], sockets[1], sockets[2:], role, shell)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(70)
+    for one in sockets:
+        one.close()
+    return True
+
+
+def main() -> None:
+    """Warm up, say so, then fork for every pair of sockets that comes in."""
+    settings = json.loads(sys.argv[1])
+    control = socket.socket(fileno=settings["control"])
+    shell, greeting = warm_up(settings["code"])
+    control.sendall(greeting)
+    while fork_for(control, settings["role"], shell):
+        pass
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""Where a learner's jobs run: forks of the warm process, or one plain process where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from ..engine.judge import MAX_DEATHS, TRUSTED
+from ..runner import CANCELLED, ENVIRONMENT, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from .warm import Lasting, NoWarmProcessError
+
+IMPORT_SECONDS = 120
+"""What a plain process may take to start, and for a set-up cell that imports what is not warm."""
+
+
+class Bench(Protocol):
+    """Runs jobs one after another. `note` says why it is slower than it could be, or nothing."""
+
+    note: str
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
+        """What the jobs did, in their order. A cancelled one has INFRA verdicts with the message CANCELLED."""
+
+    def cancel(self) -> None:
+        """Stop what runs and begin nothing more on this bench, from any thread."""
+
+    def close(self) -> None:
+        """End what belongs to this bench alone."""
+
+
+def open_bench(libraries: Sequence[str], idle_seconds: float | None = None) -> Bench:
+    """The warm process, started where there is none; a plain process where it cannot be."""
+    warm = Lasting(libraries, idle_seconds)
+    try:
+        warm.start()
+    except NoWarmProcessError as error:
+        return PlainBench(f"no warm process ({error}), so each command imports its libraries anew")
+    return WarmBench(warm)
+
+
+class WarmBench:
+    """Each job is a fork of the warm process."""
+
+    def __init__(self, warm: Lasting) -> None:
+        self.note = ""
+        self._warm = warm
+        self._team: Team | None = None
+        self._cancelled = False
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
+        team = self._team = Team(1, judges=self._warm)
+        if self._cancelled:  # after it was set: now `cancel` sees the team, or this sees `cancel`
+            team.cancel()
+        try:
+            with team:
+                yield from team.run(jobs)
+        finally:
+            self._team = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if (team := self._team) is not None:
+            team.cancel()
+
+    def close(self) -> None:
+        self.cancel()
+        self._warm.hang_up()
+
+
+class PlainBench:
+    """All jobs in one process, which is started for the first and again after one that ended it."""
+
+    def __init__(self, note: str = "") -> None:
+        self.note = note
+        self._process: subprocess.Popen[bytes] | None = None
+        self._events: queue.Queue[bytes] = queue.Queue()
+        self._cancelled = False
+        self._folder = tempfile.TemporaryDirectory(prefix="workbook-")
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
+        for job in jobs:
+            try:
+                if self._cancelled:
+                    raise InfraError(CANCELLED)
+                yield self._one(job)
+            except (InfraError, OSError) as error:
+                yield Run(job.name, {cell.id: CellRun(Verdict.INFRA, str(error)) for cell in job.cells})
+
+    def _one(self, job: Job) -> Run:
+        """Run a job; where a cell ends the process, again without that cell."""
+        run = Run(job.name)
+        skip: set[str] = set()
+        end = time.monotonic() + job.limits.total_seconds + IMPORT_SECONDS
+        while True:
+            current, why = self._attempt(job, skip, end, run)
+            if self._cancelled:
+                raise InfraError(CANCELLED)
+            if not why:
+                return run
+            self._end()
+            run.deaths += 1
+            if current:
+                run.cells[current] = died(why, job.limits)
+                skip.add(current)
+            if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
+                for cell in job.cells:
+                    run.cells.setdefault(cell.id, died(why, job.limits, f"not run: stopped in cell {current!r}: "))
+                return run
+
+    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, str]:
+        """Run the cells once: the cell that the process died in, and why; both empty when all is done."""
+        current = ""
+        process = self._start()
+        assert process.stdin is not None
+        cells = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
+        trusted = {"", *(cell.id for cell in job.cells if cell.kind == TRUSTED)}
+        try:
+            process.stdin.write(json.dumps({"cells": cells}).encode() + b"\n")
+            process.stdin.flush()
+            while True:
+                seconds = IMPORT_SECONDS if current in trusted else job.limits.cell_seconds
+                left = min(seconds, end - time.monotonic())
+                event = json.loads(self._events.get(timeout=max(0.0, left)))
+                if "end" in event:
+                    return "", ""
+                if "start" in event:
+                    current = event["start"]
+                else:
+                    run.cells[event["done"]] = cell_run(event["outcome"])
+        except queue.Empty:
+            return current, "TIMEOUT: the whole notebook" if time.monotonic() >= end else "TIMEOUT"
+        except (OSError, ValueError):
+            return current, f"CRASH: exit code {process.wait()}"
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._events = queue.Queue()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "autograder.engine.plain"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | ENVIRONMENT,
+                cwd=self._folder.name,
+            )
+            threading.Thread(target=_read, args=(self._process, self._events), daemon=True).start()
+        return self._process
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        if (process := self._process) is not None:
+            process.kill()
+
+    def close(self) -> None:
+        self._end()
+        self._folder.cleanup()
+
+
+def _read(process: subprocess.Popen[bytes], events: queue.Queue[bytes]) -> None:
+    """Put lines into the queue, and an empty one, which is no event, at the end."""
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            events.put(line)
+    events.put(b"")

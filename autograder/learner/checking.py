@@ -1,0 +1,201 @@
+"""Run the visible tests on the learner's copy, and say of each exercise what came out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..build import Notebooks
+from ..runner import CANCELLED, CellRun, Run, Verdict
+from ..source import Test
+from .bench import Bench
+from .kept import Kept
+from .lessons import Lesson, Task
+
+UNWRITTEN = "UNWRITTEN"
+"""The state of an exercise whose stub is as the course gave it; its tests are not run."""
+NOT_RUN = "NOT_RUN"
+"""The state of an exercise whose cell was not run in a notebook's kernel."""
+BROKEN = "the cell of the answer: "
+"""How a message begins that is about the learner's cell itself, not about a test."""
+OF_IPYTHON = re.compile(r"\(<ipython-input-[^>]*>, line (\d+)\)")
+"""What IPython adds to a syntax error."""
+SETTLED = (Verdict.PASS, Verdict.FAIL)
+"""Verdicts that the same cells give again."""
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test cell. `hidden`: the grader's version of it checks more."""
+
+    __test__ = False  # not a test class of pytest
+
+    id: str
+    verdict: str
+    points: int
+    hidden: bool
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One exercise.
+
+    Attributes
+    ----------
+    state : PASS, UNWRITTEN, or the verdict of the first test that did not pass.
+    message : what the learner reads about that.
+    number : the cell of the answer in the learner's notebook, from 1.
+    blamed : exercises that this one builds on and that do not pass themselves.
+    fingerprint : see `lessons.Task`.
+    fresh : whether it was run now.
+    """
+
+    exercise: str
+    title: str
+    state: str
+    tests: tuple[TestResult, ...]
+    message: str = ""
+    number: int = 0
+    blamed: tuple[str, ...] = ()
+    seconds: float = 0.0
+    fingerprint: str = ""
+    fresh: bool = True
+
+    @property
+    def passed(self) -> bool:
+        return self.state == Verdict.PASS
+
+    @property
+    def points(self) -> int:
+        """Points of the tests whose visible checks pass."""
+        return sum(test.points for test in self.tests if test.verdict == Verdict.PASS)
+
+    @property
+    def possible(self) -> int:
+        return sum(test.points for test in self.tests)
+
+    def plain(self) -> dict[str, Any]:
+        """For `Kept`."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Result | None:
+        """From what `Kept` holds; None where it is not what `plain` gives."""
+        try:
+            tests = tuple(TestResult(**test) for test in said["tests"])
+            return cls(**said | {"tests": tests, "blamed": tuple(said["blamed"]), "fresh": False})
+        except (KeyError, TypeError):
+            return None
+
+
+class Cancelled(Exception):  # noqa: N818 - no error: somebody saved the file again
+    """The check was stopped."""
+
+
+def known(lesson: Lesson, kept: Kept) -> dict[str, Result]:
+    """Results that are still true of the learner's copy: kept ones, and those of unwritten and missing exercises."""
+    found = {}
+    for name, task in lesson.tasks.items():
+        if not task.written or task.missing:
+            found[name] = _not_run(lesson, task)
+        elif (result := Result.of(kept.results.get(name, {}))) and result.fingerprint == task.fingerprint:
+            found[name] = replace(result, number=task.number)
+    return found
+
+
+def check(lesson: Lesson, bench: Bench, names: Sequence[str]) -> Iterator[Result]:
+    """Run the visible tests of some exercises, one after another.
+
+    Raises
+    ------
+    Cancelled
+        when `bench.cancel` was called.
+    """
+    tasks = [lesson.tasks[name] for name in names]
+    runs = bench.run([task.job for task in tasks if task.written and not task.missing])
+    for task in tasks:
+        if not task.written or task.missing:
+            yield _not_run(lesson, task)
+            continue
+        run = next(runs)
+        if any(done.message == CANCELLED for done in run.cells.values()):
+            raise Cancelled
+        yield _result(lesson, task, run)
+
+
+def remember(kept: Kept, result: Result) -> None:
+    """Keep a result for later, if the same cells will give it again."""
+    kept.results.pop(result.exercise, None)
+    if result.state in SETTLED:
+        kept.results[result.exercise] = result.plain()
+
+
+def with_blame(lesson: Lesson, results: dict[str, Result]) -> dict[str, Result]:
+    """Name the exercises below one that fails."""
+
+    def blamed(result: Result) -> tuple[str, ...]:
+        own = result.passed or result.state == UNWRITTEN or result.message.startswith(BROKEN)
+        below = () if own else lesson.tasks[result.exercise].builds_on
+        return tuple(name for name in below if name in results and not results[name].passed)
+
+    return {name: replace(result, blamed=blamed(result)) for name, result in results.items()}
+
+
+def _not_run(lesson: Lesson, task: Task) -> Result:
+    state = Verdict.MISSING if task.missing else UNWRITTEN
+    week = lesson.released.week
+    message = f"its cell is not in your notebook: `workbook start {week.number} --again` puts it back"
+    tests = tuple(replace(test, verdict=state) for test in tests_of(lesson.released, task.exercise))
+    return Result(task.exercise, task.title, state, tests, message * task.missing, task.number)
+
+
+def tests_of(released: Notebooks, exercise: str) -> Iterator[TestResult]:
+    """The test cells of an exercise, not run yet."""
+    for cell in released.week.of_kind(Test, exercise):
+        assert isinstance(cell.words, Test)
+        yield TestResult(cell.id, "", cell.words.points, "checks.done(hidden=True)" in cell.source)
+
+
+def _result(lesson: Lesson, task: Task, run: Run) -> Result:
+    """The verdicts of a run. Where the answer cell itself broke, its tests say so."""
+    answer = run.cells[task.exercise]
+    tests = []
+    for test in tests_of(lesson.released, task.exercise):
+        done = run.cells[test.id]
+        verdict, message = done.verdict, done.message
+        if verdict is not Verdict.PASS and answer.verdict is not Verdict.PASS:
+            verdict, message = answer.verdict, f"{BROKEN}{_with_line(answer)}"
+        tests.append(replace(test, verdict=verdict.value, message=message, seconds=done.seconds))
+    failed = next((test for test in tests if test.verdict != Verdict.PASS), None)
+    return Result(
+        task.exercise,
+        task.title,
+        failed.verdict if failed else Verdict.PASS.value,
+        tuple(tests),
+        failed.message if failed else "",
+        task.number,
+        seconds=sum(run.cells[cell.id].seconds for cell in task.job.cells if cell.id in run.cells),
+        fingerprint=task.fingerprint,
+    )
+
+
+def _with_line(done: CellRun) -> str:
+    """What a cell raised and in which of its lines."""
+    message, named = OF_IPYTHON.subn(r"(line \1)", done.message)
+    return message if named or not done.line else f"{message} (line {done.line})"
+
+
+def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
+    """Run the whole notebook once, in one process, as the grader does: exercise -> result."""
+    run = next(bench.run([lesson.whole]))
+    if any(done.message == CANCELLED for done in run.cells.values()):
+        raise Cancelled
+    found = {}
+    for name, task in lesson.tasks.items():
+        unwritten = task.missing or not task.written
+        found[name] = _not_run(lesson, task) if unwritten else _result(lesson, task, run)
+    return with_blame(lesson, found)

@@ -1,0 +1,28 @@
+"""`%check` inside a notebook: the visible tests, run on the objects that the kernel holds now.
+
+    %load_ext autograder.magic
+    %check sdpa          one exercise, by name or number
+    %check               all exercises of the week
+    %check 1 sdpa        with the week, where the notebook lies elsewhere
+
+What counts for points is the saved notebook, run from top to bottom: `workbook check` and `workbook submit` see that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .imports import leave_out
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext autograder.magic` calls."""
+
+    def check(line: str) -> None:
+        """Run the visible tests of this week, or of one exercise: %check, %check sdpa, %check 1 sdpa."""
+        leave_out()
+        from .learner import in_kernel
+
+        in_kernel.check(shell, line)
+
+    shell.register_magic_function(check, "line", "check")

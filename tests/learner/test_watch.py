@@ -1,0 +1,212 @@
+"""`workbook watch` as a person at a terminal sees it, beside every kind of editor."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from autograder.learner.copies import start_week
+from autograder.texts import ANSI
+
+from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, source_of, write
+from .test_editors import colab, vs_code
+from .test_warm import wait_until
+
+SECONDS = 60
+KEYS = "h hint . l list . r reset"
+
+
+class Terminal:
+    """A terminal in which `workbook watch` runs."""
+
+    def __init__(self, bundle: Path, rows: int = 30) -> None:
+        self.child: pexpect.spawn[str] = pexpect.spawn(
+            sys.executable,
+            ["-m", "autograder.cli", "watch", "1"],
+            cwd=str(bundle),
+            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
+            dimensions=(rows, 110),
+            timeout=SECONDS,
+            encoding="utf-8",
+        )
+        self.raw = ""
+        self.drawn = ""
+
+    def sees(self, text: str) -> None:
+        """Wait until this regular expression is drawn, after what was seen before; all is drawn again each second."""
+        deadline = time.monotonic() + SECONDS
+        while not (found := re.search(text, self.drawn)):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{text!r} is not in\n{self.drawn[-3000:]}"
+            try:
+                self.raw += self.child.read_nonblocking(1 << 16, timeout=left)
+            except pexpect.TIMEOUT:
+                continue
+            cut = self.raw.rfind("\x1b") if "\x1b" in self.raw[-20:] else len(self.raw)
+            self.drawn += ANSI.sub("", self.raw[:cut]).replace("\r\n", "\n")
+            self.raw = self.raw[cut:]
+        self.drawn = self.drawn[found.end() :]
+
+    def press(self, keys: str) -> None:
+        self.child.send(keys)
+
+    def ends(self) -> int:
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        return int(self.child.exitstatus if self.child.exitstatus is not None else -self.child.signalstatus)
+
+
+@pytest.fixture
+def terminal(bundle: Path) -> Iterator[Terminal]:
+    start_week(bundle, WEEK)
+    made = Terminal(bundle)
+    yield made
+    made.child.close(force=True)
+
+
+def test_a_week_from_the_first_stub_to_the_end(bundle: Path, terminal: Terminal) -> None:
+    terminal.sees("0 of 2 exercises")
+    terminal.sees("Exercise 1. Double . 0/40 points . cell 4")
+    terminal.sees("Not written yet")
+    terminal.sees(KEYS)
+    answer(copy_of(bundle), double=SAME)
+    terminal.sees("✗ double of 2")
+    terminal.sees("likely cause: this is the number itself")
+    terminal.press("h")
+    terminal.sees("Hint 1 of 3: the idea")
+    terminal.press("h")
+    terminal.sees("Hint 2 of 3: pseudocode")
+    terminal.press("l")
+    terminal.sees("2 quadruple +0/40 points")
+    terminal.press("l")
+    answer(copy_of(bundle), double=RIGHT["double"])
+    terminal.sees("1 of 2 exercises . 40/80 points")
+    terminal.sees("Exercise 2. Quadruple")
+    terminal.sees("✓ double passes")
+    answer(copy_of(bundle), quadruple=RIGHT["quadruple"])
+    terminal.sees("All visible tests pass. Next: workbook submit 1")
+    terminal.press("q")
+    assert terminal.ends() == 0
+    kept = json.loads((bundle / "work" / ".workbook" / f"{WEEK}.json").read_text(encoding="utf-8"))
+    assert kept["hints"] == {"double": 2}
+    assert {name: result["state"] for name, result in kept["results"].items()} == {
+        "double": "PASS",
+        "quadruple": "PASS",
+    }
+
+
+def test_reset_asks_first_and_keeps_the_former_file(bundle: Path, terminal: Terminal) -> None:
+    answer(copy_of(bundle), double=SAME)
+    terminal.sees("✗ double of 2")
+    terminal.press("r")
+    terminal.sees("put the stub of double back")
+    terminal.press("n")
+    terminal.sees("nothing was changed")
+    assert source_of(copy_of(bundle), "double") == SAME
+    terminal.press("r")
+    terminal.sees("put the stub of double back")
+    terminal.press("y")
+    terminal.sees("the stub of double is back")
+    terminal.sees("Not written yet")
+    assert "NotImplementedError" in source_of(copy_of(bundle), "double")
+    (backup,) = (copy_of(bundle).parent / "backups").iterdir()
+    assert source_of(backup, "double") == SAME
+
+
+def half_written(path: Path, notebook: dict[str, Any]) -> None:
+    """An editor that writes in place, and stops in the middle for a while."""
+    path.write_text(json.dumps(notebook)[:500], encoding="utf-8")
+
+
+def test_half_a_file_and_no_file_are_waited_for(bundle: Path, terminal: Terminal) -> None:
+    terminal.sees("Not written yet")
+    whole = read(copy_of(bundle))
+    half_written(copy_of(bundle), whole)
+    terminal.sees("the file is no JSON")
+    copy_of(bundle).unlink()
+    terminal.sees("is not there")
+    write(copy_of(bundle), whole)
+    answer(copy_of(bundle), double=SAME)
+    terminal.sees("✗ double of 2")
+    terminal.press("q")
+    assert terminal.ends() == 0
+
+
+@pytest.mark.parametrize("editor", [vs_code, colab])
+def test_what_other_editors_save_is_checked(
+    bundle: Path, terminal: Terminal, editor: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    terminal.sees("Not written yet")
+    answer(copy_of(bundle), double=SAME)
+    write(copy_of(bundle), editor(read(copy_of(bundle))))
+    terminal.sees("✗ double of 2")
+
+
+def test_saving_again_gives_up_what_runs(bundle: Path, terminal: Terminal, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    terminal.sees("Not written yet")
+    answer(copy_of(bundle), double=f"open({str(begun)!r}, 'w').close()\nwhile True: pass\ndef double(n): return 2 * n")
+    assert wait_until(begun.exists, SECONDS)
+    terminal.sees("checking double")
+    answer(copy_of(bundle), double=RIGHT["double"])
+    terminal.sees("1 of 2 exercises")
+
+
+def test_a_small_window_keeps_the_keys_in_sight(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double="def double(number):\n    raise ValueError('a\\n' * 60)")
+    small = Terminal(bundle, rows=12)
+    small.sees("ValueError")
+    small.sees(KEYS)
+    small.child.close(force=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_ctrl_c_and_a_closed_terminal_end_it_and_lose_nothing(
+    bundle: Path, terminal: Terminal, number: signal.Signals
+) -> None:
+    terminal.sees("Not written yet")
+    answer(copy_of(bundle), double=RIGHT["double"])
+    terminal.sees("1 of 2 exercises")
+    before = copy_of(bundle).read_bytes()
+    if number is signal.SIGINT:
+        terminal.press("\x03")
+        assert terminal.ends() == 0
+    else:
+        terminal.child.ptyproc.fileobj.close()
+        assert wait_until(lambda: not terminal.child.isalive(), SECONDS)
+    assert copy_of(bundle).read_bytes() == before
+
+
+def test_without_a_terminal_it_writes_a_log(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "autograder.cli", "watch", "1"],
+        cwd=bundle,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert "0 of 2 exercises" in process.stdout.readline()
+        assert process.stdout.readline() == "· double not written yet\n"
+        answer(copy_of(bundle), double=SAME)
+        assert "0 of 2 exercises · 20/80" in process.stdout.readline()
+        assert process.stdout.readline() == "✗ double \n"
+        assert process.stdout.readline() == "✗ double of 2: double(2) not as expected\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
