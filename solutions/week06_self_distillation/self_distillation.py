@@ -1484,7 +1484,7 @@ class Recipe:
     width: int = 48
     depth: int = 2
     outputs: int = 64
-    steps: int = 80
+    steps: int = 60
     batch: int = 32
     learning_rate: float = 2e-3
     momentum: float = 0.9  # of the teacher, at step 0
@@ -1664,7 +1664,6 @@ display(plotting.image_grid([image for view in shown for image in view], titles=
 
 # %% explore=true
 runs = {name: self_distill(digits.x_train, recipe, seed=0) for name, recipe in without.items()}
-finished = {"DINO, strong views, seed 0": runs["full"]}  # runs that Part 5 needs again
 
 # %% explore=true
 fig, axes = plt.subplots(1, 3, figsize=(13, 3.9))
@@ -1706,16 +1705,40 @@ def table_of(runs: dict[str, Run], outputs: int = 64) -> list[dict[str, str]]:
 
 
 print(profiling.table(table_of({name: runs[name] for name in without}), title="means of the last ten steps, seed 0"))
-for name, low in (("full", True), ("no centering", False), ("no sharpening", False)):
-    found = last_mean(runs[name].history)["mutual_information"]
-    target = "at least 1.0" if low else "at most 0.3"
-    good = found >= 1.0 if low else found <= 0.3
-    print(f"{name}: mutual information {found:.2f} nats, target {target}: {'reached' if good else 'missed'}")
+
+# %% [markdown]
+# One seed is an anecdote. So the two runs that differ by the center alone run again with other weights, other batches and other crops. The targets: a mutual information of at least 1.0 nat for the full run, and at most 0.3 without centering or without sharpening.
+
+# %% explore=true
+seeds = range(profile.pick(cpu=5, gpu=20))
+finished = {("DINO, strong views", seed): self_distill(digits.x_train, Recipe(), seed) for seed in seeds if seed > 0}
+finished["DINO, strong views", 0] = runs["full"]  # Part 5 needs these again
+collapsed = [runs["no centering"]] + [
+    self_distill(digits.x_train, without["no centering"], seed) for seed in seeds if seed > 0
+]
+information = {
+    "full": [last_mean(finished["DINO, strong views", seed].history)["mutual_information"] for seed in seeds],
+    "no centering": [last_mean(run.history)["mutual_information"] for run in collapsed],
+}
+rows = [
+    {"run": name, **{f"seed {k}": f"{value:.2f}" for k, value in enumerate(values[:5])}}
+    for name, values in information.items()
+]
+print(profiling.table(rows, title="mutual information in nats, means of the last ten steps"))
+for name, values in information.items():
+    reached = sum(value >= 1.0 if name == "full" else value <= 0.3 for value in values)
+    print(
+        f"{name}: target reached in {reached} of {len(values)} seeds; from {min(values):.2f} to {max(values):.2f} nats"
+    )
+end = last_mean(runs["no sharpening"].history)["mutual_information"]
+print(f"no sharpening: {end:.4f} nats, target {'reached' if end <= 0.3 else 'missed'}")
+share = max(without_center / full for full, without_center in zip(*information.values()))
+print(f"without centering at most {share:.0%} of the full run's mutual information is left, over {len(seeds)} seeds")
 
 # %% [markdown]
 # **Explain.** Read the middle picture first: only the full run keeps a mutual information well above 0. The others end where Part 3 said they might.
 #
-# - **No centering: one dimension.** Whatever output is ahead by chance gets sharpened, the student learns it, the teacher follows. After some 60 steps nearly all images get the same answer. Its loss is the *lowest* of all four.
+# - **No centering: one dimension, or nearly.** Whatever output is ahead by chance gets sharpened, the student learns it, the teacher follows. Over seeds the fall does not always end at the bottom: sometimes two or three outputs survive, each with its group of images, and then nothing in the loss pulls these groups together or apart. The table over seeds says how far it went. Its loss is the *lowest* of all four runs.
 # - **No sharpening: uniform.** A teacher that is softer than its student asks it to be softer still. The entropy lies at $\log K$ from the first steps on.
 # - **Neither: uniform as well.** Without the low temperature nothing pushes away from the uniform answer, so there is nothing for the center to hold in check.
 # - **KL goes to 0 in every collapse** and does not in the full run: a student that has nothing left to chase has stopped learning. Caron et al. (2021, section 5.3) draw these two curves, entropy and KL, for the same purpose.
@@ -2032,9 +2055,9 @@ with checks.step("what the student says about patches it could see does not matt
 
 # %% explore=true
 mild = replace(Recipe(), scale_global=(0.7, 1.0), noise=0.1)
-with_ibot = "DINO + iBOT, mild views, seed 0"
+with_ibot = "DINO + iBOT, mild views", 0
 finished[with_ibot] = self_distill(digits.x_train, replace(mild, ibot=True), seed=0)
-print(profiling.table(table_of({with_ibot: finished[with_ibot]}), title="means of the last ten steps"))
+print(profiling.table(table_of({with_ibot[0]: finished[with_ibot]}), title="means of the last ten steps"))
 
 
 def words_of(network: Network, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -2126,17 +2149,16 @@ def judged(network: Network, seed: int) -> tuple[float, float]:
     )
 
 
-seeds = range(profile.pick(cpu=5, gpu=20))
 arms = {"DINO, strong views": Recipe(), "DINO, mild views": mild, "DINO + iBOT, mild views": replace(mild, ibot=True)}
 scores: dict[str, list[tuple[float, float]]] = {name: [] for name in ("random network", *arms)}
-information: dict[str, list[float]] = {name: [] for name in arms}
+learned: dict[str, list[float]] = {name: [] for name in arms}
 for seed in seeds:
     for name, recipe in arms.items():
-        run = finished.get(f"{name}, seed {seed}") or self_distill(digits.x_train, recipe, seed)
+        run = finished.get((name, seed)) or self_distill(digits.x_train, recipe, seed)
         if name == "DINO, strong views":
             scores["random network"].append(judged(run.start, seed))
         scores[name].append(judged(run.teacher, seed))
-        information[name].append(last_mean(run.history)["mutual_information"])
+        learned[name].append(last_mean(run.history)["mutual_information"])
 
 
 def gain_of(name: str, measure: int) -> tuple[float, float, float]:
@@ -2158,7 +2180,7 @@ for measure, title in enumerate(("kNN-20, all labels", "linear probe, 100 labels
     print(profiling.table(rows, title=f"{title}; gain in points with a 95 % interval over {len(seeds)} seeds") + "\n")
 flat = [part.flatten(1) for part in (digits.x_train, digits.x_test)]
 print(f"raw pixels, kNN-20: {knn_accuracy(flat[0], digits.y_train, flat[1], digits.y_test):.1%}")
-for name, found in information.items():
+for name, found in learned.items():
     print(f"{name}: mutual information of the {len(seeds)} runs between {min(found):.2f} and {max(found):.2f} nats")
 
 # %% explore=true
@@ -2178,19 +2200,19 @@ plt.show()
 # %% [markdown]
 # **Explain.** Three findings, in the order of how often they are forgotten.
 #
-# - **Healthy does not mean good.** The strong views (crops from half of the area, much noise) give a run whose mutual information passes every test of Part 3, and features that are *worse* than those of the random network, in every seed. What the views destroy, the features must ignore: a crop of half a digit may be a different digit, and fine strokes drown in the noise. A view is a claim about what does not matter.
-# - **With mild views the features gain a few points.** Look at the interval and at the gray lines: the gain is about as large as the spread between seeds, and it takes the *pairing* (the same random network before and after) to see it at all.
-# - **A loss for patches adds to a loss for images** here, and its interval lies above zero. Five seeds, one data set, 100 steps: that is an observation, no law.
+# - **Healthy does not mean good.** The strong views (crops from half of the area, much noise) give runs whose mutual information is far above every limit of Part 3, and features that are *worse* neighbors than those of the random network, in every seed. What the views destroy, the features must ignore: a crop of half a digit may be a different digit, and fine strokes drown in the noise. A view is a claim about what does not matter.
+# - **With mild views the features gain a few points.** The linear probe with 100 labels gains in every seed. For kNN the gain is about as large as the spread between seeds, and it takes the *pairing* (the same network before and after) to see anything at all. Read the interval before you say "it works".
+# - **The loss for patches adds nothing that this test can see.** Its interval holds the zero. Zhou et al. (2022) report gains from real images and long runs, most of all where patches are what counts, in segmentation. Sixty steps on digits can neither confirm nor refute that.
 #
-# And pixels still win on these digits. Self-distillation earns its place where pixels are a bad distance: on photographs.
+# And pixels still win on these digits. Self-distillation earns its place where pixels are a bad distance: on photographs, with time.
 
 # %% [markdown]
-# ### The third log: healthy enough to run, not learning
+# ### A third log: not collapsed, not learning
 #
-# Not every failure is a collapse. Here the recipe is the full one, with the head's batch norm taken out and the positions started at timm's 0.02, as one would do without thinking. The look of the curves is that of a run that has not begun.
+# Not every failure is a collapse. Here the recipe is the full one with four settings that are sensible in a long run: no batch norm before the head, positions that start at 0.02, a momentum of 0.99 and a teacher at temperature 0.07 (the paper's, after its warm-up). In 60 steps they make a run that has hardly begun: nothing has fallen into a trap, and nothing is being learned. Its loss stays close to $\log K$, as in a uniform collapse. Look at the numbers, and at what kNN says before and after.
 
 # %% explore=true
-stuck = replace(Recipe(), batch_norm=False, position_std=0.02, momentum=0.99)
+stuck = replace(Recipe(), batch_norm=False, position_std=0.02, momentum=0.99, t_teacher=0.07)
 both_runs = {"stuck": self_distill(digits.x_train, stuck, seed=0), "full": runs["full"]}
 print(profiling.table(table_of(both_runs), title="means of the last ten steps"))
 for name, run in both_runs.items():
@@ -2341,7 +2363,7 @@ else:
     if "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir():
         recipe = Recipe(
             size=32, local_size=16, patch=8, width=96, depth=3, outputs=256, steps=1200, batch=64,
-            learning_rate=1e-3, momentum=0.95, n_local=2, scale_global=(0.4, 1.0), scale_local=(0.15, 0.4), noise=0.4,
+            learning_rate=1e-3, momentum=0.95, n_local=2, scale_global=(0.6, 1.0), scale_local=(0.3, 0.5), noise=0.2,
         )  # fmt: skip
         begin = time.process_time()
         before, after, end = on_photographs(recipe, datasets.cifar10, 5000, 2000, seed=0)
@@ -2466,7 +2488,7 @@ plt.show()
 # - Loss and KL fall to their lowest at a collapse. Look at two entropies: the answer to each image, and the mean answer. Their difference is what the output knows about the image.
 # - The teacher is an average of the student, gets no gradient, and sees whole images: no small crops, no hidden patches.
 # - iBOT plays the same game for hidden patches; the teacher is a tokenizer that is made up on the way.
-# - Compare features with the *random network they began as*, seed by seed. Here mild views gained a few points, strong views lost some, and both runs looked healthy.
+# - Compare features with the *random network they began as*, seed by seed. Here mild views gained a few points, strong views lost some, and all of these runs looked healthy.
 # - Next week words replace the second view: CLIP matches images with captions.
 #
 # ## Written questions
