@@ -2227,7 +2227,7 @@ for name, run in both_runs.items():
 # **Predict.** By how many percent do four local crops raise the FLOPs of a step? And its time?
 
 
-# %% explore=true
+# %% explore=true compare=true
 def price(recipe: Recipe, batch: torch.Tensor) -> tuple[Callable[[], None], int]:
     """One step (forward and backward of the student, forward of the teacher) as a function, and its patch tokens."""
     torch.manual_seed(0)
@@ -2256,20 +2256,30 @@ def price(recipe: Recipe, batch: torch.Tensor) -> tuple[Callable[[], None], int]
 
 
 steps_of = {f"2 global, {n} local": price(replace(Recipe(), n_local=n), digits.x_train[:32]) for n in (0, 2, 4)}
-times = profiling.latencies({name: step for name, (step, _) in steps_of.items()}, warmup=2, runs=8)
-rows = []
-base = profiling.flops(steps_of["2 global, 0 local"][0])
-for name, (step, tokens) in steps_of.items():
-    cost = profiling.flops(step)
-    rows.append({"views": name, "student's tokens an image": tokens, "MFLOPs a step": f"{cost / 1e6:.0f}", "against two global": f"{cost / base:.2f}", "median ms": times[name].p50_ms})  # fmt: skip
+costs = {name: profiling.flops(step) for name, (step, _) in steps_of.items()}
+rows = [
+    {
+        "views": name,
+        "student's tokens an image": tokens,
+        "MFLOPs a step": f"{costs[name] / 1e6:.0f}",
+        "against two global": f"{costs[name] / costs['2 global, 0 local']:.2f}",
+    }
+    for name, (_, tokens) in steps_of.items()
+]
 print(profiling.table(rows, title="32 images, forward and backward of the student, forward of the teacher"))
-crop_ms = profiling.latency(
-    lambda: multi_crop(digits.x_train[:32], 4, 12, 8, (0.5, 1.0), (0.2, 0.5), torch.Generator())
-).p50_ms
-print(f"multi_crop itself, 2 global and 4 local crops of 32 images: {crop_ms:.1f} ms")
+
+# %% explore=true
+times = profiling.latencies({name: step for name, (step, _) in steps_of.items()}, warmup=2, runs=8)
+print(
+    profiling.table(
+        [{"views": name, "median ms": took.p50_ms} for name, took in times.items()], title="one step on the CPU"
+    )
+)
+crops = profiling.latency(lambda: multi_crop(digits.x_train[:32], 4, 12, 8, (0.5, 1.0), (0.2, 0.5), torch.Generator()))
+print(f"multi_crop itself, 2 global and 4 local crops of 32 images: {crops.p50_ms:.1f} ms")
 
 # %% [markdown]
-# **Explain.** Tokens count, not views. Four local crops bring 16 more patch tokens to the student's 18, but none to the teacher, so the step grows by less than their number suggests. In the paper's sizes a local crop of 96 pixels has 36 patches and a global one of 224 has 196: eight local crops cost the student less than two more global ones. The milliseconds grow more than the FLOPs do, since a second forward pass of small tensors pays the start of every operator again.
+# **Explain.** Tokens count, not views. Four local crops bring 16 more patch tokens to the student's 18, but none to the teacher, so the step grows by less than their number suggests. In the paper's sizes a local crop of 96 pixels has 36 patches and a global one of 224 has 196: eight local crops cost the student less than two more global ones. The milliseconds tend to grow more than the FLOPs do, since a second forward pass of small tensors pays the start of every operator again.
 
 # %% [markdown]
 # ### Milestone: the sizes of the paper
