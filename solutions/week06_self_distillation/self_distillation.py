@@ -2095,7 +2095,7 @@ display(
 )
 
 # %% [markdown]
-# **Explain.** Each row of the picture is a word that nobody has defined: a bend at one place, an end of a stroke at another, an empty corner. The words are tied to a place as well, because the positions are part of what the teacher sees; that is why "the most frequent word of each place" is the fair thing to compare with. What lies above it was read off the other eight patches.
+# **Explain.** Each row of the picture is a word that nobody has defined: an empty corner, a stroke at the right edge, ink all over. The words are tied to a place as well, because the positions are part of what the teacher sees. That is why "the most frequent word of each place" is the fair thing to compare with, and it makes the guess look modest: after so few steps the network knows *where* strokes usually are, and hardly more. The large first number alone would have told another story.
 
 # %% [markdown]
 # ## Part 5. What do the features gain?
@@ -2301,7 +2301,7 @@ with torch.inference_mode():
     center = torch.zeros(65_536)
     update_center(center, teacher_logits, 0.0)  # momentum 0: the mean of this batch
     centered_loss = dino_loss(student_logits, teacher_logits, center, 0.1, 0.04).item()
-    flower, temple = (real_head.embed(real(view[k : k + 1]))[0] for k, view in enumerate(large))
+    embedded = [real_head.embed(real(view)) for view in large]  # two crops, each of a flower and a temple
     library = [F.cross_entropy(s / 0.1, (t / 0.04).softmax(-1)) for i, t in enumerate(teacher_logits) for j, s in enumerate(student_logits) if i != j]  # fmt: skip
 print(
     f"{profiling.parameter_count(real) / 1e6:.1f} M parameters in the ViT, {profiling.parameter_count(real_head) / 1e6:.1f} M in the head"
@@ -2309,14 +2309,15 @@ print(
 print(f"pairs of views: {len(library)}; the first loss: {first_loss:.3f} nats; log K = {math.log(65_536):.3f}")
 print(f"the same with the batch's own center: {centered_loss:.3f} nats")
 print(f"torch's cross-entropy with soft targets, no center: {torch.stack(library).mean():.3f}")
-print(f"cosine between the embeddings of a flower and a temple: {float(flower @ temple):.3f}")
+same, other = ((embedded[0] * embedded[1].roll(shift, 0)).sum(-1).mean().item() for shift in (0, 1))
+print(f"cosine of embeddings, untrained: two crops of one photograph {same:.3f}, crops of two photographs {other:.3f}")
 print(f"largest logit: {max(view.abs().max() for view in student_logits):.3f}, a cosine")
 assert abs(first_loss - torch.stack(library).mean().item()) < 1e-3
 
 # %% [markdown]
 # **Explain.** Around $\log K = 11.09$, and that is worth knowing by heart: the cross-entropy with a uniform answer is $\log K$ whatever the teacher says, so a loss that stays there belongs to a run that has not begun.
 #
-# Why is the first number *below* it, though nothing was learned? A fresh network gives nearly the same embedding to a flower and to a temple, so student and teacher agree on an answer that has nothing to do with the image. That is a little piece of collapse, present at birth. The center takes away what all images have in common, and with it the undeserved bonus: the second number lies slightly above $\log K$.
+# Why is the number *below* it, though nothing was learned? Look at the cosines. A random network is a smooth function of the pixels, so two crops of one photograph get embeddings that lie close together, and crops of different photographs do not. The student agrees a little with the teacher from the start. The batch's own center takes away what all images have in common, and most of that bonus with it; four views are few to take a mean of, so treat the third line as a direction, not as a measurement.
 #
 # The prototypes alone, $65{,}536 \times 256$, are nearly as many numbers as the whole ViT. They are thrown away after training.
 
