@@ -348,6 +348,17 @@ class FeatureExtractor:
         return self
         ### END SOLUTION
 
+    def _keep(self, layer: str, module: nn.Module, inputs: object, output: object) -> None:
+        """The hook of one layer: put its feature, pooled, into the dict of the running call."""
+        ### BEGIN SOLUTION
+        feature = (output[0] if isinstance(output, tuple | list) else output).detach()
+        if feature.ndim == 3:
+            feature = pool_tokens(feature, getattr(self.model, "num_prefix_tokens", 0), self.pool)
+        elif feature.ndim == 4:
+            feature = pool_tokens(feature, 0, self.pool, getattr(self.model, "output_fmt", "NCHW"))
+        self.seen[layer] = feature.clone()  # a copy: later layers may work in place
+        ### END SOLUTION
+
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Run the model on images (B, C, H, W): layer -> features, (B, ...) as the layer gives them or pooled.
 
@@ -372,21 +383,6 @@ class FeatureExtractor:
             module.training = mode
         self.handles, self.modes = [], {}
         ### END SOLUTION
-
-    ### BEGIN SOLUTION
-    def _keep(self, name: str, module: nn.Module, inputs: object, output: object) -> None:
-        """The hook of one layer."""
-        first = output[0] if isinstance(output, tuple | list) else output
-        self.seen[name] = self._pooled(first.detach()).clone()  # a copy: later layers may work in place
-
-    def _pooled(self, output: torch.Tensor) -> torch.Tensor:
-        if output.ndim == 3:
-            return pool_tokens(output, getattr(self.model, "num_prefix_tokens", 0), self.pool)
-        if output.ndim == 4:
-            return pool_tokens(output, 0, self.pool, getattr(self.model, "output_fmt", "NCHW"))
-        return output
-
-    ### END SOLUTION
 
 
 # %% look="extractor"
@@ -468,32 +464,32 @@ def error_of(fn: Callable, *args: object) -> tuple[str, str]:
     return "no error", ""
 
 
-with checks.step("a model of two layers, double and triple, on [[1, 2]]"):
+with checks.step("a model of two layers, twice and thrice, on [[1, 2]]"):
     model = nn.Sequential()
-    model.add_module("double", Times(2.0))
-    model.add_module("triple", Times(3.0))
+    model.add_module("twice", Times(2.0))
+    model.add_module("thrice", Times(3.0))
     images = torch.tensor([[1.0, 2.0]])
-    found = checks.beside(read, FeatureExtractor, model, ["double", "triple"], images)
-    checks.equal(sorted(found), ["double", "triple"], "the layers in the dict")
-    checks.close(found["double"], torch.tensor([[2.0, 4.0]]), "double", causes={
+    found = checks.beside(read, FeatureExtractor, model, ["twice", "thrice"], images)
+    checks.equal(sorted(found), ["twice", "thrice"], "the layers in the dict")
+    checks.close(found["twice"], torch.tensor([[2.0, 4.0]]), "twice", causes={
         "this is what went into the layer; a feature is what came out": images,
         "both layers have the features of the last one: the hook looks up its name too late": torch.tensor([[6.0, 12.0]]),
     })  # fmt: skip
-    checks.close(found["triple"], torch.tensor([[6.0, 12.0]]), "triple", causes={
+    checks.close(found["thrice"], torch.tensor([[6.0, 12.0]]), "thrice", causes={
         "this is what went into the layer; a feature is what came out": torch.tensor([[2.0, 4.0]]),
     })  # fmt: skip
-    checks.equal(sorted(checks.beside(read, FeatureExtractor, model, ["triple"], images)), ["triple"], "one layer only")
+    checks.equal(sorted(checks.beside(read, FeatureExtractor, model, ["thrice"], images)), ["thrice"], "one layer only")
 
 with checks.step("features carry no gradient graph"):
-    tracked = checks.beside(graph, FeatureExtractor, model, ["double", "triple"], images)
+    tracked = checks.beside(graph, FeatureExtractor, model, ["twice", "thrice"], images)
     checks.equal(tracked, [False, False], "requires_grad of the features", causes={
         "the features hold the whole graph of the model in memory: detach them": [True, True],
     })  # fmt: skip
 
-with checks.step("a layer with a typing error: tripel"):
-    kind, words = checks.beside(error_of, FeatureExtractor, model, ["double", "tripel"])
+with checks.step("a layer with a typing error: thrise"):
+    kind, words = checks.beside(error_of, FeatureExtractor, model, ["twice", "thrise"])
     checks.equal(kind, "KeyError", "the error when the extractor is made")
-    checks.that("triple" in words, "the message names the similar layer 'triple'", came=words)
+    checks.that("thrice" in words, "the message names the similar layer 'thrice'", came=words)
 
 
 # %% test="extractor" points=4
@@ -521,11 +517,11 @@ def life(make: Callable, model: nn.Module, images: torch.Tensor) -> dict:
     seen: dict = {"hooks when made": hooks(model), "training when made": model.training}
     with extractor as extract:
         seen["training in the block"] = any(module.training for module in model.modules())
-        seen["first"] = extract(images)["drop"]
+        seen["first"] = extract(images).get("drop")
     seen["hooks after"], seen["training after"] = hooks(model), all(module.training for module in model.modules())
     with extractor as extract:
         seen["hooks again"] = hooks(model)
-        seen["second"] = extract(images)["drop"]
+        seen["second"] = extract(images).get("drop")
     seen["hooks at the end"] = hooks(model)
     return seen
 
@@ -562,7 +558,7 @@ with checks.step("a model in train mode, with batch norm and dropout"):
         "the hooks were never removed": 1,
     })  # fmt: skip
     checks.equal(seen["training after"], True, "train mode in every module after the block", causes={
-        "the model was left in eval mode": False,
+        "the model was left in eval mode": lambda: not seen["training after"],
     })  # fmt: skip
     checks.that(
         seen["hooks again"] <= 1, "at most one hook on one layer in a second block", came=f"{seen['hooks again']}"
@@ -1259,6 +1255,9 @@ with checks.step("cosines 0.99, 0.9 and 0.8 with the labels 0, 1 and 1"):
     checks.equal(knn_classify(at(0.99, 0.9, 0.8), labels, ask, 3).item(), 1, "k = 3, one vote each", causes={
         "the nearest decided alone, although two of three say 1": 0,
     })  # fmt: skip
+    checks.equal(knn_classify(at(0.99, 0.9, 0.8), labels, ask, 2, 0.1).item(), 0, "k = 2, T = 0.1", causes={
+        "the nearer neighbor got the smaller weight: it is exp(s / T), without a minus": 1,
+    })  # fmt: skip
     # exp(9.9) = 19,930 against exp(9) + exp(8) = 11,084
     checks.equal(knn_classify(at(0.99, 0.9, 0.8), labels, ask, 3, 0.1).item(), 0, "k = 3, T = 0.1", causes={
         "the weights are not exp(s / T): with them the nearest outvotes the other two": 1,
@@ -1295,6 +1294,15 @@ with checks.step("the same vector with the labels 3 and 1"):
         "equal votes and equal sums: the smaller label wins": 3,
         "a class without a neighbor won": lambda: came.item() in (0, 2),
     })  # fmt: skip
+
+with checks.step("all neighbors at more than 90 degrees"):
+    train_f, train_y = torch.tensor([[-1.0, 0.1], [-1.0, 0.5], [-1.0, 0.2]]), torch.tensor([1, 1, 2])
+    checks.equal(knn_classify(train_f, train_y, torch.tensor([[1.0, 0.0]]), 3).item(), 1, "the label by votes, 2 to 1", causes={
+        "with negative similarities a sum of similarities is no vote": 2,
+    })  # fmt: skip
+    checks.equal(
+        knn_classify(train_f.double(), train_y, torch.tensor([[1.0, 0.0]]).double(), 1).item(), 1, "k = 1, float64"
+    )
 
 with checks.step("the number of torch operators for 4 and for 64 questions"):
     counts = [
@@ -1374,14 +1382,6 @@ with checks.step("labels 2 and 7 only, with and without n_classes"):
         knn_classify(train_f, train_y, ask, 1, 0.1, 12), torch.tensor([7, 2]), "the labels with n_classes = 12"
     )
 
-with checks.step("all neighbors at more than 90 degrees"):
-    train_f, train_y = torch.tensor([[-1.0, 0.1], [-1.0, 0.5], [-1.0, 0.2]]), torch.tensor([1, 1, 2])
-    checks.equal(knn_classify(train_f, train_y, torch.tensor([[1.0, 0.0]]), 3).item(), 1, "the label by votes, 2 to 1", causes={
-        "with negative similarities a sum of similarities is no vote": 2,
-    })  # fmt: skip
-    checks.equal(
-        knn_classify(train_f.double(), train_y, torch.tensor([[1.0, 0.0]]).double(), 1).item(), 1, "k = 1, float64"
-    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1621,6 +1621,8 @@ def predicted(probe: Pipeline, features: torch.Tensor) -> torch.Tensor:
 
 with checks.step("three clouds in 6 dimensions, 90 training and 600 test images, C = 0.1 only"):
     (train_f, train_y), (test_f, test_y) = blobs(0, 90, 3, 6, 3.0), blobs(1, 600, 3, 6, 3.0)
+    train_f[:, 0] += 10.0
+    test_f[:, 0] += 10.0
     probe = linear_probe(train_f, train_y, (0.1,), 0)
     checks.that(checks.beside(is_pipeline, probe), "the probe is a scikit-learn Pipeline", came=checks.describe(probe))
     came = predicted(probe, test_f)
@@ -1631,6 +1633,7 @@ with checks.step("three clouds in 6 dimensions, 90 training and 600 test images,
         abs(accuracy - wanted) < 0.03,
         "the accuracy is that of scikit-learn's own pipeline, within 0.03",
         came=f"{accuracy:.3f}", expected=f"{wanted:.3f}",
+        causes={"the scaler is not part of the pipeline, so `predict` gets features that nobody standardized": accuracy < 0.6},
     )  # fmt: skip
 
 with checks.step("the same images in other units: each feature multiplied by 0.001 to 1,000 and shifted"):
@@ -1701,7 +1704,7 @@ def rare(seed: int, n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 for what, grid, (train_f, train_y), (test_f, test_y), excuse in (
     ("100 weak features and wrong labels: small C is right", (1e-2, 1e4), mislabeled(4, 150, 0.2), mislabeled(5, 800, 0.0),
-     "the largest C was taken, or the one that fits the training images best"),
+     "C was chosen by the images that the probe was fitted on, or is simply the largest"),
     ("a rare class that stands apart: large C is right", (1e-4, 1.0), rare(6, 80), rare(7, 800),
      "the smallest C was taken"),
 ):  # fmt: skip
@@ -1759,7 +1762,7 @@ with checks.step("320 of 400 test images are right"):
             came=f"{came:.4f}", expected=f"{wanted:.4f} within 0.004",
             causes={
                 "no interval at all: without replacement each draw is the same 400 images": abs(came - 0.8) < 1e-6,
-                "5 % lie outside on each side: this is the 90 % interval": abs(came - ninety) <= 0.0015,
+                "5 % lie outside on each side: this is the 90 % interval": abs(came - ninety) < 0.003,
                 "this is one standard deviation, the 68 % interval": abs(came - one_sigma) < 0.003,
                 "this is the smallest or the largest of all draws": abs(came - 0.8) > abs(most - 0.8),
             },

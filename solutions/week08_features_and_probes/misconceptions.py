@@ -8,8 +8,8 @@ PATCHES = "mean = tokens[:, n_prefix:].mean(dim=1)"
 CLS = 'return tokens[:, 0] if how == "cls" else torch.cat([tokens[:, 0], mean], dim=1)'
 NO_PREFIX = "if n_prefix == 0:\n"
 LAYOUT = 'if {"NLC": 3, "NHWC": 4, "NCHW": 4}.get(layout) != tokens.ndim:\n'
-KEEP = "self.seen[name] = self._pooled(first.detach()).clone()  # a copy: later layers may work in place"
-FIRST = "first = output[0] if isinstance(output, tuple | list) else output"
+KEEP = "self.seen[layer] = feature.clone()  # a copy: later layers may work in place"
+FIRST = "feature = (output[0] if isinstance(output, tuple | list) else output).detach()"
 HOOK = "self.handles.append(module.register_forward_hook(partial(self._keep, name)))"
 REMOVE = "        for handle in self.handles:\n            handle.remove()\n"
 RESTORE = "        for module, mode in self.modes.items():\n            module.training = mode\n"
@@ -168,7 +168,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="hook-keeps-the-input",
         exercise="extractor",
-        edits={FIRST: "first = inputs[0]"},
+        edits={FIRST: "feature = inputs[0].detach()"},
         rejected_by="extractor-test-1",
         says="this is what went into the layer",
         note="A forward hook gets (module, inputs, output).",
@@ -185,7 +185,7 @@ MISCONCEPTIONS = [
         name="keeps-the-graph",
         exercise="extractor",
         edits={
-            KEEP: "self.seen[name] = self._pooled(first).clone()",
+            FIRST: "feature = output[0] if isinstance(output, tuple | list) else output",
             "with torch.no_grad():\n            self.model(images)": "self.model(images)",
         },
         rejected_by="extractor-test-1",
@@ -338,7 +338,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="item-one-of-a-tuple",
         exercise="extractor",
-        edits={FIRST: "first = output[1] if isinstance(output, tuple | list) else output"},
+        edits={FIRST: "feature = (output[1] if isinstance(output, tuple | list) else output).detach()"},
         rejected_by="extractor-test-4",
         says="this is item 1 of the tuple",
         note="Of nn.MultiheadAttention that would be the attention weights.",
@@ -346,7 +346,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="detached-without-copy",
         exercise="extractor",
-        edits={KEEP: "self.seen[name] = self._pooled(first.detach())"},
+        edits={KEEP: "self.seen[layer] = feature"},
         rejected_by="extractor-test-4",
         says="the ReLU after the layer worked in place",
         note="detach gives a second name for the same memory. Torchvision's create_feature_extractor has this trap, too.",
@@ -496,7 +496,7 @@ MISCONCEPTIONS = [
         exercise="knn",
         edits={WEIGHTS: "weights = ((near[:, :1] - near) / temperature).exp()"},
         rejected_by="knn-test-1",
-        says="the weights are not exp(s / T)",
+        says="the nearer neighbor got the smaller weight",
         note="exp(-d / T) is for distances.",
     ),
     Misconception(
@@ -577,8 +577,8 @@ MISCONCEPTIONS = [
         edits={
             "tied = votes == votes.max(dim=1, keepdim=True).values": "tied = votes > 0 if temperature is None else votes == votes.max(dim=1, keepdim=True).values"
         },
-        rejected_by="knn-test-1",
-        says="k = 3",
+        rejected_by="knn-test-2",
+        says="a sum of similarities is no vote",
         note="With cosines near 1 it looks the same as votes.",
     ),
     # ---- exercise 5: probe
@@ -603,13 +603,13 @@ MISCONCEPTIONS = [
         exercise="probe",
         edits={FITTED: "return search.fit(StandardScaler().fit_transform(x), y).best_estimator_"},
         rejected_by="probe-test-1",
-        says="the accuracy is that of scikit-learn's own pipeline",
+        says="the scaler is not part of the pipeline",
         note="predict then gets features that nobody standardized.",
     ),
     Misconception(
         name="split-unchecked",
         exercise="probe",
-        edits={"if smallest < 2:": "if smallest < 1:"},
+        edits={"if smallest < 2:": "if smallest < 1:", "min(5, smallest)": "max(2, min(5, smallest))"},
         rejected_by="probe-test-1",
         says="a class with one image",
         note="With one image of a class there is nothing to split.",
@@ -628,34 +628,13 @@ MISCONCEPTIONS = [
         note="The test set tells the probe its own mean. A single image cannot be classified at all.",
     ),
     Misconception(
-        name="centered-by-the-batch",
-        exercise="probe",
-        edits={
-            PIPELINE: (
-                "center = FunctionTransformer(lambda x: np.asarray(x) - np.asarray(x).mean(0) if len(x) > 1 else np.asarray(x))\n"
-                "    pipeline = make_pipeline(center, StandardScaler(), LogisticRegression(max_iter=1000))"
-            )
-        },
-        rejected_by="probe-test-2",
-        says="which takes the shift out: a leak",
-        note="The scaler behind it is fitted on training images; the leak sits in front of it.",
-    ),
-    Misconception(
-        name="largest-c",
-        exercise="probe",
-        edits={SEARCH: 'search = GridSearchCV(pipeline, {"logisticregression__C": [max(c_grid)]}, cv=folds)\n'},
-        rejected_by="probe-test-2",
-        says="the largest C was taken",
-        note="Large C learns wrong labels by heart.",
-    ),
-    Misconception(
         name="c-by-training-accuracy",
         exercise="probe",
         edits={
             SEARCH: 'search = GridSearchCV(pipeline, {"logisticregression__C": list(c_grid)}, cv=[(np.arange(len(y)), np.arange(len(y)))])\n'
         },
         rejected_by="probe-test-2",
-        says="or the one that fits the training images best",
+        says="C was chosen by the images that the probe was fitted on",
         note="On the images that it was fitted on, the weakest penalty always looks best.",
     ),
     Misconception(
@@ -726,7 +705,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="budget-of-all-classes-together",
         exercise="budget",
-        edits={ROWS: "rows = torch.cat([of_class[: max(1, budget // len(ranked))] for of_class in ranked])[:budget]"},
+        edits={ROWS: "rows = mixed[:budget]"},
         rejected_by="budget-test-1",
         says="it is per class",
         note="Ten labels are ten a class here, so a hundred for ten digits.",
