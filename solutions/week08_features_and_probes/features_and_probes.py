@@ -470,10 +470,11 @@ with checks.step("a model of two layers, twice and thrice, on [[1, 2]]"):
     model.add_module("thrice", Times(3.0))
     images = torch.tensor([[1.0, 2.0]])
     found = checks.beside(read, FeatureExtractor, model, ["twice", "thrice"], images)
-    checks.equal(sorted(found), ["twice", "thrice"], "the layers in the dict")
+    checks.equal(sorted(found), ["thrice", "twice"], "the layers in the dict", causes={
+        "only the last layer is there: the hook looks up its name when it runs, too late": ["thrice"],
+    })  # fmt: skip
     checks.close(found["twice"], torch.tensor([[2.0, 4.0]]), "twice", causes={
         "this is what went into the layer; a feature is what came out": images,
-        "both layers have the features of the last one: the hook looks up its name too late": torch.tensor([[6.0, 12.0]]),
     })  # fmt: skip
     checks.close(found["thrice"], torch.tensor([[6.0, 12.0]]), "thrice", causes={
         "this is what went into the layer; a feature is what came out": torch.tensor([[2.0, 4.0]]),
@@ -1751,10 +1752,10 @@ with checks.step("320 of 400 test images are right"):
     report = probe_report(Planted(), *case(400, 320), 0, 4000)
     checks.equal(sorted(report), ["accuracy", "high", "low"], "the names in the report")
     checks.that(abs(report["accuracy"] - 0.8) < 1e-6, "the accuracy is 0.8", came=f"{report['accuracy']:.4f}")
-    low, high = (binom.ppf(q, 400, 0.8) / 400 for q in (0.025, 0.975))  # what endless resampling would give
+    low, high = (float(binom.ppf(q, 400, 0.8)) / 400 for q in (0.025, 0.975))  # what endless resampling would give
     for name, wanted, ninety, one_sigma, most in (
-        ("low", low, binom.ppf(0.05, 400, 0.8) / 400, 0.78, 0.735),
-        ("high", high, binom.ppf(0.95, 400, 0.8) / 400, 0.82, 0.865),
+        ("low", low, float(binom.ppf(0.05, 400, 0.8)) / 400, 0.78, 0.735),
+        ("high", high, float(binom.ppf(0.95, 400, 0.8)) / 400, 0.82, 0.865),
     ):
         came = report[name]
         checks.that(

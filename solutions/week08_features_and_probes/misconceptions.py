@@ -178,7 +178,7 @@ MISCONCEPTIONS = [
         exercise="extractor",
         edits={HOOK: "self.handles.append(module.register_forward_hook(lambda m, i, o: self._keep(name, m, i, o)))"},
         rejected_by="extractor-test-1",
-        says="the code raised an error",
+        says="only the last layer is there",
         note="All lambdas of a loop share its variables: when they run, name is the last layer. functools.partial binds it at once.",
     ),
     Misconception(
