@@ -177,9 +177,9 @@ with checks.look():
         vmin=0, vmax=9, annotate=True, colorbar=False,
     )  # fmt: skip
     for ax, (how, vector) in zip(axes[1:], looked.items()):
-        plotting.heatmap(
-            ax, vector, title=how, xlabel="D", ylabel="", vmin=0, vmax=9, annotate=True, colorbar=False
-        )  # fmt: skip
+        plotting.heatmap(ax, vector, title=how, xlabel="D", ylabel="", vmin=0, vmax=9, annotate=True, colorbar=False)
+        ax.set_aspect("equal")
+        ax.set_yticks([])
     plt.show()
 
 # %% [markdown] hints="pool"
@@ -1461,7 +1461,14 @@ axes[1].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# EXPLAIN_KNN
+# **Explain.** Read your table and your figure with four questions.
+#
+# - *Does pre-training help?* Compare MAE with random. Not one label was used.
+# - *Is it as good as labels?* The supervised encoder has seen 100 of them.
+# - *Does anything beat the pixels?* No. These digits are centered, scaled and gray: a pixel means the same place in every image, and the distance between pixels is a good measure already. Every encoder here throws some of that away. On photographs this changes, see the end.
+# - *Which layer, which pooling?* The supervised head reads the class token behind `norm`. MAE's decoder reads the patches; no loss ever reads its class token.
+#
+# One caution. Test labels drew this figure. It may explain; it must not *choose*. To pick a layer, draw it with a part of the training images.
 
 # %% explore=true
 train_f, test_f = features["MAE", 0, "norm", "mean"]
@@ -1479,7 +1486,7 @@ plotting.image_grid(
 )  # fmt: skip
 
 # %% [markdown]
-# Look at the cosines: all are close to 1. Features of one network share a large common part, so *differences* in the third digit decide. That is one reason why the temperature of a weighted vote must be small.
+# Look at the cosines: right and wrong neighbors lie within a few hundredths of each other. With $T = 1$ the weights $e^{s/T}$ of such neighbors are all but equal; with $T = 0.07$ a lead of 0.05 doubles the vote, since $e^{0.05 / 0.07} = 2.04$. That is why the temperature is small.
 #
 # ## Part 3. A linear layer on top
 
@@ -1569,7 +1576,7 @@ with checks.look():
     print("steps:", [type(step).__name__ for step in look_probe.named_steps.values()])
     look_report = probe_report(look_probe, look_f[40:], look_y[40:], seed=0)
     print({name: round(value, 3) for name, value in look_report.items()}, "on 40 test images")
-    across, up = torch.linspace(-4000, 4000, 80), torch.linspace(-4, 4, 80)
+    across, up = torch.linspace(-4000, 4000, 80), torch.linspace(-5, 5, 80)
     told = look_probe.predict(torch.cartesian_prod(across, up)).reshape(80, 80)
     fig, ax = plt.subplots(figsize=(5.5, 3.6))
     ax.pcolormesh(across, up, told.T, cmap="coolwarm", alpha=0.35, vmin=0, vmax=1)
@@ -1860,7 +1867,11 @@ if len(seeds) < 3:
     print("  this would: SEEDS=3 workbook record --keep-nothing week08")
 
 # %% [markdown]
-# EXPLAIN_TARGET
+# **Explain.** The same features, the same labels, two verdicts. Against a run from scratch that was stopped after 100 steps, frozen features look like a gift. Give the rival 100 steps more, with not one label more, and look again. So whenever you read "our features beat training from scratch", ask how long scratch was trained, and whether it had converged.
+#
+# Two more reasons for modesty. One accuracy on 450 images has an interval of about ±0.04 here, so a gain of two points at one seed proves nothing; hence the demand for three seeds. And the *start* matters: `encoder` begins with positions of standard deviation 0.5, as week 3 found to be fair. Set `position_std=0.02`, timm's default, for all encoders, and see which side suffers more.
+#
+# Fine-tuning *all* weights from MAE's, and not only a linear layer, is the other way to use pre-training. Week 5 does that.
 
 # %% [markdown]
 # ## Part 4. What a label buys
@@ -2229,7 +2240,7 @@ ax.legend(fontsize=10)
 plt.show()
 
 # %% [markdown]
-# EXPLAIN_CURVE
+# **Explain.** With two labels a class MAE's features are far ahead of random ones, which have the same architecture and the same labels. With more labels the gap closes: **pre-training saves labels, it does not add information**. The bands are one std over three draws of labels. Where they overlap, the order of two curves is not a result.
 
 # %% [markdown]
 # ## Part 5. A picture, and a number for it
@@ -2585,7 +2596,7 @@ else:
     )  # fmt: skip
 
 # %% [markdown]
-# PHOTO_TEXT
+# On photographs the ranking turns around: look at where the pixels stand. Look at the random filters, too, which nobody trained: locality and a mean over places carry a long way, and a pre-training that cannot beat them has bought nothing yet. A few minutes of MAE are not what papers mean by pre-training; they take thousands of times as many steps.
 #
 # ### On a GPU: pretrained encoders
 #
@@ -2726,7 +2737,13 @@ plt.show()
 # %% [markdown]
 # ## What to take along
 #
-# TAKE
+# - Hooks read any layer of any model. What you change in someone else's model, you undo: your hooks, every module's mode, also after an error. And you copy what you keep.
+# - "Features of the last layer" is not a definition. Before or after the norm, which tokens, which pooling: say it.
+# - Neighbors need no training and one rule for ties. Cosine, because length is not class.
+# - A probe may not learn anything from the test set: not its mean, not its best $C$. A pipeline makes that hard to get wrong, and a shift of the test set shows whether you did.
+# - A curve of labels needs balanced, nested subsets, several draws, and a baseline that was trained long enough. The verdict of this week flips with the baseline.
+# - Always show the pixels and a random network. Here the pixels won.
+# - t-SNE keeps neighbors, not distances. Put the purity beside the picture.
 # - Next week: what a model looks at, and how not to fool yourself with a heat map.
 #
 # ## Written questions
