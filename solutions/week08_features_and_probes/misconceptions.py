@@ -609,7 +609,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="split-unchecked",
         exercise="probe",
-        edits={"if smallest < 2:": "if smallest < 1:", "min(5, smallest)": "max(2, min(5, smallest))"},
+        edits={"if smallest < 2:": "if smallest < 1:", "min(3, smallest)": "max(2, min(3, smallest))"},
         rejected_by="probe-test-1",
         says="a class with one image",
         note="With one image of a class there is nothing to split.",
@@ -646,14 +646,12 @@ MISCONCEPTIONS = [
         note="A rare class is then never predicted.",
     ),
     Misconception(
-        name="five-folds-always",
+        name="three-folds-always",
         exercise="probe",
-        edits={
-            "StratifiedKFold(min(5, smallest), shuffle=True": "StratifiedKFold(5 if smallest > 2 else 3, shuffle=True"
-        },
+        edits={"StratifiedKFold(min(3, smallest), shuffle=True": "StratifiedKFold(3, shuffle=True"},
         rejected_by="probe-test-2",
         says="two images of a class are enough",
-        note="Five folds need five images of each class.",
+        note="Three folds need three images of each class.",
     ),
     Misconception(
         name="ninety-percent-interval",
