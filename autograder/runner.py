@@ -46,6 +46,10 @@ import torch, torch._dynamo, torch.testing, torch.utils._python_dispatch, torch.
 torch.set_num_threads(1)
 torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
 """,
+    # its first search looks in /proc for thread pools; in a sandbox without it that search fails, and only the first
+    "sklearn.neighbors": """
+sklearn.neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit([[0.0], [1.0]]).kneighbors()
+""",
 }
 """What a library needs beyond its import to be warm."""
 

@@ -197,6 +197,7 @@ def test_dtypes_are_those_of_a_closed_list() -> None:
     [
         torch.arange(12).reshape(3, 4).T,
         torch.arange(12)[::3],
+        torch.arange(6).reshape(2, 3)[:1, 0],
         torch.arange(3).expand(4, 3),
         torch.arange(6.0).reshape(2, 3).to(memory_format=torch.contiguous_format).flip(0),
         torch.tensor([1 + 2j, 3 - 4j]).conj(),
@@ -205,7 +206,18 @@ def test_dtypes_are_those_of_a_closed_list() -> None:
         torch.ones(2, requires_grad=True) * 3,
         torch.nn.Parameter(torch.ones(2)),
     ],
-    ids=["transposed", "strided", "expanded", "flipped", "conj", "neg", "channels last", "with graph", "parameter"],
+    ids=[
+        "transposed",
+        "strided",
+        "one entry strided",
+        "expanded",
+        "flipped",
+        "conj",
+        "neg",
+        "channels last",
+        "with graph",
+        "parameter",
+    ],
 )
 def test_views_and_tensors_with_a_graph_arrive_as_plain_tensors(value: torch.Tensor) -> None:
     arrived = there(value)

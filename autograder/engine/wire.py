@@ -59,7 +59,8 @@ def tensor_bytes(tensor: Any) -> bytes:
     """The entries of a strided tensor, in order, as bytes."""
     torch = torch_module()
     plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg().cpu().contiguous()
-    data: bytes = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
+    flat = plain.as_strided((plain.numel(),), (1,))  # of one entry torch keeps any stride, and then cannot view it
+    data: bytes = flat.view(torch.uint8).numpy().tobytes()
     return data
 
 
