@@ -6,9 +6,11 @@ import ast
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -145,7 +147,9 @@ def test_its_makefile_has_the_verbs_of_learners(files: dict[str, bytes]) -> None
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
-def test_it_unpacks_and_its_command_starts(tmp_path: Path, one: dict[str, bytes], suffix: str) -> None:
+def test_it_unpacks_and_its_command_starts(
+    tmp_path: Path, one: dict[str, bytes], suffix: str, request: pytest.FixtureRequest
+) -> None:
     if suffix == ".zip":
         with zipfile.ZipFile(io.BytesIO(bundle.as_zip(one))) as archive:
             archive.extractall(tmp_path)
@@ -154,6 +158,9 @@ def test_it_unpacks_and_its_command_starts(tmp_path: Path, one: dict[str, bytes]
             packed.extractall(tmp_path, filter="data")
     top = tmp_path / "workbook"
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "WORKBOOK"))}
+    folder = tempfile.mkdtemp(prefix="wb-", dir="/tmp")  # short: it holds a socket
+    request.addfinalizer(lambda: shutil.rmtree(folder, ignore_errors=True))
+    environment |= {"WORKBOOK_RUNTIME": folder, "WORKBOOK_WARM_SECONDS": "5"}
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         # -P and PYTHONPATH: the modules of the archive, not those of the checkout that is installed
@@ -168,6 +175,13 @@ def test_it_unpacks_and_its_command_starts(tmp_path: Path, one: dict[str, bytes]
     started = run("start", "1")
     assert started.returncode == 0, started.stderr
     assert (top / "work" / WEEKS[0] / f"{WEEKS[0].split('_', 1)[1]}.ipynb").is_file()
+    if suffix == ".zip":  # the whole loop of a learner, with nothing else there; once is enough
+        checked = run("check", "1", "masks")
+        assert "not written yet" in checked.stdout, checked.stderr
+        assert checked.stderr == "", "a warm process was started"
+        handed_in = run("submit", "1")
+        assert handed_in.returncode == 0, handed_in.stderr
+        assert (top / "work" / "submissions" / f"{WEEKS[0]}.zip").is_file()
     where = f"import autograder, shared, shared.checks; assert autograder.__file__.startswith({str(top)!r})"
     settings = environment | {"PYTHONPATH": str(top), "PYTHONSAFEPATH": "1"}
     imported = subprocess.run(
