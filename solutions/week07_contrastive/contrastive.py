@@ -1888,6 +1888,7 @@ def by_templates(model: DualEncoder, tokenizer: CaptionTokenizer, sets: dict, gr
 
 
 test_sets = {"seen": seen_test, "held out": held_test}
+embedded = {name: image_vectors(model, data) for name, data in test_sets.items()}
 single = {template: (template,) for template in (*PLAIN, *PARTIAL, *WHOLE)}
 runs = {0: (model, tokenizer)} | {seed: train(seen, steps, batch, seed)[:2] for seed in SEEDS if seed > 0}
 results = {seed: by_templates(*run, test_sets, single | ENSEMBLES) for seed, run in runs.items()}
@@ -1916,7 +1917,7 @@ held_names = {f"{color} {shape}" for shape, color in HELD_OUT}
 kinds = []
 shape_tables = {}
 for name, data in test_sets.items():
-    answer = zero_shot_predict(image_vectors(model, data), ensemble)[:, 0]
+    answer = zero_shot_predict(embedded[name], ensemble)[:, 0]
     color_right = answer % 6 == data.color
     shape_right = answer // 6 == data.shape
     wrong = ~(color_right & shape_right)
@@ -2032,7 +2033,7 @@ print(
 from sklearn.manifold import TSNE
 
 shown = 100
-gap_images = image_vectors(model, seen_test)[:shown]
+gap_images = embedded["seen"][:shown]
 gap_texts = text_encoder(model, tokenizer)(seen_test.captions[:shown])
 plane = torch.from_numpy(
     TSNE(perplexity=20, max_iter=300, random_state=0).fit_transform(torch.cat([gap_images, gap_texts]).numpy())
@@ -2311,7 +2312,7 @@ print(
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.7))
 left, middle, right = fig.subfigures(1, 3, width_ratios=(1.5, 1.0, 1.0))
-told = zero_shot_predict(image_vectors(model, held_test), text_encoder(model, tokenizer)(every))[:, 0]
+told = zero_shot_predict(embedded["held out"], text_encoder(model, tokenizer)(every))[:, 0]
 order = [int((name_index(held_test) == k).nonzero()[0]) for k in name_index(held_test).unique().tolist()]
 for ax, k in zip(left.subplots(2, 3).flat, order):
     said = every[int(told[k])]
