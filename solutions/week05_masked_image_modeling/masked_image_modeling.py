@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Week 5: masked image modeling
 #
-# ![OUTCOME_ALT](outcome.png)
+# ![Left: five digits with half of their patches gray, what the model predicts, and the originals. Middle: the loss on hidden patches falls far below two guesses. Right: accuracy of the nearest labeled image against the number of labels; MAE lies above SimMIM, SimMIM above random weights, raw pixels above all.](outcome.png)
 #
-# *OUTCOME_CAPTION*
+# *What you will have built by the end of this week. Left: digits that the model has never seen, half of each hidden. Middle: its loss while it trains, against two guesses that need no model. Right: what its features are worth with few labels and with many, and a line that keeps us modest.*
 #
 # **After this week you can**
 #
@@ -54,7 +54,7 @@ print(profile.describe())
 # %% [markdown]
 # ## The problem: images without labels
 #
-# Last time you had 1,347 digits and thirty labels, and a teacher or a second data set came to help. This week nobody comes. There are images, and nothing else.
+# In week 3 you had 1,347 digits and thirty labels, and a teacher or a second data set came to help. This week nobody comes. There are images, and nothing else.
 #
 # So make a task out of the images themselves: **hide a part and predict it**. The answer is free, because the hidden part is in the image. Whoever can complete a half-covered 8 must know something about strokes and loops. Whether that is what you need to name the digit is another question, and this week measures it.
 
@@ -1079,8 +1079,8 @@ with checks.step("eight digits, half hidden, learned by heart in 60 steps"):
     losses = checks.beside(by_heart, MAEEncoder, MAEDecoder, images, 0)
     print(f"loss on hidden patches: {losses[0]:.2f} at first, {losses[-1]:.2f} after 60 steps")
     checks.that(
-        losses[-1] < 0.25,
-        "the loss on hidden patches falls below 0.25",
+        losses[-1] < 0.2,
+        "the loss on hidden patches falls below 0.2",
         came=f"{losses[-1]:.2f}",
         causes={"it hardly moved: is something between image and prediction cut off?": losses[-1] > 0.7 * losses[0]},
     )
@@ -1233,7 +1233,7 @@ for seed, (channels, height, width, p), kept in ((0, (1, 16, 16, 4), 8), (1, (3,
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Look at the photograph: copying the nearest patch beats the mean where neighbors are alike, as in a blurred background. Remember it when a model's loss "looks low".
+# Look at the photograph: the copy is right in the blurred background, where neighbors are alike, and badly wrong along the edge of the flower. The mean is never quite right and never far off, and squared error likes that. Which of the two wins depends on the images, so keep both beside your model's loss.
 
 # %% [markdown]
 # ## Part 3. The simple way: SimMIM
@@ -1796,7 +1796,7 @@ print(
 )
 
 # %% [markdown]
-# **Explain.** Both guesses are worse than predicting 0, which is the mean of *all* images. In digits, neighbors differ: strokes are narrow, and a copied patch has its stroke in the wrong place. The model is far below. So it has learned what belongs together, and not just a gray level.
+# **Explain.** Both guesses are worse than predicting 0, which is the mean pixel of *all* images. In digits, neighbors differ: strokes are narrow, and a copied patch has its stroke in the wrong place. The model is far below. So it has learned what belongs together, and not just a gray level.
 
 # %% [markdown]
 # ### Look: the gallery
@@ -1899,16 +1899,22 @@ for question in ("nearest", "probe"):
         )
     )
 gains = {
-    question: [mae[question][1] - chance[question][1] for mae, chance in zip(frozen["MAE"], frozen["random"])]
+    (question, labels): sum(m[question][k] - r[question][k] for m, r in zip(frozen["MAE"], frozen["random"]))
+    / len(seeds)
     for question in ("nearest", "probe")
+    for k, labels in enumerate(budgets)
 }
-for question, target in (("nearest", 0.15), ("probe", 0.03)):
-    mean_gain = sum(gains[question]) / len(seeds)
-    state = "reached" if mean_gain >= target else "missed"
-    print(f"{question} with 30 labels, MAE - random: {mean_gain:+.3f} on average, target {target:+.2f}: {state}")
+few_gain, full_gain = gains["nearest", 30], gains["probe", len(x_train)]
+print(f"nearest, 30 labels, MAE - random: {few_gain:+.3f}, target +0.10: {'reached' if few_gain >= 0.1 else 'missed'}")
+print(f"probe, all labels, MAE - random: {full_gain:+.3f}, expected: nothing, at most 0.02 either way")
 
 # %% [markdown]
-# EXPLAIN_BUDGETS
+# **Explain.** Read the two tables side by side.
+#
+# - **Nearest neighbor.** MAE gains in every seed and at every budget, and most with 30 and 100 labels. Random features are not arranged by likeness; MAE's bring images of the same digit together.
+# - **Probe.** It gains with ten labels, a little with thirty, and nothing from a hundred on. All that a line needs is in random features, too. With few labels one cannot tell *which* of the 64 directions matter. Pre-training tells, and so do enough labels. **Pre-training saves labels; it adds no information.**
+# - **SimMIM** lies between the two here. One size, one ratio, 200 steps: that is no verdict on the methods.
+# - **Raw pixels** beat all of them. These digits are centered and upright, so comparing them pixel by pixel is hard to beat, and the mean of the tokens forgets the places. "Better than random weights" is not yet "good".
 #
 # ### And if everything may move?
 #
@@ -1918,23 +1924,26 @@ for question, target in (("nearest", 0.15), ("probe", 0.03)):
 
 # %% explore=true
 tuned: dict[tuple[str, str], torch.Tensor] = {}
-for name, of_seed in encoders.items():
-    for labels, count in (("30 labels", 3), ("all labels", None)):
-        runs = []
-        for seed, one in of_seed.items():
-            few = few_per_class(y_train, count, seed)
-            runs.append(fine_tune(one, x_train[few], y_train[few], x_test, y_test, seed))
-        tuned[name, labels] = torch.tensor(runs)
+for name, labels, count in (
+    ("random", "30 labels", 3),
+    ("MAE", "30 labels", 3),
+    ("SimMIM", "30 labels", 3),
+    ("random", "all labels", None),
+    ("MAE", "all labels", None),
+):
+    runs = []
+    for seed, one in encoders[name].items():
+        few = few_per_class(y_train, count, seed)
+        runs.append(fine_tune(one, x_train[few], y_train[few], x_test, y_test, seed))
+    tuned[name, labels] = torch.tensor(runs)
 rows = []
-for labels in ("30 labels", "all labels"):
-    for step in (20, 60):
-        at = step // 20 - 1
-        row = {"labels": labels, "steps": step}
-        for name in encoders:
-            row[name] = " ".join(f"{accuracy:.2f}" for accuracy in tuned[name, labels][:, at])
-        for name in ("MAE", "SimMIM"):
-            row[f"{name} - random"] = f"{(tuned[name, labels] - tuned['random', labels])[:, at].mean():+.3f}"
-        rows.append(row)
+for (name, labels), accuracies in tuned.items():
+    row = {"labels": labels, "start": name}
+    for at, step in ((0, 20), (2, 60)):
+        gain = (accuracies - tuned["random", labels])[:, at].mean()
+        row[f"after {step} steps"] = " ".join(f"{accuracy:.2f}" for accuracy in accuracies[:, at])
+        row[f"gain, {step}"] = f"{gain:+.3f}"
+    rows.append(row)
 print(profiling.table(rows, title=f"test accuracy of fine-tuning in each of {len(seeds)} seeds, and the mean gain"))
 gain = (tuned["MAE", "30 labels"] - tuned["random", "30 labels"])[:, 0].mean().item()
 state = "reached" if gain >= 0.08 else "missed"
@@ -1950,7 +1959,9 @@ display(
 )
 
 # %% [markdown]
-# EXPLAIN_TUNED
+# **Explain.** Now everything may move, and the start still shows. After 20 steps the pre-trained encoder is far ahead, with thirty labels and with all of them: it saves *steps*. After 60 steps a good part of the gap is gone.
+#
+# A warning before you quote such a table. Positions start at 0.5 here, as in week 3. With timm's usual 0.02, thirty labels and these three seeds, random weights end at 35 % on average and MAE's at 39 %; with 0.5 it is 55 % and 68 %. So the size of the start was worth more than the pre-training, and whoever compares a well-started method with a badly started baseline measures the start. Try it: `replace(small, start=0.02)`.
 
 # %% [markdown]
 # ### Which layer knows it?
@@ -1982,7 +1993,7 @@ for name, encoder in (("random", small.encoder(0)), ("MAE", mae_runs[0][0]), ("S
 print(profiling.table(rows, title="knn / probe with all labels, seed 0"))
 
 # %% [markdown]
-# **Explain.** The mean of the embeddings is a linear map of the mean patch: it knows how much ink there is, and where in a patch, but not in which patch. The first block mixes place and content, and the features become useful. EXPLAIN_LAYERS
+# **Explain.** The mean of the embeddings is a linear map of the mean patch: it knows how much ink there is, and where in a patch, but not in which patch. The first block mixes place and content, and the features become useful. For the probe that is nearly all; the neighbors gain once more in the second block, and there pre-training helps most.
 
 # %% [markdown]
 # ### How much to hide?
@@ -1991,7 +2002,7 @@ print(profiling.table(rows, title="knn / probe with all labels, seed 0"))
 
 # %% explore=true
 sweep = []
-for ratio in (0.25, 0.5, 0.75, 0.9):
+for ratio in (0.5, 0.75, 0.9):
     encoder, decoder, _ = pretrain_mae(x_train, replace(small, ratio=ratio, steps=60), seed=0)
     loss, _, mask = hidden_loss(encoder, decoder, x_test, small, test_noise, ratio)
     train_f, test_f = features(encoder, x_train), features(encoder, x_test)
@@ -2005,6 +2016,9 @@ for ratio in (0.25, 0.5, 0.75, 0.9):
         }
     )
 print(profiling.table(sweep, title="loss on hidden patches at each ratio, and knn with all labels; 60 steps, seed 0"))
+encoder, _, _ = pretrain_mae(x_train, replace(small, steps=60), seed=0, normalize=True)
+accuracy = knn(features(encoder, x_train), y_train, features(encoder, x_test), y_test)
+print(f"ratio 0.5 with normalized targets: knn {accuracy:.3f}; its loss has another unit and cannot be compared")
 display(
     plotting.curves(
         {name: [row[name] for row in sweep] for name in ("MAE", "visible_mean", "nearest_visible")},
@@ -2014,6 +2028,9 @@ display(
         title="The more is hidden, the harder it is for all",
     )
 )
+
+# %% [markdown]
+# **Explain.** The guesses get worse as more is hidden: the mean of few patches is a bad mean, and the nearest patch is far away. The model's loss hardly moves in so short a run: where it cannot know, it paints the average of all digits, and that costs the same at every ratio. The features tell more than the loss: knn falls when only one patch of sixteen is left to reason from. For photographs with 196 patches He et al. find the best ratio near 0.75.
 
 # %% [markdown]
 # ### Colored shapes: a low loss and little knowledge
@@ -2026,7 +2043,7 @@ display(
 made, made_test = datasets.shapes(1500, seed=0), datasets.shapes(600, seed=1)
 center, spread = made.x.mean((0, 2, 3), keepdim=True), made.x.std((0, 2, 3), keepdim=True)
 shapes_x, shapes_test = (made.x - center) / spread, (made_test.x - center) / spread
-shape_setting = Setting(img_size=32, patch_size=8, channels=3, steps=200)
+shape_setting = Setting(img_size=32, patch_size=8, channels=3, steps=150)
 encoder, decoder, _ = pretrain_mae(shapes_x, shape_setting, seed=0)
 shapes_noise = torch.rand(600, 16, generator=torch.Generator().manual_seed(99))
 loss, _, mask = hidden_loss(encoder, decoder, shapes_test, shape_setting, shapes_noise, 0.5)
@@ -2042,7 +2059,7 @@ for name, one in (("random", shape_setting.encoder(0)), ("MAE", encoder)):
 print(profiling.table(rows, title="probe with 1,500 labels; chance is 0.17"))
 
 # %% [markdown]
-# **Explain.** EXPLAIN_SHAPES
+# **Explain.** The loss is about half of either guess, and yet the encoder hardly knows more than before: the color a little better, the shape next to nothing. Squared error is ruled by large areas. A blob of the right color at the right place takes most of the error away; whether its outline has five points or none is a matter of few pixels, and a blurred outline costs little. A low loss says that pixels are predicted. It does not say what was understood.
 
 # %% [markdown]
 # ### Profiling corner: what does hiding save?
@@ -2199,7 +2216,12 @@ ax.fill_between(positions, curves.min(0).values, curves.max(0).values, alpha=0.2
 for (name, level), style in zip(guesses.items(), ("--", ":")):
     ax.axhline(level, color="0.3", linestyle=style, linewidth=1.4)
     ax.text(positions[-1], level + 0.03, name.replace("_", " "), ha="right", fontsize=10)
-ax.set(xlabel="step", ylabel="loss on hidden patches", ylim=(0, None), title="MAE against two guesses")
+ax.set(
+    xlabel="step",
+    ylabel="loss on hidden patches",
+    ylim=(0, 1.1 * max(guesses.values())),
+    title="MAE against two guesses",
+)
 ax.grid(alpha=0.3)
 ax = right.subplots()
 for place, (name, runs) in enumerate(frozen.items()):
@@ -2220,7 +2242,9 @@ plt.show()
 # - Positions go in before anything is taken away. After that, order does not matter to the encoder.
 # - Only hidden patches count in the loss, and a loss means something only beside a guess that needs no model.
 # - MAE's encoder never meets a mask token; SimMIM's does. The first saves computing, the second saves a decoder.
-# TAKEAWAYS
+# - Pre-training gave features that are arranged by likeness. It helped most with few labels and few steps, and a probe with all labels gained nothing from it.
+# - Raw pixels won on centered digits, and a low loss on colored shapes said little about shapes. Ask the features, not the loss.
+# - Start the baseline as well as the method; half of a gain may be a bad start.
 # - Next week the target is no pixel any more: a model learns to agree with a slow copy of itself.
 
 # %% [markdown]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(WEEK not in long_weeks(), reason="not among the 
 
 
 def test_week05_pieces_learn_by_heart_from_every_seed() -> None:
-    """Graded: the loss falls below 0.25. Here with a margin of 25 percent, on both sides: see the mute encoder."""
+    """Graded: the loss falls below 0.2. Here with a margin of 25 percent, on both sides: see the mute encoder."""
     names = names_of(WEEK, "decoder-test-3")
     images = names["datasets"].digits(size=16).x_train[:8]
 
@@ -34,12 +34,12 @@ def test_week05_pieces_learn_by_heart_from_every_seed() -> None:
         for name, encoder in (("whole", whole), ("mute", Mute))
     }
     print(f"of {len(SEEDS)} seeds: worst {max(last['whole']):.3f}, best with a mute encoder {min(last['mute']):.3f}")
-    assert max(last["whole"]) < 0.25 * 0.75
-    assert min(last["mute"]) > 0.25 * 1.25
+    assert max(last["whole"]) < 0.2 * 0.75
+    assert min(last["mute"]) > 0.2 * 1.25
 
 
-def test_week05_a_whispered_start_makes_pretraining_look_better() -> None:
-    """What the lesson says about three seeds with positions of 0.02 in the place of 0.5, thirty labels, 60 steps."""
+def test_week05_the_size_of_the_start_is_worth_more_than_pretraining() -> None:
+    """What the lesson says about positions of 0.02 and of 0.5, thirty labels: means of three seeds, in percent."""
     cells = load_week(ROOT / "solutions" / WEEK).cells
     names = names_of(WEEK, *(c.id for c in cells if "class Setting" in c.source or "def few_per_class" in c.source))
     data = names["datasets"].digits(size=16)
@@ -58,5 +58,8 @@ def test_week05_a_whispered_start_makes_pretraining_look_better() -> None:
             found.setdefault((start, "MAE"), []).append(accuracy(encoder, seed))
     print(found)
     mean = {key: sum(values) / 3 for key, values in found.items()}
-    assert mean[0.02, "MAE"] < mean[0.5, "random"]
-    assert mean[0.02, "MAE"] - mean[0.02, "random"] > mean[0.5, "MAE"] - mean[0.5, "random"]
+    print({key: round(value) for key, value in mean.items()})
+    assert mean[0.02, "random"] < mean[0.02, "MAE"] < mean[0.5, "random"] - 5
+    assert mean[0.5, "MAE"] > mean[0.5, "random"] + 5
+    said = {(0.02, "random"): 35, (0.02, "MAE"): 39, (0.5, "random"): 55, (0.5, "MAE"): 68}
+    assert all(abs(mean[key] - value) < 3 for key, value in said.items())
