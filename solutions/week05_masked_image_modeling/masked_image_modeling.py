@@ -2025,7 +2025,7 @@ display(
         x=[row["ratio"] for row in sweep],
         xlabel="ratio of hidden patches",
         ylabel="loss on hidden patches",
-        title="The more is hidden, the harder it is for all",
+        title="The more is hidden, the worse the guesses",
     )
 )
 
@@ -2258,7 +2258,7 @@ plt.show()
 # ### BEGIN SOLUTION
 # 1 point: pixels are redundant: neighbors are alike, so at a low ratio a hidden patch can be guessed from the next one without knowing what is shown.
 # 1 point: words are few and full of meaning; predicting a few of them is hard already, and hiding most of a sentence leaves it undetermined.
-# 1 point: evidence from the own notebook: the nearest patch on the photograph; losses in the table of ratios grow with the ratio, for the model as well.
+# 1 point: evidence from the own notebook: the copied patch is right where the photograph is smooth; in the gallery the model's loss grows with the ratio, in the table that of the guesses.
 # 1 point: there is a limit: with one or two of 16 patches left, the model paints a mean digit, so the best ratio depends on the grid and the data.
 # 1 point: cost: MAE's encoder works on the visible patches alone, so a high ratio is also cheap (own FLOPs); for SimMIM it saves nothing.
 # ### END SOLUTION
