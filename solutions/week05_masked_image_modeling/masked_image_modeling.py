@@ -1600,8 +1600,8 @@ class Setting:
     decoder_dim: int = 48
     decoder_depth: int = 1
     ratio: float = 0.5
-    steps: int = 200
-    batch: int = 32
+    steps: int = 150
+    batch: int = 64
     rate: float = 2e-3
     start: float = 0.5  # standard deviation of the positions
 
@@ -1721,7 +1721,7 @@ def probe(train_f: torch.Tensor, train_y: torch.Tensor, test_f: torch.Tensor, te
 def fine_tune(
     encoder: MAEEncoder, x: torch.Tensor, y: torch.Tensor, x_test: torch.Tensor, y_test: torch.Tensor, seed: int
 ) -> list[float]:
-    """Test accuracy after 20, 40 and 60 steps of training a copy of the encoder, and a new head, on labels."""
+    """Test accuracy after 20 and 40 steps of training a copy of the encoder, and a new head, on labels."""
     torch.manual_seed(seed)
     encoder, head = copy.deepcopy(encoder), nn.Linear(encoder.pos_embed.shape[-1], 10).to(profile.device())
     seen = []
@@ -1737,14 +1737,14 @@ def fine_tune(
                 answers = head(features(encoder, x_test).to(profile.device())).argmax(1).cpu()
             seen.append((answers == y_test).float().mean().item())
 
-    fit([encoder, head], loss_of, steps=60, rate=2e-3, seed=seed, after_step=watch)
+    fit([encoder, head], loss_of, steps=40, rate=2e-3, seed=seed, after_step=watch)
     return seen
 
 
 # %% [markdown]
 # ### The runs
 #
-# 1,347 digits without labels, half of the patches hidden, 200 steps of 32 images. Three seeds: each draws other weights, other batches, other hidden patches. Test images always get the same noise, so that losses can be compared.
+# 1,347 digits without labels, half of the patches hidden, 150 steps of 64 images. Three seeds: each draws other weights, other batches, other hidden patches. Test images always get the same noise, so that losses can be compared.
 #
 # **Predict.** The pixels are standardized: predicting 0 everywhere has a loss of about 1. What will the two guesses of exercise 6 reach, above or below 1? And the model?
 
@@ -1913,12 +1913,12 @@ print(f"probe, all labels, MAE - random: {full_gain:+.3f}, expected: nothing, at
 #
 # - **Nearest neighbor.** MAE gains in every seed and at every budget, and most with 30 and 100 labels. Random features are not arranged by likeness; MAE's bring images of the same digit together.
 # - **Probe.** It gains with ten labels, a little with thirty, and nothing from a hundred on. All that a line needs is in random features, too. With few labels one cannot tell *which* of the 64 directions matter. Pre-training tells, and so do enough labels. **Pre-training saves labels; it adds no information.**
-# - **SimMIM** lies between the two with the nearest neighbor, and its probe gains nothing from thirty labels on. One size, one ratio, 200 steps: that is no verdict on the methods.
+# - **SimMIM** lies between the two with the nearest neighbor, and its probe gains nothing from thirty labels on. One size, one ratio, 150 steps: that is no verdict on the methods.
 # - **Raw pixels** beat all of them. These digits are centered and upright, so comparing them pixel by pixel is hard to beat, and the mean of the tokens forgets the places. "Better than random weights" is not yet "good".
 #
 # ### And if everything may move?
 #
-# A frozen encoder is one use. The other is a start: train all weights, and a new head, on the labels. 60 steps, thirty labels or all of them.
+# A frozen encoder is one use. The other is a start: train all weights, and a new head, on the labels. 40 steps, thirty labels or all of them.
 #
 # **Predict.** With all weights free, does it still matter where they start?
 
@@ -1939,7 +1939,7 @@ for name, labels, count in (
 rows = []
 for (name, labels), accuracies in tuned.items():
     row = {"labels": labels, "start": name}
-    for at, step in ((0, 20), (2, 60)):
+    for at, step in ((0, 20), (1, 40)):
         gain = (accuracies - tuned["random", labels])[:, at].mean()
         row[f"after {step} steps"] = " ".join(f"{accuracy:.2f}" for accuracy in accuracies[:, at])
         row[f"gain, {step}"] = f"{gain:+.3f}"
@@ -1948,18 +1948,9 @@ print(profiling.table(rows, title=f"test accuracy of fine-tuning in each of {len
 gain = (tuned["MAE", "30 labels"] - tuned["random", "30 labels"])[:, 0].mean().item()
 state = "reached" if gain >= 0.08 else "missed"
 print(f"30 labels, 20 steps, MAE - random: {gain:+.3f} on average, target +0.08: {state}")
-display(
-    plotting.curves(
-        {f"{name}, {labels}": runs for (name, labels), runs in tuned.items() if name != "SimMIM"},
-        x=[20, 40, 60],
-        xlabel="step of fine-tuning",
-        ylabel="test accuracy",
-        title=f"From random weights and from MAE's, {len(seeds)} seeds",
-    )
-)
 
 # %% [markdown]
-# **Explain.** Now everything may move, and the start still shows. After 20 steps the pre-trained encoder is far ahead, with thirty labels and with all of them: it saves *steps*. After 60 steps a good part of the gap is gone.
+# **Explain.** Now everything may move, and the start still shows. After 20 steps the pre-trained encoder is far ahead, with thirty labels and with all of them: it saves *steps*. After 40 steps a good part of the gap is gone.
 #
 # A warning before you quote such a table. Positions start at 0.5 here, as in week 3. With timm's usual 0.02, thirty labels and these three seeds, random weights end at 35 % on average and MAE's at 39 %; with 0.5 it is 55 % and 68 %. So the size of the start was worth more than the pre-training, and whoever compares a well-started method with a badly started baseline measures the start. Try it: `replace(small, start=0.02)`.
 
@@ -1998,12 +1989,12 @@ print(profiling.table(rows, title="knn / probe with all labels, seed 0"))
 # %% [markdown]
 # ### How much to hide?
 #
-# The ratio changes the task, so a loss at one ratio cannot be compared with a loss at another. It can be compared with the guesses at the same ratio. Here are short runs, 60 steps each.
+# The ratio changes the task, so a loss at one ratio cannot be compared with a loss at another. It can be compared with the guesses at the same ratio. Here are short runs, 40 steps each.
 
 # %% explore=true
 sweep = []
 for ratio in (0.5, 0.75, 0.9):
-    encoder, decoder, _ = pretrain_mae(x_train, replace(small, ratio=ratio, steps=60), seed=0)
+    encoder, decoder, _ = pretrain_mae(x_train, replace(small, ratio=ratio, steps=40), seed=0)
     loss, _, mask = hidden_loss(encoder, decoder, x_test, small, test_noise, ratio)
     train_f, test_f = features(encoder, x_train), features(encoder, x_test)
     sweep.append(
@@ -2015,8 +2006,8 @@ for ratio in (0.5, 0.75, 0.9):
             "knn": f"{knn(train_f, y_train, test_f, y_test):.3f}",
         }
     )
-print(profiling.table(sweep, title="loss on hidden patches at each ratio, and knn with all labels; 60 steps, seed 0"))
-encoder, _, _ = pretrain_mae(x_train, replace(small, steps=60), seed=0, normalize=True)
+print(profiling.table(sweep, title="loss on hidden patches at each ratio, and knn with all labels; 40 steps, seed 0"))
+encoder, _, _ = pretrain_mae(x_train, replace(small, steps=40), seed=0, normalize=True)
 accuracy = knn(features(encoder, x_train), y_train, features(encoder, x_test), y_test)
 print(f"ratio 0.5 with normalized targets: knn {accuracy:.3f}; its loss has another unit and cannot be compared")
 display(
@@ -2043,7 +2034,7 @@ display(
 made, made_test = datasets.shapes(1500, seed=0), datasets.shapes(600, seed=1)
 center, spread = made.x.mean((0, 2, 3), keepdim=True), made.x.std((0, 2, 3), keepdim=True)
 shapes_x, shapes_test = (made.x - center) / spread, (made_test.x - center) / spread
-shape_setting = Setting(img_size=32, patch_size=8, channels=3, steps=150)
+shape_setting = Setting(img_size=32, patch_size=8, channels=3, steps=100)
 encoder, decoder, _ = pretrain_mae(shapes_x, shape_setting, seed=0)
 shapes_noise = torch.rand(600, 16, generator=torch.Generator().manual_seed(99))
 loss, _, mask = hidden_loss(encoder, decoder, shapes_test, shape_setting, shapes_noise, 0.5)
