@@ -13,13 +13,13 @@ SEEDS = range(20)
 
 
 def names_of(week_name: str, *cells: str) -> dict[str, Any]:
-    """The names that the reference solutions of a week define, and the functions of some test or explore cells."""
+    """The names that the reference solutions of a week define; of some test or explore cells, functions and classes."""
     names: dict[str, Any] = {}
     for cell in load_week(ROOT / "solutions" / week_name).cells:
         if isinstance(cell.words, Setup | Given | Exercise):
             exec(compile(cell.source, cell.id, "exec"), names)
         elif cell.id in cells:
             tree = ast.parse(cell.source)
-            tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+            tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
             exec(compile(tree, cell.id, "exec"), names)
     return names
