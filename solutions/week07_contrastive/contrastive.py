@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Week 7: images and words
 #
-# ![Left: pictures of colored shapes and the caption that the model finds for each. Middle: similarities of 16 images and 16 captions, bright on the diagonal. Right: accuracy on 36 names, on seen and on held-out combinations, far above chance.](outcome.png)
+# ![Left: pictures of colored shapes and the caption that the model finds for each. Middle: similarities of 15 images and 15 captions, bright on the diagonal. Right: accuracy on 36 names, on seen and on held-out combinations, far above chance.](outcome.png)
 #
 # *What you will have built by the end of this week. Left: pictures, and what your model says they show. Middle: images against captions; pairs that belong together lie on the diagonal. Right: 36 classes recognized from their names, also those that training never showed.*
 #
@@ -1590,12 +1590,12 @@ print(
 # ### Look: the table, before and after
 
 # %% explore=true
-sixteen = [int((name_index(seen_test) == k).nonzero()[0]) for k in name_index(seen_test).unique().tolist()[::2]][:15]
-few = [seen_test.captions[k] for k in sixteen]
+chosen_few = [int((name_index(seen_test) == k).nonzero()[0]) for k in name_index(seen_test).unique().tolist()[::2]][:15]
+few = [seen_test.captions[k] for k in chosen_few]
 tables = {}
 for name, one in (("before", new_model(tokenizer, seed=0).eval()), ("after", model)):
     with torch.no_grad():
-        image_emb = one.encode_image(normalized(seen_test.x[sixteen]).to(profile.device())).cpu()
+        image_emb = one.encode_image(normalized(seen_test.x[chosen_few]).to(profile.device())).cpu()
     tables[name] = image_emb @ text_encoder(one, tokenizer)(few).T
 fig, axes = plt.subplots(1, 2, figsize=(11.5, 4.6))
 gaps = {}
@@ -1682,7 +1682,7 @@ def zero_shot_predict(image_emb: torch.Tensor, weights: torch.Tensor, k: int = 1
 # Look: two classes, three templates, in a plane. Thin: the prompts as they come. Thick: the weights. Circle: length 1.
 with checks.look():
     look_plane = {
-        "cat": (0.5, 0.1), "a cat": (0.9, 0.8), "my cat": (2.4, -0.4),
+        "cat": (0.5, -0.3), "a cat": (0.9, 0.8), "my cat": (2.4, -0.4),
         "dog": (-0.3, 0.8), "a dog": (0.4, 1.8), "my dog": (-1.5, 0.5),
     }  # fmt: skip
     look_weights = zero_shot_weights(
