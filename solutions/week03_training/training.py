@@ -2741,7 +2741,7 @@ ax.set(xticks=[], yticks=[], title="CutMix: " + ", ".join(told))
 ax = right.subplots()
 for way in ("scratch", "full", "distilled"):
     curves = np.array(by_way[way])
-    steps_shown = range(24, 121, 24)
+    steps_shown = range(25, 101, 25)
     (line,) = ax.plot(steps_shown, curves.mean(0), label=way)
     ax.fill_between(steps_shown, curves.min(0), curves.max(0), alpha=0.2, color=line.get_color())
 ax.set(xlabel="step", ylabel="test accuracy", title=f"thirty labels, {len(seeds)} seeds")
