@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -24,20 +25,35 @@ def names_of_the_runs() -> dict[str, Any]:
 
 
 def test_week06_runs_end_as_the_lesson_says_from_every_seed() -> None:
-    """Mutual information: at least 1.0 nat for the full run, less than half of that run's without centering."""
+    """Every run without a part gets its diagnosis, and at least nine of ten full ones are healthy."""
     names = names_of_the_runs()
-    digits, recipe = names["digits"], names["Recipe"]
+    digits = names["digits"]
+    bare = names["replace"](names["Recipe"](), batch_norm=False, momentum=0.7, center_momentum=0.3)
 
     def information(seed: int, **options: Any) -> float:
-        run = names["self_distill"](digits.x_train, recipe(**options), seed)
-        return float(names["last_mean"](run.history)["mutual_information"])
+        recipe = names["replace"](bare, **options)
+        end = names["last_mean"](names["self_distill"](digits.x_train, recipe, seed).history)
+        words[names["diagnose"](end, recipe.outputs), str(options)] += 1
+        return float(end["mutual_information"])
 
+    words: Counter[tuple[str, str]] = Counter()
     full = [information(seed) for seed in SEEDS]
     without = [information(seed, centering=False) for seed in SEEDS]
     blunt = [information(seed, t_teacher=1.0) for seed in SEEDS[:5]]
     for name, found in (("full", full), ("no centering", without), ("no sharpening", blunt)):
         print(f"{name}, {len(found)} seeds: mutual information from {min(found):.3f} to {max(found):.3f} nats")
+    print(f"full: at least 1.0 nat in {sum(value >= 1.0 for value in full)} of {len(full)} seeds")
     print(f"no centering: at most 0.3 nats in {sum(value <= 0.3 for value in without)} of {len(without)} seeds")
-    assert min(full) >= 1.0
-    assert max(few / many for few, many in zip(without, full, strict=True)) < 0.5
-    assert max(blunt) <= 0.01
+    print(words)
+    assert words["one_dimension", "{'centering': False}"] == len(without)
+    assert words["uniform", "{'t_teacher': 1.0}"] == len(blunt)
+    assert words["healthy", "{}"] >= 0.9 * len(full)
+
+
+def test_week06_recipe_with_batch_norm_keeps_a_nat_from_every_seed() -> None:
+    """The lesson says that this recipe ends well above 1.0 nat. Here with a margin of 25 percent."""
+    names = names_of_the_runs()
+    runs = [names["self_distill"](names["digits"].x_train, names["Recipe"](), seed) for seed in SEEDS[:10]]
+    found = [names["last_mean"](run.history)["mutual_information"] for run in runs]
+    print(f"with batch norm, {len(found)} seeds: mutual information from {min(found):.3f} to {max(found):.3f} nats")
+    assert min(found) > 1.25
