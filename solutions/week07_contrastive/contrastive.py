@@ -1257,14 +1257,13 @@ class ImageTower(nn.Module):
     def __init__(self, width: int, n_heads: int = 4) -> None:
         super().__init__()
 
-        def convolution(before: int, after: int, *shrink: nn.Module, stride: int = 1) -> nn.Sequential:
+        def convolution(before: int, after: int, stride: int) -> nn.Sequential:
             layer = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-            return nn.Sequential(
-                layer, *shrink, nn.BatchNorm2d(after), nn.ReLU()
-            )  # shrunk first, so that less is left to do
+            return nn.Sequential(layer, nn.BatchNorm2d(after), nn.ReLU())
 
         self.stem = nn.Sequential(
-            convolution(3, 16, stride=2), convolution(16, 32, nn.MaxPool2d(2)), convolution(32, width, nn.MaxPool2d(2)),
+            convolution(3, 16, stride=2), convolution(16, 32, stride=1), nn.MaxPool2d(2),
+            convolution(32, width, stride=1), nn.MaxPool2d(2),
         )  # fmt: skip
         self.positions = nn.Parameter(0.2 * torch.randn(16, width))
         self.block, self.norm = Block(width, n_heads), nn.LayerNorm(width)
@@ -1557,7 +1556,7 @@ def text_encoder(model: DualEncoder, tokenizer: CaptionTokenizer) -> Callable[[l
 
 
 # %% explore=true
-steps, batch = profile.pick(cpu=120, gpu=1500), profile.pick(cpu=96, gpu=512)
+steps, batch = profile.pick(cpu=150, gpu=1500), profile.pick(cpu=96, gpu=512)
 model, tokenizer, history = train(seen, steps, batch, seed=0)
 
 
