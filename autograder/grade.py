@@ -159,7 +159,7 @@ class Desk:
         """Run what is to do, record it, write the pages."""
         built = build_week(self.week)
         recorder = Recorder(built, self.course, self.tell.wait)
-        course_changed = any(self._same_work(one) and not self.again for one in self.todo)
+        course_changed = any(self._course_changed(one) for one in self.todo)
         if not course_changed:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
         done: list[Done] = []
@@ -183,10 +183,10 @@ class Desk:
             for one in done:
                 self._enter(one, told=one.handed_in.key)
 
-    def _same_work(self, one: HandedIn) -> bool:
+    def _course_changed(self, one: HandedIn) -> bool:
         """Whether it is the course that changed since this work was graded, not the work."""
         entry = self.entries[one.student]
-        return entry is not None and entry.work == one.work
+        return entry is not None and entry.work == one.work and entry.key != one.key and not self.again
 
     def _judged(self, built: Notebooks, crew: Crew) -> Iterator[Done]:
         """Repair, run and judge the submissions, in the order in which they are done."""
@@ -207,8 +207,8 @@ class Desk:
                 yield self._done(one, fixed, kept.run)
             else:
                 running[crew.submit(left or job)] = (one, fixed, keys, known)
-        for future in as_completed(running):
-            one, fixed, keys, known = running[future]
+        for future in as_completed(list(running)):
+            one, fixed, keys, known = running.pop(future)
             run = future.result()
             run.cells.update(known)
             if all(cell.verdict is not Verdict.INFRA for cell in run.cells.values()):

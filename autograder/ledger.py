@@ -212,7 +212,13 @@ def keys_of_tests(job: Job) -> dict[str, str]:
 
 
 def reusable(kept: KeptRun | None, keys: Mapping[str, str]) -> dict[str, CellRun]:
-    """The verdicts of an earlier run that hold for these test keys; none where a process died in that run."""
+    """The verdicts of an earlier run that hold for these test keys.
+
+    All of them where every key is the same. Of a run in which a process died no single verdict holds: what came after
+    depends on it.
+    """
+    if kept and kept.tests == keys:
+        return {test: kept.run.cells[test] for test in keys}
     if kept is None or kept.run.deaths or any(kept.run.cells[test].verdict not in REPEATABLE for test in kept.tests):
         return {}
     return {test: kept.run.cells[test] for test, key in keys.items() if kept.tests.get(test) == key}

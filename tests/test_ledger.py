@@ -212,6 +212,20 @@ def test_a_gradebook_that_was_lost_is_written_again_without_running_anything(tin
     assert tiny.scores() == {"ann": 80, "bob": 40}
 
 
+def test_a_run_that_was_killed_before_the_pages_records_new_work_at_once(tiny: Class) -> None:
+    """It is not the course that changed, so nothing waits for an answer."""
+    grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, feedback=False)
+    hand_in(tiny.course, "cleo", answered(tiny.built, RIGHT))
+    recorded: list[bool] = []
+
+    def look(graded: Graded) -> None:
+        if graded.student == "cleo":
+            recorded.append("cleo" in tiny.scores())
+
+    grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, tell=Told(graded=look))
+    assert recorded == [True]
+
+
 def test_a_manual_score_stays_and_costs_no_run(tiny: Class) -> None:
     from nbgrader.api import Gradebook
 
@@ -327,13 +341,13 @@ def test_verdicts_of_a_run_in_which_a_process_died_are_not_kept_apart(tiny: Clas
     run = run_here(job)
     ledger.keep_run(run, keys)
     assert [*reusable(ledger.run("x"), keys)] == ALL
-    run.deaths = 1
-    ledger.keep_run(run, keys)
-    assert reusable(ledger.run("x"), keys) == {}
-    run.deaths = 0
-    run.cells["double-test-1"] = CellRun(Verdict.TIMEOUT, "too slow")
-    ledger.keep_run(run, keys)
-    assert reusable(ledger.run("x"), keys) == {}
+    other = keys | {"double-test-1": "another"}
+    assert [*reusable(ledger.run("x"), other)] == ALL[1:]
+    for deaths, verdict in ((1, Verdict.PASS), (0, Verdict.TIMEOUT)):
+        run.deaths, run.cells["double-test-2"] = deaths, CellRun(verdict)
+        ledger.keep_run(run, keys)
+        assert [*reusable(ledger.run("x"), keys)] == ALL, "nothing has changed at all"
+        assert reusable(ledger.run("x"), other) == {}
 
 
 def test_what_the_grader_could_not_do_is_not_kept(tiny: Class) -> None:
