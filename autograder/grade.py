@@ -21,7 +21,7 @@ from .jobs import submission_job
 from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from .outcomes import Graded, scores_of, verdicts_of, with_outputs
 from .record import Recorder, recorded_scores
-from .repair import DamagedError, Repaired, parse_notebook, repair
+from .repair import DamagedError, Repaired, read_notebook, repair
 from .runner import CellRun, Mode, Run, Verdict
 from .source import Week, load_info, load_week
 
@@ -218,7 +218,7 @@ class Desk:
     def _repaired(self, built: Notebooks, one: HandedIn) -> Repaired:
         if one.damaged:
             raise DamagedError(one.damaged)
-        fixed = repair(built, parse_notebook(one.content))
+        fixed = repair(built, read_notebook(one.path))
         if one.path.name != f"{self.week.topic}.ipynb":
             fixed.notes.append(f"the file was called {one.path.name!r}")
         return fixed

@@ -15,11 +15,10 @@ from .repair import DamagedError, read_handed_in
 
 @dataclass(frozen=True)
 class HandedIn:
-    """The file of one learner. `content` is empty and `damaged` says why where it cannot be read."""
+    """The file of one learner; `damaged` says why it cannot be read. Its bytes are not kept: a class may be large."""
 
     student: str
     path: Path
-    content: bytes
     damaged: str
     work: str
     key: str
@@ -61,7 +60,7 @@ def read_work(student: str, path: Path, common: str) -> HandedIn:
     with suppress(DamagedError, OSError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)
     work = work_key(content, stamp, damaged.encode())
-    return HandedIn(student, path, content, damaged, work, outcome_key(common, work, path.name))
+    return HandedIn(student, path, damaged, work, outcome_key(common, work, path.name))
 
 
 def _nothing_there(path: Path) -> str:
