@@ -79,12 +79,12 @@ desk: setup ## open nbgrader's formgrader on course/ (written answers, single su
 lint: setup ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
 
-test: lint ## everything that CI runs: lint, types, fresh notebooks, unit tests, verify, nbval, plain nbgrader
+test: lint ## everything that CI runs: lint, types, unit tests, every notebook; long checks for week 1 and changed weeks
 	@workbook build --check
 	@workbook build
 	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
 
-test-all: lint ## as test, with the long checks of every week
+test-all: lint ## as test, with every misconception and long check of every week
 	@workbook build --check
 	@workbook build
 	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source

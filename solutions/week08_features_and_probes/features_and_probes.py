@@ -2237,7 +2237,7 @@ def draw_curves(ax: plt.Axes) -> None:
         fmt="^",
         color="black",
         capsize=3,
-        label=f"scratch, {len(seeds)} seed(s)",
+        label="scratch, one seed" if len(seeds) == 1 else f"scratch, {len(seeds)} seeds",
     )
     ax.set(xscale="log", xlabel="labels per class", ylabel="test accuracy")
     ax.set_xticks(budgets, [str(b) for b in budgets])
