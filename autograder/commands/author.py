@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -146,9 +147,10 @@ def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mod
         else:  # what is there is taken as sound; what is saved from now on is verified
             known[folder] = snapshot(folder)
     console.print("[dim]watching; Ctrl-C ends[/dim]")
-    for saved in saved_weeks(folders, saved_files):
-        for folder in saved:
-            attempt(folder)
+    with suppress(KeyboardInterrupt):  # it may also come while a week is verified or a mistake is said
+        for saved in saved_weeks(folders, saved_files):
+            for folder in saved:
+                attempt(folder)
 
 
 @app.command()
