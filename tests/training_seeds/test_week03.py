@@ -58,3 +58,29 @@ def test_week03_warmup_matters_more_than_clipping() -> None:
     assert min(found[15, 1.0]) > max(found[15, math.inf]) + 2
     assert min(found[15, 1.0]) > max(cold) + 2
     assert sum(found[15, math.inf]) / 3 > sum(cold) / 6 + 2
+
+
+def test_week03_table_of_thirty_labels() -> None:
+    """The table of the experiment, in percent of the test images over three seeds, and what the lesson says of it."""
+    import torch
+
+    cells = load_week(ROOT / "solutions" / "week03_training").cells
+    wanted = [c.id for c in cells if "def fit(" in c.source or "def all_ways(" in c.source]
+    names = names_of("week03_training", *wanted)
+    data, typed = names["datasets"].digits(), names["datasets"].rendered_digits(2500, seed=0)
+    names |= {"handwriting": data, "x_test": data.x_test, "y_test": data.y_test}
+    names["unlabeled"] = torch.zeros(len(data.x_train), dtype=torch.long)
+    start = names["tiny_vit"](0)
+    type_batches = names["labeled_batches"]((typed.x - data.mean) / data.std, typed.y)
+    names["curve_of"](start, type_batches, 2e-3, seed=0, steps=150)
+    runs = [names["all_ways"](seed, start, True)[0] for seed in range(3)]
+    found = {way: [100 * run[way][-1] for run in runs] for way in runs[0]}
+    for way, shares in found.items():
+        print(f"{way}: {sum(shares) / 3:.1f}  " + "  ".join(f"{share:.1f}" for share in shares))
+    mean = {way: sum(shares) / 3 for way, shares in found.items()}
+    assert mean["full"] - mean["scratch"] >= 8 * 1.25
+    assert mean["distilled"] - mean["scratch"] >= 10 * 1.25
+    assert mean["small CNN"] - mean["scratch"] > 18
+    assert found["distilled, only on the thirty images"] == found["scratch"]
+    assert mean["distilled"] > mean["distilled, soft, T = 3"]
+    assert mean["scratch, all 1,347 labels"] > 2 + max(m for way, m in mean.items() if "1,347" not in way)
