@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Week 3: training
 #
-# ![Left: a learning rate that rises in a straight line and falls along half a cosine. Middle: a digit with a box of another digit pasted in, labeled by its share of pixels. Right: test accuracy of three ways to use 30 labels, over three seeds; fine-tuned and distilled lie far above scratch.](outcome.png)
+# ![Left: a learning rate that rises in a straight line and falls along half a cosine. Middle: a digit with a box of another digit pasted in, labeled by its share of pixels. Right: test accuracy of three ways to use 30 labels; fine-tuned and distilled lie far above scratch.](outcome.png)
 #
-# *What you will have built by the end of this week. Left: the learning rate of one run. Middle: a training image made of two, and its label. Right: three ways to learn ten digits from thirty labels, three seeds each.*
+# *What you will have built by the end of this week. Left: the learning rate of one run. Middle: a training image made of two, and its label. Right: three ways to learn ten digits from thirty labels.*
 #
 # **After this week you can**
 #
@@ -2409,6 +2409,7 @@ start = tiny_vit(0).to(profile.device())
 start_curve = curve_of(start, labeled_batches(typed_x, typed.y), 2e-3, seed=0, steps=150)
 SEEDS = profile.pick(cpu=1, gpu=10)
 EVERYTHING = profile.pick(cpu=False, gpu=True)
+how_many = "one seed" if SEEDS == 1 else f"mean and range of {SEEDS} seeds"
 runs, trained = zip(*(all_ways(seed, start, EVERYTHING) for seed in range(SEEDS)))
 models = trained[0]
 by_way = {way: [run[way] for run in runs] for way in runs[0]}
@@ -2422,7 +2423,7 @@ print(profiling.table(rows, title="test accuracy on 450 handwritten digits, thir
 for way, target in (("full", 8), ("distilled", 10)):
     gain = 100 * (mean[way] - mean["scratch"])
     print(
-        f"{way} - scratch, {SEEDS} seed(s): {gain:+.1f} points, target {target}: {'reached' if gain >= target else 'missed'}"
+        f"{way} - scratch, {how_many}: {gain:+.1f} points, target {target}: {'reached' if gain >= target else 'missed'}"
     )
 
 # %% explore=true
@@ -2433,7 +2434,7 @@ display(
         x=[25 * k + 25 for k in range(4)],
         xlabel="step",
         ylabel="test accuracy",
-        title=f"Thirty labels, {SEEDS} seed(s): mean and range",
+        title=f"Thirty labels, {how_many}",
         levels={"start of frozen and full": start_curve[-1], "all labels": starts["positions of 0.5"][-1]},
     )
 )
@@ -2762,7 +2763,7 @@ for way in ("scratch", "full", "distilled"):
     steps_shown = range(25, 101, 25)
     (line,) = ax.plot(steps_shown, curves.mean(0), label=way)
     ax.fill_between(steps_shown, curves.min(0), curves.max(0), alpha=0.2, color=line.get_color())
-ax.set(xlabel="step", ylabel="test accuracy", title=f"thirty labels, {SEEDS} seed(s)")
+ax.set(xlabel="step", ylabel="test accuracy", title=f"thirty labels, {how_many}")
 ax.grid(alpha=0.3)
 ax.legend(loc="lower right")
 plt.show()
