@@ -3,7 +3,7 @@
 Data flows one way; a module imports only from those before it:
 
     errors -> source -> rules -> leaks -> build -> variants, outputs, course
-           worker (a process of its own) -> runner -> verify
+           warming (processes to fork from) -> runner -> verify
                                             repair, record -> grade, hooks, sample_class
                                             learner, report -> cli
 """

@@ -12,7 +12,17 @@ from pathlib import Path
 import shared
 
 PACKAGE = Path(__file__).parent
-JUDGING = ("build.py", "jobs.py", "outcomes.py", "repair.py", "rules.py", "runner.py", "source.py", "engine")
+JUDGING = (
+    "build.py",
+    "jobs.py",
+    "outcomes.py",
+    "repair.py",
+    "rules.py",
+    "runner.py",
+    "source.py",
+    "warming.py",
+    "engine",
+)
 """Modules of this package that decide what runs and what becomes of it; the others present it."""
 LIBRARIES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "timm", "open_clip_torch", "einops"),

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,41 +13,18 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any
 
-from .engine import sandbox, wire
+from .engine import wire
 from .engine.judge import ANSWER, MAX_DEATHS
 from .engine.process import Ending, Started
 from .errors import WorkbookError
 from .source import Limits
+from .warming import WarmProcess
 
 SLACK_SECONDS = 60
 """What a judge gets beyond the time of the submission before it counts as stuck."""
 JUDGE_GIB = 6
 CANCELLED = "cancelled"
 """What a run says that `Team.cancel` stopped."""
-SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
-"""What every warm process is started with, besides what its starter has."""
-WARM_UP = """
-import IPython.utils.capture
-from autograder.engine import answers
-from shared import checks, comparing, datasets, observe, plotting, profiles, profiling
-"""
-WARM_UP_JUDGE = """
-from autograder.engine import judge
-"""
-WARM_UP_WITH = {
-    # any optimizer imports torch._dynamo on its first use, about 4 s; a first use inside a child would repeat it
-    "torch": """
-import torch, torch._dynamo, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
-torch.set_num_threads(1)
-torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
-""",
-    # its first search looks in /proc for thread pools; in a sandbox without it that search fails, and only the first
-    "sklearn.neighbors": """
-sklearn.neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit([[0.0], [1.0]]).kneighbors()
-""",
-}
-"""What a library needs beyond its import to be warm."""
 
 
 class Verdict(StrEnum):
@@ -150,106 +123,6 @@ class InfraError(Exception):
 def spoiled(job: Job, reason: str) -> Run:
     """A run that the grader itself could not do."""
     return Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
-
-
-def warm_up_code(role: str, libraries: Sequence[str]) -> str:
-    """What a warm process runs before its first fork."""
-    code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
-    code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
-    return code + ("from autograder.engine import gradients\n" if role == "judge" and "torch" in libraries else "")
-
-
-class WarmProcess:
-    """A process that learners' processes or judges are forked from.
-
-    Parameters
-    ----------
-    role : "learner" or "judge".
-    libraries : modules to import before the first fork.
-    sandboxed : whether bubblewrap starts it.
-    """
-
-    def __init__(self, role: str, libraries: Sequence[str], sandboxed: bool = False) -> None:
-        self._code = warm_up_code(role, libraries)
-        self._libraries = libraries
-        self._role = role
-        self._sandboxed = sandboxed
-        self._process: subprocess.Popen[bytes] | None = None
-        self._starting = threading.Lock()
-        self._closed = False
-        self.control = socket.socket()
-        self.bytes = 0
-        """What the warm process itself holds in memory."""
-
-    def start(self) -> None:
-        """Start and warm up, unless it is running.
-
-        Raises
-        ------
-        WorkbookError
-            when a library is missing, or a thread runs before the first fork.
-        """
-        with self._starting:
-            if self._closed:
-                raise WorkbookError("the warm process was closed", "start another")
-            if self._process and self._process.poll() is None:
-                return
-            self._end()
-            self.control, theirs = socket.socketpair()
-            settings = {"control": theirs.fileno(), "role": self._role, "code": self._code}
-            command = [sys.executable, "-m", "autograder.engine.warm", json.dumps(settings)]
-            environment = ENVIRONMENT
-            if self._sandboxed:
-                command = sandbox.command(command, environment)
-            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble, theirs:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=trouble,
-                    stderr=trouble,
-                    env=os.environ | environment,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,  # Ctrl-C is the grader's to handle
-                )
-                theirs.close()
-                if self._closed:  # meanwhile; `close` did not see the process yet
-                    self._process.kill()
-                with self.control.makefile("r", encoding="utf-8") as stream:
-                    answer = stream.readline()
-                if not answer:
-                    self._end()
-                    trouble.seek(0)
-                    reason = (trouble.read().strip() or "no message").splitlines()[-1]
-                    raise WorkbookError(f"the warm process did not start: {reason}", "run `make setup`")
-            ready = json.loads(answer)
-            self.bytes = ready["bytes"]
-            if ready["threads"] != 1:
-                self._end()
-                raise WorkbookError(
-                    f"the warm process has {ready['threads']} threads before its first fork",
-                    "take the library that starts threads out of `libraries` in week.toml",
-                )
-
-    def _end(self) -> None:
-        """Closing its socket ends it; killing is for one that does not listen."""
-        process, self._process = self._process, None
-        self.control.close()
-        if process is None:
-            return
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def close(self) -> None:
-        """End the process, and with it everything that runs below it. It cannot be started again."""
-        self._closed = True
-        process = self._process
-        if process and process.poll() is None and self._starting.locked():
-            process.kill()  # while it warms up nobody listens to its socket
-        with self._starting:
-            self._end()
 
 
 class Team:

@@ -13,7 +13,7 @@ import cloudpickle
 
 from autograder.engine.handles import Learner
 from autograder.engine.process import Ending, Started
-from autograder.runner import WarmProcess
+from autograder.warming import WarmProcess
 
 SECONDS = 60
 """What one test may take of a learner's process."""

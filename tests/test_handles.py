@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.engine import sandbox
 from autograder.engine.handles import GoneError, Handle
-from autograder.runner import WarmProcess
+from autograder.warming import WarmProcess
 from shared import checks, observe
 
 from .learners import Living, by_value, living, warmed_up

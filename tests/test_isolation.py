@@ -21,7 +21,7 @@ import pytest
 from autograder.engine import isolation, sandbox
 from autograder.engine.handles import GoneError
 from autograder.engine.isolation import CLONE, CLONE3, FORBIDDEN, MACHINES, SOCKET, system_call_filter
-from autograder.runner import WarmProcess
+from autograder.warming import WarmProcess
 
 from .chosen import ROOT
 from .learners import Living, by_value, living, warmed_up

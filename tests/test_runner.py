@@ -20,8 +20,9 @@ import pytest
 from autograder.engine.judge import ANSWER, MAX_DEATHS, TEST
 from autograder.engine.shell import MAX_OUTPUT
 from autograder.errors import WorkbookError
-from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict, WarmProcess
+from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict
 from autograder.source import Limits
+from autograder.warming import WarmProcess
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..engine.judge import MAX_DEATHS, TRUSTED
-from ..runner import CANCELLED, ENVIRONMENT, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from ..runner import CANCELLED, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from ..warming import ENVIRONMENT
 from .warm import Lasting, NoWarmProcessError
 
 IMPORT_SECONDS = 120

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..runner import ENVIRONMENT, WarmProcess, warm_up_code
+from ..warming import ENVIRONMENT, WarmProcess, warm_up_code
 
 IDLE_SECONDS = 15 * 60
 START_SECONDS = 120

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from autograder import runner
+from autograder import warming
 from autograder.build import Notebooks
 from autograder.engine import wire
 from autograder.runner import Mode, Team
@@ -152,7 +152,7 @@ CASES = [
 def trusting() -> Iterator[Team]:
     """Sandboxes around the answers, and a judge that checks nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "WARM_UP_JUDGE", runner.WARM_UP_JUDGE + TRUSTING)
+        patch.setattr(warming, "WARM_UP_JUDGE", warming.WARM_UP_JUDGE + TRUSTING)
         with Team(2, mode=Mode.SANDBOX) as team:
             yield team
 
