@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.patches import Rectangle
 
 from shared import plotting
 
@@ -41,7 +42,9 @@ def test_names_and_boxes_are_drawn() -> None:
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.texts] == ["image", "a"]
     assert len(ax.patches) == 2 * 2 * 2
-    assert ax.patches[-1].get_bbox().min.tolist() == [70 + 32 - 0.5, 70 + 32 - 0.5]
+    last = ax.patches[-1]
+    assert isinstance(last, Rectangle)
+    assert last.get_xy() == (70 + 32 - 0.5, 70 + 32 - 0.5)
     assert ax.get_title() == "two"
 
 
