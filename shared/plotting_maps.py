@@ -92,7 +92,7 @@ def _tinted(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
     (height, width), (down, across) = picture.shape[:2], weights.shape
     share = share.repeat(height // down, axis=0).repeat(width // across, axis=1)
     gray = 0.8 * picture.mean(axis=-1, keepdims=True)
-    return 0.4 * gray + 0.6 * mpl.colormaps["viridis"](share)[..., :3]
+    return 0.3 * gray + 0.7 * mpl.colormaps["viridis"](share)[..., :3]
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
