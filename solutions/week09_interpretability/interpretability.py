@@ -672,6 +672,7 @@ with checks.step("two layers, by hand: the last layer of token 0 looks at token 
     wanted = torch.tensor([[[1.0, 0.0, 0.0], [0.06, 0.59, 0.35], [0.0, 0.5, 0.5]]])
     checks.close(came, wanted, "the rollout for r = 0", causes={
         "the product is A_1 A_2; the last layer acts last, so it stands on the left": two_layers(0.0, left=False),
+        "r and 1 - r are exchanged": torch.eye(3)[None],
         "this is the last layer alone": W2[None],
         "the residual is 0.5 whatever was asked for": two_layers(0.5),
     })  # fmt: skip
@@ -1527,6 +1528,7 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
             product = (weights * adds[..., label])[:, :, 1:]
             wanted = product.relu().mean(1)
             pull = (p * adds).sum(-1) - adds[..., label]  # the gradient of the loss
+            predicted = torch.stack([add[..., best] for add, best in zip(adds, logits.argmax(-1))])
             came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
             checks.shape(came, (2, 4), "the relevance", causes={
                 "the class token is still in the map; every cell would be shifted by one": lambda: tuple(came.shape) == (2, 5),
@@ -1537,6 +1539,7 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
                 "negative products are cut off after the mean over heads; do it before": product.mean(1).relu(),
                 "the heads were averaged before attention met gradient": (weights.mean(1) * adds[..., label].mean(1))[:, 1:].relu(),
                 "this is the gradient alone, without the attention": adds[..., label][:, :, 1:].relu().mean(1),
+                "this explains the class that the model predicts; the target is given": (weights * predicted)[:, :, 1:].relu().mean(1),
                 "the gradient is that of the loss; take the logit's": (weights * pull)[:, :, 1:].relu().mean(1),
                 "the gradient is that of the probability; take the logit's": (weights * -pull * p[..., label])[:, :, 1:].relu().mean(1),
                 "negative products are still in it": product.mean(1),
@@ -1829,7 +1832,7 @@ maps = torch.tensor([[[4.0, 3.0], [2.0, 1.0]], [[1.0, 2.0], [3.0, 4.0]]])  # rig
 quarters = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 with checks.step("only the top left patch of four matters; image 0's map knows it, image 1's map says the reverse"):
-    came = checks.beside(call, deletion_curve, TopLeft(), images, labels, maps, quarters)
+    came = checks.beside(call, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters)
     checks.shape(came, (5,), "the curve")
     checks.close(came, torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]), "accuracy after deletion", causes={
         "the first image's order was used for all images": torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]),
@@ -1837,19 +1840,19 @@ with checks.step("only the top left patch of four matters; image 0's map knows i
     })  # fmt: skip
     for number, wanted in ((0, [1.0, 0.0, 0.0, 0.0, 0.0]), (1, [1.0, 1.0, 1.0, 1.0, 0.0])):
         one = slice(number, number + 1)
-        came = checks.beside(call, deletion_curve, TopLeft(), images[one], labels[one], maps[one], quarters)
+        came = checks.beside(call, deletion_curve, TopLeft(), images[one].clone(), labels[one], maps[one], quarters)
         checks.close(came, torch.tensor(wanted), f"image {number} alone", causes={
             "the least relevant patches were deleted first": torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0] if number == 0 else [1.0, 0.0, 0.0, 0.0, 0.0]),
         })  # fmt: skip
         came = checks.beside(
-            call, deletion_curve, TopLeft(), images[one], labels[one], maps[one], quarters, insert=True
+            call, deletion_curve, TopLeft(), images[one].clone(), labels[one], maps[one], quarters, insert=True
         )
         checks.close(came, torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0] if number == 0 else [0.0, 0.0, 0.0, 0.0, 1.0]), f"insertion, image {number}", causes={
             "insert has no effect": torch.tensor(wanted),
         })  # fmt: skip
 
 with checks.step("deleted pixels get the value of fill"):
-    came = checks.beside(call, deletion_curve, TopLeft(), images, labels, maps, quarters, fill=1.0)
+    came = checks.beside(call, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters, fill=1.0)
     checks.close(came, torch.ones(5), "accuracy where deleted pixels are bright", causes={
         "deleted pixels are 0 whatever fill says": torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]),
     })  # fmt: skip
@@ -1861,7 +1864,7 @@ def images_after(fn: Callable, model: nn.Module, *rest: object) -> torch.Tensor:
 
 
 with checks.step("the images after the call"):
-    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images, labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
+    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
         "the caller's images were filled in place": True,
     })  # fmt: skip
 

@@ -139,10 +139,10 @@ def collect_attention(model, images, with_grad=False):
 
     def keep(layer, inputs, qkv):
         batch, tokens, width = qkv.shape
-        q, k, _ = qkv.reshape(batch, tokens, 3, -1, 3 * 0 + width // 3 // heads[0]).permute(2, 0, 3, 1, 4)
+        q, k, _ = qkv.reshape(batch, tokens, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
         maps.append((q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1))
 
-    heads = [layers[0].num_heads]
+    heads = layers[0].num_heads
     handles = [layer.qkv.register_forward_hook(keep) for layer in layers]
     try:
         model.eval()
@@ -285,7 +285,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="rollout",
         edits={LAYER: "layer = residual * fuse[head_fusion](weights, dim=1) + (1 - residual) * identity"},
         rejected_by="rollout-test-1",
-        says="not as expected",
+        says="r and 1 - r are exchanged",
         note="At r = 0.5 nobody sees it.",
     ),
     Misconception(
@@ -725,13 +725,11 @@ def collect_attention(model, images, with_grad=False):
         note="A batch may ask about different classes.",
     ),
     Misconception(
-        name="best-class-whatever-is-asked",
+        name="predicted-class-whatever-is-asked",
         exercise="relevance",
-        edits={
-            CLASSES: "classes = logits.argmax(dim=1) if torch.as_tensor(target).ndim == 0 and logits.shape[1] == 5 and len(logits) == 1 and target != 3 else torch.as_tensor(target).expand(len(logits))"
-        },
-        rejected_by="relevance-test-2",
-        says="not as expected",
+        edits={CLASSES: "classes = logits.argmax(dim=1)"},
+        rejected_by="relevance-test-1",
+        says="this explains the class that the model predicts",
         note="Explaining the prediction is one question; the caller may ask why not another class.",
     ),
     Misconception(
@@ -835,7 +833,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="deletion",
         edits={FILLED: "logits = model(images.masked_fill_(hidden[:, None], fill))"},
         rejected_by="deletion-test-1",
-        says="not as expected",
+        says="the caller's images were filled in place",
         note="What one fraction deleted is missing for all later ones, and for the caller. In deletion from small to large fractions the curve even looks right.",
     ),
     Misconception(
