@@ -547,7 +547,7 @@ plt.show()
 #
 # Attention rollout (Abnar and Zuidema 2020, section 3) asks: if every layer mixed tokens as its attention says, how much of each *input* would end up in each output token?
 #
-# A block computes $x + \text{attention}(x)$. Half of what leaves it never went through the attention. So the map of a layer gets a share $r$ of the identity:
+# A block computes $x + \text{attention}(x)$. Part of what leaves it never went through the attention. So the map of a layer gets a share $r$ of the identity:
 #
 # $$A_l = \frac{(1 - r)\,\operatorname{fuse}_h(W_l^h) + r\,I}{\text{row sums}}, \qquad \text{rollout} = A_L\, A_{L-1} \cdots A_1$$
 #
@@ -1838,6 +1838,19 @@ with checks.step("only the top left patch of four matters; image 0's map knows i
         "the first image's order was used for all images": torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]),
         "the patches that were to be deleted are the only ones left": torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0]),
     })  # fmt: skip
+
+
+def images_after(fn: Callable, model: nn.Module, *rest: object) -> torch.Tensor:
+    fn(model, *rest)
+    return rest[0]
+
+
+with checks.step("the images after the call"):
+    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
+        "the caller's images were filled in place": True,
+    })  # fmt: skip
+
+with checks.step("each image alone, deletion and insertion"):
     for number, wanted in ((0, [1.0, 0.0, 0.0, 0.0, 0.0]), (1, [1.0, 1.0, 1.0, 1.0, 0.0])):
         one = slice(number, number + 1)
         came = checks.beside(call, deletion_curve, TopLeft(), images[one].clone(), labels[one], maps[one], quarters)
@@ -1855,17 +1868,6 @@ with checks.step("deleted pixels get the value of fill"):
     came = checks.beside(call, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters, fill=1.0)
     checks.close(came, torch.ones(5), "accuracy where deleted pixels are bright", causes={
         "deleted pixels are 0 whatever fill says": torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]),
-    })  # fmt: skip
-
-
-def images_after(fn: Callable, model: nn.Module, *rest: object) -> torch.Tensor:
-    fn(model, *rest)
-    return rest[0]
-
-
-with checks.step("the images after the call"):
-    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
-        "the caller's images were filled in place": True,
     })  # fmt: skip
 
 
