@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .digits import DIGIT_FONTS, Digits, RenderedDigits, bundled, digits, rendered_digits
+from .glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .real_images import LabeledImages, cifar10, cifar100, data_folder, food101
 
 if TYPE_CHECKING:
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS",
     "DIGIT_FONTS",
+    "GLYPHS",
     "QUADRANTS",
     "SCALES",
     "SHAPES",
     "Digits",
     "LabeledImages",
     "Photograph",
+    "PlantedGlyphs",
     "RenderedDigits",
     "Shapes",
     "cifar10",
@@ -29,6 +32,7 @@ __all__ = [
     "digits",
     "food101",
     "photograph",
+    "planted_glyphs",
     "rendered_digits",
     "shapes",
 ]

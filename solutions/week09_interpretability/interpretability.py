@@ -1,0 +1,2597 @@
+# %% [markdown]
+# # Week 9: interpretability
+#
+# ![Left: six pictures, each with a planted glyph outlined, and three kinds of maps below. Middle: accuracy after deleting patches in the order of each map. Right: how much each map changes when the layers of the model are drawn anew.](outcome.png)
+#
+# *What you will have built by the end of this week. Left: three kinds of maps on pictures where the place that matters is known. Middle: what is left of the accuracy when you delete what a map calls important. Right: how much of a map survives when the model's layers are replaced by random ones.*
+#
+# **After this week you can**
+#
+# - read the attention of every block of a timm ViT, fused attention included, without editing the model or leaving a trace in it;
+# - follow attention through all layers with rollout, and say what the residual is doing there;
+# - measure a head: how far it looks, how sharply, and which other head does the same;
+# - weigh attention by the gradient of one class, and explain where that fails;
+# - test a heat map before you believe it: planted objects, deletion and insertion curves, random weights.
+#
+# **Time** about 10 hours: 2 of reading, 5 of coding, 3 of experiments. **You need** week 2 (the parts of a ViT) and week 8 (hooks). All models come from timm, so nothing depends on your answers of those weeks.
+#
+# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+#
+# | letter | meaning | letter | meaning |
+# | --- | --- | --- | --- |
+# | $B$ | images in a batch | $L$, $H$ | layers (blocks), heads of each |
+# | $N$ | tokens of an image, prefix tokens included | $p$ | prefix tokens: class, distillation, registers |
+# | $W_l^h$ | attention of head $h$ in layer $l$: $(N, N)$, rows sum to 1 | $A_l$ | what is propagated through layer $l$ |
+# | $r$ | weight of the residual | $g_h, g_w$ | rows and columns of the grid of patches |
+#
+# **Sources.** Rollout: Abnar and Zuidema (2020), arXiv 2005.00928, section 3. Gradient-weighted relevance: Chefer, Gur and Wolf (ICCV 2021), arXiv 2103.15679, the rule for self-attention; it is simpler than their method of CVPR 2021, arXiv 2012.09838. (Reading lists mix these three up.) Attention distance: Dosovitskiy et al. (2021), section 4.5. Random weights: Adebayo et al. (2018). Deletion and insertion: Petsiuk, Das and Saenko (2018). Pointing game: Zhang et al. (2016).
+
+# %% setup=true
+import copy
+import os
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import VisionTransformer
+from timm.utils import AttentionExtract
+from torch import nn
+
+from shared import checks, datasets, plotting, profiling
+from shared import profiles as profile
+
+torch.manual_seed(0)
+torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
+plotting.use_style()
+
+# %% explore=true
+print(profile.describe())
+
+# %% [markdown]
+# ## Part 1. Get the attention out
+#
+# A heat map over a photograph is easy to believe. The dog is bright, so the model looked at the dog. But nobody knows what the model *should* have looked at, so nobody can be wrong. This week starts the other way round: with pictures where the answer is known.
+#
+# `datasets.planted_glyphs` draws clutter and puts **one glyph of four** into one of 16 cells. The clutter has as much ink as a glyph, in the same shades. So brightness and contrast do not give the cell away, and no pixel outside of the cell says anything about the class. A map that calls another cell important is wrong, and you can count how often.
+#
+# With patches of $8 \times 8$ pixels, exactly one of 16 patches is informative. The model is a small ViT.
+
+
+# %% given="experiment"
+def standardized(sample: datasets.PlantedGlyphs) -> torch.Tensor:
+    """Pictures as the model wants them: (n, 1, 32, 32), the gray in the middle is 0."""
+    return (sample.x - 0.5) / 0.25
+
+
+def glyph_vit(seed: int) -> VisionTransformer:
+    """A ViT for 32 x 32 pixels in one channel: p = 8, so 16 patches and the class token; width 48, 3 blocks, 4 heads."""
+    torch.manual_seed(seed)
+    return VisionTransformer(
+        img_size=32, patch_size=8, in_chans=1, num_classes=4, embed_dim=48, depth=3, num_heads=4, mlp_ratio=2.0,
+        attn_drop_rate=0.2,
+    )  # fmt: skip
+
+
+def train_glyph_vit(sample: datasets.PlantedGlyphs, seed: int, steps: int = 150) -> VisionTransformer:
+    """Train with AdamW on batches of 48 pictures; the model in eval mode."""
+    x, y, model = standardized(sample), sample.y, glyph_vit(seed).train()
+    rate, batch = 2e-3, 48
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (batch,), generator=generator)
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[rows]), y[rows]).backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+# %% explore=true
+test = datasets.planted_glyphs(400, seed=2)
+x_test = standardized(test)
+first_of_class = [int((test.y == label).nonzero()[i]) for i in range(3) for label in range(4)]
+plotting.map_gallery(
+    test.x[first_of_class], {}, boxes=test.bbox[first_of_class], columns=12,
+    title="three times " + ", ".join(datasets.GLYPHS),
+)  # fmt: skip
+
+# %% [markdown]
+# The next cell trains the model, once for each of three seeds, which takes most of this notebook's time. `SEEDS=5` in the environment makes it five.
+
+# %% explore=true
+seeds = tuple(range(int(os.environ.get("SEEDS", profile.pick(cpu=3, gpu=5)))))
+train = datasets.planted_glyphs(4000, seed=1)
+models = {seed: train_glyph_vit(train, seed) for seed in seeds}
+with torch.no_grad():
+    said = {seed: model(x_test).argmax(1) for seed, model in models.items()}
+for seed in seeds:
+    print(f"seed {seed}: test accuracy {(said[seed] == test.y).double().mean():.4f} on {len(test.y)} pictures")
+
+# %% [markdown]
+# **Predict.** The model is right on nearly every picture, whatever the seed. Will its attention in the last layer point at the glyph, whatever the seed?
+#
+# To find out you need the attention itself. timm's models will not show it by themselves. For speed they call `F.scaled_dot_product_attention`, one fused kernel that never writes the $(N, N)$ weights to memory. With `attn.fused_attn = False` the same module takes three plain steps, and the weights pass through the dropout `attn.attn_drop` on their way:
+#
+# ```python
+# attn = (q * self.scale) @ k.transpose(-2, -1)
+# attn = attn.softmax(dim=-1)
+# attn = self.attn_drop(attn)      # what goes in here is the map
+# x = attn @ v
+# ```
+
+
+# %% given="models"
+SMALL = {
+    "vit_tiny_patch16_224": {"num_heads": 2},
+    "deit_tiny_distilled_patch16_224": {"num_heads": 3},  # two prefix tokens
+    "vit_small_patch14_reg4_dinov2": {"num_heads": 2},  # class token and four registers, scaled residuals
+    "eva02_tiny_patch14_224": {"num_heads": 2},  # rotary positions, another attention class
+}
+"""Real architectures of timm, made small: images (B, 3, 32, 32), patches of 8, width 24, three blocks."""
+
+
+def small_vit(name: str = "vit_tiny_patch16_224", seed: int = 0, **changes: object) -> nn.Module:
+    """One of `SMALL` in eval mode, with weights large enough that attention is far from even."""
+    options = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 3, "num_classes": 5} | SMALL[name] | changes
+    model = timm.create_model(name, **options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = 0.3 * torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise + float(parameter.ndim == 1 and bool((parameter == 1).all())))  # 1: scale of a norm
+    return model.eval()
+
+
+# %% explore=true compare=true
+for name in SMALL:
+    model = small_vit(name)
+    attn = model.blocks[0].attn
+    print(f"{name:>32}: {len(model.blocks)} blocks, {attn.num_heads} heads, p = {model.num_prefix_tokens}, ", end="")
+    print(f"{type(attn).__name__} with fused_attn {attn.fused_attn}")
+
+# %% [markdown] about="collect"
+# ### Exercise 1. Collect the attention of every block
+#
+# Every method of this week begins with these maps. You change a stranger's model to get them, so you also put everything back.
+#
+# $$W_l^h = \operatorname{softmax}\!\left(\frac{Q_l^h {K_l^h}^\top}{\sqrt{d}}\right), \qquad l = 1 \dots L, \quad h = 1 \dots H$$
+#
+# | name | shape or type | meaning |
+# | --- | --- | --- |
+# | `model` | a timm ViT | has `model.blocks[i].attn` with `attn_drop` and `fused_attn` (ViT, DeiT, BEiT, EVA, DINOv2); a Swin or a ResNet does not: `ValueError` |
+# | `images` | $(B, C, H, W)$ | |
+# | `with_grad` | bool | whether the maps stay connected to the logits, so that `torch.autograd.grad(logits[:, 3].sum(), maps)` works; also for a model whose parameters are frozen, and inside `torch.no_grad()` |
+# | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads |
+# | `logits` | $(B, \text{classes})$ | of the same pass, in eval mode; what the untouched model gives, up to $10^{-5}$ |
+#
+# Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, all hooks but yours. The images ask for no gradient that they did not ask for before.
+
+
+# %% exercise="collect" difficulty=3 minutes=60
+def collect_attention(
+    model: nn.Module, images: torch.Tensor, with_grad: bool = False
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Run a timm ViT once in eval mode; keep the attention weights of every block.
+
+    Parameters
+    ----------
+    model : with `blocks[i].attn.attn_drop` and `blocks[i].attn.fused_attn`; left as it was found, also after an error.
+    images : (B, C, H, W), not changed.
+    with_grad : keep the graph from the maps to the logits, even under `torch.no_grad()` or with frozen parameters.
+
+    Returns
+    -------
+    (maps, logits): a list of L tensors (B, H, N, N), softmax over the last dimension; and (B, classes).
+
+    Raises
+    ------
+    ValueError : for a model without such blocks.
+    """
+    ### BEGIN SOLUTION
+    layers = [getattr(block, "attn", None) for block in getattr(model, "blocks", ())]
+    if not layers or not all(hasattr(layer, "attn_drop") and hasattr(layer, "fused_attn") for layer in layers):
+        raise ValueError(f"{type(model).__name__} has no blocks[i].attn with attn_drop and fused_attn")
+    fused = [layer.fused_attn for layer in layers]
+    modes = {module: module.training for module in model.modules()}
+    maps: list[torch.Tensor] = []
+    handles = [layer.attn_drop.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0])) for layer in layers]
+    try:
+        model.eval()
+        for layer in layers:
+            layer.fused_attn = False
+        if with_grad:
+            images = images.detach().requires_grad_()  # a new tensor: gives the maps a graph in a frozen model, too
+        with torch.set_grad_enabled(with_grad):
+            logits = model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for layer, flag in zip(layers, fused):
+            layer.fused_attn = flag
+        for module, mode in modes.items():
+            module.training = mode
+    return maps, logits
+    ### END SOLUTION
+
+
+# %% look="collect"
+# Look: the maps of a small random ViT, first row of each: what the class token attends to in 16 patches.
+with checks.look():
+    look_maps, look_logits = collect_attention(small_vit(seed=1), torch.rand(1, 3, 32, 32))
+    print(f"{len(look_maps)} maps {tuple(look_maps[0].shape)}, logits {tuple(look_logits.shape)}")
+    print(f"row sums from {look_maps[0].sum(-1).min():.6f} to {look_maps[0].sum(-1).max():.6f}")
+    fig, axes = plt.subplots(1, len(look_maps), figsize=(11.5, 3.4))
+    for layer, (ax, weights) in enumerate(zip(axes, look_maps)):
+        plotting.heatmap(
+            ax,
+            weights[0, 0],
+            title=f"block {layer}, head 0",
+            xlabel="key",
+            ylabel="query" if layer == 0 else "",
+            vmin=0,
+        )
+    plt.show()
+
+# %% [markdown] hints="collect"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Switch the fused kernel off, listen to what goes into `attn_drop`, run the model once. Write down what you are going to change before you change it, and put it back in a `finally`.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     layers = the attn of each block; none, or one without the two attributes: ValueError
+#     remember fused_attn of each layer and training of each module
+#     for each layer: hook on attn_drop that appends its input to a list
+#     try:
+#         eval mode; fused_attn off
+#         with_grad: images = a copy without history that requires a gradient
+#         run the model, gradients switched on or off as with_grad says
+#     finally:
+#         remove your hooks; put back the flags and the modes
+#     return the list and the logits
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `attn_drop.register_forward_pre_hook(f)` calls `f(module, inputs)` with `inputs` a tuple; `inputs[0]` is $(B, H, N, N)$. `torch.set_grad_enabled(with_grad)` is a context manager that also wins over an outer `no_grad`. `images.detach().requires_grad_()` marks a new tensor, not the caller's. A frozen model builds no graph unless something else asks for one: that is what the marked images are for.
+#
+# </details>
+#
+# <details><summary>The list stays empty</summary>
+#
+# The fused kernel ran: `fused_attn` must be off on every block's `attn` *before* the model runs. A flag on the model itself does nothing.
+#
+# </details>
+
+
+# %% test="collect" points=4
+def collected(collect: Callable, model: nn.Module, images: torch.Tensor) -> tuple:
+    maps, logits = collect(model, images)
+    return list(maps), logits
+
+
+def softmax_of_qkv(model: nn.Module, images: torch.Tensor) -> list:
+    """Attention computed again from what the qkv layers give: (B, N, 3 H d) -> (B, H, N, N)."""
+    given: list = []
+    hooks = [block.attn.qkv.register_forward_hook(lambda m, i, out: given.append(out)) for block in model.blocks]
+    with torch.no_grad():
+        model(images)
+    for hook in hooks:
+        hook.remove()
+    found = []
+    for qkv, block in zip(given, model.blocks):
+        batch, tokens, _ = qkv.shape
+        q, k, _ = qkv.reshape(batch, tokens, 3, block.attn.num_heads, -1).permute(2, 0, 3, 1, 4)
+        found.append((q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1))
+    return found
+
+
+with checks.step("a ViT of 3 blocks whose queries are all zero, 2 images of 16 patches"):
+    model = small_vit(seed=3)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attn.qkv.weight[:24] = 0
+            block.attn.qkv.bias[:24] = 0
+    images = checks.normal(seed=0)(2, 3, 32, 32)
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    checks.equal(len(maps), 3, "the number of maps", causes={
+        "nothing went through attn_drop: fused attention was still on": 0,
+        "only the last block's map was kept": 1,
+    })  # fmt: skip
+    for number, weights in enumerate(maps):
+        checks.shape(weights, (2, 2, 17, 17), f"map {number}", causes={
+            "the heads were averaged; keep them apart": lambda w=weights: w.ndim == 3,
+            "this is attention times values, not attention": lambda w=weights: w.shape[-1] in (12, 24),
+        })  # fmt: skip
+        checks.close(weights, torch.full((2, 2, 17, 17), 1 / 17), f"map {number}, where each row is 17 times 1/17", causes={
+            "these are the scores before the softmax": torch.zeros(2, 2, 17, 17),
+        })  # fmt: skip
+
+with checks.step("random weights, against the softmax of what the qkv layers give"):
+    model = small_vit(seed=4)
+    wanted = softmax_of_qkv(model, images)
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    for number, (weights, expected) in enumerate(zip(maps, wanted)):
+        checks.close(weights, expected, f"map {number}", causes={
+            "the blocks come in reverse order": wanted[-1 - number],
+            "rows and columns are exchanged": expected.transpose(-2, -1),
+        })  # fmt: skip
+    with torch.no_grad():
+        checks.close(logits, model(images), "the logits")
+
+
+# %% test="collect" points=4
+def collected(collect: Callable, model: nn.Module, images: torch.Tensor) -> tuple:
+    maps, logits = collect(model, images)
+    return list(maps), logits
+
+
+def by_timm(model: nn.Module, images: torch.Tensor) -> list:
+    """timm's own extraction, from a copy whose fused attention is off."""
+    model = copy.deepcopy(model).eval()
+    for block in model.blocks:
+        block.attn.fused_attn = False
+    with torch.no_grad():
+        return list(AttentionExtract(model, method="hook")(images).values())
+
+
+def same_as_timm(model: nn.Module, images: torch.Tensor) -> None:
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    wanted = by_timm(model, images)
+    checks.equal(len(maps), len(wanted), "the number of maps")
+    for number, (weights, expected) in enumerate(zip(maps, wanted)):
+        checks.close(weights, expected, f"map {number}")
+    with torch.no_grad():
+        checks.close(logits, copy.deepcopy(model).eval()(images), "the logits in eval mode")
+
+
+with checks.step("a ViT against timm's AttentionExtract"):
+    same_as_timm(small_vit(seed=5), checks.normal(seed=1)(3, 3, 32, 32))
+
+with checks.step("a ViT in train mode with dropout in its attention"):
+    model = small_vit(seed=6, attn_drop_rate=0.5, proj_drop_rate=0.3).train()
+    images = checks.normal(seed=2)(2, 3, 32, 32)
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    for number, (weights, expected) in enumerate(zip(maps, by_timm(model, images))):
+        checks.close(weights, expected, f"map {number} in eval mode", causes={
+            "the model ran in train mode, with dropout": True,
+        })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+with checks.step("a ViT with normalized queries and keys"):
+    same_as_timm(small_vit(seed=10, qk_norm=True), checks.normal(seed=10)(2, 3, 32, 32))
+
+for name, seed in (
+    ("deit_tiny_distilled_patch16_224", 7),
+    ("vit_small_patch14_reg4_dinov2", 8),
+    ("eva02_tiny_patch14_224", 9),
+):
+    with checks.step(f"{name} against timm's AttentionExtract"):
+        same_as_timm(small_vit(name, seed), checks.normal(seed=seed)(2, 3, 32, 32))
+
+with checks.step("models without blocks[i].attn"):
+    images = torch.zeros(1, 3, 32, 32)
+    for name in ("swin_tiny_patch4_window7_224", "resnet18"):
+        small = {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
+        model = timm.create_model(name, **(small if name.startswith("swin") else {"channels": (4, 4, 4, 4)}))
+        checks.raises(ValueError, checks.beside, collected, collect_attention, model, images, name=name)
+### END HIDDEN TESTS
+
+
+# %% test="collect" points=4
+def traces(model: nn.Module) -> dict:
+    """What may have been left behind in a model: counts and flags."""
+    modules = list(model.modules())
+    return {
+        "hooks": sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in modules),
+        "fused": [block.attn.fused_attn for block in model.blocks],
+        "training": [block.training for block in model.blocks] + [model.training],
+    }
+
+
+def life(collect: Callable, model: nn.Module, images: torch.Tensor) -> dict:
+    model.train()
+    model.blocks[1].eval()
+    model.blocks[2].attn.fused_attn = False
+    calls: list = []
+    model.blocks[0].attn.attn_drop.register_forward_pre_hook(lambda m, i: calls.append(1))
+    collect(model, images)
+    seen = traces(model)
+    try:
+        collect(model, images[:, :, :16])  # another size: the model refuses it
+    except Exception:
+        seen["after an error"] = traces(model)
+    return seen
+
+
+def gradients(collect: Callable, model: nn.Module, images: torch.Tensor, label: int, without: bool) -> list:
+    """Gradients of one logit with respect to each map, found outside or inside of no_grad."""
+    with torch.set_grad_enabled(not without):
+        maps, logits = collect(model, images, True)
+    if not (logits.requires_grad and all(weights.requires_grad for weights in maps)):
+        return [images.requires_grad]
+    with torch.enable_grad():
+        return [*torch.autograd.grad(logits[:, label].sum(), list(maps)), images.requires_grad]
+
+
+def gradients_by_timm_attention(model: nn.Module, images: torch.Tensor, label: int) -> list:
+    model, kept = copy.deepcopy(model).requires_grad_(True), []
+    for block in model.blocks:
+        block.attn.fused_attn = False
+        block.attn.attn_drop.register_forward_hook(lambda m, i, out: (out.retain_grad(), kept.append(out))[1])
+    model(images)[:, label].sum().backward()
+    return [weights.grad for weights in kept]
+
+
+with checks.step("a model with mixed modes, mixed flags and someone else's hook, before and after"):
+    images = checks.normal(seed=3)(2, 3, 32, 32)
+    model = small_vit(seed=11)
+    seen = checks.beside(life, collect_attention, model, images)
+    checks.equal(seen["fused"], [True, True, False], "fused_attn of the three blocks afterwards", causes={
+        "fused attention was left off": [False, False, False],
+        "fused attention was switched on everywhere; the last block had it off before": [True, True, True],
+    })  # fmt: skip
+    checks.equal(seen["hooks"], 1, "hooks afterwards, one of which is someone else's", causes={
+        "all hooks were cleared; remove your own only": 0,
+        "your hooks were left behind": lambda: seen["hooks"] > 1,
+    })  # fmt: skip
+    checks.equal(seen["training"], [True, False, True, True], "training of the three blocks and of the model", causes={
+        "the model was left in eval mode": [False] * 4,
+        "a block that was in eval mode before was put into train mode: restore each module": [True] * 4,
+    })  # fmt: skip
+
+with checks.step("with_grad=True: the gradient of logit 1 with respect to each map"):
+    model = small_vit(seed=12)
+    *found, asked = checks.beside(gradients, collect_attention, model, images, 1, False)
+    checks.equal(len(found), 3, "the maps that hang together with the logits", causes={
+        "with_grad has no effect: no graph was built": 0,
+    })  # fmt: skip
+    for number, (gradient, expected) in enumerate(zip(found, gradients_by_timm_attention(model, images, 1))):
+        checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
+
+### BEGIN HIDDEN TESTS
+with checks.step("the model raises an error in the middle"):
+    checks.that("after an error" in seen, "the error goes on to the caller", causes={
+        "the error was swallowed": True,
+    })  # fmt: skip
+    after = seen["after an error"]
+    checks.equal((after["fused"], after["hooks"], after["training"]), ([True, True, False], 1, [True, False, True, True]), "flags, hooks and modes afterwards", causes={
+        "they are restored only when all went well: use finally": True,
+    })  # fmt: skip
+
+for frozen, without in ((True, False), (False, True), (True, True)):
+    with checks.step(f"with_grad=True, parameters frozen: {frozen}, inside of no_grad: {without}"):
+        model = small_vit(seed=13)
+        wanted = gradients_by_timm_attention(model, images, 3)
+        model.requires_grad_(not frozen)
+        *found, asked = checks.beside(gradients, collect_attention, model, images, 3, without)
+        why = (
+            "nothing asks for a gradient where the parameters are frozen: let the images ask for one"
+            if frozen
+            else "the caller's no_grad had the last word: switch gradients on for your own pass"
+        )
+        checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
+        for number, (gradient, expected) in enumerate(zip(found, wanted)):
+            checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
+        checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
+            "requires_grad was set on the caller's own tensor": True,
+        })  # fmt: skip
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Milestone: the real thing
+#
+# Four ViTs of timm in their real size, on a photograph. Your maps must be timm's own, bit by bit, and the logits those of the untouched model with its fused attention. With `PROFILE=gpu` the weights are pretrained.
+
+# %% explore=true
+photo = datasets.photograph("flower", height=224, width=224).image
+for name in (
+    "vit_tiny_patch16_224",
+    "deit_tiny_distilled_patch16_224",
+    "vit_small_patch14_reg4_dinov2",
+    "eva02_tiny_patch14_224",
+):
+    torch.manual_seed(0)
+    options = {} if "patch16" in name else {"img_size": 224}
+    model = timm.create_model(name, pretrained=profile.pick(cpu=False, gpu=True), **options).eval()
+    mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
+    batch = ((photo - mean) / std)[None]
+    with torch.no_grad():
+        fused_logits = model(batch)
+    maps, logits = collect_attention(model, batch)
+    plain = copy.deepcopy(model)
+    for block in plain.blocks:
+        block.attn.fused_attn = False
+    with torch.no_grad():
+        theirs = AttentionExtract(plain, method="hook")(batch).values()
+    gap = max((mine - their).abs().max().item() for mine, their in zip(maps, theirs))
+    drift = (logits - fused_logits).abs().max().item()
+    print(f"{name:>32}: {len(maps)} maps {tuple(maps[0].shape)}, p = {model.num_prefix_tokens}, ", end="")
+    print(f"differ from timm's by {gap:g}, logits from the fused ones by {drift:.0e}")
+    assert gap == 0
+    assert drift < 1e-4
+
+# %% [markdown]
+# ### Every layer, every head
+#
+# Now look. One picture, the row of the class token: which patches does it attend to? All layers and heads of the first model, in the same colors.
+
+# %% explore=true
+example = int((test.y == 0).nonzero()[0])
+maps, _ = collect_attention(models[0], x_test[example : example + 1])
+fig, axes = plt.subplots(3, 5, figsize=(11.5, 7.4))
+for layer, weights in enumerate(maps):
+    axes[layer, 0].imshow(test.x[example, 0], cmap="gray", vmin=0, vmax=1, extent=(0, 4, 4, 0))
+    axes[layer, 0].set(title=f"layer {layer + 1}", xticks=[], yticks=[])
+    for head in range(4):
+        patches = weights[0, head, 0, 1:].reshape(4, 4)
+        image = axes[layer, head + 1].imshow(patches, vmin=0, vmax=1, extent=(0, 4, 4, 0))
+        axes[layer, head + 1].set(title=f"head {head + 1}: max {patches.max():.2f}", xticks=[], yticks=[])
+    for ax in axes[layer]:
+        corner = test.bbox[example, :2] / 8
+        ax.add_patch(plt.Rectangle(tuple(corner.tolist()), 1, 1, fill=False, edgecolor="#D55E00", linewidth=2))
+fig.colorbar(image, ax=axes, label="attention of the class token", shrink=0.6)
+plt.show()
+
+# %% [markdown]
+# **Explain.** The outlined cell holds the glyph. Some heads find it, in some layers. Which of these twelve pictures is *the* explanation? A head in the first layer looks at patches; a head in the last layer looks at tokens that have already looked at other tokens. Whatever is bright there need not come from that place.
+
+# %% [markdown] about="rollout"
+# ### Exercise 2. Roll attention out through the layers
+#
+# Attention rollout (Abnar and Zuidema 2020, section 3) asks: if every layer mixed tokens as its attention says, how much of each *input* would end up in each output token?
+#
+# A block computes $x + \text{attention}(x)$. Part of what leaves it never went through the attention. So the map of a layer gets a share $r$ of the identity:
+#
+# $$A_l = \frac{(1 - r)\,\operatorname{fuse}_h(W_l^h) + r\,I}{\text{row sums}}, \qquad \text{rollout} = A_L\, A_{L-1} \cdots A_1$$
+#
+# The order matters. Row $i$ of the result belongs to output token $i$: the last layer acts last, so it stands on the left. Entry $(i, j)$ is the sum over all paths from input $j$ to output $i$ of the product of the weights along the path.
+#
+# | name | shape or type | meaning |
+# | --- | --- | --- |
+# | `attentions` | sequence of $L$ tensors $(B, H, N, N)$ | first layer first |
+# | `residual` | float in $[0, 1)$ | $r$; else `ValueError` |
+# | `head_fusion` | `"mean"`, `"max"`, `"min"` | over the heads; else `ValueError`. Rows are divided by their sum *after* fusing and adding $r I$ |
+# | result | $(B, N, N)$ | rows sum to 1; same dtype |
+
+
+# %% exercise="rollout" difficulty=3 minutes=45
+def attention_rollout(
+    attentions: Sequence[torch.Tensor], residual: float = 0.5, head_fusion: str = "mean"
+) -> torch.Tensor:
+    """Propagate attention through all layers (Abnar and Zuidema 2020, section 3).
+
+    Parameters
+    ----------
+    attentions : L tensors (B, H, N, N), first layer first; not changed.
+    residual : the weight of the identity in each layer, at least 0 and below 1.
+    head_fusion : "mean", "max" or "min" over the heads.
+
+    Returns
+    -------
+    (B, N, N): row i says how much of each input token is in output token i; rows sum to 1.
+
+    Raises
+    ------
+    ValueError : for another residual or head_fusion.
+    """
+    ### BEGIN SOLUTION
+    fuse = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
+    if not 0 <= residual < 1:
+        raise ValueError(f"residual={residual} is not in [0, 1)")
+    if head_fusion not in fuse:
+        raise ValueError(f"head_fusion={head_fusion!r} is none of {', '.join(fuse)}")
+    tokens = attentions[0].shape[-1]
+    identity = torch.eye(tokens, dtype=attentions[0].dtype, device=attentions[0].device)
+    result = identity
+    for weights in attentions:
+        layer = (1 - residual) * fuse[head_fusion](weights, dim=1) + residual * identity
+        result = (layer / layer.sum(dim=-1, keepdim=True)) @ result
+    return result
+    ### END SOLUTION
+
+
+# %% look="rollout"
+# Look: layer 1 moves everything one token to the left, layer 2 lets token 0 look at token 3. Row 0 should reach token 4 without residual.
+with checks.look():
+    look_one = torch.eye(5).roll(1, dims=1)
+    look_two = torch.eye(5)
+    look_two[0] = torch.tensor([0.0, 0, 0, 1, 0])
+    fig, axes = plt.subplots(1, 4, figsize=(11.5, 3.1))
+    plotting.heatmap(
+        axes[0], look_one, title="layer 1", xlabel="input", ylabel="output", vmin=0, vmax=1, colorbar=False
+    )
+    plotting.heatmap(axes[1], look_two, title="layer 2", xlabel="input", ylabel="", vmin=0, vmax=1, colorbar=False)
+    for ax, residual in zip(axes[2:], (0.0, 0.5)):
+        rolled = attention_rollout([look_one[None, None], look_two[None, None]], residual)
+        plotting.heatmap(
+            ax,
+            rolled[0],
+            title=f"rollout, r = {residual}",
+            xlabel="input",
+            ylabel="",
+            vmin=0,
+            vmax=1,
+            annotate=True,
+            colorbar=False,
+        )
+    plt.show()
+
+# %% [markdown] hints="rollout"
+# <details><summary>Hint 1: the idea</summary>
+#
+# One matrix a layer, then a product. Start with the identity and put each layer on the *left* of what you have.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     check residual and head_fusion
+#     result = identity
+#     for each layer, from the first to the last:
+#         layer  = (1 - r) * fused over heads + r * identity      (B, N, N)
+#         layer  = layer / its row sums
+#         result = layer @ result
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `weights.mean(1)`, `weights.amax(1)`, `weights.amin(1)` fuse $(B, H, N, N)$ to $(B, N, N)$. `torch.eye(N, dtype=..., device=...)` is broadcast over the batch. Row sums: `layer.sum(-1, keepdim=True)`; with the mean they are 1 already, with max and min they are not.
+#
+# </details>
+
+
+# %% test="rollout" points=5
+def two_layers(residual: float, plus: bool = False, left: bool = True) -> torch.Tensor:
+    """The product for the two layers below, done right or wrong."""
+    eye = torch.eye(3)
+    a, b = ((w + eye if plus else (1 - residual) * w + residual * eye) for w in (W1, W2))
+    return (b @ a if left else a @ b)[None]
+
+
+W1 = torch.tensor([[0.2, 0.8, 0.0], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
+W2 = torch.tensor([[0.0, 0.0, 1.0], [0.3, 0.7, 0.0], [0.0, 1.0, 0.0]])
+
+with checks.step("one layer, one head: rows [0.2, 0.8, 0], [0, 0.5, 0.5], [1, 0, 0], r = 0.5"):
+    came = attention_rollout([W1[None, None]])
+    wanted = torch.tensor([[[0.6, 0.4, 0.0], [0.0, 0.75, 0.25], [0.5, 0.0, 0.5]]])
+    checks.close(came, wanted, "the rollout", causes={
+        "there is no residual in it": W1[None],
+        "the identity was added, but the rows no longer sum to 1": (W1 + torch.eye(3))[None],
+        "rows and columns are exchanged": wanted.transpose(1, 2),
+    })  # fmt: skip
+
+with checks.step("two layers, by hand: the last layer of token 0 looks at token 2, which took all of token 0"):
+    # r = 0: row 0 of A2 A1 is row 2 of A1, [1, 0, 0]; row 2 is row 1 of A1
+    came = attention_rollout([W1[None, None], W2[None, None]], 0.0)
+    wanted = torch.tensor([[[1.0, 0.0, 0.0], [0.06, 0.59, 0.35], [0.0, 0.5, 0.5]]])
+    checks.close(came, wanted, "the rollout for r = 0", causes={
+        "the product is A_1 A_2; the last layer acts last, so it stands on the left": two_layers(0.0, left=False),
+        "r and 1 - r are exchanged": torch.eye(3)[None],
+        "this is the last layer alone": W2[None],
+        "the residual is 0.5 whatever was asked for": two_layers(0.5),
+    })  # fmt: skip
+    for residual in (0.5, 0.9):
+        came = attention_rollout([W1[None, None], W2[None, None]], residual)
+        checks.close(came, two_layers(residual), f"the rollout for r = {residual}", causes={
+            "the product is A_1 A_2; the last layer acts last, so it stands on the left": two_layers(residual, left=False),
+            "there is no residual in it": two_layers(0.0),
+            "the identity was added, but the rows no longer sum to 1": two_layers(0.5, plus=True),
+            "r and 1 - r are exchanged": two_layers(1 - residual),
+            "r belongs into every layer, not once at the end": (1 - residual) * two_layers(0.0) + residual * torch.eye(3),
+        })  # fmt: skip
+
+# %% test="rollout" points=5
+with checks.step("one layer, two heads: row 0 is [1, 0] in head 0 and [0, 1] in head 1; row 1 is [0.5, 0.5] in both"):
+    heads = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]]])
+    checks.close(attention_rollout([heads], 0.5, "mean"), torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]), "mean")
+    # max: row 0 is [1, 1], so 0.5 * [1, 1] + 0.5 * [1, 0] = [1, 0.5], divided by 1.5
+    checks.close(attention_rollout([heads], 0.5, "max"), torch.tensor([[[2 / 3, 1 / 3], [0.25, 0.75]]]), "max", causes={
+        "the rows are not divided by their sum": torch.tensor([[[1.0, 0.5], [0.25, 0.75]]]),
+        "the rows were divided before the residual was added; do it afterwards": torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]),
+    })  # fmt: skip
+    checks.close(attention_rollout([heads], 0.5, "min"), torch.tensor([[[1.0, 0.0], [0.25, 0.75]]]), "min", causes={
+        "the rows are not divided by their sum": torch.tensor([[[0.5, 0.0], [0.25, 0.75]]]),
+    })  # fmt: skip
+
+with checks.step("three random layers of four heads, 5 images: rows, images, layers of identities, arguments"):
+    layers = [checks.normal(seed=s)(5, 4, 6, 6).softmax(-1) for s in range(3)]
+    for fusion in ("mean", "max", "min"):
+        came = attention_rollout(layers, 0.3, fusion)
+        checks.close(came.sum(-1), torch.ones(5, 6), f"the row sums with {fusion}")
+        alone = attention_rollout([layer[2:3] for layer in layers], 0.3, fusion)
+        checks.close(came[2:3], alone, f"image 2 alone and in a batch with {fusion}", causes={
+            "images of a batch are mixed": True,
+        })  # fmt: skip
+    still = torch.eye(6).expand(2, 3, 6, 6)
+    checks.close(attention_rollout([still] * 4, 0.3), torch.eye(6).expand(2, 6, 6), "the rollout of identities")
+
+    def after(fn: Callable, layers: list) -> list:
+        fn(layers, 0.5, "mean")
+        return layers
+
+    for before, now in zip(layers, checks.beside(after, attention_rollout, layers)):
+        checks.equal(now, before, "an argument after the call")
+
+with checks.step("what is refused"):
+    for residual in (1.0, -0.1, 1.5):
+        checks.raises(ValueError, attention_rollout, layers, residual, name=f"residual={residual}")
+    checks.raises(ValueError, attention_rollout, layers, 0.5, "median", name='head_fusion="median"')
+
+# %% test="rollout" points=6
+with checks.step("row 0 of a cycle: each of three layers moves everything by one token, r = 0"):
+    cycle = torch.eye(4).roll(1, dims=1).expand(1, 2, 4, 4)
+    came = attention_rollout([cycle] * 3, 0.0)
+    checks.close(came[0, 0], torch.tensor([0.0, 0.0, 0.0, 1.0]), "row 0", causes={
+        "rows and columns are exchanged": torch.tensor([0.0, 1.0, 0.0, 0.0]),
+    })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+
+
+def sum_over_paths(layers: list, residual: float, fusion: str) -> torch.Tensor:
+    """Every path input j -> u -> v -> output i through three layers, one number at a time."""
+    found = torch.zeros(len(layers[0]), 3, 3, dtype=layers[0].dtype)
+    for image in range(len(found)):
+        steps = []
+        for layer in layers:
+            step = [[0.0] * 3 for _ in range(3)]
+            for i in range(3):
+                for j in range(3):
+                    of_heads = [float(weight) for weight in layer[image, :, i, j]]
+                    fused = {"mean": sum(of_heads) / len(of_heads), "max": max(of_heads), "min": min(of_heads)}[fusion]
+                    step[i][j] = (1 - residual) * fused + residual * (i == j)
+            steps.append([[entry / sum(row) for entry in row] for row in step])
+        for i in range(3):
+            for j in range(3):
+                found[image, i, j] = sum(
+                    steps[2][i][v] * steps[1][v][u] * steps[0][u][j] for u in range(3) for v in range(3)
+                )
+    return found
+
+
+for seed, residual, fusion, kind in (
+    (1, 0.5, "mean", torch.float32), (2, 0.2, "max", torch.float32), (3, 0.8, "min", torch.float64), (4, 0.0, "mean", torch.float64),
+):  # fmt: skip
+    with checks.step(f"against the sum over all paths, 3 layers, 3 tokens, r = {residual}, {fusion}, {kind}"):
+        randn = checks.normal(seed=seed, dtype=kind)
+        layers = [(2 * randn(2, 3, 3, 3)).softmax(-1) for _ in range(3)]
+        tight = {"rtol": 0.0, "atol": 1e-10} if kind == torch.float64 else {}
+        checks.close(attention_rollout(layers, residual, fusion), sum_over_paths(layers, residual, fusion), "the rollout", **tight, causes={
+            "the product is A_1 ... A_L; the last layer stands on the left": sum_over_paths(layers[::-1], residual, fusion),
+            "heads are fused by their mean whatever was asked for": sum_over_paths(layers, residual, "mean"),
+            "r = 0.5 whatever was asked for": sum_over_paths(layers, 0.5, fusion),
+        })  # fmt: skip
+
+with checks.step("residual 0.9999: nearly the identity"):
+    layers = [checks.normal(seed=6)(1, 2, 5, 5).softmax(-1) for _ in range(2)]
+    came = attention_rollout(layers, 0.9999)
+    checks.close(came, torch.eye(5)[None], "the rollout", atol=1e-3)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Does the definition hold?** The next cell computes the rollout of the trained model a second way: it writes out every path through three layers for one entry. And it shows what the residual does to the class token's row.
+
+# %% explore=true
+maps, _ = collect_attention(models[0], x_test[example : example + 1])
+rolled = attention_rollout(maps)[0]
+steps = [0.5 * weights[0].mean(0) + 0.5 * torch.eye(17) for weights in maps]
+product = torch.linalg.multi_dot(steps[::-1])
+target_cell = 1 + int(test.cell[example])
+by_paths = sum(steps[2][0, v] * steps[1][v, u] * steps[0][u, target_cell] for u in range(17) for v in range(17))
+print(f"largest difference from the matrix product A_3 A_2 A_1: {(rolled - product).abs().max():.1e}")
+print(f"entry (class token, glyph): rollout {rolled[0, target_cell]:.6f}, sum over 17 x 17 paths {by_paths:.6f}")
+for residual in (0.0, 0.5, 0.9):
+    row = attention_rollout(maps, residual)[0, 0]
+    print(
+        f"r = {residual}: {row[0]:.3f} stays in the class token, glyph's share of the patches {row[target_cell] / row[1:].sum():.3f}"
+    )
+
+# %% [markdown]
+# **Explain.** With larger $r$ more of the class token stays in the class token: $r$ says how much of a token a layer keeps. The 0.5 of the paper is a convention, not a measurement; how much a real block keeps depends on the lengths of the two vectors that are added, which rollout never sees. It also never sees the values, the MLP, or the class that is predicted.
+#
+# ## Part 2. What a head does
+#
+# Twelve heads in this toy, 144 in a ViT-B. You cannot look at all of them, so measure them.
+
+# %% [markdown] about="distance"
+# ### Exercise 3. How far does a head look?
+#
+# A convolution of $3 \times 3$ looks one pixel far. An attention head looks as far as it likes. The **attention distance** of Dosovitskiy et al. (2021, section 4.5) averages, over queries, the distance to what is attended to:
+#
+# $$\text{distance} = \operatorname{mean}_{b,\, i} \sum_j \tilde W_{ij}\, \lVert c_i - c_j \rVert, \qquad \tilde W_{ij} = \frac{W_{ij}}{\sum_{j'} W_{ij'}}$$
+#
+# where $i, j, j'$ run over **patches only** and $c_i$ is the center of patch $i$ in pixels. A class token has no place, so it is left out as a query and as a key, and the rows are divided by their new sum.
+#
+# | name | shape or type | meaning |
+# | --- | --- | --- |
+# | `attn` | $(B, H, N, N)$ | one layer |
+# | `grid_hw` | $(g_h, g_w)$ | patches in row-major order; $g_h g_w = N - p$, else `ValueError` |
+# | `patch` | int or float | side of a patch in pixels |
+# | `n_prefix` | int | $p$ |
+# | result | $(H,)$ | pixels; same dtype |
+
+
+# %% exercise="distance" difficulty=2 minutes=35
+def attention_distance(attn: torch.Tensor, grid_hw: tuple[int, int], patch: float, n_prefix: int) -> torch.Tensor:
+    """Mean distance in pixels between a patch and the patches it attends to (Dosovitskiy et al. 2021, section 4.5).
+
+    Parameters
+    ----------
+    attn : (B, H, N, N), rows sum to 1. grid_hw : rows and columns of patches, row by row behind the prefix tokens.
+    patch : side of a patch in pixels. n_prefix : tokens in front that are no patches.
+
+    Returns
+    -------
+    (H,), the mean over images and patch queries; prefix tokens are left out and rows renormalized.
+
+    Raises
+    ------
+    ValueError : when the grid does not have N - n_prefix patches.
+    """
+    ### BEGIN SOLUTION
+    rows, columns = grid_hw
+    if rows * columns != attn.shape[-1] - n_prefix:
+        raise ValueError(f"{rows} x {columns} patches and {n_prefix} prefix tokens are not {attn.shape[-1]} tokens")
+    places = patch * torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).to(attn)
+    apart = (places[:, None] - places[None]).norm(dim=-1)
+    weights = attn[:, :, n_prefix:, n_prefix:]
+    weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights * apart).sum(dim=-1).mean(dim=(0, 2))
+    ### END SOLUTION
+
+
+# %% look="distance"
+# Look: three heads on a 4 x 4 grid with patches of 8: each patch looks at itself, at its right neighbor (at itself in the last column), everywhere.
+with checks.look():
+    look_right = torch.eye(16).roll(1, dims=1)
+    look_right[3::4] = torch.eye(16)[3::4]
+    look_heads = torch.stack([torch.eye(16), look_right, torch.full((16, 16), 1 / 16)])
+    came = attention_distance(look_heads[None], (4, 4), 8, 0)
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4))
+    for ax, weights, value, name in zip(axes, look_heads, came, ("itself", "right neighbor", "everywhere")):
+        plotting.heatmap(
+            ax, weights, title=f"{name}: {value:.2f} px", xlabel="key", ylabel="query", vmin=0, vmax=1, colorbar=False
+        )
+    plt.show()
+
+# %% [markdown] hints="distance"
+# <details><summary>Hint 1: the idea</summary>
+#
+# A table of distances between all patches, $(n, n)$, does not depend on the attention. Multiply it with the weights, sum over keys, average over images and queries.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     grid and tokens do not fit: ValueError
+#     places = (row, column) of each patch, times patch        (n, 2)
+#     apart  = length of places[i] - places[j]                 (n, n)
+#     weights = patch rows and patch columns of attn           (B, H, n, n)
+#     weights = weights / their row sums
+#     sum over keys of weights * apart; mean over images and queries
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `torch.cartesian_prod(torch.arange(rows), torch.arange(columns))` lists the cells row by row. `(places[:, None] - places[None]).norm(dim=-1)` are all distances. `attn[:, :, p:, p:]` drops the prefix on both sides. `.mean(dim=(0, 2))` leaves the heads.
+#
+# </details>
+
+# %% test="distance" points=4
+with checks.step("three patches in a row, 8 pixels each; patch 0 looks at patches 1 and 2, the others at themselves"):
+    attn = torch.eye(3).expand(1, 1, 3, 3).clone()
+    attn[0, 0, 0] = torch.tensor([0.0, 0.5, 0.5])
+    # patch 0: (8 + 16) / 2 = 12, the others 0: 12 / 3
+    came = attention_distance(attn, (1, 3), 8, 0)
+    checks.close(came, torch.tensor([4.0]), "the distance", causes={
+        "this is in patches, not in pixels": torch.tensor([0.5]),
+        "this is the sum over queries, not their mean": torch.tensor([12.0]),
+        "these are squared distances": torch.tensor([(64 + 256) / 6]),
+    })  # fmt: skip
+
+with checks.step(
+    "two heads on a grid of 2 x 3 with patches of 4: head 0 at itself, head 1 from every patch at patch 4"
+):
+    heads = torch.zeros(2, 2, 6, 6)
+    heads[:, 0] = torch.eye(6)
+    heads[:, 1, :, 4] = 1.0
+    # from the places (0, 0) ... (1, 2) to (1, 1): sqrt 2, 1, sqrt 2, 1, 0, 1 patches
+    came = attention_distance(heads, (2, 3), 4, 0)
+    checks.close(came, torch.tensor([0.0, 4 * (3 + 2 * 2**0.5) / 6]), "the distances", causes={
+        "rows and columns of the grid are exchanged": torch.tensor([0.0, 4 * (4 + 5**0.5 + 2**0.5) / 6]),
+        "these are steps down plus steps across; Euclid's distance is meant": torch.tensor([0.0, 4 * 7 / 6]),
+        "this is in patches, not in pixels": torch.tensor([0.0, (3 + 2 * 2**0.5) / 6]),
+    })  # fmt: skip
+
+with checks.step("even attention over 1 x n patches: the mean of |i - j| is (n * n - 1) / (3 n)"):
+    for n in (2, 5, 16):
+        came = attention_distance(torch.full((1, 1, n, n), 1 / n), (1, n), 2, 0)
+        checks.close(came, torch.tensor([2 * (n * n - 1) / (3 * n)]), f"n = {n}")
+
+# %% test="distance" points=6
+with checks.step("a class token that takes half of the attention of each patch"):
+    patches = checks.normal(seed=0)(2, 3, 4, 4).softmax(-1)
+    attn = torch.zeros(2, 3, 5, 5)
+    attn[:, :, 1:, 1:], attn[:, :, 1:, 0], attn[:, :, 0] = 0.5 * patches, 0.5, 0.2
+    wanted = attention_distance(patches, (2, 2), 8, 0)
+    with_token = torch.cdist(
+        torch.tensor([[0.0, 0], [0, 0], [0, 8], [8, 0], [8, 8]]),
+        torch.tensor([[0.0, 0], [0, 0], [0, 8], [8, 0], [8, 8]]),
+    )
+    checks.close(attention_distance(attn, (2, 2), 8, 1), wanted, "the distances, as without the class token", causes={
+        "the rows do not sum to 1 after the prefix is gone: divide them again": 0.5 * wanted,
+        "the class token was given the place (0, 0)": (attn * with_token).sum(-1).mean((0, 2)),
+        "the class token was given the place (0, 0) as a key": (attn * with_token)[:, :, 1:].sum(-1).mean((0, 2)),
+    })  # fmt: skip
+
+with checks.step("a grid that does not fit"):
+    checks.raises(
+        ValueError, attention_distance, attn, (2, 3), 8, 1, name="2 x 3 patches and one prefix token for 5 tokens"
+    )
+    checks.raises(
+        ValueError, attention_distance, attn, (2, 2), 8, 0, name="2 x 2 patches and no prefix token for 5 tokens"
+    )
+
+### BEGIN HIDDEN TESTS
+
+
+def distance_by_loop(attn: torch.Tensor, grid: tuple, patch: float, prefix: int) -> torch.Tensor:
+    """One pair of patches at a time."""
+    batch, heads, tokens, _ = attn.shape
+    total = torch.zeros(heads, dtype=attn.dtype)
+    for b in range(batch):
+        for h in range(heads):
+            for i in range(tokens - prefix):
+                row = attn[b, h, prefix + i, prefix:]
+                for j in range(tokens - prefix):
+                    down, across = i // grid[1] - j // grid[1], i % grid[1] - j % grid[1]
+                    total[h] += float(row[j] / row.sum()) * patch * (down**2 + across**2) ** 0.5
+    return total / (batch * (tokens - prefix))
+
+
+for seed, grid, patch, prefix, kind in (
+    (1, (3, 2), 16, 1, torch.float32), (2, (2, 4), 4, 2, torch.float64), (3, (3, 3), 14, 5, torch.float32),
+):  # fmt: skip
+    with checks.step(f"against a loop, grid {grid}, patches of {patch}, {prefix} prefix tokens, {kind}"):
+        tokens = grid[0] * grid[1] + prefix
+        attn = (2 * checks.normal(seed=seed, dtype=kind)(2, 3, tokens, tokens)).softmax(-1)
+        tight = {"rtol": 0.0, "atol": 1e-10} if kind == torch.float64 else {}
+        checks.close(attention_distance(attn, grid, patch, prefix), distance_by_loop(attn, grid, patch, prefix), "the distances", **tight, causes={
+            "rows and columns of the grid are exchanged": distance_by_loop(attn, grid[::-1], patch, prefix),
+            "only one prefix token was left out": lambda: prefix > 1 and True,
+        })  # fmt: skip
+### END HIDDEN TESTS
+
+# %% [markdown] about="entropy"
+# ### Exercise 4. How sharply does it look?
+#
+# A row of weights is a distribution over keys. Three numbers describe it:
+#
+# $$\text{entropy}(w) = -\sum_j w_j \ln w_j, \qquad \text{sparsity}(w) = \frac{\sqrt N - \lVert w \rVert_1 / \lVert w \rVert_2}{\sqrt N - 1}, \qquad \text{prefix mass}(w) = \sum_{j \le p} w_j$$
+#
+# The entropy is 0 nats for one key and $\ln N$ for all keys alike. Hoyer's sparsity (2004) turns that around: 1 for one key, 0 for all alike. The prefix mass says how much goes to tokens that are no patches; large ViTs park attention there.
+#
+# | function | result |
+# | --- | --- |
+# | `attention_entropy(attn)` | $(B, H, N)$, nats; $0 \ln 0 = 0$ |
+# | `hoyer_sparsity(attn)` | $(B, H, N)$ in $[0, 1]$ |
+# | `prefix_mass(attn, n_prefix)` | $(B, H, N)$ in $[0, 1]$ |
+#
+# `attn` is $(B, H, N, N)$; all three work on its last dimension, the keys.
+
+
+# %% exercise="entropy" difficulty=2 minutes=25
+def attention_entropy(attn: torch.Tensor) -> torch.Tensor:
+    """Entropy in nats of each row of attn (B, H, N, N): (B, H, N); 0 ln 0 is 0."""
+    ### BEGIN SOLUTION
+    return torch.special.entr(attn).sum(dim=-1)
+    ### END SOLUTION
+
+
+def hoyer_sparsity(attn: torch.Tensor) -> torch.Tensor:
+    """Sparsity of each row of attn (B, H, N, N), N > 1 (Hoyer 2004): (B, H, N); 1 for a single key, 0 for even rows."""
+    ### BEGIN SOLUTION
+    root = attn.shape[-1] ** 0.5
+    return (root - attn.abs().sum(dim=-1) / attn.norm(dim=-1)) / (root - 1)
+    ### END SOLUTION
+
+
+def prefix_mass(attn: torch.Tensor, n_prefix: int) -> torch.Tensor:
+    """How much of each row of attn (B, H, N, N) goes to the first n_prefix keys: (B, H, N)."""
+    ### BEGIN SOLUTION
+    return attn[..., :n_prefix].sum(dim=-1)
+    ### END SOLUTION
+
+
+# %% look="entropy"
+# Look: four rows over 8 keys, with what your functions say about them.
+with checks.look():
+    look_rows = torch.tensor([[1.0] + [0.0] * 7, [0.5, 0.5] + [0.0] * 6, [0.3] + [0.1] * 7, [1 / 8] * 8])
+    look_attn = look_rows[None, None]
+    values = [attention_entropy(look_attn)[0, 0], hoyer_sparsity(look_attn)[0, 0], prefix_mass(look_attn, 1)[0, 0]]
+    fig, axes = plt.subplots(1, 4, figsize=(11.5, 2.7), sharey=True)
+    for ax, row, entropy, sparse, mass in zip(axes, look_rows, *values):
+        ax.bar(range(8), row)
+        ax.set(
+            title=f"entropy {entropy:.2f}, sparsity {sparse:.2f}\nmass of key 0: {mass:.2f}", xlabel="key", ylim=(0, 1)
+        )
+    axes[0].set_ylabel("attention weight")
+    plt.show()
+
+# %% [markdown] hints="entropy"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Each is a sum along the last dimension. The only trap is $0 \ln 0$: a computer says `nan`.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     entropy:  w * ln w, where w = 0 put 0; minus the sum over keys
+#     sparsity: root = square root of the number of keys
+#               (root - sum of |w| / length of w) / (root - 1)
+#     prefix:   sum of the first n_prefix keys
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `torch.special.entr(w)` is $-w \ln w$ with 0 at 0; `torch.xlogy(w, w)` is $w \ln w$ with the same care. `w.norm(dim=-1)` is the length. `attn[..., :n]` cuts the last dimension, also for `n = 0`.
+#
+# </details>
+
+# %% test="entropy" points=5
+with checks.step("rows [1, 0, 0, 0], [0.5, 0.5, 0, 0] and four times 0.25"):
+    rows = torch.tensor([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.25] * 4, [0, 0, 0, 1.0]])[None, None]
+    ln2 = 0.693147
+    came = attention_entropy(rows)
+    checks.shape(came, (1, 1, 4), "the entropy")
+    checks.close(came, torch.tensor([[[0.0, ln2, 2 * ln2, 0.0]]]), "the entropy", causes={
+        "this is in bits; nats use the natural logarithm": torch.tensor([[[0.0, 1.0, 2.0, 0.0]]]),
+        "0 ln 0 gave nan; it is 0": lambda: bool(came.isnan().any()),
+        "the sign is missing": torch.tensor([[[0.0, -ln2, -2 * ln2, 0.0]]]),
+        "this was divided by its maximum ln N": torch.tensor([[[0.0, 0.5, 1.0, 0.0]]]),
+        "the sum runs over queries; a row is a distribution over keys": torch.special.entr(rows).sum(-2),
+    })  # fmt: skip
+    # (2 - 1 / 0.7071) / (2 - 1) = 0.5858
+    came = hoyer_sparsity(rows)
+    checks.close(came, torch.tensor([[[1.0, 0.585786, 0.0, 1.0]]]), "Hoyer's sparsity", causes={
+        "1 and 0 are exchanged: a single key is sparse": torch.tensor([[[0.0, 1 - 0.585786, 1.0, 0.0]]]),
+        "N was used instead of its square root": torch.tensor([[[1.0, (4 - 2**0.5) / 3, 2 / 3, 1.0]]]),
+    })  # fmt: skip
+    checks.close(prefix_mass(rows, 1), torch.tensor([[[1.0, 0.5, 0.25, 0.0]]]), "the mass of one prefix token", causes={
+        "this is the row of the prefix token, what it looks at; the column is what looks at it": rows[:, :, 0],
+        "this is the mass of all other tokens": torch.tensor([[[0.0, 0.5, 0.75, 1.0]]]),
+        "this is the last key": rows[..., -1],
+    })  # fmt: skip
+    checks.close(prefix_mass(rows, 2), torch.tensor([[[1.0, 1.0, 0.5, 0.0]]]), "the mass of two prefix tokens")
+    checks.close(prefix_mass(rows, 0), torch.zeros(1, 1, 4), "the mass of no prefix token")
+
+# %% test="entropy" points=5
+with checks.step("even attention over N keys: entropy ln N, sparsity 0"):
+    for tokens in (2, 5, 197):
+        even = torch.full((1, 1, tokens, tokens), 1 / tokens)
+        checks.close(
+            attention_entropy(even), torch.full((1, 1, tokens), float(np.log(tokens))), f"the entropy, N = {tokens}"
+        )
+        checks.close(hoyer_sparsity(even), torch.zeros(1, 1, tokens), f"the sparsity, N = {tokens}", atol=1e-4)
+
+### BEGIN HIDDEN TESTS
+from scipy.special import entr
+
+for seed, size in ((0, (2, 3, 5, 5)), (1, (1, 1, 9, 9)), (2, (3, 2, 17, 17))):
+    with checks.step(f"against SciPy and a loop over rows, shape {size}, float64"):
+        attn = (3 * checks.normal(seed=seed, dtype=torch.float64)(*size)).softmax(-1)
+        attn[0, 0, 0] = torch.eye(size[-1], dtype=torch.float64)[1]
+        tight = {"rtol": 0.0, "atol": 1e-10}
+        entropies = [entr(row.numpy()).sum() for row in attn.flatten(0, 2)]
+        checks.close(attention_entropy(attn), torch.tensor(entropies).reshape(size[:3]), "the entropy", **tight, causes={
+            "a small number was added inside the logarithm; put 0 where the weight is 0 instead": lambda: True,
+        })  # fmt: skip
+        root = size[-1] ** 0.5
+        sparse = [(root - sum(abs(row)) / sum(row**2) ** 0.5) / (root - 1) for row in attn.flatten(0, 2).numpy()]
+        checks.close(hoyer_sparsity(attn), torch.tensor(sparse).reshape(size[:3]), "the sparsity", **tight)
+        first = [sum(row[:2]) for row in attn.flatten(0, 2).numpy()]
+        checks.close(prefix_mass(attn, 2), torch.tensor(first).reshape(size[:3]), "the prefix mass", **tight)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### By hand, and by your functions
+#
+# Before you measure a model, check the ruler. Every case below can be worked out on paper.
+
+# %% explore=true compare=true
+line = torch.full((1, 1, 16, 16), 1 / 16)
+away = torch.zeros(1, 1, 4, 4)
+away[..., [0, 1, 2, 3], [3, 2, 1, 0]] = 1.0  # on a 2 x 2 grid each patch looks at the opposite corner
+two = torch.zeros(1, 1, 17, 17)
+two[..., :2] = 0.5
+cases = (
+    ("distance: each patch at itself", "0", attention_distance(torch.eye(16)[None, None], (4, 4), 8, 0)),
+    ("distance: the opposite corner of 2 x 2", "8 sqrt 2 = 11.314", attention_distance(away, (2, 2), 8, 0)),
+    ("distance: even over 1 x 16 patches", "8 (256 - 1) / 48 = 42.500", attention_distance(line, (1, 16), 8, 0)),
+    ("entropy: one key of 16", "0", attention_entropy(torch.eye(16)[None, None]).mean()),
+    ("entropy: two keys of 17", "ln 2 = 0.693", attention_entropy(two).mean()),
+    ("entropy: 16 keys alike", "ln 16 = 2.773", attention_entropy(line).mean()),
+)
+print(
+    profiling.table([{"case": case, "by hand": hand, "function": f"{value.item():.3f}"} for case, hand, value in cases])
+)
+
+# %% [markdown]
+# ### Distance and entropy, layer by layer
+#
+# **Predict.** In ViTs trained on millions of images, early layers hold heads that look at their neighborhood, and late ones look everywhere (Dosovitskiy et al. 2021, figure 7). What will your model do? Its glyphs fit into one patch.
+
+# %% explore=true
+uniform_distance = attention_distance(torch.full((1, 1, 16, 16), 1 / 16), (4, 4), 8, 0).item()
+collections = {seed: collect_attention(model, x_test)[0] for seed, model in models.items()}
+measures = {
+    "attention distance in pixels": (lambda attn: attention_distance(attn, (4, 4), 8, 1), uniform_distance),
+    "entropy of patch queries in nats": (
+        lambda attn: attention_entropy(attn)[:, :, 1:].mean((0, 2)),
+        float(np.log(17)),
+    ),
+    "entropy of the class token in nats": (lambda attn: attention_entropy(attn)[:, :, 0].mean(0), float(np.log(17))),
+}
+fig, axes = plt.subplots(1, 3, figsize=(12, 3.7))
+for ax, (name, (measure, even)) in zip(axes, measures.items()):
+    for seed, maps in collections.items():
+        of_layer = torch.stack([measure(attn) for attn in maps])  # (L, H)
+        places = np.arange(1, 4) + 0.14 * (seed - (len(seeds) - 1) / 2)
+        ax.plot(np.repeat(places, 4), of_layer.flatten(), "o", alpha=0.75, markersize=5, label=f"seed {seed}")
+        print(f"seed {seed}, {name}: " + ", ".join(f"layer {i + 1} {row.mean():.2f}" for i, row in enumerate(of_layer)))
+    ax.axhline(even, color="0.3", linestyle="--", label="even attention")
+    ax.set(title=name, xlabel="layer", xticks=(1, 2, 3))
+    ax.margins(y=0.12)
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+plt.show()
+
+# %% [markdown]
+# **Explain.** Each dot is a head. The mean distance stays near that of even attention in every layer: no layer of this model is local. It has no reason to be. Neighboring cells of clutter have nothing to say about a glyph. "Early layers look nearby" is a statement about models that were trained on photographs, and the cell for pretrained models at the end prints it for two of them.
+
+# %% [markdown] about="similarity"
+# ### Exercise 5. Which heads do the same?
+#
+# Two heads that attend alike on every image are one head paid twice. The **Jensen-Shannon divergence** compares two distributions, here two rows of the same query in the same image:
+#
+# $$\text{JSD}(u, v) = \text{entropy}\!\left(\tfrac{u + v}{2}\right) - \tfrac12\,\text{entropy}(u) - \tfrac12\,\text{entropy}(v)$$
+#
+# It is 0 for equal rows and $\ln 2$ for rows with no key in common. The entry for two heads is its mean over all images and queries. (The name *similarity* is the field's; small means similar.)
+#
+# | function | argument | result |
+# | --- | --- | --- |
+# | `head_similarity(attentions)` | sequence of $L$ tensors $(B, H, N, N)$ | $(LH, LH)$; head $h$ of layer $l$ has number $lH + h$, both from 0 |
+# | `redundant_heads(matrix, threshold)` | $(M, M)$, float | list of ints, ascending: go through the heads in order, and call one redundant if its divergence from a head **that was kept** is below the threshold |
+
+
+# %% exercise="similarity" difficulty=2 minutes=35
+def head_similarity(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Mean Jensen-Shannon divergence in nats between all pairs of heads (Lin 1991).
+
+    Parameters
+    ----------
+    attentions : L tensors (B, H, N, N), with the same B, H and N.
+
+    Returns
+    -------
+    (L * H, L * H), symmetric, 0 on the diagonal, at most ln 2; head h of layer l has number l * H + h.
+    """
+    ### BEGIN SOLUTION
+    heads = torch.cat([attn.transpose(0, 1) for attn in attentions])  # (L * H, B, N, N)
+    own = attention_mean_entropy(heads)
+    mixed = torch.stack([attention_mean_entropy((heads + head) / 2) for head in heads])  # one row at a time: memory
+    return (mixed - (own[:, None] + own[None]) / 2).clamp(min=0)
+    ### END SOLUTION
+
+
+def redundant_heads(matrix: torch.Tensor, threshold: float) -> list[int]:
+    """Heads whose divergence from an earlier head that was kept is below the threshold; (M, M) -> ascending numbers."""
+    ### BEGIN SOLUTION
+    kept: list[int] = []
+    redundant: list[int] = []
+    for head, row in enumerate(matrix.tolist()):
+        (redundant if any(row[other] < threshold for other in kept) else kept).append(head)
+    return redundant
+    ### END SOLUTION
+
+
+### BEGIN SOLUTION
+def attention_mean_entropy(heads: torch.Tensor) -> torch.Tensor:
+    """Mean entropy over images and queries of each head of (M, B, N, N): (M,)."""
+    return torch.special.entr(heads).sum(dim=-1).mean(dim=(1, 2))
+
+
+### END SOLUTION
+
+
+# %% look="similarity"
+# Look: two layers of two heads. Heads 0 and 3 are the same, head 1 looks elsewhere, head 2 is even.
+with checks.look():
+    look_same = torch.eye(4).roll(1, dims=1)
+    look_layers = [
+        torch.stack([look_same, torch.eye(4)])[None],
+        torch.stack([torch.full((4, 4), 0.25), look_same])[None],
+    ]
+    look_matrix = head_similarity(look_layers)
+    fig, ax = plt.subplots(figsize=(4.6, 3.4))
+    plotting.heatmap(
+        ax,
+        look_matrix,
+        title="divergence of heads, nats",
+        xlabel="head",
+        ylabel="head",
+        vmin=0,
+        vmax=0.7,
+        annotate=True,
+    )
+    plt.show()
+    print("redundant below 0.1:", redundant_heads(look_matrix, 0.1))
+
+# %% [markdown] hints="similarity"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Put all heads into one tensor with the head in front. The divergence needs three entropies; two of them belong to single heads and are computed once.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     heads = all layers, head dimension first, one below the other     (LH, B, N, N)
+#     own   = mean entropy of each head                                 (LH,)
+#     row i of mixed = mean entropies of (heads + heads[i]) / 2         (LH,)
+#     mixed - (own[i] + own[j]) / 2
+#
+#     redundant: kept = [], redundant = []
+#     for each head: below the threshold from any kept one? then redundant, else kept
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `attn.transpose(0, 1)` brings the heads to the front, `torch.cat([...])` puts the layers below each other in the right order. `torch.special.entr(x).sum(-1).mean((1, 2))` is the mean entropy of each head. Compare with *kept* heads only: if 1 is like 0 and 2 is like 1 but not like 0, then 1 goes and 2 stays.
+#
+# </details>
+
+# %% test="similarity" points=4
+LN2 = 0.693147
+with checks.step("two layers of two heads over 2 tokens: both rows [1, 0]; [0, 1]; [0.5, 0.5]; [1, 0]"):
+
+    def head(first: float) -> torch.Tensor:
+        return torch.tensor([[first, 1 - first]] * 2)
+
+    layers = [torch.stack([head(1.0), head(0.0)])[None], torch.stack([head(0.5), head(1.0)])[None]]
+    # [1, 0] and [0.5, 0.5]: the entropy of [0.75, 0.25] is 0.562335; minus half of ln 2
+    near = 0.562335 - LN2 / 2
+    wanted = torch.tensor([[0, LN2, near, 0], [LN2, 0, near, LN2], [near, near, 0, near], [0, LN2, near, 0]])
+    came = head_similarity(layers)
+    checks.close(came, wanted, "the matrix", causes={
+        "this is the distance, the square root of the divergence": wanted.sqrt(),
+        "this is in bits; nats use the natural logarithm": wanted / LN2,
+        "this is a similarity, large for equal heads; the divergence is 0 for them": LN2 - wanted,
+        "the heads are numbered h * L + l": wanted[[0, 2, 1, 3]][:, [0, 2, 1, 3]],
+        "0 ln 0 gave nan; it is 0": lambda: bool(came.isnan().any()),
+    })  # fmt: skip
+
+with checks.step("redundant heads: 1 is like 0, 2 is like 1 but not like 0, 3 is like 2"):
+    chain = torch.tensor([[0.0, 0.1, 0.3, 0.5], [0.1, 0.0, 0.1, 0.3], [0.3, 0.1, 0.0, 0.1], [0.5, 0.3, 0.1, 0.0]])
+    checks.equal(list(redundant_heads(chain, 0.2)), [1, 3], "the redundant heads below 0.2", causes={
+        "head 2 was compared with head 1, which is gone already: compare with kept heads": [1, 2, 3],
+        "a head was compared with itself": [0, 1, 2, 3],
+        "these are the heads that are kept": [0, 2],
+    })  # fmt: skip
+    checks.equal(list(redundant_heads(chain, 0.05)), [], "the redundant heads below 0.05")
+    checks.equal(list(redundant_heads(chain, 0.4)), [1, 2], "the redundant heads below 0.4")
+
+# %% test="similarity" points=4
+with checks.step("three random layers of two heads: symmetric, 0 on the diagonal, a planted copy"):
+    layers = [(2 * checks.normal(seed=s)(3, 2, 5, 5)).softmax(-1) for s in range(3)]
+    layers[2][:, 1] = layers[0][:, 1]
+    came = head_similarity(layers)
+    checks.close(came, came.T.clone(), "the matrix and its transpose")
+    checks.close(came.diagonal(), torch.zeros(6), "the diagonal")
+    checks.equal(list(redundant_heads(came, 0.01)), [5], "the redundant heads below 0.01")
+
+### BEGIN HIDDEN TESTS
+from scipy.spatial.distance import jensenshannon
+
+for seed, size in ((3, (2, 2, 4, 4)), (4, (1, 3, 6, 6))):
+    with checks.step(f"against SciPy's jensenshannon squared, two layers of shape {size}"):
+        layers = [(2 * checks.normal(seed=seed + s)(*size)).softmax(-1) for s in (0, 10)]
+        layers[0][0, 0] = torch.eye(size[-1])
+        heads = [attn[:, h].flatten(0, 1).numpy() for attn in layers for h in range(size[1])]
+        wanted = torch.tensor([[(jensenshannon(a, b, axis=1) ** 2).mean() for b in heads] for a in heads]).float()
+        of_images = [head.reshape(size[0], size[2], size[3]).mean(0) for head in heads]
+        of_means = torch.tensor(
+            [[(jensenshannon(a, b, axis=1) ** 2).mean() for b in of_images] for a in of_images]
+        ).float()
+        distances = torch.tensor([[jensenshannon(a, b, axis=1).mean() ** 2 for b in heads] for a in heads]).float()
+        checks.close(head_similarity(layers), wanted, "the matrix", causes={
+            "the maps were averaged over the images before they were compared; average the divergences": of_means,
+            "the square was taken of the mean; average the squares": distances,
+        })  # fmt: skip
+
+with checks.step("redundant heads of a random matrix, against the rule said the other way round"):
+    for seed in range(4):
+        matrix = torch.rand(12, 12, generator=torch.Generator().manual_seed(seed))
+        matrix = (matrix + matrix.T) / 2
+        left: list = []
+        for index in range(12):
+            if all(float(matrix[index, other]) >= 0.25 for other in left):
+                left.append(index)
+        checks.equal(list(redundant_heads(matrix, 0.25)), [i for i in range(12) if i not in left], f"seed {seed}")
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### What the twelve heads do
+#
+# A head can be redundant in two senses. It may *attend* like another one: that is your matrix. Or the model may not *need* it: take it out, and see what happens to the accuracy. The next cell does both, and asks each head of the class token how much of its attention lies on the glyph.
+
+
+# %% explore=true
+def without_heads(model: VisionTransformer, heads: Sequence[tuple[int, int]]) -> VisionTransformer:
+    """A copy of the model in which these (layer, head) write nothing: their columns of `proj` are 0."""
+    pruned = copy.deepcopy(model)
+    with torch.no_grad():
+        for layer, head in heads:
+            attn = pruned.blocks[layer].attn
+            attn.proj.weight[:, head * attn.head_dim : (head + 1) * attn.head_dim] = 0
+    return pruned
+
+
+def accuracy(model: Callable, x: torch.Tensor, y: torch.Tensor) -> float:
+    with torch.no_grad():
+        return (model(x).argmax(1) == y).double().mean().item()
+
+
+def loss(model: Callable, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Cross-entropy in nats: it moves long before the accuracy does."""
+    with torch.no_grad():
+        return F.cross_entropy(model(x), y).item()
+
+
+maps, model = collections[0], models[0]
+matrix = head_similarity(maps)
+rows = []
+for number in range(12):
+    layer, head = divmod(number, 4)
+    attn = maps[layer][:, head : head + 1]
+    on_patches = attn[:, 0, 0, 1:] / attn[:, 0, 0, 1:].sum(-1, keepdim=True)
+    rows.append({
+        "head": f"{layer + 1}.{head + 1}",
+        "glyph's share": f"{on_patches.gather(1, test.cell[:, None]).mean():.2f}",
+        "prefix mass": f"{prefix_mass(attn, 1)[:, 0, 0].mean():.2f}",
+        "entropy": f"{attention_entropy(attn)[:, 0, 0].mean():.2f}",
+        "distance, px": f"{attention_distance(attn, (4, 4), 8, 1)[0]:.1f}",
+        "loss without": f"{loss(without_heads(model, [(layer, head)]), x_test, test.y):.4f}",
+    })  # fmt: skip
+print(profiling.table(rows, title=f"seed 0: the class token's row of each head (chance for the glyph: {1 / 16:.4f})"))
+alike = redundant_heads(matrix, 0.02)
+print(f"heads that attend like an earlier one (divergence below 0.02): {[f'{n // 4 + 1}.{n % 4 + 1}' for n in alike]}")
+removals = {"nothing": [], "these heads": [divmod(n, 4) for n in alike]}
+for layers in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
+    removals["layer " + " and ".join(str(i + 1) for i in layers)] = [(i, head) for i in layers for head in range(4)]
+print(
+    profiling.table(
+        [
+            {
+                "without": name, "heads": len(heads),
+                "accuracy": f"{accuracy(without_heads(model, heads), x_test, test.y):.3f}",
+                "loss, nats": f"{loss(without_heads(model, heads), x_test, test.y):.4f}",
+            }
+            for name, heads in removals.items()
+        ]
+    )
+)  # fmt: skip
+names = [f"{n // 4 + 1}.{n % 4 + 1}" for n in range(12)]
+fig, ax = plt.subplots(figsize=(6, 4.6))
+plotting.heatmap(
+    ax, matrix, title="divergence of heads, nats (layer.head)", xlabel="", ylabel="", vmin=0, cmap="viridis_r"
+)
+ax.set_xticks(range(12), names, rotation=90, fontsize=9)
+ax.set_yticks(range(12), names, fontsize=9)
+plt.show()
+
+# %% [markdown]
+# **Explain.** Read the first table row by row: the class token of most heads points at the glyph, some with more than half of their attention. Now read the second. Without any single head the loss does not move, and without all heads of any one layer the accuracy stays where it was. Only when two layers lose their heads does the model begin to fail, most when they are layers 1 and 2. The heads stand in for each other.
+#
+# So "this head finds the glyph" is true, and "the model needs this head" is another sentence. Two tests, two meanings of *redundant*.
+#
+# ## Part 3. Ask about one class
+#
+# Rollout gives the same map whichever class you ask about. It never looks at the classifier. To explain *why this class*, the answer has to depend on the class.
+
+# %% [markdown] about="relevance"
+# ### Exercise 6. Relevance, weighed by the gradient
+#
+# The gradient of a class logit $y_c$ with respect to an attention weight says whether more attention there would help the class. Chefer, Gur and Wolf (ICCV 2021) keep what helps, average the heads, and propagate as rollout does:
+#
+# $$\bar A_l = \operatorname{mean}_h \Big( \frac{\partial y_c}{\partial W_l^h} \odot W_l^h \Big)^{+}, \qquad R \leftarrow I, \qquad R \leftarrow R + \bar A_l R \quad \text{for } l = 1 \dots L$$
+#
+# with $x^+ = \max(x, 0)$ entry by entry, **before** the mean over heads. The map is the row of the class token (row 0), without the prefix tokens. It is not normalized.
+#
+# | name | shape or type | meaning |
+# | --- | --- | --- |
+# | `model` | a timm ViT with a class token | |
+# | `image` | $(B, C, H, W)$ | |
+# | `target` | int, or $(B,)$ int64 | the class $c$ for all images or for each |
+# | result | $(B, N - p)$ | at least 0, without a graph; image $b$ as if it were alone |
+#
+# The gradient is that of the **logit**, not of the loss: a sure model has a loss near 0, and all its gradients vanish. One backward pass serves the batch: $\sum_b y_{c_b}$ has, for image $b$, the gradient of its own logit only.
+
+
+# %% exercise="relevance" difficulty=4 minutes=60 uses="collect"
+def gradient_relevance(model: nn.Module, image: torch.Tensor, target: int | torch.Tensor) -> torch.Tensor:
+    """Attention weighed by the gradient of a class, propagated through all layers (Chefer et al., ICCV 2021).
+
+    Parameters
+    ----------
+    model : a timm ViT with a class token; left as it was found.
+    image : (B, C, H, W). target : the class, one for all images or (B,) int64.
+
+    Returns
+    -------
+    (B, N - p): relevance of each patch for the logit of the class, at least 0; detached, not normalized.
+    """
+    ### BEGIN SOLUTION
+    maps, logits = collect_attention(model, image, with_grad=True)
+    classes = torch.as_tensor(target, device=logits.device).expand(len(logits))
+    with torch.enable_grad():
+        chosen = logits.gather(1, classes[:, None]).sum()
+    gradients = torch.autograd.grad(chosen, maps)
+    relevance = torch.eye(maps[0].shape[-1], dtype=logits.dtype, device=logits.device)
+    for weights, gradient in zip(maps, gradients):
+        helpful = (weights.detach() * gradient).clamp(min=0).mean(dim=1)
+        relevance = relevance + helpful @ relevance
+    return relevance[:, 0, model.num_prefix_tokens :]
+    ### END SOLUTION
+
+
+# %% look="relevance"
+# Look: one image, the relevance of 16 patches for each of five classes of a small random ViT. The maps should differ.
+with checks.look():
+    look_model, look_image = small_vit(seed=2), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    fig, axes = plt.subplots(1, 5, figsize=(11.5, 2.7))
+    for label, ax in enumerate(axes):
+        came = gradient_relevance(look_model, look_image, label)
+        plotting.heatmap(
+            ax,
+            came.reshape(4, 4),
+            title=f"class {label}: sum {came.sum():.2f}",
+            xlabel="",
+            ylabel="",
+            vmin=0,
+            colorbar=False,
+        )
+    plt.show()
+
+# %% [markdown] hints="relevance"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Exercise 1 gives you maps that hang together with the logits. `torch.autograd.grad` of one number with respect to a list of tensors gives a list of gradients of the same shapes. The rest is rollout with $R + \bar A R$ instead of $A R$.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     maps, logits = collect with gradients
+#     chosen = sum over images of the logit of its class
+#     gradients = of chosen, for each map                    (B, H, N, N) each
+#     R = identity
+#     for each layer from the first to the last:
+#         helpful = mean over heads of the positive part of map * gradient    (B, N, N)
+#         R = R + helpful @ R
+#     row 0 of R, without the prefix tokens
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `torch.as_tensor(target).expand(B)` makes $(B,)$ of an int and of a tensor. `logits.gather(1, classes[:, None]).sum()`; `.mean()` would divide every gradient by $B$. `(weights * gradient).clamp(min=0).mean(1)`: clamp first. `R[:, 0, model.num_prefix_tokens:]`. Wrap the choice of logits in `torch.enable_grad()`, so that a caller's `no_grad` does no harm.
+#
+# </details>
+
+
+# %% test="relevance" points=5
+def one_block(seed: int) -> VisionTransformer:
+    """A ViT of one block without norms and without MLP: its logits are linear in the class token's attention."""
+    model = VisionTransformer(
+        img_size=4, patch_size=2, in_chans=1, num_classes=3, embed_dim=6, depth=1, num_heads=2, mlp_ratio=1.0
+    )
+    block, generator = model.blocks[0], torch.Generator().manual_seed(seed)
+    model.norm, block.norm1, block.norm2 = nn.Identity(), nn.Identity(), nn.Identity()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        block.mlp.fc2.weight.zero_()
+        block.mlp.fc2.bias.zero_()
+    return model.eval()
+
+
+def parts(model: VisionTransformer, images: torch.Tensor) -> tuple:
+    """Attention (B, H, 5) of the class token, and what each key's value adds to each logit, (B, H, 5, classes)."""
+    attn = model.blocks[0].attn
+    with torch.no_grad():
+        tokens = model._pos_embed(model.patch_embed(images))
+        q, k, v = attn.qkv(tokens).reshape(len(images), 5, 3, 2, 3).permute(2, 0, 3, 1, 4)
+        weights = (q[:, :, :1] @ k.transpose(-2, -1) / 3**0.5).softmax(-1)[:, :, 0]
+        write = attn.proj.weight.reshape(6, 2, 3)  # of each head: (width, head, d)
+        adds = torch.einsum("bhjd,whd,cw->bhjc", v, write, model.head.weight)
+        return weights, adds, model(images)
+
+
+with checks.step("one block without norm and MLP: the gradient for key j is what its value adds to the logit"):
+    for seed in (9, 6, 3):
+        model, images = one_block(seed), checks.normal(seed=seed)(2, 1, 4, 4)
+        weights, adds, logits = parts(model, images)
+        p = logits.softmax(-1)[:, None, None]
+        for label in range(3):
+            product = (weights * adds[..., label])[:, :, 1:]
+            wanted = product.relu().mean(1)
+            pull = (p * adds).sum(-1) - adds[..., label]  # the gradient of the loss
+            predicted = torch.stack([add[..., best] for add, best in zip(adds, logits.argmax(-1))])
+            came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
+            checks.shape(came, (2, 4), "the relevance", causes={
+                "the class token is still in the map; every cell would be shifted by one": lambda: tuple(came.shape) == (2, 5),
+                "this is the whole matrix; the row of the class token is asked for": lambda: came.ndim == 3,
+            })  # fmt: skip
+            checks.close(came, wanted, f"the relevance for class {label}", causes={
+                "negative products were made positive; they are cut off at 0": product.abs().mean(1),
+                "negative products are cut off after the mean over heads; do it before": product.mean(1).relu(),
+                "the heads were averaged before attention met gradient": (weights.mean(1) * adds[..., label].mean(1))[:, 1:].relu(),
+                "this is the gradient alone, without the attention": adds[..., label][:, :, 1:].relu().mean(1),
+                "this explains the class that the model predicts; the target is given": (weights * predicted)[:, :, 1:].relu().mean(1),
+                "the gradient is that of the loss; take the logit's": (weights * pull)[:, :, 1:].relu().mean(1),
+                "the gradient is that of the probability; take the logit's": (weights * -pull * p[..., label])[:, :, 1:].relu().mean(1),
+                "negative products are still in it": product.mean(1),
+                "the gradient was divided by the number of images: sum over the batch, no mean": wanted / 2,
+                "the map was divided by its sum; give it as it is": wanted / wanted.sum(1, keepdim=True),
+                "column 0 was read; row 0 is what the class token takes from the patches": torch.zeros(2, 4),
+            })  # fmt: skip
+
+
+# %% test="relevance" points=4
+def relevant(fn: Callable, model: nn.Module, images: torch.Tensor, target: object) -> tuple:
+    flags = [block.attn.fused_attn for block in model.blocks]
+    came = fn(model, images, target)
+    return came, came.requires_grad, flags == [block.attn.fused_attn for block in model.blocks]
+
+
+with checks.step("a ViT of three blocks, 3 images with the targets 0, 3 and 1"):
+    model, images = small_vit(seed=20), checks.normal(seed=20)(3, 3, 32, 32)
+    came, graph, same = checks.beside(relevant, gradient_relevance, model, images, torch.tensor([0, 3, 1]))
+    checks.shape(came, (3, 16), "the relevance")
+    checks.equal(graph, False, "whether the result still has a graph")
+    checks.equal(same, True, "whether fused_attn is as it was before")
+    checks.that(bool((came >= 0).all()), "no relevance is negative", came=checks.describe(came))
+    for number, label in enumerate((0, 3, 1)):
+        alone, _, _ = checks.beside(relevant, gradient_relevance, model, images[number : number + 1], label)
+        checks.close(came[number : number + 1], alone, f"image {number} in the batch and alone, target {label}", rtol=1e-3, causes={
+            "the gradient was divided by the number of images: sum over the batch, no mean": lambda: bool((came[number] < alone[0]).all()),
+            "every image got the first image's target": lambda: number > 0 and label != 0,
+        })  # fmt: skip
+
+with checks.step("two targets for one image"):
+    first, _, _ = checks.beside(relevant, gradient_relevance, model, images[:1], 0)
+    second, _, _ = checks.beside(relevant, gradient_relevance, model, images[:1], 4)
+    gap = (first / first.sum() - second / second.sum()).abs().max().item()
+    checks.that(gap > 1e-3, "the maps for two classes differ", came=f"largest difference {gap:.1e}", causes={
+        "the target is not used": True,
+    })  # fmt: skip
+
+with checks.step("a head that gives the same logits for every image"):
+    with torch.no_grad():
+        model.head.weight.zero_()
+    came, _, _ = checks.beside(relevant, gradient_relevance, model, images, 2)
+    checks.close(came, torch.zeros(3, 16), "the relevance, where nothing matters", causes={
+        "0 / 0 gave nan: the map is not normalized": lambda: bool(came.isnan().any()),
+    })  # fmt: skip
+
+# %% test="relevance" points=5
+with checks.step("a distilled DeiT has two prefix tokens and 16 patches"):
+    deit = small_vit("deit_tiny_distilled_patch16_224", seed=21)
+    came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, deit, torch.zeros(2, 3, 32, 32), 1)
+    checks.shape(came, (2, 16), "the relevance", causes={
+        "only one prefix token was left out": lambda: tuple(came.shape) == (2, 17),
+    })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+
+
+def relevance_by_paths(model: nn.Module, images: torch.Tensor, labels: list, prefix: int) -> torch.Tensor:
+    """Every path from a patch to the class token through three layers, staying or moving, one image at a time."""
+    found = []
+    for image, label in zip(images, labels):
+        copied, kept = copy.deepcopy(model).requires_grad_(True), []
+        for attn in (block.attn for block in copied.blocks):
+            attn.fused_attn = False
+            attn.attn_drop.register_forward_hook(lambda module, given, weights: kept.append(weights))
+        logit = copied(image[None])[0, label]
+        steps = []
+        for weights, slope in zip(kept, torch.autograd.grad(logit, kept)):
+            helpful = (weights * slope)[0]
+            positive = sum(torch.where(head > 0, head, 0.0) for head in helpful) / len(helpful)
+            steps.append((positive + torch.eye(len(positive), dtype=image.dtype)).detach())
+        first, second, third = steps
+        found.append(torch.stack([
+            sum(third[0, v] * (second[v] * first[:, patch]).sum() for v in range(len(first)))
+            for patch in range(prefix, len(first))
+        ]))  # fmt: skip
+    return torch.stack(found)
+
+
+for name, seed in (
+    ("vit_tiny_patch16_224", 22),
+    ("deit_tiny_distilled_patch16_224", 23),
+    ("vit_small_patch14_reg4_dinov2", 24),
+):
+    with checks.step(f"{name}, three blocks: against the sum over all paths"):
+        model, images, labels = small_vit(name, seed), checks.normal(seed=seed)(2, 3, 32, 32), [1, 4]
+        wanted = relevance_by_paths(model, images, labels, model.num_prefix_tokens)
+        came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, torch.tensor(labels))
+        checks.close(came, wanted, "the relevance", rtol=1e-3)
+
+
+def without_gradients(fn: Callable, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return fn(model.requires_grad_(False), images, 2)
+
+
+with checks.step("float64, a frozen model, called inside of no_grad"):
+    model, images = small_vit(seed=25).double(), checks.normal(seed=25, dtype=torch.float64)(1, 3, 32, 32)
+    wanted = relevance_by_paths(model, images, [2], 1)
+    came = checks.beside(without_gradients, gradient_relevance, model, images)
+    checks.close(came, wanted, "the relevance", rtol=1e-6, atol=1e-10)
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### Twenty pictures, three kinds of maps
+#
+# The next cell makes five kinds of maps for any ViT. Two of them are there to be beaten. *Random* knows nothing. *Contrast*, the standard deviation of the pixels in a patch, knows the picture but not the model. On photographs it makes handsome heat maps.
+
+
+# %% explore=true
+def explanations(
+    model: VisionTransformer, x: torch.Tensor, target: torch.Tensor, seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """Maps (n, gh, gw) of five kinds for images x (n, C, H, W) and their classes (n,)."""
+    (rows, columns), prefix = model.patch_embed.grid_size, model.num_prefix_tokens
+    found: dict[str, list[torch.Tensor]] = {"attention": [], "rollout": [], "relevance": []}
+    for images, classes in zip(x.split(100), target.split(100)):
+        maps, _ = collect_attention(model, images)
+        found["attention"].append(maps[-1].mean(1)[:, 0, prefix:])
+        found["rollout"].append(attention_rollout(maps)[:, 0, prefix:])
+        found["relevance"].append(gradient_relevance(model, images, classes))
+    result = {name: torch.cat(parts).reshape(-1, rows, columns) for name, parts in found.items()}
+    height, width = x.shape[-2] // rows, x.shape[-1] // columns
+    cells = x.mean(1).unfold(1, height, height).unfold(2, width, width)  # (n, gh, gw, height, width)
+    result["contrast"] = cells.std(dim=(3, 4))
+    result["random"] = torch.rand(len(x), rows, columns, generator=torch.Generator().manual_seed(seed)).to(x.device)
+    return result
+
+
+explained = {seed: explanations(model, x_test, said[seed], seed) for seed, model in models.items()}
+shown = ("attention", "rollout", "relevance", "contrast")
+plotting.map_gallery(
+    test.x[:20], {name: explained[0][name][:20] for name in shown}, boxes=test.bbox[:20],
+    title="seed 0: attention of the last layer, rollout, relevance, contrast; the glyph is outlined",
+)  # fmt: skip
+
+# %% [markdown]
+# The three maps of the model point at the outlined cell nearly always. Twenty pictures and a good impression: this is where most reports stop. What is the impression worth?
+#
+# ## Part 4. Does it explain anything?
+
+# %% [markdown] about="deletion"
+# ### Exercise 7. Put a map to the test
+#
+# **Deletion** (Petsiuk et al. 2018): delete the patches that a map calls most important, and see how fast the accuracy falls. **Insertion** is the reverse: begin with an empty picture, put the most important patches in first, and see how fast it rises. A good map falls fast and rises fast. The area under the curve is one number for each.
+#
+# Where the true place is known there are two more. The **pointing game** (Zhang et al. 2016): how often does the maximum of the map lie in the mask? **Mass inside**: how much of the map does?
+#
+# $$k_f = \lfloor f\, g_h g_w + \tfrac12 \rfloor, \qquad \text{hit rate} = \operatorname{mean}_i \big[\arg\max m_i \in \text{mask}_i\big], \qquad \text{mass}_i = \frac{\sum_{j \in \text{mask}_i} m_{ij}}{\sum_j m_{ij}}$$
+#
+# | function | arguments | result |
+# | --- | --- | --- |
+# | `deletion_curve` | `model`: images to logits; `images` $(n, C, H, W)$; `labels` $(n,)$; `maps` $(n, g_h, g_w)$; `fractions`: $F$ floats in $[0, 1]$; `fill`: the value of a deleted pixel; `insert` | $(F,)$ float32: accuracy with the $k_f$ most relevant patches deleted (`insert=True`: with **only** these left) |
+# | `area` | `curve` $(F,)$; `fractions`, or None: evenly spaced from 0 to 1 | float: trapezoids, divided by last minus first fraction, so that a curve that is always 1 has area 1 |
+# | `pointing_game` | `maps`, `mask_grid` $(n, g_h, g_w)$ bool | float |
+# | `mass_inside` | the same | $(n,)$; 0 for a map of zeros |
+#
+# Among equal values the patch with the smaller index (row by row) counts as more relevant. A patch covers $H / g_h \times W / g_w$ pixels.
+
+
+# %% exercise="deletion" difficulty=3 minutes=55
+def deletion_curve(
+    model: Callable[[torch.Tensor], torch.Tensor],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    maps: torch.Tensor,
+    fractions: Sequence[float],
+    fill: float = 0.0,
+    insert: bool = False,
+) -> torch.Tensor:
+    """Accuracy after deleting the most relevant patches, or with only these inserted (Petsiuk et al. 2018).
+
+    Parameters
+    ----------
+    model : images (n, C, H, W) -> logits (n, classes). images : not changed. labels : (n,) int64.
+    maps : (n, gh, gw), larger is more relevant; ties go to the smaller index.
+    fractions : shares of the patches; floor(share * gh * gw + 1/2) are deleted, or inserted.
+    fill : the value of deleted pixels. insert : begin with everything deleted.
+
+    Returns
+    -------
+    (F,) float32, accuracies without a graph.
+    """
+    ### BEGIN SOLUTION
+    count, rows, columns = maps.shape
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(dim=1).reshape(count, rows, columns)  # 0: the most relevant
+    height, width = images.shape[-2] // rows, images.shape[-1] // columns
+    accuracies = []
+    for fraction in fractions:
+        chosen = rank < int(fraction * rows * columns + 0.5)
+        hidden = (~chosen if insert else chosen).repeat_interleave(height, 1).repeat_interleave(width, 2)
+        with torch.no_grad():
+            logits = model(images.masked_fill(hidden[:, None], fill))
+        accuracies.append((logits.argmax(1) == labels).float().mean())
+    return torch.stack(accuracies)
+    ### END SOLUTION
+
+
+def area(curve: torch.Tensor, fractions: Sequence[float] | None = None) -> float:
+    """Area under a curve (F,) by trapezoids, as a share of the range of the fractions (evenly spaced by default)."""
+    ### BEGIN SOLUTION
+    places = torch.linspace(0, 1, len(curve)) if fractions is None else torch.as_tensor(fractions)
+    return float(torch.trapezoid(curve.cpu().double(), places.double()) / (places[-1] - places[0]))
+    ### END SOLUTION
+
+
+def pointing_game(maps: torch.Tensor, mask_grid: torch.Tensor) -> float:
+    """How often the maximum of a map (n, gh, gw) lies in its mask (n, gh, gw) bool (Zhang et al. 2016)."""
+    ### BEGIN SOLUTION
+    best = maps.flatten(1).argmax(dim=1, keepdim=True)
+    return float(mask_grid.flatten(1).gather(1, best).double().mean())
+    ### END SOLUTION
+
+
+def mass_inside(maps: torch.Tensor, mask_grid: torch.Tensor) -> torch.Tensor:
+    """The share of each map (n, gh, gw), at least 0 everywhere, inside its mask (n, gh, gw) bool: (n,)."""
+    ### BEGIN SOLUTION
+    total = maps.flatten(1).sum(dim=1)
+    return (maps * mask_grid).flatten(1).sum(dim=1) / total.clamp(min=torch.finfo(maps.dtype).tiny)
+    ### END SOLUTION
+
+
+# %% look="deletion"
+# Look: a model that says 1 where the top left patch is bright. Three maps for it: the right one, its reverse, a random one.
+with checks.look():
+
+    def look_model(images: torch.Tensor) -> torch.Tensor:
+        bright = images[:, 0, :2, :2].mean((1, 2))
+        return torch.stack([0.5 - bright, bright - 0.5], 1)
+
+    look_images, look_labels = torch.ones(50, 1, 8, 8), torch.ones(50, dtype=torch.int64)
+    look_right = torch.arange(16.0).flip(0).reshape(1, 4, 4).expand(50, 4, 4)
+    look_random = torch.rand(50, 4, 4, generator=torch.Generator().manual_seed(0))
+    look_fractions = torch.linspace(0, 1, 17).tolist()
+    fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.3), sharey=True)
+    for ax, insert in zip(axes, (False, True)):
+        for name, look_maps in (("right", look_right), ("reverse", -look_right), ("random", look_random)):
+            curve = deletion_curve(look_model, look_images, look_labels, look_maps, look_fractions, 0.0, insert)
+            ax.plot(look_fractions, curve, label=f"{name}: area {area(curve, look_fractions):.2f}")
+        ax.set(
+            title="insertion" if insert else "deletion",
+            xlabel="share of patches " + ("inserted" if insert else "deleted"),
+        )
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3, fontsize=9, columnspacing=1)
+    axes[0].set_ylabel("accuracy")
+    plt.show()
+
+# %% [markdown] hints="deletion"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Give every patch its rank in its own map. Then "the $k$ most relevant" is a comparison `rank < k` for all images at once, and a patch becomes pixels by repeating it.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     order = indices of each map from large to small, stable    (n, patches)
+#     rank  = where each patch stands in that order               (n, gh, gw)
+#     for each fraction:
+#         chosen = rank < k
+#         hidden = chosen, or everything else when inserting
+#         repeat hidden to pixels; fill the images there; accuracy of the model
+#     area: trapezoids over the fractions, divided by their range
+#     pointing game: index of the maximum of each map; is the mask true there?
+#     mass: sum of maps * mask over sum of maps
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `maps.flatten(1).argsort(dim=1, descending=True, stable=True)`; the `argsort` of an order is the rank. `mask.repeat_interleave(height, 1).repeat_interleave(width, 2)`. `images.masked_fill(hidden[:, None], fill)` makes a new tensor. `torch.trapezoid(curve, places)`. `mask.flatten(1).gather(1, best)`. Divide by the sum clamped to a tiny number, so that a map of zeros gives 0.
+#
+# </details>
+
+
+# %% test="deletion" points=4
+class TopLeft(nn.Module):
+    """Says 1 where the top left 2 x 2 pixels are bright on average, else 0."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        bright = images[:, 0, :2, :2].mean((1, 2))
+        return torch.stack([0.5 - bright, bright - 0.5], 1)
+
+
+def call(fn: Callable, *rest: object, **more: object) -> object:
+    return fn(*rest, **more)
+
+
+images, labels = torch.ones(2, 1, 4, 4), torch.tensor([1, 1])
+maps = torch.tensor([[[4.0, 3.0], [2.0, 1.0]], [[1.0, 2.0], [3.0, 4.0]]])  # right for image 0, the reverse for image 1
+quarters = [0.0, 0.25, 0.5, 0.75, 1.0]
+
+with checks.step("only the top left patch of four matters; image 0's map knows it, image 1's map says the reverse"):
+    came = checks.beside(call, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters)
+    checks.shape(came, (5,), "the curve")
+    checks.close(came, torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]), "accuracy after deletion", causes={
+        "the first image's order was used for all images": torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]),
+        "the patches that were to be deleted are the only ones left": torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0]),
+    })  # fmt: skip
+
+
+def images_after(fn: Callable, model: nn.Module, *rest: object) -> torch.Tensor:
+    fn(model, *rest)
+    return rest[0]
+
+
+with checks.step("the images after the call"):
+    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
+        "the caller's images were filled in place": True,
+    })  # fmt: skip
+
+with checks.step("each image alone, deletion and insertion"):
+    for number, wanted in ((0, [1.0, 0.0, 0.0, 0.0, 0.0]), (1, [1.0, 1.0, 1.0, 1.0, 0.0])):
+        one = slice(number, number + 1)
+        came = checks.beside(call, deletion_curve, TopLeft(), images[one].clone(), labels[one], maps[one], quarters)
+        checks.close(came, torch.tensor(wanted), f"image {number} alone", causes={
+            "the least relevant patches were deleted first": torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0] if number == 0 else [1.0, 0.0, 0.0, 0.0, 0.0]),
+        })  # fmt: skip
+        came = checks.beside(
+            call, deletion_curve, TopLeft(), images[one].clone(), labels[one], maps[one], quarters, insert=True
+        )
+        checks.close(came, torch.tensor([0.0, 1.0, 1.0, 1.0, 1.0] if number == 0 else [0.0, 0.0, 0.0, 0.0, 1.0]), f"insertion, image {number}", causes={
+            "insert has no effect": torch.tensor(wanted),
+        })  # fmt: skip
+
+with checks.step("deleted pixels get the value of fill"):
+    came = checks.beside(call, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters, fill=1.0)
+    checks.close(came, torch.ones(5), "accuracy where deleted pixels are bright", causes={
+        "deleted pixels are 0 whatever fill says": torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]),
+    })  # fmt: skip
+
+
+# %% test="deletion" points=3
+def near_number(came: object, wanted: float, what: str, causes: dict | None = None) -> None:
+    checks.that(isinstance(came, float), f"{what} is a float", came=checks.describe(came))
+    found = {text: abs(came - wrong) < 1e-6 for text, wrong in (causes or {}).items()}
+    checks.that(abs(came - wanted) < 1e-6, f"{what} is {wanted:.4f}", came=f"{came:.4f}", causes=found)
+
+
+with checks.step("areas of curves"):
+    near_number(area(torch.tensor([1.0, 0.5, 0.0])), 0.5, "the area of 1, 0.5, 0")
+    near_number(area(torch.tensor([1.0, 0.0, 0.0])), 0.25, "the area of 1, 0, 0", {
+        "this is the mean of the values; the first and the last count half": 1 / 3,
+        "the width of a step is not in it": 0.5,
+    })  # fmt: skip
+    near_number(area(torch.tensor([1.0, 0.0, 0.0]), [0.0, 0.1, 1.0]), 0.05, "the area of 1, 0, 0 at 0, 0.1, 1", {
+        "the fractions are not used": 0.25,
+    })  # fmt: skip
+    near_number(area(torch.ones(3), [0.0, 0.1, 0.5]), 1.0, "the area of a curve that is always 1, from 0 to 0.5", {
+        "the area is not divided by the range of the fractions": 0.5,
+    })  # fmt: skip
+
+with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum there, elsewhere, everywhere"):
+    maps = torch.tensor([[[1.0, 1.0], [1.0, 3.0]], [[6.0, 2.0], [1.0, 1.0]], [[2.0, 2.0], [2.0, 2.0]]])
+    mask = torch.zeros(3, 2, 2, dtype=torch.bool)
+    mask[:, 1, 1] = True
+    near_number(pointing_game(maps, mask), 1 / 3, "the hit rate", {
+        "a tie went to the last index; it goes to the first": 2 / 3,
+        "this is the number of hits": 1.0,
+    })  # fmt: skip
+    came = mass_inside(maps, mask)
+    checks.close(came, torch.tensor([0.5, 0.1, 0.25]), "the mass inside", causes={
+        "the smallest value was subtracted first, which sharpens every map; compare the maps as they are": torch.tensor([1.0, 0.0, 0.0]),
+        "the maps were divided by their maximum, not by their sum": torch.tensor([1.0, 1 / 6, 1.0]),
+        "this is the mass outside": torch.tensor([0.5, 0.9, 0.75]),
+        "this is not divided by the whole": torch.tensor([3.0, 1.0, 2.0]),
+        "a map that is even everywhere gave nan": lambda: bool(came.isnan().any()),
+    })  # fmt: skip
+    checks.close(mass_inside(torch.zeros(1, 2, 2), mask[:1]), torch.zeros(1), "the mass inside of a map of zeros", causes={
+        "0 / 0 gave nan; a map of zeros has nothing inside": lambda: True,
+    })  # fmt: skip
+
+
+# %% test="deletion" points=3
+class Brightest(nn.Module):
+    """Logits: the mean of each of four vertical stripes."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean((1, 2)).unflatten(1, (4, -1)).mean(2)
+
+
+def call(fn: Callable, *rest: object, **more: object) -> object:
+    return fn(*rest, **more)
+
+
+with checks.step("maps of zeros: patches are deleted by index, the left column of a 1 x 4 grid first"):
+    images = torch.arange(4.0).flip(0).repeat_interleave(2).expand(3, 1, 6, 8).clone()
+    zeros, labels = torch.zeros(3, 1, 4), torch.zeros(3, dtype=torch.int64)
+    came = checks.beside(call, deletion_curve, Brightest(), images, labels, zeros, [0.0, 0.25, 1.0], -1.0)
+    checks.close(came, torch.tensor([1.0, 0.0, 1.0]), "the curve", causes={
+        "equal values were deleted from the last index on; begin with the first": torch.tensor([1.0, 1.0, 1.0]),
+    })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+
+
+def curve_by_loop(
+    images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, fractions: list, fill: float, insert: bool
+) -> torch.Tensor:
+    """One image, one patch at a time."""
+    n, rows, columns = maps.shape
+    high, wide = images.shape[2] // rows, images.shape[3] // columns
+    curve = []
+    for fraction in fractions:
+        right = 0
+        for image, label, relevance in zip(images, labels, maps):
+            numbered = sorted(range(rows * columns), key=lambda j: (-float(relevance.flatten()[j]), j))
+            count = int(fraction * rows * columns + 0.5)
+            changed = image.clone()
+            for j in numbered[count:] if insert else numbered[:count]:
+                r, c = divmod(j, columns)
+                changed[:, r * high : (r + 1) * high, c * wide : (c + 1) * wide] = fill
+            right += int(Brightest()(changed[None]).argmax()) == int(label)
+        curve.append(right / n)
+    return torch.tensor(curve)
+
+
+for seed, grid, fill, insert in (
+    (0, (3, 4), 0.0, False),
+    (1, (2, 8), 0.5, False),
+    (2, (3, 4), -0.5, True),
+    (3, (6, 4), 0.0, True),
+):
+    with checks.step(f"against a loop, grid {grid}, fill {fill}, insert={insert}"):
+        randn = checks.normal(seed=seed)
+        images, labels = randn(40, 2, 6, 8), torch.arange(40) % 4
+        maps = (3 * randn(40, *grid)).round()  # many ties
+        fractions = [0.0, 0.1, 0.3, 0.45, 0.8, 1.0]
+        came = checks.beside(call, deletion_curve, Brightest(), images, labels, maps, fractions, fill, insert)
+        checks.close(came, curve_by_loop(images, labels, maps, fractions, fill, insert), "the curve", causes={
+            "the number of patches was cut off, not rounded": lambda: True,
+        })  # fmt: skip
+
+with checks.step("2,000 random maps of 16 patches, one of them in the mask: chance"):
+    generator = torch.Generator().manual_seed(5)
+    maps = torch.rand(2000, 4, 4, generator=generator)
+    mask = F.one_hot(torch.randint(16, (2000,), generator=generator), 16).bool().reshape(2000, 4, 4)
+    hits, mass = pointing_game(maps, mask), mass_inside(maps, mask).mean().item()
+    checks.that(abs(hits - 1 / 16) < 0.025, "the hit rate is about 1/16", came=f"{hits:.4f}")
+    checks.that(abs(mass - 1 / 16) < 0.005, "the mass inside is about 1/16", came=f"{mass:.4f}")
+    checks.equal(pointing_game(mask.float(), mask), 1.0, "the hit rate of the masks themselves")
+    checks.close(mass_inside(mask.float(), mask), torch.ones(2000), "the mass inside of the masks themselves")
+
+with checks.step("masks of several cells"):
+    mask = torch.rand(50, 3, 3, generator=generator) < 0.4
+    maps = torch.rand(50, 3, 3, generator=generator)
+    hits = sum(bool(m.flatten()[v.flatten().tolist().index(v.max())]) for v, m in zip(maps, mask)) / 50
+    came = pointing_game(maps, mask)
+    checks.that(abs(came - hits) < 1e-6, "the hit rate", came=f"{came:.4f}", expected=f"{hits:.4f}")
+    checks.close(
+        mass_inside(maps, mask), torch.stack([v[m].sum() / v.sum() for v, m in zip(maps, mask)]), "the mass inside"
+    )
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ### The experiment
+#
+# Every kind of map, every seed, four numbers: mass inside the glyph's cell (chance 0.0625), hit rate of the pointing game (chance 0.0625), accuracy after deleting the top 2 of 16 patches, and the area under the deletion curve.
+#
+# | target | for |
+# | --- | --- |
+# | hit rate at least 0.85 | rollout, for every seed; relevance, in the mean over seeds |
+# | mass inside at least 0.33 | relevance |
+# | accuracy after deletion at most 0.45 | rollout, relevance |
+# | accuracy after deletion at least 0.85 | random |
+#
+# **Predict.** Which of the five will win the pointing game? Which the mass?
+
+# %% explore=true
+cell_mask = F.one_hot(test.cell, 16).bool().reshape(-1, 4, 4)
+fractions = [k / 16 for k in (0, 1, 2, 3, 4, 6, 8, 12, 16)]
+half = slice(200)  # pictures for the curves
+kinds = ("attention", "rollout", "relevance", "contrast", "random")
+scores, curves = {}, {}
+for seed, maps_of in explained.items():
+    for kind in kinds:
+        maps = maps_of[kind]
+        to_test = models[seed], x_test[half], test.y[half], maps[half], fractions
+        curves[kind, seed] = deletion_curve(*to_test)
+        curves[kind, seed, "insertion"] = deletion_curve(*to_test, insert=True)
+        scores[kind, seed] = {
+            "mass": mass_inside(maps, cell_mask).mean().item(),
+            "hits": pointing_game(maps, cell_mask),
+            "deleted": curves[kind, seed][2].item(),
+            "area": area(curves[kind, seed], fractions),
+        }
+
+
+def spread(values: Sequence[float]) -> str:
+    """Each seed's value, for a table."""
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
+print(
+    profiling.table(
+        [
+            {"map": kind} | {
+                name: spread([scores[kind, seed][key] for seed in seeds])
+                for name, key in (("mass inside", "mass"), ("hit rate", "hits"), ("accuracy, 2 deleted", "deleted"), ("area", "area"))
+            }
+            for kind in kinds
+        ],
+        title=f"seeds {seeds}, in this order; accuracy before: {spread([curves['random', seed][0].item() for seed in seeds])}",
+    )
+)  # fmt: skip
+reached = {
+    "rollout hits >= 0.85, every seed": min(scores["rollout", s]["hits"] for s in seeds) >= 0.85,
+    "relevance hits >= 0.85, mean over seeds": np.mean([scores["relevance", s]["hits"] for s in seeds]) >= 0.85,
+    "relevance mass >= 0.33, every seed": min(scores["relevance", s]["mass"] for s in seeds) >= 0.33,
+    "accuracy with 2 deleted <= 0.45, rollout and relevance, every seed": max(
+        scores[k, s]["deleted"] for k in ("rollout", "relevance") for s in seeds
+    ) <= 0.45,
+    "accuracy with 2 deleted >= 0.85, random, every seed": min(scores["random", s]["deleted"] for s in seeds) >= 0.85,
+}  # fmt: skip
+for name, yes in reached.items():
+    print("reached" if yes else "MISSED ", name)
+
+# %% explore=true
+styles = {"attention": "-", "rollout": "-", "relevance": "-", "contrast": "--", "random": ":"}
+
+
+def draw_curves(ax: plt.Axes, insertion: bool, legend: bool = True) -> None:
+    """Mean over seeds of each kind's curve, in a band from least to greatest."""
+    for number, kind in enumerate(kinds):
+        of_kind = torch.stack([curves[(kind, seed, "insertion") if insertion else (kind, seed)] for seed in seeds])
+        size = np.mean([area(curve, fractions) for curve in of_kind])
+        color = "0.3" if kind == "random" else plotting.COLORS[number]
+        label = f"{kind}: area {size:.2f}"
+        ax.plot(16 * np.array(fractions), of_kind.mean(0), styles[kind], color=color, label=label if legend else kind)
+        ax.fill_between(
+            16 * np.array(fractions), of_kind.amin(0), of_kind.amax(0), color=color, alpha=0.15, linewidth=0
+        )
+    ax.axhline(0.25, color="0.6", linewidth=1)
+    ax.set(xlabel="patches " + ("inserted" if insertion else "deleted"), ylim=(0.1, 1.03), xticks=range(0, 17, 4))
+
+
+fig, axes = plt.subplots(1, 2, figsize=(11.5, 4), sharey=True)
+for ax, insertion in zip(axes, (False, True)):
+    draw_curves(ax, insertion)
+    ax.set_title("insertion, most relevant first" if insertion else "deletion, most relevant first")
+axes[0].set_ylabel("test accuracy")
+axes[0].legend(fontsize=9, loc="upper right")
+axes[1].legend(fontsize=9, loc="lower right")
+plt.show()
+
+# %% [markdown]
+# **Explain.** Read table and curves with three questions.
+#
+# - *Do the maps find the place?* Attention, rollout and relevance put several times more on the glyph than chance. Contrast and random lie at chance. Rollout has high hits and little mass: it spreads. Relevance concentrates, and misses some pictures. No map is first in every column.
+# - *Is the place needed?* Delete one patch in the order of a good map, and the accuracy falls to about that of guessing. Random deletion loses only what it happens to hit, so its curve is nearly straight. Without these two baselines you could not read the others.
+# - *How sure can you be?* Three seeds are few. With these three, the plain attention of the last layer looks as good as anything. Over twenty seeds its hit rate goes from 0.73 to 1.00, while rollout never falls below 0.97 (`pytest -s tests/training_seeds/test_week09.py` in the course's repository prints all of it; `SEEDS=4` shows you the first of the bad ones here). A ranking of methods on one model is a ranking for that model.
+#
+# ### Where relevance misses, and why
+#
+# A method that misses one picture in eight has a reason. Here is a suspect. The head reads the class token behind a **layer norm**, and a layer norm divides by the length of what it gets. If the class token is full of the glyph already, more attention to the glyph makes it longer, and the norm takes that back: the gradient is near zero, or negative, just where the evidence is.
+#
+# A suspect can be tested. Keep the model and its logits, and treat the divisor of the final norm as a *constant* in the backward pass. (Ali et al. 2022 propose the same for another relevance method.) Nothing is trained, no answer changes; only the gradient does.
+
+
+# %% explore=true
+class HeldNorm(nn.Module):
+    """A layer norm with the same output, whose divisor counts as a constant when gradients are taken."""
+
+    def __init__(self, norm: nn.LayerNorm) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        centered = x - x.mean(dim=-1, keepdim=True)
+        divisor = (centered.square().mean(dim=-1, keepdim=True) + self.norm.eps).sqrt().detach()
+        return centered / divisor * self.norm.weight + self.norm.bias
+
+
+def with_held_norm(model: VisionTransformer) -> VisionTransformer:
+    """A copy of the model whose final norm is held."""
+    held = copy.deepcopy(model)
+    held.norm = HeldNorm(held.norm)
+    return held
+
+
+def hits_by_class(maps: torch.Tensor) -> str:
+    return ", ".join(
+        f"{name} {pointing_game(maps[test.y == label], cell_mask[test.y == label]):.2f}"
+        for label, name in enumerate(datasets.GLYPHS)
+    )
+
+
+held_maps = {}
+for seed, model in models.items():
+    held = with_held_norm(model)
+    with torch.no_grad():
+        drift = (held(x_test) - model(x_test)).abs().max().item()
+    held_maps[seed] = gradient_relevance(held, x_test, said[seed]).reshape(-1, 4, 4)
+    for name, maps in (("as it is", explained[seed]["relevance"]), ("norm held", held_maps[seed])):
+        left = deletion_curve(model, x_test, test.y, maps, [2 / 16]).item()
+        print(f"seed {seed}, {name}: hits {pointing_game(maps, cell_mask):.2f} ({hits_by_class(maps)}), ", end="")
+        print(f"mass {mass_inside(maps, cell_mask).mean():.2f}, accuracy with 2 deleted {left:.2f}")
+    missed = explained[seed]["relevance"].flatten(1).argmax(1) != test.cell
+    without = deletion_curve(model, x_test[missed], test.y[missed], cell_mask[missed].float(), [0, 1 / 16]).tolist()
+    print(
+        f"        logits differ by {drift:.0e}; the {int(missed.sum())} pictures that relevance misses as it is: ",
+        end="",
+    )
+    print(f"accuracy {without[0]:.2f}, with the glyph deleted {without[1]:.2f}")
+
+# %% [markdown]
+# **Explain.** The suspect is convicted. With the divisor held, relevance hits every picture, and its mass rises to about 0.9. The logits are the same to six digits: the model did not change, only its explanation did. Over twenty seeds the hit rate goes from 0.76 to 0.99 as it is, and is 1.00 from every seed with the norm held (the same test prints it).
+#
+# Take two things from it. A gradient says what a *small change* would do, not what the answer rests on: what is saturated has no gradient. And a map that misses is no proof that the model looked elsewhere. Look at the last number of each seed before you blame the model.
+#
+# ### Random weights
+#
+# A last test, and the most revealing one (Adebayo et al. 2018). Replace the trained weights by random ones, from the head down, layer by layer, and make the maps again. A map that explains the *model* has to change. A map that does not change explains something else: the picture, or the architecture.
+#
+# The number is the rank correlation between the old map and the new one over the 16 patches, averaged over pictures: 1 for the same order, 0 for no relation. Target: below 0.5 when everything is random.
+#
+# **Predict.** The first step makes only the classifier random, so that the model's answers are guesses. Which maps will notice?
+
+
+# %% explore=true
+def rank_correlation(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Spearman's correlation over the patches of two sets of maps (n, gh, gw), mean over images; 0 for a map of zeros."""
+    ranks = [maps.flatten(1).argsort(1).argsort(1).double() for maps in (a, b)]
+    first, second = (F.normalize(rank - rank.mean(1, keepdim=True), dim=1) for rank in ranks)
+    varied = (a.flatten(1).amax(1) > a.flatten(1).amin(1)) & (b.flatten(1).amax(1) > b.flatten(1).amin(1))
+    return ((first * second).sum(1) * varied).mean().item()
+
+
+def randomized(model: VisionTransformer, fresh: VisionTransformer) -> dict[str, VisionTransformer]:
+    """Copies of the model in which more and more parts, from the head down, have the weights of a fresh one."""
+    parts = ["head", "norm", *(f"blocks.{i}" for i in reversed(range(len(model.blocks))))]
+    stages, current = {"trained": model}, model
+    for part in parts:
+        current = copy.deepcopy(current)
+        current.get_submodule(part).load_state_dict(fresh.get_submodule(part).state_dict())
+        if part != "norm":  # norm and the last block go together
+            stages["head" if part == "head" else f"+ block {int(part[-1]) + 1}"] = current
+    return stages | {"everything": fresh}
+
+
+stages = {seed: randomized(model, glyph_vit(1000 + seed).eval()) for seed, model in models.items()}
+kept = {kind: [] for kind in ("attention", "rollout", "relevance", "contrast")}
+for seed in seeds:
+    at_stage = [explanations(changed, x_test[:200], said[seed][:200]) for changed in stages[seed].values()]
+    for kind, rows in kept.items():
+        rows.append([rank_correlation(explained[seed][kind][:200], maps[kind]) for maps in at_stage])
+print(
+    profiling.table(
+        [
+            {"map": kind} | {stage: f"{value:.2f}" for stage, value in zip(stages[0], np.mean(rows, axis=0))}
+            for kind, rows in kept.items()
+        ],
+        title=f"rank correlation with the map of the trained model, mean over seeds {seeds}",
+    )
+)  # fmt: skip
+for kind in ("attention", "rollout", "relevance"):
+    print(f"{kind}, everything random: {spread([row[-1] for row in kept[kind]])} (target: below 0.5)")
+fresh_maps = explanations(stages[0]["everything"], x_test[:10], said[0][:10])
+panel = {
+    f"{kind}, {what}": maps[kind][:10]
+    for kind in ("rollout", "relevance")
+    for what, maps in (("trained", explained[0]), ("random", fresh_maps))
+}
+plotting.map_gallery(
+    test.x[:10], panel, boxes=test.bbox[:10], title="seed 0: maps of the trained model and of one with random weights"
+)
+
+
+# %% explore=true
+def draw_kept(ax: plt.Axes) -> None:
+    for number, (kind, rows) in enumerate(kept.items()):
+        values = np.array(rows)
+        ax.plot(
+            range(values.shape[1]),
+            values.mean(0),
+            marker="o",
+            linestyle=styles[kind],
+            color=plotting.COLORS[number],
+            label=kind,
+        )
+        ax.fill_between(
+            range(values.shape[1]), values.min(0), values.max(0), color=plotting.COLORS[number], alpha=0.15, linewidth=0
+        )
+    ax.set_xticks(range(len(stages[0])), stages[0], rotation=25, ha="right")
+    ax.set(ylabel="rank correlation with the trained map", ylim=(-0.25, 1.08))
+    ax.grid(alpha=0.3)
+
+
+fig, ax = plt.subplots(figsize=(7.6, 4.2))
+draw_kept(ax)
+ax.set(title="what is left of a map when layers become random", xlabel="random so far, from the head down")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper")
+plt.show()
+
+# %% [markdown]
+# **Explain.** Follow each line from left to right.
+#
+# - **Attention and rollout do not notice a random head.** They cannot: no classifier is in their formulas. The model now says other classes, for the same map. So these maps may say *where* the model took from; they never say *why this class*.
+# - **Rollout survives random blocks, too.** A fresh block attends nearly evenly, so it adds the same to all patches and leaves the order of the earlier layers. What you see in this rollout is mostly layer 1.
+# - **Relevance notices at once.** It asks about a class, and the class is another one now.
+# - **Contrast notices nothing, ever.** It does not explain the model. It is a picture of the picture.
+#
+# In the panel, rollout of a random model is bright everywhere: each map is drawn in its own colors, and an even map has no dark places. That is one more reason to look at numbers.
+#
+# ### Profiling corner: what a look inside costs
+#
+# The fused kernel never writes the $(N, N)$ maps. You do.
+
+# %% explore=true
+model, batch = models[0], x_test[:100]
+relevant_target = said[0][:100]
+
+
+def forward_only() -> None:
+    with torch.no_grad():
+        model(batch)
+
+
+times = profiling.latencies(
+    {
+        "forward, fused attention": forward_only,
+        "collect": lambda: collect_attention(model, batch),
+        "collect and rollout": lambda: attention_rollout(collect_attention(model, batch)[0]),
+        "relevance": lambda: gradient_relevance(model, batch, relevant_target),
+        "deletion curve, 9 points": lambda: deletion_curve(model, batch, test.y[:100], explained[0]["rollout"][:100], fractions),
+    },
+    warmup=1, runs=profile.pick(cpu=5, gpu=20),
+)  # fmt: skip
+base = times["forward, fused attention"].p50_ms
+print(
+    profiling.table(
+        [
+            {"100 pictures": name, "p50 ms": t.p50_ms, "times forward": round(t.p50_ms / base, 1)}
+            for name, t in times.items()
+        ]
+    )
+)
+print(
+    profiling.table(
+        [
+            {"model": name, "N": tokens, "maps of one image": f"{layers * heads * tokens**2:,} numbers", "float32": f"{layers * heads * tokens**2 * 4 / 1e6:,.1f} MB"}
+            for name, layers, heads, tokens in (("this week's", 3, 4, 17), ("ViT-B/16, 224 px", 12, 12, 197), ("ViT-B/16, 512 px", 12, 12, 1025), ("ViT-B/8, 512 px", 12, 12, 4097))
+        ],
+        title="memory of the maps",
+    )
+)  # fmt: skip
+
+# %% [markdown]
+# **Explain.** Collecting is cheap in time and dear in memory: it grows with $N^2$. For large inputs process one image at a time, keep only the class token's row (rollout can be computed as a vector times matrices, from the last layer down), or use half precision.
+#
+# ## Photographs
+#
+# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core) and runs all of them.
+
+
+# %% explore=true
+def not_measured(what: str, target: str, how: str) -> None:
+    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
+
+
+def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth: int) -> VisionTransformer:
+    """A ViT (p = 4, 65 tokens) trained with flips and shifts on images that are standardized already."""
+    torch.manual_seed(0)
+    model = VisionTransformer(
+        img_size=32, patch_size=4, num_classes=len(train.classes), embed_dim=width, depth=depth, num_heads=width // 24,
+        mlp_ratio=2.0, weight_init="jax",
+    ).to(train.x.device)  # fmt: skip
+    nn.init.normal_(model.pos_embed, std=0.2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        rows = torch.randint(len(train.x), (64,), generator=generator).to(train.x.device)
+        down, across, flip = (int(torch.randint(high, (), generator=generator)) for high in (5, 5, 2))
+        images = F.pad(train.x[rows], (2, 2, 2, 2))[:, :, down : down + 32, across : across + 32]
+        loss = F.cross_entropy(model(images.flip(-1) if flip else images), train.y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+def photographs(train_images: int, steps: int, width: int, depth: int, judged: int) -> None:
+    """Train on CIFAR-10; print and draw the tests that need no planted truth."""
+    device = profile.device()
+    sets = datasets.cifar10(limit=train_images), datasets.cifar10(train=False, limit=2000)
+    mean, std = sets[0].x.mean((0, 2, 3), keepdim=True), sets[0].x.std((0, 2, 3), keepdim=True)
+    train, held = (datasets.LabeledImages(((s.x - mean) / std).to(device), s.y.to(device), s.classes) for s in sets)
+    model = train_photo_vit(train, steps, width, depth)
+    with torch.no_grad():
+        logits = torch.cat([model(chunk) for chunk in held.x.split(500)])
+    print(
+        f"CIFAR-10, {train_images:,} training images, {steps:,} steps: test accuracy {(logits.argmax(1) == held.y).double().mean():.3f} on {len(held.y):,}"
+    )
+
+    right = (logits.argmax(1) == held.y).nonzero()[:judged, 0]  # what the model gets wrong needs another explanation
+    x, y, shown_x = held.x[right], held.y[right], sets[1].x[right.cpu()]
+    found = explanations(model, x, y)
+    shares = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
+    deleted = {kind: deletion_curve(model, x, y, maps, shares).cpu() for kind, maps in found.items()}
+    inserted = {kind: deletion_curve(model, x, y, maps, shares, insert=True).cpu() for kind, maps in found.items()}
+    torch.manual_seed(1)
+    fresh = VisionTransformer(img_size=32, patch_size=4, num_classes=10, embed_dim=width, depth=depth, num_heads=width // 24, mlp_ratio=2.0, weight_init="jax").to(device)  # fmt: skip
+    changed = {
+        name: explanations(stage, x, y)
+        for name, stage in randomized(model, fresh.eval()).items()
+        if name in ("head", "everything")
+    }
+    print(profiling.table([
+        {
+            "map": kind, "deletion area": f"{area(deleted[kind], shares):.3f}", "insertion area": f"{area(inserted[kind], shares):.3f}",
+            "correlation, head random": f"{rank_correlation(maps, changed['head'][kind]):.2f}",
+            "correlation, all random": f"{rank_correlation(maps, changed['everything'][kind]):.2f}",
+        }
+        for kind, maps in found.items() if kind != "random"
+    ] + [{"map": "random", "deletion area": f"{area(deleted['random'], shares):.3f}", "insertion area": f"{area(inserted['random'], shares):.3f}"}],
+        title=f"{len(x)} images that the model gets right (small deletion area, large insertion area: good)"))  # fmt: skip
+
+    maps, _ = collect_attention(model, x[:100])
+    for layer, attn in enumerate(maps):
+        distances = attention_distance(attn, model.patch_embed.grid_size, 4, 1)
+        print(
+            f"layer {layer + 1}: distance of the heads {spread(distances.tolist())} px, mean {distances.mean():.2f}, entropy {attention_entropy(attn).mean():.2f} nats"
+        )
+    even = torch.full((1, 1, 64, 64), 1 / 64)
+    print(f"even attention: {attention_distance(even, (8, 8), 4, 0).item():.2f} px, {np.log(65):.2f} nats")
+    fig, axes = plt.subplots(1, 2, figsize=(11, 3.8), sharey=True)
+    for ax, curves_of, title in ((axes[0], deleted, "deletion"), (axes[1], inserted, "insertion")):
+        for kind, curve in curves_of.items():
+            ax.plot(shares, curve, styles[kind], label=kind, color="0.3" if kind == "random" else None)
+        ax.set(title=title, xlabel="share of patches")
+    axes[0].set_ylabel("accuracy")
+    axes[1].legend(loc="lower right")
+    plt.show()
+    display_maps = {kind: found[kind][:20].cpu() for kind in ("attention", "rollout", "relevance", "contrast")}
+    fig = plotting.map_gallery(
+        shown_x[:20], display_maps, title="CIFAR-10: attention of the last layer, rollout, relevance, contrast"
+    )
+    every = torch.stack([attn[0, :, 0, 1:].reshape(-1, 8, 8) for attn in maps]).cpu()  # (L, H, 8, 8), the first image
+    names = {f"layer {layer + 1}": rows for layer, rows in enumerate(every)}
+    return fig, plotting.map_gallery(
+        shown_x[:1].expand(every.shape[1], -1, -1, -1),
+        names,
+        title="one image: layers by heads",
+    )
+
+
+with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
+figures = None
+if profile.current() is profile.Profile.GPU:
+    figures = photographs(50_000, 20_000, 192, 9, 2000)
+elif with_data:
+    figures = photographs(10_000, 800, 72, 4, 200)
+else:
+    not_measured(
+        "Maps on CIFAR-10", "none, a comparison",
+        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week09, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+    )  # fmt: skip
+figures[0] if figures else None
+
+# %% explore=true
+figures[1] if figures else None
+
+# %% [markdown]
+# **Explain.** If you ran it on two cores, look for four things. The model is weak, and a map of a weak model explains a weak model.
+#
+# - Deletion and insertion both put relevance first and rollout second.
+# - **Contrast beats the plain attention of the last layer** in both, and has never seen the model. Next to random maps alone, attention would have looked like an explanation.
+# - With a random head, attention, rollout and contrast keep correlation 1.00; relevance falls to about 0. In the gallery you would not have seen it: contrast draws the most convincing objects of all.
+# - The mean distance grows a little from the first to the third layer, within half a pixel of even attention. The famous picture of local early layers takes more than 10,000 images.
+#
+# ### On a GPU: pretrained models
+#
+# With `PROFILE=gpu` the next cell reads two pretrained ViTs on Imagenette, ten classes of ImageNet. Targets: the mean attention distance grows with the layer (Spearman's correlation above 0.6), and rollout and relevance beat random maps in deletion and insertion. It draws the gallery for 20 photographs, and distance and entropy of all 12 layers and heads.
+
+
+# %% explore=true
+IMAGENET_OF_IMAGENETTE = (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
+"""ImageNet's class numbers of tench, springer, cassette player, chain saw, church, horn, truck, pump, golf ball, parachute."""
+
+
+def imagenette(count: int, size: int = 224) -> tuple[torch.Tensor, torch.Tensor]:
+    """Photographs (n, 3, size, size) in [0, 1] of the validation set, evenly spread over it, and ImageNet's labels."""
+    from torchvision import transforms
+    from torchvision.datasets import Imagenette
+
+    root = datasets.data_folder()
+    prepare = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor()])
+    try:
+        there = (root / "imagenette2-320").is_dir()
+        found = Imagenette(root, split="val", size="320px", download=not there, transform=prepare)
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"Imagenette is not in {root} and could not be downloaded ({error}). On a machine with network, fetch "
+            f"https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz and unpack it into {root}."
+        ) from error
+    chosen = [found[int(i)] for i in np.linspace(0, len(found) - 1, count)]
+    return torch.stack([image for image, _ in chosen]), torch.tensor(
+        [IMAGENET_OF_IMAGENETTE[label] for _, label in chosen]
+    )
+
+
+def pretrained_vit(name: str, weights: bool) -> VisionTransformer:
+    try:
+        return timm.create_model(name, pretrained=weights).eval().to(profile.device())
+    except OSError as error:
+        raise FileNotFoundError(
+            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
+            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
+        ) from error
+
+
+def famous_vits(names: Sequence[str], photos: torch.Tensor, labels: torch.Tensor, weights: bool = True) -> list:
+    """Print and draw, for each model, what this week measures; the figures of the galleries."""
+    device, galleries = profile.device(), []
+    for name in names:
+        model = pretrained_vit(name, weights)
+        mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
+        x, y = ((photos - mean) / std).to(device), labels.to(device)
+        grid, patch, prefix = model.patch_embed.grid_size, model.patch_embed.patch_size[0], model.num_prefix_tokens
+        found: dict[str, list[torch.Tensor]] = {"attention": [], "rollout": [], "relevance": []}
+        distance, entropy, right = [], [], []
+        for image, label in zip(x.split(1), y.split(1)):  # one image at a time: 12 maps of a ViT-B take 22 MB
+            maps, logits = collect_attention(model, image)
+            distance.append(torch.stack([attention_distance(attn, grid, patch, prefix) for attn in maps]).cpu())
+            entropy.append(torch.stack([attention_entropy(attn).mean((0, 2)) for attn in maps]).cpu())
+            right.append((logits.argmax(1) == label).item())
+            found["attention"].append(maps[-1].mean(1)[:, 0, prefix:])
+            found["rollout"].append(attention_rollout(maps)[:, 0, prefix:])
+            found["relevance"].append(gradient_relevance(model, image, logits.argmax(1)))
+        maps_of = {kind: torch.cat(parts).reshape(-1, *grid) for kind, parts in found.items()}
+        maps_of["random"] = torch.rand(len(x), *grid, generator=torch.Generator().manual_seed(0)).to(device)
+        means = torch.stack(distance).mean(0)  # (L, H)
+        order = rank_correlation(torch.arange(len(means))[None, :, None], means.mean(1)[None, :, None])
+        print(f"{name}: accuracy {np.mean(right):.3f} on {len(x)} photographs")
+        print(f"  mean distance by layer, px: {spread(means.mean(1).tolist())}")
+        print(f"  correlation of layer and distance: {order:.2f} (target: above 0.6)")
+        print(
+            f"  spread of the heads in the first and the last layer: {means[0].std():.1f} and {means[-1].std():.1f} px"
+        )
+        shares = np.linspace(0, 1, 11).tolist()
+        judge = lambda images, model=model: torch.cat([model(chunk) for chunk in images.split(50)])  # noqa: E731
+        for kind, maps in maps_of.items():
+            deleted = deletion_curve(judge, x, y, maps, shares)
+            inserted = deletion_curve(judge, x, y, maps, shares, insert=True)
+            print(
+                f"  {kind:>9}: deletion area {area(deleted, shares):.3f}, insertion area {area(inserted, shares):.3f}"
+            )
+        _, axes = plt.subplots(1, 2, figsize=(11, 3.6))
+        for ax, values, what in (
+            (axes[0], means, "distance, px"),
+            (axes[1], torch.stack(entropy).mean(0), "entropy, nats"),
+        ):
+            ax.plot(np.repeat(range(1, len(values) + 1), values.shape[1]), values.flatten(), "o", alpha=0.5)
+            ax.plot(range(1, len(values) + 1), values.mean(1), color="black")
+            ax.set(title=name, xlabel="layer", ylabel=what)
+        plt.show()
+        del maps_of["random"]
+        galleries.append(plotting.map_gallery(photos[:20], {k: v[:20].cpu() for k, v in maps_of.items()}, title=name))
+    return galleries
+
+
+famous: list = []
+if profile.current() is profile.Profile.GPU:
+    famous = famous_vits(
+        ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k"), *imagenette(200)
+    )
+else:
+    not_measured(
+        "Distance, rollout and relevance of two pretrained ViTs", "distance grows with the layer, Spearman above 0.6",
+        "PROFILE=gpu workbook record --keep-nothing week09",
+    )  # fmt: skip
+famous[0] if famous else None
+
+# %% explore=true
+famous[1] if famous else None
+
+# %% explore=true picture="outcome"
+fig = plt.figure(figsize=(14, 4.2))
+left, middle, right = fig.subfigures(1, 3, width_ratios=(1.45, 1.1, 1.1))
+ax = left.subplots()
+plotting.draw_maps(
+    ax, test.x[:6], {kind: explained[0][kind][:6] for kind in ("attention", "rollout", "relevance")},
+    boxes=test.bbox[:6], columns=6, title="does the map find the glyph?",
+)  # fmt: skip
+ax = middle.subplots()
+draw_curves(ax, insertion=False)
+ax.set(title="is what it finds needed?", ylabel="test accuracy")
+ax.legend(fontsize=8, loc="upper right")
+ax = right.subplots()
+draw_kept(ax)
+ax.set(title="does it depend on the model?", ylabel="correlation with the trained map")
+ax.legend(fontsize=8, loc="lower left")
+plt.show()
+
+# %% [markdown]
+# ## What to take along
+#
+# - Attention is there to be read: switch the fused kernel off, listen at `attn_drop`, put everything back.
+# - Row $i$ is what token $i$ takes. The last layer stands on the left. The residual belongs into every layer.
+# - Distance, entropy and divergence turn 144 pictures into three plots. A head that points at an object need not be a head that the model needs.
+# - Rollout and raw attention do not know the class, nor the classifier: random heads leave them as they are. Relevance knows both, and pays with the troubles of gradients: what is saturated has none.
+# - A heat map is a claim. Plant the truth, delete, insert, make weights random. And always show a map that knows nothing.
+# - No map won everywhere. Say which test you used, over how many seeds, and where the map failed.
+# - Professional tools: Captum and pytorch-grad-cam have these methods and many more; timm's `AttentionExtract` has the maps. After this week you can check them.
+# - Next week: a ViT against a convolutional network, and what each of them takes for a cue.
+#
+# ## Written questions
+#
+# Your instructor reads these. Short and exact beats long. Refer to figures and tables of *your* notebook.
+
+# %% [markdown] written="residuals" points=5
+# **W1. The residual (5 points).** Why must rollout contain the residual, and what does $r$ mean? Which value would be right, and why is 0.5 a convention? What happens to the map for $r \to 1$, and for $r = 0$ with many layers? What does rollout leave out, besides?
+#
+# ### BEGIN SOLUTION
+# One point each.
+# - A block adds attention to its input; without the identity the token's own content would be lost in each layer, and the paths that skip layers would be missing.
+# - r: the share of a token that a layer passes on unchanged; a right value would compare the lengths of both summands (per token, per layer), so one constant is a convention. Own cell: the class token keeps more with larger r.
+# - r -> 1: identity, the class token's row says nothing about patches (after normalizing the patches, first order: the sum of the layers' rows).
+# - r = 0, many layers: products of positive stochastic matrices tend to equal rows, every output gets the same map.
+# - Left out: values and their lengths, output projection, MLP, norms, the class and its classifier (own evidence: correlation 1 after the head became random).
+# ### END SOLUTION
+
+# %% [markdown] written="local-layers" points=5
+# **W2. Local layers (5 points).** Why are early layers of ViTs that were trained on photographs more local than late ones? Is that true of your model? Use your figure of distance and entropy, and the distance of even attention. What would you have to change in the data so that it becomes true?
+#
+# ### BEGIN SOLUTION
+# 1 point: neighboring patches of photographs are related (edges, textures go on); early tokens hold pixels only, so neighbors are what can be compared; later tokens hold content that can be matched from far away.
+# 1 point: also needs positions: a head must know where the neighbors are, learned from data in quantity; small data show less of it.
+# 1 point: not in the own model: mean distance near the even one (16.06 px) in all layers, own numbers.
+# 1 point: the reason: one patch holds the glyph, neighboring cells of clutter are independent; nothing to gain by looking nearby.
+# 1 point: data where evidence spans neighboring patches (glyphs larger than a patch or across its border; photographs); distance alone does not tell local from scattered: read entropy with it.
+# ### END SOLUTION
+
+# %% [markdown] written="redundant" points=5
+# **W3. Redundant heads (5 points).** You want to remove heads from a model. Give two tests that a head is redundant, what each of them can miss, and what your notebook says about both. In which order would you remove heads, and on which data would you decide?
+#
+# ### BEGIN SOLUTION
+# 1 point: test of behavior: divergence of its attention from a kept head's over many images and queries; misses that values and output projection differ, so equal attention can write different things.
+# 1 point: test of need: accuracy (or loss) without it; misses that heads stand in for each other: single removals cost nothing, together they cost much.
+# 1 point: own numbers for both: divergence matrix and threshold, accuracy without single heads, without all redundant ones, without a layer.
+# 1 point: order: greedy, one at a time, measure again after each; or fine-tune in between.
+# 1 point: decided on validation images, not on the test set; loss is more sensitive than accuracy at 1.00; also other data than one class of pictures.
+# ### END SOLUTION
+
+# %% [markdown] written="evidence" points=5
+# **W4. Which evidence (5 points)?** A colleague shows you an attention map of the last layer and says: "the model looked at the glyph, so that is why it said *frame*." Which of your tests speak for or against this sentence, for attention and for gradient-weighted relevance? Where does relevance fail, and what did you find to be the reason? Name a danger of deletion itself.
+#
+# ### BEGIN SOLUTION
+# 1 point: attention points at the glyph on most pictures (own hit rate, spread over seeds): "looked at" is supported there; deletion shows that the place is needed.
+# 1 point: "that is why it said frame": not supported: attention and rollout do not change when the head is random (own correlation 1.00), so they cannot explain the class.
+# 1 point: relevance depends on the class and on the head (own correlation after the head is random), highest mass inside; so it is the better evidence for "why this class".
+# 1 point: relevance misses pictures of some classes and seeds; with the divisor of the final norm held it does not, with the same logits: behind a layer norm a class token that is full of the glyph gains nothing from more of it, the gradient is near 0 there.
+# 1 point: deletion makes pictures that the model never saw (gray patches); the fall may come from that; random maps as a baseline, another fill, or training with deleted patches; and accuracy of one class may survive by default.
+# ### END SOLUTION
