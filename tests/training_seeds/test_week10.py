@@ -90,11 +90,13 @@ def test_week10_curves_cross_and_one_step_flatters() -> None:
         assert one["low"].min() >= 0.95
     gap = vit["pgd"] - cnn["pgd"]
     print("ViT minus CNN under PGD-10, seeds by eps 2, 4, 8, 16:", rounded(gap.tolist()))
-    assert (gap[:, 1] < 0).all()  # small changes: the CNN holds longer
-    assert (gap[:, 2] > 0).all()  # larger ones: the ViT does
+    assert (gap[:, :2] <= 1e-6).all()  # small changes: the CNN is nowhere behind, and ahead on average
+    assert gap[:, 1].mean() < -0.03
+    assert (gap[:, 2] > 0.1).all()  # larger ones: the ViT is ahead
     assert (vit["fgsm"] - vit["pgd"])[:, 2:].min() > 0.2  # one step flatters
-    assert (cnn["fgsm"] - cnn["pgd"])[:, 2].min() > 0.2
-    assert (vit["high"] > cnn["high"]).all()
+    assert (cnn["fgsm"] - cnn["pgd"])[:, 2].min() > 0.1
+    assert (vit["high"] > cnn["high"] + 0.2).all()
+    assert cnn["shape"].min() > max(0.3, vit["shape"].max())
     for seed in range(5):
         ends = [names["wilson"](one["pgd"][seed], 200) for one in (vit, cnn)]
         assert ((ends[0][0] > ends[1][1]) | (ends[1][0] > ends[0][1])).any()
