@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .plotting_maps import draw_maps as draw_maps
 from .plotting_maps import map_gallery as map_gallery
 
 if TYPE_CHECKING:

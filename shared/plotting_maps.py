@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SIDE = 64  # pixels an image takes in the sheet
@@ -18,6 +19,24 @@ _BLOCK = 14  # more room between blocks of rows
 def map_gallery(
     images: Any, maps: Mapping[str, Any], *, title: str = "", boxes: Any = None, columns: int = 10
 ) -> Figure:
+    """A figure of `draw_maps`.
+
+    Raises:
+        ValueError: as `draw_maps`.
+    """
+    import matplotlib.pyplot as plt
+
+    columns = min(columns, len(images))
+    lines = (1 + len(maps)) * -(-len(images) // max(columns, 1))
+    figure, ax = plt.subplots(figsize=(0.95 * columns + 1.2, 0.97 * lines + 0.4 * bool(title)))
+    plt.close(figure)  # pyplot would show it again at the end of a cell
+    draw_maps(ax, images, maps, title=title, boxes=boxes, columns=columns)
+    return figure
+
+
+def draw_maps(
+    ax: Axes, images: Any, maps: Mapping[str, Any], *, title: str = "", boxes: Any = None, columns: int = 10
+) -> None:
     """Images (n, C, H, W), floats in [0, 1], in rows of `columns`; below each row, one row for each kind of map.
 
     A map (n, gh, gw), not negative, tints its image with one color a patch; each map in its own colors, from 0 to its
@@ -27,7 +46,6 @@ def map_gallery(
     Raises:
         ValueError: no images, or images, maps or boxes of another shape.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Rectangle
 
     from . import plotting
@@ -36,25 +54,18 @@ def map_gallery(
     if not pictures:
         raise ValueError("map_gallery needs at least one image")
     count, (height, width) = len(pictures), pictures[0].shape[:2]
-    rows = {
-        name: plotting._array(values, f"map_gallery needs maps (n, gh, gw) for {name!r}", 3)
-        for name, values in maps.items()
-    }
+    need = "map_gallery needs maps (n, gh, gw)"
+    rows = {name: plotting._array(values, need, 3) for name, values in maps.items()}
     for name, values in rows.items():
         if len(values) != count or height % values.shape[1] or width % values.shape[2]:
-            raise ValueError(
-                f"maps {name!r} of shape {values.shape} do not fit {count} images of {height} x {width} pixels"
-            )
+            raise ValueError(f"maps {name!r} {values.shape} do not fit {count} images of {height} x {width} pixels")
     outlines = None if boxes is None else plotting._array(boxes, "map_gallery needs boxes (n, 4)", 2)
     if outlines is not None and outlines.shape != (count, 4):
         raise ValueError(f"map_gallery needs boxes ({count}, 4), got {outlines.shape}")
 
-    names, blocks = ["image", *rows], -(-count // columns)
-    columns = min(columns, count)
+    names = ["image", *rows]
     block = len(names) * (_SIDE + _GAP) + _BLOCK
-    sheet = np.ones((blocks * block - _BLOCK, columns * (_SIDE + _GAP), 3))
-    figure, ax = plt.subplots(figsize=(0.95 * columns + 1.2, 0.95 * len(sheet) / (_SIDE + _GAP) + 0.4 * bool(title)))
-    plt.close(figure)
+    sheet = np.ones((-(-count // columns) * block - _BLOCK, columns * (_SIDE + _GAP), 3))
     for index, picture in enumerate(pictures):
         left = index % columns * (_SIDE + _GAP)
         for line, name in enumerate(names):
@@ -71,7 +82,6 @@ def map_gallery(
     ax.imshow(sheet, interpolation="nearest")
     ax.set_axis_off()
     ax.set_title(title)
-    return figure
 
 
 def _tinted(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -82,7 +92,7 @@ def _tinted(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
     (height, width), (down, across) = picture.shape[:2], weights.shape
     share = share.repeat(height // down, axis=0).repeat(width // across, axis=1)
     gray = 0.8 * picture.mean(axis=-1, keepdims=True)
-    return 0.4 * gray + 0.6 * mpl.colormaps["viridis"](share)[..., :3]
+    return 0.3 * gray + 0.7 * mpl.colormaps["viridis"](share)[..., :3]
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
