@@ -147,7 +147,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={"in zip(x_test.split(500), y_test.split(500))": "in zip(x.split(500), y.split(500))"},
         rejected_by="budget-test-2",
-        says="training images",
+        says="accuracy was measured on the training images",
         note="Those it has seen before.",
     ),
     Misconception(
@@ -254,7 +254,7 @@ MISCONCEPTIONS = [
         exercise="gradcam",
         edits={ENLARGE: ENLARGE.replace("False", "True")},
         rejected_by="gradcam-test-2",
-        says="align_corners=True",
+        says="the map was stretched to the corners",
         note="Then the map is stretched: its outer values move to the border of the image.",
     ),
     Misconception(
@@ -391,7 +391,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={INSIDE: "with evaluating(model):"},
         rejected_by="attacks-test-2",
-        says="does not require grad",
+        says="fgsm under torch.no_grad()",
         note="An evaluation loop under torch.no_grad() is just where attacks are called.",
     ),
     Misconception(

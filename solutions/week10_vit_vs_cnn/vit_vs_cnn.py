@@ -445,7 +445,7 @@ with checks.step("what a run says"):
     for run in (*small, *large):
         checks.equal(run["training"], False, "train mode of the returned model")
         checks.equal(run["asked"], numbers[80:].flatten().tolist(), "the images on which accuracy is measured", causes={
-            "training images": numbers[:80].flatten().tolist(),
+            "accuracy was measured on the training images": numbers[:80].flatten().tolist(),
         })  # fmt: skip
         checks.close(torch.tensor(run["accuracy"]), torch.tensor(run["right"]), "the accuracy")
         checks.that(run["seconds"] > 0, "seconds of CPU time are positive", came=f"{run['seconds']}")
@@ -789,7 +789,7 @@ def cam_check(seed: int, batch: int, channels: int, size: tuple, stride: int) ->
     checks.close(grad_cam(model, "body", images, targets), wanted, "the maps", causes={
         "all maps were divided by the largest value of the batch; each image has its own": largest / largest.max(),
         "enlarged by repeating values; bilinear was asked for": enlarged(cam, size, mode="nearest"),
-        "align_corners=True": enlarged(cam, size, mode="bilinear", align_corners=True),
+        "the map was stretched to the corners; align_corners must be False": enlarged(cam, size, mode="bilinear", align_corners=True),
         "divided by the maximum before enlarging, which lowers the peak": F.interpolate(
             cam / cam.amax((1, 2, 3), keepdim=True).clamp(min=1e-12), size, mode="bilinear"
         )[:, 0],
@@ -1266,9 +1266,9 @@ with checks.step("fgsm on a model with batch norm in train mode"):
         (found["tracked"], found["x"]), (False, 0.0), "whether the result wants gradients, and the change of x"
     )
     checks.close(found["alone"], found["moved"][:2], "the first two images, attacked with and without the others")
-    checks.equal(
-        checks.beside(after_attack, fgsm, (0.1,), True)["moved"], found["moved"], "the result under torch.no_grad()"
-    )
+
+with checks.step("fgsm under torch.no_grad()"):
+    checks.equal(checks.beside(after_attack, fgsm, (0.1,), True)["moved"], found["moved"], "the result")
 ### END HIDDEN TESTS
 
 
@@ -1443,7 +1443,9 @@ with checks.step("pgd on a model with batch norm in train mode"):
         "train mode, gradients of parameters, graph of the result, change of x",
     )
     checks.close(found["alone"], found["moved"][:2], "the first two images, attacked with and without the others")
-    checks.equal(checks.beside(left_behind, pgd, True)["moved"], found["moved"], "the result under torch.no_grad()")
+
+with checks.step("pgd under torch.no_grad()"):
+    checks.equal(checks.beside(left_behind, pgd, True)["moved"], found["moved"], "the result")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1820,11 +1822,10 @@ with checks.step("what is left behind, on a model in train mode"):
     checks.equal(
         (found["tracked"], found["changed"]), (False, 0.0), "whether the result wants gradients, and the change of x"
     )
-    checks.equal(
-        checks.beside(bent_case, cw_l2, 0, 2.0, 0.0, 120, 0.03, True)["moved"],
-        moved,
-        "the result under torch.no_grad()",
-    )
+
+with checks.step("cw_l2 under torch.no_grad()"):
+    quiet = checks.beside(bent_case, cw_l2, 0, 2.0, 0.0, 120, 0.03, True)
+    checks.equal(quiet["moved"], moved, "the images")
 ### END HIDDEN TESTS
 
 # %% [markdown]
