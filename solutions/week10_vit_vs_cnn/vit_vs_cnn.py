@@ -568,7 +568,7 @@ lowest = min(row["match"] for row in table)
 print(f"lowest accuracy on match: {lowest:.3f}; target at least 0.95:", "reached" if lowest >= 0.95 else "NOT reached")
 
 # %% [markdown]
-# **Explain.** On `match` nothing separates the two: both solve it. Nor do parameters, they were matched. The seconds differ, though: a convolution uses each weight at every place, so equal parameters do not mean equal work. **A budget is a choice**; say which one you held equal. On `texture` both are perfect. On `shape` the ViT guesses, and the CNN does a little better. They were free to use either cue, and both took the texture. Is that their nature or our doing? Part 4 asks.
+# **Explain.** On `match` nothing separates the two: both solve it. Nor do parameters, they were matched. But a convolution uses each weight at many places, so equal parameters do not mean equal work: the profiling corner counts twice as many FLOPs for the CNN. **A budget is a choice**; say which one you held equal. On `texture` both are perfect. On `shape` the ViT guesses, and the CNN does a little better. They were free to use either cue, and both took the texture. Is that their nature or our doing? Part 4 asks.
 #
 # ## Part 2. What do they look at?
 #
@@ -3032,7 +3032,7 @@ times = profiling.latencies(bench, warmup=1, runs=3)
 print(profiling.table([{"what": what, "median ms": took.p50_ms} for what, took in times.items()], title="50 images"))
 
 # %% [markdown]
-# **Explain.** Equal parameters, unequal work: the CNN uses each of its weights at many places. Had we matched FLOPs instead, the CNN would be smaller. FGSM costs a forward and a backward pass, PGD ten of them: that is why weak attacks are popular. Grad-CAM costs about as much as FGSM, rollout little more than an answer.
+# **Explain.** Equal parameters, unequal work: the CNN uses each of its weights at many places. Had we matched FLOPs instead, the CNN would be smaller. FGSM costs a forward and a backward pass, PGD ten of them: that is why weak attacks are popular. Grad-CAM is cheaper than FGSM, since its backward pass ends at the layer, and rollout needs no backward pass at all.
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.8))
