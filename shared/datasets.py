@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .digits import DIGIT_FONTS, Digits, RenderedDigits, bundled, digits, rendered_digits
 from .glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .real_images import LabeledImages, cifar10, cifar100, data_folder, food101
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
+    "CUE_SHAPES",
+    "CUE_TEXTURES",
     "DIGIT_FONTS",
     "GLYPHS",
     "QUADRANTS",
     "SCALES",
     "SHAPES",
+    "Cues",
     "Digits",
     "LabeledImages",
     "Photograph",
@@ -28,6 +32,7 @@ __all__ = [
     "Shapes",
     "cifar10",
     "cifar100",
+    "cue_images",
     "data_folder",
     "digits",
     "food101",

@@ -1,0 +1,821 @@
+"""Wrong answers that people really write in week 10, the test that rejects each, and what it says."""
+
+from autograder.variants import Misconception
+
+NEAREST = "nearest = min(candidates, key=lambda name: abs(candidates[name] - target_params))"
+TOO_FAR = "if abs(candidates[nearest] - target_params) > tolerance * target_params:"
+EACH_MODEL = "        for name, make in models.items():\n            torch.manual_seed(seed)\n"
+FRESH = (
+    "            draw = torch.Generator().manual_seed(seed)  # fresh for each model: all of them get the same batches\n"
+)
+PICKED = "picked = torch.randint(len(x), (batch,), generator=draw)"
+KEEP_RUN = "results[name].append(Run(model, params, seconds, right / len(y_test)))"
+
+INSIDE = "with evaluating(model), torch.enable_grad():"
+REMOVE = "    finally:\n        handle.remove()\n"
+SCORE = "score = logits.gather(1, targets[:, None]).sum()  # images do not mix: one backward pass serves all"
+GRADIENT = "(gradient,) = torch.autograd.grad(score, kept[0])"
+ALPHA = "alpha = gradient.mean(dim=(2, 3), keepdim=True)"
+WEIGHED = "maps = (alpha * kept[0].detach()).sum(dim=1, keepdim=True).relu()"
+ENLARGE = 'maps = F.interpolate(maps, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]'
+PEAK = "peak = maps.amax(dim=(1, 2), keepdim=True)"
+DIVIDE = "return maps / torch.where(peak > 0, peak, 1.0)"
+
+CHECKED = "if eps < 0 or lo >= hi:"
+BOX = "lowest, highest = (clean - eps).clamp(min=lo), (clean + eps).clamp(max=hi)  # both promises in one box"
+START = "moved = (clean + eps * (2 * noise - 1)).clamp(lowest, highest)"
+NOISE = "noise = torch.rand(clean.shape, generator=generator, dtype=clean.dtype).to(clean.device)"
+LOSS = 'loss = F.cross_entropy(model(moved), y, reduction="sum")  # images do not mix'
+GRAD = "(gradient,) = torch.autograd.grad(loss, moved)"
+MOVE = "moved = (moved.detach() + step * gradient.sign()).clamp(lowest, highest)"
+
+MARGIN = "margin = logits[own] - logits.masked_fill(own, -math.inf).amax(1)"
+BETTER = "better = (margin < 0) & (margin <= -kappa) & (squared < least)"
+PUSH = "loss = (squared + c * margin.clamp(min=-kappa)).sum()"
+STEP = "(free.grad,) = torch.autograd.grad(loss, free)"
+BEST = "return best, least < math.inf"
+
+SHARES = "shares.append((model(moved).argmax(1) == y).float().mean().item())"
+ATTACK = "moved = attack(model, x, y, eps)"
+SORTED = "points = sorted(zip(epsilons, one_step, iterated))"
+LOWEST = "        lowest = min(lowest, many)\n"
+SURVIVES = "if any(many > slack for eps, _, many in points if eps >= value_range):"
+
+DISAGREE = "disagree = shape != texture"
+BIAS = "return by_shape / decided if decided else math.nan, decided / disagree.sum().item()"
+
+INDICES = "return {name: group.nonzero()[:, 0] for name, group in groups.items()}"
+KAPPA = "return math.nan if expected == 1 else (observed - expected) / (1 - expected)"
+RIGHT = "a, b = (pred_a == y).double(), (pred_b == y).double()"
+OBSERVED = "observed = (a == b).double().mean().item()"
+CHANCE = "expected = p_a * p_b + (1 - p_a) * (1 - p_b)"
+ONLY = "only_a, only_b = (a & ~b).sum().item(), (b & ~a).sum().item()"
+TAIL = "tail = sum(math.comb(total, k) for k in range(min(only_a, only_b) + 1))"
+P_VALUE = "return min(1.0, 2 * tail / 2**total)"
+
+MISCONCEPTIONS = [
+    # ---- exercise 1: budget
+    Misconception(
+        name="first-within-tolerance",
+        exercise="budget",
+        edits={
+            NEAREST: (
+                "near = [n for n, count in candidates.items() if abs(count - target_params) <= tolerance * target_params]\n"
+                "    nearest = near[0] if near else next(iter(candidates))"
+            )
+        },
+        rejected_by="budget-test-1",
+        says="the first one within the tolerance was taken",
+        note="With a tolerance of 10 % two models can differ by 20 %. Take the nearest.",
+    ),
+    Misconception(
+        name="at-least-the-target",
+        exercise="budget",
+        edits={
+            NEAREST: (
+                "nearest = min(candidates, key=lambda name: candidates[name] - target_params "
+                "if candidates[name] >= target_params else float('inf'))"
+            )
+        },
+        rejected_by="budget-test-1",
+        says="only candidates that are at least as large were looked at",
+        note="A distance has no sign; without abs() it does.",
+    ),
+    Misconception(
+        name="tolerance-unchecked",
+        exercise="budget",
+        edits={TOO_FAR: "if not candidates:"},
+        rejected_by="budget-test-1",
+        says="no candidate within 10 % was accepted",
+        note="A comparison that is not fair should not start at all.",
+    ),
+    Misconception(
+        name="edge-left-out",
+        exercise="budget",
+        edits={TOO_FAR: TOO_FAR.replace(") > tol", ") >= tol")},
+        rejected_by="budget-test-1",
+        says="the edge is included",
+        note="Within 10 % includes 10 %.",
+    ),
+    Misconception(
+        name="tolerance-of-the-candidate",
+        exercise="budget",
+        edits={TOO_FAR: "if abs(candidates[nearest] - target_params) > tolerance * candidates[nearest]:"},
+        rejected_by="budget-test-1",
+        says="112 is 12 % away from 100 was accepted",
+        note="12 of 112 is less than 11 %. The share is one of the target.",
+    ),
+    Misconception(
+        name="one-generator-for-all-models",
+        exercise="budget",
+        edits={EACH_MODEL: FRESH[4:] + EACH_MODEL, FRESH: ""},
+        rejected_by="budget-test-2",
+        says="the generator went on where the first model had stopped",
+        note="The second model then learns from other images than the first.",
+    ),
+    Misconception(
+        name="batches-from-the-global-state",
+        exercise="budget",
+        edits={PICKED: "picked = torch.randint(len(x), (batch,))"},
+        rejected_by="budget-test-2",
+        says="batches come from torch's own random state",
+        note="Making a model takes random numbers, and a larger model takes more. A seed set before it does not help.",
+    ),
+    Misconception(
+        name="seed-fixed",
+        exercise="budget",
+        edits={FRESH: FRESH.replace("manual_seed(seed)", "manual_seed(0)")},
+        rejected_by="budget-test-2",
+        says="another seed gives other batches",
+        note="Then the spread over seeds shows the weights' luck alone.",
+    ),
+    Misconception(
+        name="best-seed-only",
+        exercise="budget",
+        edits={
+            KEEP_RUN: (
+                "run = Run(model, params, seconds, right / len(y_test))\n"
+                "            results[name] = [max([*results[name], run], key=lambda one: one.accuracy)]"
+            )
+        },
+        rejected_by="budget-test-2",
+        says="the number of runs of each model",
+        note="The best of several seeds grows with their number. Keep all runs, and report them all.",
+    ),
+    Misconception(
+        name="measured-on-training-images",
+        exercise="budget",
+        edits={"in zip(x_test.split(500), y_test.split(500))": "in zip(x.split(500), y.split(500))"},
+        rejected_by="budget-test-2",
+        says="accuracy was measured on the training images",
+        note="Those it has seen before.",
+    ),
+    Misconception(
+        name="measured-in-train-mode",
+        exercise="budget",
+        edits={"            model.eval()\n": ""},
+        rejected_by="budget-test-2",
+        says="accuracy was measured in train mode",
+        note="Batch norm would use the test batch, and dropout would throw answers away.",
+    ),
+    Misconception(
+        name="seeded-once-for-all-models",
+        exercise="budget",
+        edits={
+            EACH_MODEL: "        torch.manual_seed(seed)\n        for name, make in models.items():\n",
+        },
+        rejected_by="budget-test-3",
+        says="the models do not start from the same seed",
+        note="The batches agree, but the second model begins where the first one's random numbers ended.",
+    ),
+    Misconception(
+        name="augmented-from-the-global-state",
+        exercise="budget",
+        edits={"augment(x[picked], draw)": "augment(x[picked], torch.default_generator)"},
+        rejected_by="budget-test-3",
+        says="what the second model was shown",
+        note="Augmentation is part of the batch: it must be the same for all models, too.",
+    ),
+    # ---- exercise 2: gradcam
+    Misconception(
+        name="no-relu",
+        exercise="gradcam",
+        edits={WEIGHED: WEIGHED.removesuffix(".relu()")},
+        rejected_by="gradcam-test-1",
+        says="the ReLU is missing",
+        note="Negative places speak for other classes.",
+    ),
+    Misconception(
+        name="relu-before-the-sum",
+        exercise="gradcam",
+        edits={WEIGHED: "maps = (alpha.relu() * kept[0].detach().relu()).sum(dim=1, keepdim=True)"},
+        rejected_by="gradcam-test-1",
+        says="the ReLU came before the sum",
+        note="A place with much evidence against the class would shine all the same.",
+    ),
+    Misconception(
+        name="gradient-maximum",
+        exercise="gradcam",
+        edits={ALPHA: "alpha = gradient.amax(dim=(2, 3), keepdim=True)"},
+        rejected_by="gradcam-test-1",
+        says="the largest gradient of a channel was taken",
+        note="One place would decide about the sign of the whole channel.",
+    ),
+    Misconception(
+        name="absolute-gradient",
+        exercise="gradcam",
+        edits={ALPHA: "alpha = gradient.abs().mean(dim=(2, 3), keepdim=True)"},
+        rejected_by="gradcam-test-1",
+        says="the weights are missing, or their signs",
+        note="That measures how much a channel matters, not for which side.",
+    ),
+    Misconception(
+        name="place-by-place",
+        exercise="gradcam",
+        edits={ALPHA: "alpha = gradient"},
+        rejected_by="gradcam-test-1",
+        says="each place was weighed by its own gradient",
+        note="This is another method (HiResCAM). Grad-CAM gives each channel one weight.",
+    ),
+    Misconception(
+        name="predicted-class",
+        exercise="gradcam",
+        edits={SCORE: "score = logits.amax(1).sum()"},
+        rejected_by="gradcam-test-1",
+        says="the predicted class was explained",
+        note="The most interesting question is often why the model did not say something else.",
+    ),
+    Misconception(
+        name="zero-over-zero",
+        exercise="gradcam",
+        edits={DIVIDE: "return maps / peak"},
+        rejected_by="gradcam-test-1",
+        says="0 divided by 0",
+        note="A class that nothing speaks for has a map of zeros. It is an answer, not an error.",
+    ),
+    Misconception(
+        name="maximum-of-the-batch",
+        exercise="gradcam",
+        edits={PEAK: "peak = maps.max()"},
+        rejected_by="gradcam-test-2",
+        says="divided by the largest value of the batch",
+        note="The map of an image then depends on its neighbors.",
+    ),
+    Misconception(
+        name="enlarged-by-repeating",
+        exercise="gradcam",
+        edits={ENLARGE: "maps = F.interpolate(maps, images.shape[-2:])[:, 0]"},
+        rejected_by="gradcam-test-2",
+        says="enlarged by repeating values",
+        note="That is what interpolate does when it is not told otherwise.",
+    ),
+    Misconception(
+        name="corners-aligned",
+        exercise="gradcam",
+        edits={ENLARGE: ENLARGE.replace("False", "True")},
+        rejected_by="gradcam-test-2",
+        says="the map was stretched to the corners",
+        note="Then the map is stretched: its outer values move to the border of the image.",
+    ),
+    Misconception(
+        name="class-of-the-first-image",
+        exercise="gradcam",
+        edits={SCORE: "score = logits[:, targets[0]].sum()"},
+        rejected_by="gradcam-test-2",
+        says="all images were asked about the class of the first",
+        note="Each image has its own target.",
+    ),
+    Misconception(
+        name="square-images-only",
+        exercise="gradcam",
+        edits={ENLARGE: ENLARGE.replace("shape[-2:]", "shape[-1]")},
+        rejected_by="gradcam-test-2",
+        says="another shape",
+        note="Height and width need not be equal.",
+    ),
+    Misconception(
+        name="hook-stays",
+        exercise="gradcam",
+        edits={REMOVE: "    finally:\n        pass\n"},
+        rejected_by="gradcam-test-3",
+        says="the hook was never removed",
+        note="It goes on keeping maps at every call, and holds their memory.",
+    ),
+    Misconception(
+        name="backward",
+        exercise="gradcam",
+        edits={GRADIENT: "kept[0].retain_grad()\n            score.backward()\n            gradient = kept[0].grad"},
+        rejected_by="gradcam-test-3",
+        says="backward() fills the gradients of all parameters",
+        note="If a training goes on afterwards, its next step uses them.",
+    ),
+    Misconception(
+        name="explained-in-train-mode",
+        exercise="gradcam",
+        edits={INSIDE: "with torch.enable_grad():"},
+        rejected_by="gradcam-test-3",
+        says="batch norm learned from your question",
+        note="And the map of an image depends on the rest of its batch.",
+    ),
+    Misconception(
+        name="left-in-eval-mode",
+        exercise="gradcam",
+        edits={INSIDE: "model.eval()\n        with torch.enable_grad():"},
+        rejected_by="gradcam-test-3",
+        says="the model was left in eval mode",
+        note="A training that goes on would run without dropout.",
+    ),
+    Misconception(
+        name="gradients-off",
+        exercise="gradcam",
+        edits={INSIDE: "with evaluating(model):"},
+        rejected_by="gradcam-test-3",
+        says="under torch.no_grad()",
+        note="Whoever calls it inside an evaluation loop has switched gradients off.",
+    ),
+    # ---- exercise 3: attacks
+    Misconception(
+        name="sign-subtracted",
+        exercise="attacks",
+        edits={MOVE: MOVE.replace("+ step", "- step")},
+        rejected_by="attacks-test-1",
+        says="the sign was subtracted",
+        note="That is a step of training, on the image: it makes the model surer.",
+    ),
+    Misconception(
+        name="gradient-without-sign",
+        exercise="attacks",
+        edits={MOVE: MOVE.replace(".sign()", "")},
+        rejected_by="attacks-test-1",
+        says="the gradient itself was added",
+        note="Gradients of a sure model are tiny, and the attack stands still.",
+    ),
+    Misconception(
+        name="eps-over-255",
+        exercise="attacks",
+        edits={"    clean = x.detach()\n": "    eps, step = eps / 255, step / 255\n    clean = x.detach()\n"},
+        rejected_by="attacks-test-1",
+        says="eps was divided by 255",
+        note="8 means 8 of 255 gray levels. Here pixels lie in [0, 1], and so does eps.",
+    ),
+    Misconception(
+        name="predicted-labels",
+        exercise="attacks",
+        edits={LOSS: 'loss = F.cross_entropy(model(moved), model(moved).argmax(1), reduction="sum")'},
+        rejected_by="attacks-test-1",
+        says="the predicted class was attacked",
+        note="It avoids label leaking in adversarial training, but in an evaluation it repairs the model's own errors.",
+    ),
+    Misconception(
+        name="range-forgotten",
+        exercise="attacks",
+        edits={BOX: "lowest, highest = clean - eps, clean + eps"},
+        rejected_by="attacks-test-1",
+        says="the range was forgotten",
+        note="No camera gives such an image.",
+    ),
+    Misconception(
+        name="negative-eps",
+        exercise="attacks",
+        edits={CHECKED: "if lo >= hi:"},
+        rejected_by="attacks-test-1",
+        says="eps -0.1 was accepted",
+        note="Its ball is empty, and clamp does not complain.",
+    ),
+    Misconception(
+        name="softmax-twice",
+        exercise="attacks",
+        edits={LOSS: 'loss = F.cross_entropy(model(moved).softmax(-1), y, reduction="sum")'},
+        rejected_by="attacks-test-2",
+        says="cross_entropy got probabilities",
+        note="Nothing breaks, the gradient is merely another one, and nearly 0 where the model is sure.",
+    ),
+    Misconception(
+        name="attacked-in-train-mode",
+        exercise="attacks",
+        edits={INSIDE: "with torch.enable_grad():"},
+        rejected_by="attacks-test-2",
+        says="batch norm learned from attacked images",
+        note="The model that you evaluate next is not the one you meant to evaluate.",
+    ),
+    Misconception(
+        name="parameters-get-gradients",
+        exercise="attacks",
+        edits={GRAD: "loss.backward()\n            gradient = moved.grad"},
+        rejected_by="attacks-test-2",
+        says="backward() filled the gradients of the parameters",
+        note="In adversarial training they would be added to those of the real step.",
+    ),
+    Misconception(
+        name="no-gradients-inside-no-grad",
+        exercise="attacks",
+        edits={INSIDE: "with evaluating(model):"},
+        rejected_by="attacks-test-2",
+        says="fgsm under torch.no_grad()",
+        note="An evaluation loop under torch.no_grad() is just where attacks are called.",
+    ),
+    Misconception(
+        name="ball-around-the-current-point",
+        exercise="attacks",
+        edits={
+            MOVE: (
+                "here = moved.detach()\n"
+                "            moved = (here + step * gradient.sign()).clamp(here - eps, here + eps).clamp(lo, hi)"
+            )
+        },
+        rejected_by="attacks-test-3",
+        says="the ball was laid around the current point",
+        note="Each step keeps within eps of the one before. Ten of them do not.",
+    ),
+    Misconception(
+        name="noise-of-one-sign",
+        exercise="attacks",
+        edits={START: START.replace("(2 * noise - 1)", "noise")},
+        rejected_by="attacks-test-3",
+        says="the noise is never negative",
+        note="Half of the ball in every pixel is never a start.",
+    ),
+    Misconception(
+        name="generator-ignored",
+        exercise="attacks",
+        edits={NOISE: NOISE.replace("generator=generator, ", "")},
+        rejected_by="attacks-test-3",
+        says="the generator was not used",
+        note="Then two models are attacked from different starts, and no result can be repeated.",
+    ),
+    Misconception(
+        name="start-at-the-image",
+        exercise="attacks",
+        edits={
+            "    if random_start:\n": "    if random_start and n_steps > 0:\n        moved = clean.clone()\n    if random_start and eps > 1:\n"
+        },
+        rejected_by="attacks-test-3",
+        says="the attack starts at x itself",
+        note="At the image itself the gradient of a trained model can be nearly 0.",
+    ),
+    Misconception(
+        name="gradient-of-the-start",
+        exercise="attacks",
+        edits={
+            "            moved.requires_grad_()\n": "            begin = clean.clone().requires_grad_()\n",
+            LOSS: 'loss = F.cross_entropy(model(begin), y, reduction="sum")',
+            GRAD: "(gradient,) = torch.autograd.grad(loss, begin)",
+        },
+        rejected_by="attacks-test-4",
+        says="the gradient was computed once, at the start",
+        note="On a linear model it makes no difference. That is why tests need a curved one.",
+    ),
+    Misconception(
+        name="start-not-projected",
+        exercise="attacks",
+        edits={START: "moved = clean + eps * (2 * noise - 1)"},
+        rejected_by="attacks-test-4",
+        says="the random start is not projected",
+        note="With steps the projection comes later, but the first gradient is taken outside of the range.",
+    ),
+    # ---- exercise 4: cw
+    Misconception(
+        name="margin-with-the-true-class",
+        exercise="cw",
+        edits={MARGIN: "margin = logits[own] - logits.amax(1)"},
+        rejected_by="cw-test-1",
+        says="the maximum must run over the other classes only",
+        note="While the true class leads, the difference is 0 and so is its gradient.",
+    ),
+    Misconception(
+        name="success-claimed",
+        exercise="cw",
+        edits={BEST: "return best, torch.ones_like(y, dtype=torch.bool)"},
+        rejected_by="cw-test-1",
+        says="success was claimed although the model is not fooled",
+        note="A flag that is always true tells nothing.",
+    ),
+    Misconception(
+        name="last-iterate-without-success",
+        exercise="cw",
+        edits={
+            BEST: (
+                "success = least < math.inf\n"
+                "    return torch.where(success.view(-1, *[1] * (x.ndim - 1)), best, images.detach()), success"
+            )
+        },
+        rejected_by="cw-test-1",
+        says="without success x itself was asked for",
+        note="Averages over such images mix successes with what never worked.",
+    ),
+    Misconception(
+        name="first-success",
+        exercise="cw",
+        edits={BETTER: "better = (margin < 0) & (margin <= -kappa) & (least == math.inf)"},
+        rejected_by="cw-test-1",
+        says="keep the nearest one that fools the model",
+        note="The first iterate on the other side has jumped over the border.",
+    ),
+    Misconception(
+        name="last-success",
+        exercise="cw",
+        edits={BETTER: "better = (margin < 0) & (margin <= -kappa)"},
+        rejected_by="cw-test-2",
+        says="the last success was kept",
+        note="Adam swings around the border; where it stops is luck.",
+    ),
+    Misconception(
+        name="attacked-with-dropout",
+        exercise="cw",
+        edits={INSIDE: "with torch.enable_grad():"},
+        rejected_by="cw-test-3",
+        says="success means that the model is fooled",
+        note="A lucky dropout mask is no success against the model that answers later.",
+    ),
+    Misconception(
+        name="kappa-ignored",
+        exercise="cw",
+        edits={
+            BETTER: "better = (margin < 0) & (squared < least)",
+            PUSH: "loss = (squared + c * margin.clamp(min=0.0)).sum()",
+        },
+        rejected_by="cw-test-3",
+        says="kappa was ignored",
+        note="Attacks with a lead transfer better to other models; that is what kappa is for.",
+    ),
+    Misconception(
+        name="backward-through-the-model",
+        exercise="cw",
+        edits={STEP: "optimizer.zero_grad()\n                loss.backward()"},
+        rejected_by="cw-test-3",
+        says="backward() filled the gradients of the parameters",
+        note="zero_grad of this optimizer knows w alone.",
+    ),
+    # ---- exercise 5: curve
+    Misconception(
+        name="error-rates",
+        exercise="curve",
+        edits={SHARES: SHARES.replace("== y", "!= y")},
+        rejected_by="curve-test-1",
+        says="error rates came",
+        note="Some papers plot the success of the attack. Say which.",
+    ),
+    Misconception(
+        name="only-what-was-right",
+        exercise="curve",
+        edits={
+            ATTACK: "moved = attack(model, x, y, eps)\n            right = model(x).argmax(1) == y",
+            SHARES: "shares.append((model(moved).argmax(1) == y)[right].float().mean().item())",
+        },
+        rejected_by="curve-test-1",
+        says="only images that were right before were counted",
+        note="Then every model begins at 1, and a bad one looks robust.",
+    ),
+    Misconception(
+        name="attacks-add-up",
+        exercise="curve",
+        edits={ATTACK: "x = moved = attack(model, x, y, eps)"},
+        rejected_by="curve-test-1",
+        says="each attack went on from images that were attacked before",
+        note="The second bound is then that of a sum of two attacks.",
+    ),
+    Misconception(
+        name="compared-with-the-first",
+        exercise="curve",
+        edits={LOWEST: "        lowest = many if lowest == math.inf else lowest\n"},
+        rejected_by="curve-test-1",
+        says="the curve was compared with its first value only",
+        note="A curve can fall first and rise later.",
+    ),
+    Misconception(
+        name="one-step-must-not-survive",
+        exercise="curve",
+        edits={SURVIVES: "if any(one > slack for eps, one, _ in points if eps >= value_range):"},
+        rejected_by="curve-test-1",
+        says="one step may survive any eps",
+        note="A single step of size 1 lands in a corner of the cube, and may be right there.",
+    ),
+    Misconception(
+        name="unsorted",
+        exercise="curve",
+        edits={SORTED: "points = list(zip(epsilons, one_step, iterated))"},
+        rejected_by="curve-test-2",
+        says="the points were not sorted by eps",
+        note="A curve in another order is still the same curve.",
+    ),
+    Misconception(
+        name="neighbors-only",
+        exercise="curve",
+        edits={LOWEST: "        lowest = many\n"},
+        rejected_by="curve-test-2",
+        says="only neighbors were compared",
+        note="With many bounds close together every rise is small.",
+    ),
+    Misconception(
+        name="no-slack",
+        exercise="curve",
+        edits={
+            "many > one + slack": "many > one",
+            "many > lowest + slack": "many > lowest",
+            "many > slack for": "many > 0 for",
+        },
+        rejected_by="curve-test-2",
+        says="the slack was ignored",
+        note="On 200 images one image is half a percent.",
+    ),
+    Misconception(
+        name="range-is-one",
+        exercise="curve",
+        edits={SURVIVES: SURVIVES.replace(">= value_range", ">= 1")},
+        rejected_by="curve-test-2",
+        says="the range was taken to be 1",
+        note="Some models take pixels from -1 to 1.",
+    ),
+    # ---- exercise 6: bias
+    Misconception(
+        name="over-all-answers",
+        exercise="bias",
+        edits={BIAS: BIAS.replace("by_shape / decided", "by_shape / disagree.sum().item()")},
+        rejected_by="bias-test-1",
+        says="answers that are neither were counted",
+        note="A model that is confused would look texture-biased.",
+    ),
+    Misconception(
+        name="texture-bias",
+        exercise="bias",
+        edits={BIAS: BIAS.replace("by_shape / decided", "by_texture / decided")},
+        rejected_by="bias-test-1",
+        says="this is the texture bias",
+        note="1 means shape.",
+    ),
+    Misconception(
+        name="agreeing-images-count",
+        exercise="bias",
+        edits={DISAGREE: "disagree = torch.ones_like(shape, dtype=torch.bool)"},
+        rejected_by="bias-test-1",
+        says="images whose cues agree were counted as both",
+        note="An answer that fits both cues decides nothing.",
+    ),
+    Misconception(
+        name="decided-of-all-images",
+        exercise="bias",
+        edits={BIAS: BIAS.replace("disagree.sum().item()", "len(pred)")},
+        rejected_by="bias-test-1",
+        says="divided by all images",
+        note="Only conflict images could have been decided.",
+    ),
+    Misconception(
+        name="zero-when-undecided",
+        exercise="bias",
+        edits={BIAS: BIAS.replace("math.nan", "0.0")},
+        rejected_by="bias-test-2",
+        says="0 says that texture won every time",
+        note="An undefined number should look undefined.",
+    ),
+    Misconception(
+        name="conflict-unchecked",
+        exercise="bias",
+        edits={
+            "if not disagree.any():": "if len(pred) == 0:",
+            BIAS: "return by_shape / decided if decided else math.nan, decided / max(1, disagree.sum().item())",
+        },
+        rejected_by="bias-test-2",
+        says="shape equal to texture everywhere was accepted",
+        note="The wrong data set was loaded, and nobody is told.",
+    ),
+    # ---- exercise 7: errors
+    Misconception(
+        name="masks-instead-of-indices",
+        exercise="errors",
+        edits={INDICES: "return groups"},
+        rejected_by="errors-test-1",
+        says="this is a mask of bools",
+        note="Masks are handy, but indices were asked for.",
+    ),
+    Misconception(
+        name="a-and-b-mixed-up",
+        exercise="errors",
+        edits={"pred_a != y, pred_b != y, pred_a": "pred_b != y, pred_a != y, pred_a"},
+        rejected_by="errors-test-1",
+        says="A and B were mixed up",
+        note="Only A wrong: A is wrong and B is right.",
+    ),
+    Misconception(
+        name="same-includes-right",
+        exercise="errors",
+        edits={"a_wrong & b_wrong & same": "same"},
+        rejected_by="errors-test-1",
+        says="images were counted into 'same' although both are right",
+        note="The groups must not overlap.",
+    ),
+    Misconception(
+        name="squeezed",
+        exercise="errors",
+        edits={INDICES: INDICES.replace("[:, 0]", ".squeeze()")},
+        rejected_by="errors-test-2",
+        says="another shape",
+        note="squeeze() removes every dimension of size 1, also the one that counts.",
+    ),
+    Misconception(
+        name="observed-agreement",
+        exercise="errors",
+        edits={KAPPA: "return observed"},
+        rejected_by="errors-test-3",
+        says="this is the observed agreement",
+        note="Two models with 95 % accuracy agree in 90 % of the images even if they have nothing in common.",
+    ),
+    Misconception(
+        name="not-divided",
+        exercise="errors",
+        edits={KAPPA: "return math.nan if expected == 1 else observed - expected"},
+        rejected_by="errors-test-3",
+        says="not divided by 1 - e",
+        note="Then the best possible value depends on the accuracies.",
+    ),
+    Misconception(
+        name="chance-of-both-right",
+        exercise="errors",
+        edits={CHANCE: "expected = p_a * p_b"},
+        rejected_by="errors-test-3",
+        says="chance was only that both are right",
+        note="Both wrong is agreement, too.",
+    ),
+    Misconception(
+        name="answers-compared",
+        exercise="errors",
+        edits={OBSERVED: "observed = (pred_a == pred_b).double().mean().item()"},
+        rejected_by="errors-test-3",
+        says="the answers were compared",
+        note="Error consistency asks about being right. Two wrong answers agree in that.",
+    ),
+    Misconception(
+        name="one-when-undefined",
+        exercise="errors",
+        edits={KAPPA: KAPPA.replace("math.nan", "1.0")},
+        rejected_by="errors-test-3",
+        says="with e = 1 there is nothing that chance does not explain",
+        note="Two perfect models agree because they are perfect.",
+    ),
+    Misconception(
+        name="kappa-by-library",
+        exercise="errors",
+        edits={
+            KAPPA: (
+                "from sklearn.metrics import cohen_kappa_score\n\n"
+                "    return math.nan if expected == 1 else float(cohen_kappa_score(a.numpy(), b.numpy()))"
+            )
+        },
+        rejected_by="errors-test-3",
+        says="a library call does the work",
+        note="It is the oracle of this exercise.",
+    ),
+    Misconception(
+        name="one-sided",
+        exercise="errors",
+        edits={P_VALUE: "return min(1.0, tail / 2**total)"},
+        rejected_by="errors-test-4",
+        says="one side only",
+        note="Before you look you do not know which one will be better.",
+    ),
+    Misconception(
+        name="all-right-answers",
+        exercise="errors",
+        edits={ONLY: "only_a, only_b = a.sum().item(), b.sum().item()"},
+        rejected_by="errors-test-4",
+        says="all right answers went in",
+        note="Images that both get right make the two look alike, however many there are.",
+    ),
+    Misconception(
+        name="all-images-are-throws",
+        exercise="errors",
+        edits={"total = only_a + only_b": "total = len(y)"},
+        rejected_by="errors-test-4",
+        says="all images were the throws of the coin",
+        note="The coin is thrown only where exactly one is right.",
+    ),
+    Misconception(
+        name="this-count-alone",
+        exercise="errors",
+        edits={TAIL: "tail = math.comb(total, min(only_a, only_b))"},
+        rejected_by="errors-test-4",
+        says="only the probability of exactly this count",
+        note="A p-value counts what is at least as extreme.",
+    ),
+    Misconception(
+        name="sums-to-the-first-count",
+        exercise="errors",
+        edits={TAIL: TAIL.replace("min(only_a, only_b)", "only_a")},
+        rejected_by="errors-test-4",
+        says="the larger count was summed up to",
+        note="By the symmetry of the coin both tails are alike; take the smaller count.",
+    ),
+    Misconception(
+        name="above-one",
+        exercise="errors",
+        edits={P_VALUE: "return 2 * tail / 2**total"},
+        rejected_by="errors-test-4",
+        says="a probability above 1",
+        note="At equal counts both tails hold the middle.",
+    ),
+    Misconception(
+        name="chi-squared",
+        exercise="errors",
+        edits={
+            P_VALUE: (
+                "if total > 6:\n        return math.erfc(abs(only_a - only_b) / math.sqrt(2 * total))\n"
+                "    return min(1.0, 2 * tail / 2**total)"
+            )
+        },
+        rejected_by="errors-test-4",
+        says="this is the approximation by chi-squared",
+        note="It needs many discordant images; the sum is exact for any number.",
+    ),
+    Misconception(
+        name="p-by-library",
+        exercise="errors",
+        edits={
+            P_VALUE: (
+                "from scipy.stats import binomtest\n\n"
+                "    return float(binomtest(only_a, total).pvalue) if total else 1.0"
+            )
+        },
+        rejected_by="errors-test-4",
+        says="a library call does the work",
+        note="It is the oracle of this exercise; the sum takes one line.",
+    ),
+]
