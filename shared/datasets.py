@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .digits import DIGIT_FONTS, Digits, RenderedDigits, bundled, digits, rendered_digits
 from .real_images import LabeledImages, cifar10, cifar100, data_folder, food101
+from .tiles import LAND_USES, FieldTiles, field_tiles
 
 if TYPE_CHECKING:
     import torch
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS",
     "DIGIT_FONTS",
+    "LAND_USES",
     "QUADRANTS",
     "SCALES",
     "SHAPES",
     "Digits",
+    "FieldTiles",
     "LabeledImages",
     "Photograph",
     "RenderedDigits",
@@ -27,6 +30,7 @@ __all__ = [
     "cifar100",
     "data_folder",
     "digits",
+    "field_tiles",
     "food101",
     "photograph",
     "rendered_digits",
