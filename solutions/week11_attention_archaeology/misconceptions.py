@@ -47,7 +47,7 @@ COUNT = "The most important of {heads['count']} heads"
 STABLE = "{stability['mean']:.3f} ({stability['low']:.3f} to \"\n        f\"{stability['high']:.3f})"
 STEPS = "for {training['steps']} steps"
 LIMITS = 'items(results["limitations"]),'
-CACHED = "study = st.cache_resource(load)()"
+CACHED = "load_once = st.cache_resource(load)"
 ATTACK = "attacked[name] = pgd(model, tile, logits_of(model, tile).argmax(1), eps / 255)"
 ANSWER = "said[name] = logits_of(model, attacked[name]).argmax(1)"
 VIT_HEAT = '"vit": head_heat(study.vit, attacked["vit"], layer, head),'
@@ -303,9 +303,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="means-in-train-mode",
         exercise="ablator",
-        edits={
-            "        model.eval()\n        try:\n            with torch.no_grad():": "        try:\n            with torch.no_grad():"
-        },
+        edits={"        model.eval()\n        try:\n            logits_of": "        try:\n            logits_of"},
         rejected_by="ablator-test-3",
         says="the model ran in train mode, so dropout was active",
         note="With the small models of this week nothing shows: they have no dropout. Pretrained ones do.",
@@ -697,7 +695,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="not-cached",
         exercise="page",
-        edits={CACHED: "study = load()"},
+        edits={CACHED: "load_once = load"},
         rejected_by="page-test-1",
         says="it is loaded again at every click",
         note="The page runs from the top after each click.",
