@@ -36,6 +36,7 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
 
     Raises:
         KeyError: a step names a key that no widget has.
+        NotImplementedError: the page does, as one that is not written yet.
     """
     import streamlit as st
     from streamlit.logger import set_log_level
@@ -53,6 +54,8 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
             for key, value in step.items():
                 _set(_widget(app, key), value)
             seen.append(_shown(app.run(), kept))
+    if any(text.startswith("NotImplementedError") for text in seen[-1]["exceptions"]):
+        raise NotImplementedError
     return seen
 
 

@@ -103,3 +103,11 @@ def test_a_key_that_no_widget_has_is_named() -> None:
 
 def test_what_is_seen_is_plain_data() -> None:
     assert checks.beside(apps.visit, page, (lambda: "word", []), [])[0]["metrics"] == [("word", "left 0")]
+
+
+def test_a_page_that_is_not_written_says_so() -> None:
+    def stub(load: object) -> None:
+        raise NotImplementedError
+
+    with pytest.raises(NotImplementedError):
+        apps.visit(stub, (None,))

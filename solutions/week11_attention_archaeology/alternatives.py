@@ -330,7 +330,10 @@ Heads: {{ r["heads"]["count"] }}; {% for k in ["mean", "low", "high"] %}{{ k }} 
     held = strict(results)
     for key in ("insights", "limitations", "failures", "figures"):
         held[key]
-    text = environment.from_string(template).render(r=held, v=VERDICTS[verdict(results)])
+    try:
+        text = environment.from_string(template).render(r=held, v=VERDICTS[verdict(results)])
+    except jinja2.UndefinedError as error:
+        raise KeyError(str(error)) from error
     path = os.path.join(out_dir, "report.md")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)

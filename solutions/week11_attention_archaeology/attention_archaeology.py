@@ -271,7 +271,10 @@ with checks.step("a run of four steps, then opened again"):
     other = {"steps": 5, "model": {"layers": 2, "width": 8}, "rate": 0.1}
     seen = checks.beside(life, RunLog, [config, other])
     checks.equal(seen["inside"], True, "whether the folder of the run lies in root")
-    checks.equal(seen["name"], hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12], "its name")
+    wanted, outer = (json.dumps(c, sort_keys=s) for c, s in ((config, True), (dict(sorted(config.items())), False)))
+    checks.equal(seen["name"], hashlib.sha256(wanted.encode()).hexdigest()[:12], "its name", causes={
+        "the keys of the inner dict are not sorted": hashlib.sha256(outer.encode()).hexdigest()[:12],
+    })  # fmt: skip
     checks.equal(seen["kept"], config, "what config.json holds")
     checks.equal(len(seen["lines"]), 4, "the lines of log.jsonl")
     checks.equal(json.loads(seen["lines"][1]), {"step": 1, "loss": 0.5, "accuracy": 0.25}, "the second line")
@@ -895,6 +898,20 @@ def by_weights(model: nn.Module, images: torch.Tensor, heads: list, means: objec
         return model(images)
 
 
+def by_columns(model: nn.Module, images: torch.Tensor, heads: list, interleaved: bool) -> torch.Tensor:
+    """Two mistakes: other columns of the projection, or rows of its output."""
+    model = deepcopy(model)
+    with torch.no_grad():
+        for layer, head in heads:
+            attention = model.blocks[layer].attn
+            if interleaved:
+                attention.proj.weight[:, head :: attention.num_heads] = 0
+            else:
+                rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
+                attention.proj.weight[rows], attention.proj.bias[rows] = 0, 0
+        return model(images)
+
+
 model, images = scrambled_vit(0), datasets.field_tiles(4, seed=0).x
 for heads in ([(0, 1)], [(1, 0)], [(1, 2)], [(0, 0), (0, 2), (1, 1)]):
     with checks.step(f"zeros for the heads {heads} of a ViT with 2 layers and 3 heads"):
@@ -912,21 +929,6 @@ for heads in ([(0, 1)], [(1, 0)], [(1, 2)], [(0, 0), (0, 2), (1, 1)]):
             "only the last head of the list was taken away": by_weights(model, images, heads[-1:]),
             "only the last layer's heads were taken away": by_weights(model, images, [p for p in heads if p[0] == heads[-1][0]]),
         })  # fmt: skip
-
-
-def by_columns(model: nn.Module, images: torch.Tensor, heads: list, interleaved: bool) -> torch.Tensor:
-    """Two mistakes: other columns of the projection, or rows of its output."""
-    model = deepcopy(model)
-    with torch.no_grad():
-        for layer, head in heads:
-            attention = model.blocks[layer].attn
-            if interleaved:
-                attention.proj.weight[:, head :: attention.num_heads] = 0
-            else:
-                rows = slice(head * attention.head_dim, (head + 1) * attention.head_dim)
-                attention.proj.weight[rows], attention.proj.bias[rows] = 0, 0
-        return model(images)
-
 
 with checks.step("heads that do not exist"):
     for layer, head in ((2, 0), (0, 3), (-1, 0), (0, -1)):
@@ -992,13 +994,18 @@ with checks.step("a model before, inside and after two blocks"):
 
 
 def gradients_inside(make: Callable, model: nn.Module, images: torch.Tensor) -> dict:
-    """Does a gradient still flow to the pixels, and what went into the projection: was it edited in place?"""
+    """What the attention gave, and whether a gradient still flows to the pixels."""
     kept: list = []
-    model.blocks[0].attn.norm.register_forward_hook(lambda module, given, out: kept.append(out))
-    pixels = images.clone().requires_grad_()
-    with make(model, [(0, 0)]):
-        model(pixels).sum().backward()
-    return {"gradient": float(pixels.grad.abs().sum()), "heads": kept[0].detach()}
+    model.blocks[0].attn.norm.register_forward_hook(lambda module, given, out: kept.append(out.detach()))
+    with torch.no_grad(), make(model, [(0, 0)]):
+        model(images)
+    pixels, flows = images.clone().requires_grad_(), True
+    try:
+        with make(model, [(0, 0)]):
+            model(pixels).sum().backward()
+    except RuntimeError:  # something that the gradient needs was overwritten
+        flows = False
+    return {"flows": flows and float(pixels.grad.abs().sum()) > 0, "heads": kept[0]}
 
 
 with checks.step("gradients through an ablated model, and what the attention itself gave"):
@@ -1008,10 +1015,10 @@ with checks.step("gradients through an ablated model, and what the attention its
     model(images)
     hook.remove()
     seen = checks.beside(gradients_inside, HeadAblator, deepcopy(model), images)
-    checks.that(seen["gradient"] > 0, "a gradient reaches the pixels", came=f"its sum is {seen['gradient']:.1e}")
     checks.close(seen["heads"], kept[0], "the output of the attention, which belongs to the model", causes={
         "it was overwritten in place; work on a copy": lambda: float(seen["heads"][..., :4].abs().max()) == 0,
     })  # fmt: skip
+    checks.that(seen["flows"], "a gradient reaches the pixels through the ablated model")
 
 # %% test="ablator" points=5
 with checks.step("means of the heads of a ViT with 2 layers and 3 heads of width 4"):
@@ -1052,14 +1059,15 @@ with checks.step("the means in the place of the heads (0, 2) and (1, 0)"):
             projection, columns = changed.blocks[layer].attn.proj, slice(4 * head, 4 * head + 4)
             projection.bias += projection.weight[:, columns] @ means[layer, head]
             projection.weight[:, columns] = 0
-    checks.close(checks.beside(with_means, HeadAblator, model, images, means), logits_of(changed, images), "the logits", causes={
-        "zeros were put there, although means are given": lambda: checks.near(
-            checks.beside(with_means, HeadAblator, model, images, means),
-            checks.beside(with_means, HeadAblator, model, images, torch.zeros_like(means)),
-        ),
+    came = checks.beside(with_means, HeadAblator, model, images, means)
+    silent = deepcopy(changed)
+    with torch.no_grad():
+        for block, whole in zip(silent.blocks, model.blocks):
+            block.attn.proj.bias.copy_(whole.attn.proj.bias)
+    checks.close(came, logits_of(changed, images), "the logits", causes={
+        "zeros were put there, although means are given": logits_of(silent, images),
         "the mean of the batch at hand was put there, not the means that are given": lambda: checks.near(
-            checks.beside(with_means, HeadAblator, model, images, means),
-            checks.beside(with_means, HeadAblator, model, images, means + 1.0),
+            came, checks.beside(with_means, HeadAblator, model, images, means + 1.0)
         ),
     })  # fmt: skip
 
@@ -1466,7 +1474,7 @@ with checks.step("an order that every image agrees on, and one that none does"):
     checks.that(
         all(abs(agreed[key] - 1) < 1e-9 for key in ("mean", "low", "high")), "the stability is 1", came=str(agreed)
     )
-    noise = split_half(checks.normal(seed=1)(4, 4, 300), 0, 100)
+    noise = split_half(checks.normal(seed=3)(4, 4, 300), 0, 100)
     checks.that(abs(noise["mean"]) < 0.35, "the stability of pure noise is near 0", came=f"{noise['mean']:.3f}", causes={
         "the halves share images; draw them without replacement and disjoint": noise["mean"] >= 0.35,
     })  # fmt: skip
@@ -1487,7 +1495,7 @@ with checks.step("Spearman, not Pearson: one head a thousand times as large"):
     low, high = np.percentile(wanted, [2.5, 97.5])
     checks.that(abs(came["mean"] - np.mean(wanted)) < 0.06, "the mean over 400 splits, against a loop", came=f"{came['mean']:.3f}",
         expected=f"{np.mean(wanted):.3f} within 0.06",
-        causes={"this is Pearson's correlation, which one large head decides": abs(came["mean"] - np.mean(pearson)) < 0.02},
+        causes={"this is Pearson's correlation, which one large head decides": bool(abs(came["mean"] - np.mean(pearson)) < 0.02)},
     )  # fmt: skip
     for name, bound in (("low", low), ("high", high)):
         checks.that(abs(came[name] - bound) < 0.15, f"{name!r} is a percentile over the splits", came=f"{came[name]:.3f}",
@@ -1557,6 +1565,8 @@ axes[1].set_title("the same heads, sorted, with 95 % intervals")
 plt.show()
 
 # %% [markdown]
+# **Explain.** Look at the colors of the sorted list: which layer do the heads belong to that matter, and how many intervals exclude 0? Heads of deeper layers whose maps look so decided in the gallery may do nothing that the model would miss. And the stability above is that of all 16: it is low when most heads are ties near 0, even if the first place is beyond doubt.
+#
 # One head at a time misses **teamwork**: where two heads do the same, either can go. So take away whole layers, and several at once.
 
 # %% explore=true
@@ -2077,18 +2087,20 @@ with checks.look():
 # %% test="taxonomy" points=5
 ROW = ("base", "condition", "errors", "hits", "lift", "owner", "p", "p_holm", "share")
 
-with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; haze on 0, 1, 2, 5, 6"):
-    vit, cnn, haze = (
-        torch.tensor([i in places for i in range(10)]) for places in ((0, 1, 2, 3), (3, 4), (0, 1, 2, 5, 6))
+with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; haze on 0, 1, 2, 5, 6; dusk on 0, 5"):
+    vit, cnn, haze, dusk = (
+        torch.tensor([i in places for i in range(10)]) for places in ((0, 1, 2, 3), (3, 4), (0, 1, 2, 5, 6), (0, 5))
     )
-    rows = failure_taxonomy(vit, cnn, {"haze": haze})
-    checks.equal(len(rows), 3, "the number of rows")
+    rows = failure_taxonomy(vit, cnn, {"haze": haze, "dusk": dusk})
+    checks.equal(len(rows), 6, "the number of rows")
     checks.equal(tuple(sorted(rows[0])), ROW, "the names in a row")
-    checks.equal([row["owner"] for row in rows], ["vit_only", "cnn_only", "both"], "the owners")
-    checks.equal([row["errors"] for row in rows], [3, 1, 1], "the errors of each owner", causes={
-        "images on which both are wrong are counted for each model too; every image has one owner": [4, 2, 1],
+    checks.equal([(row["owner"], row["condition"]) for row in rows], [
+        (owner, condition) for owner in ("vit_only", "cnn_only", "both") for condition in ("haze", "dusk")
+    ], "owners and conditions")  # fmt: skip
+    checks.equal([row["errors"] for row in rows], [3, 3, 1, 1, 1, 1], "the errors of each owner", causes={
+        "images on which both are wrong are counted for each model too; every image has one owner": [4, 4, 2, 2, 1, 1],
     })  # fmt: skip
-    checks.equal([row["hits"] for row in rows], [3, 0, 0], "the hits")
+    checks.equal([row["hits"] for row in rows], [3, 1, 0, 0, 0, 0], "the hits")
     first = rows[0]
     checks.that(abs(first["share"] - 1.0) < 1e-9, "the share is 3/3", came=f"{first['share']:.3f}", causes={
         "this is the share of the hazy images on which the owner fails": abs(first["share"] - 0.6) < 1e-9,
@@ -2105,11 +2117,12 @@ with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; h
     # all three errors are among the five hazy ones: C(5, 3) / C(10, 3) = 10 / 120 on each side
     checks.that(abs(first["p"] - 1 / 6) < 1e-9, "p is 2 * 10 / 120", came=f"{first['p']:.4f}", causes={
         "this is the one-sided test": abs(first["p"] - 1 / 12) < 1e-9,
-        "this is Holm's corrected value; p is the plain one": abs(first["p"] - 0.5) < 1e-9,
+        "this is Holm's corrected value; p is the plain one": abs(first["p"] - 1.0) < 1e-9,
         "this is the chi-square test": 0.0 < abs(first["p"] - 1 / 6) < 0.13,
     })  # fmt: skip
-    checks.that(abs(first["p_holm"] - 0.5) < 1e-9, "p_holm is 3 * 1/6, for three rows", came=f"{first['p_holm']:.4f}", causes={
+    checks.that(abs(first["p_holm"] - 1.0) < 1e-9, "p_holm is 6 * 1/6, for six rows", came=f"{first['p_holm']:.4f}", causes={
         "nothing was corrected": abs(first["p_holm"] - 1 / 6) < 1e-9,
+        "each owner was corrected by itself; the correction is over all rows": abs(first["p_holm"] - 2 / 6) < 1e-9,
     })  # fmt: skip
 
 with checks.step("lists of different lengths"):
@@ -2118,7 +2131,7 @@ with checks.step("lists of different lengths"):
 
 # %% test="taxonomy" points=4
 with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
-    draw = torch.Generator().manual_seed(4)
+    draw = torch.Generator().manual_seed(6)
     conditions = {name: torch.rand(240, generator=draw) < 0.4 for name in ("haze", "clutter", "turned")}
     vit = torch.rand(240, generator=draw) < torch.where(conditions["haze"], 0.35, 0.12)
     cnn = torch.rand(240, generator=draw) < torch.where(conditions["clutter"], 0.30, 0.08)
@@ -2238,6 +2251,8 @@ SAID = {name: logits_of(model, SURVEY.x).argmax(1) for name, model in MODELS.ite
 WRONG = {name: SAID[name] != SURVEY.y for name in MODELS}
 FAILURES = failure_taxonomy(WRONG["vit"], WRONG["cnn"], CONDITIONS)
 print(profiling.table([{k: (f"{v:.3g}" if isinstance(v, float) else v) for k, v in row.items()} for row in FAILURES]))
+little = CONDITIONS["little evidence"]
+print(f"tiles with little evidence: {int(little.sum())}, of them houses: {(SURVEY.y[little] == 4).double().mean():.0%}")
 in_all = {
     owner: next(row["errors"] for row in FAILURES if row["owner"] == owner)
     for owner in ("vit_only", "cnn_only", "both")
@@ -2291,13 +2306,14 @@ fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper", title="er
 plt.show()
 
 # %% [markdown]
-# **Explain.** A lift of 2 with a corrected p below 0.05 is a pattern. It is not yet a mechanism: hazy tiles could also be the ones with little evidence. A **control** settles it: change *only* the condition. We can, since the haze is known. The next cell takes tiles with little haze, adds haze by hand, and counts.
+# **Explain.** A lift of 2 with a corrected p below 0.05 is a pattern. It is not yet a mechanism. See *little evidence*: the table says how many of these tiles are houses, which are small. Is it the little evidence, or is it the class? The lift cannot tell. A **control** can: change *only* the condition. For haze that is easy. The next cell takes tiles with little haze, adds haze by hand, and counts.
 
 # %% explore=true
 clear = SURVEY.haze < 0.2
 for added in (0.0, 0.3, 0.6):
-    grain = 0.03 * torch.randn(SURVEY.x[clear].shape, generator=torch.Generator().manual_seed(0))
-    hazed = ((1 - added) * SURVEY.x[clear] + added * 0.82 + (grain if added else 0)).clamp(0, 1)
+    grain = torch.randn(SURVEY.x[clear].shape, generator=torch.Generator().manual_seed(0))
+    level = 0.03 * (1 - (1 - added) ** 2) ** 0.5  # haze thins the grain that is there: fill it up to what it was
+    hazed = ((1 - added) * SURVEY.x[clear] + added * 0.82 + level * grain).clamp(0, 1)
     wrong = {
         name: (logits_of(model, hazed).argmax(1) != SURVEY.y[clear]).double().mean().item()
         for name, model in MODELS.items()
@@ -3028,8 +3044,8 @@ def alike(came: torch.Tensor, picture: torch.Tensor) -> bool:
 
 
 with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen, one after the other"):
-    study = untrained_study(3)
-    seen = checks.beside(visited, apps.visit, untrained_study, page, 3, [{"head": 1}, {"layer": 1}, {"image": 4}])
+    study = untrained_study(23)
+    seen = checks.beside(visited, apps.visit, untrained_study, page, 23, [{"head": 1}, {"layer": 1}, {"image": 4}])
     for k, (moment, index, layer, head) in enumerate(
         (("as opened", 0, 0, 0), ("with head 1", 0, 0, 1), ("with layer 1", 0, 1, 1), ("with tile 4", 4, 1, 1))
     ):
@@ -3098,8 +3114,8 @@ def as_file(picture: np.ndarray, mode: str = "RGB", kind: str = "PNG") -> bytes:
 
 
 with checks.step("epsilon 16, and back to 0"):
-    study = untrained_study(3)
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 3, [{"eps": 16}, {"eps": 0}])
+    study = untrained_study(23)
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23, [{"eps": 16}, {"eps": 0}])
     for k, eps in enumerate((0, 16, 0)):
         run, expected = runs[min(k, len(runs) - 1)], shown(study, eps, study.images[:1])
         checks.that(not run["exceptions"], f"epsilon {eps}: no exception", came="; ".join(run["exceptions"])[:300])
@@ -3117,7 +3133,7 @@ with checks.step("epsilon 16, and back to 0"):
 with checks.step("a file that is no image is uploaded, then a real one"):
     other = datasets.field_tiles(1, seed=77).x
     good = as_file((255 * other[0].permute(1, 2, 0).numpy() + 0.5).astype(np.uint8))
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 3,
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23,
         [{"upload": ("notes.png", b"these are words", "image/png")}, {"upload": ("tile.png", good, "image/png")}])  # fmt: skip
     broken = runs[1]
     checks.that(
@@ -3141,7 +3157,7 @@ with checks.step("a file that is no image is uploaded, then a real one"):
 ### BEGIN HIDDEN TESTS
 with checks.step("a PNG that was cut in the middle, a JPEG in gray that is no square, and no file again"):
     wide = (np.linspace(0, 255, 90 * 60).reshape(60, 90) % 251).astype(np.uint8)
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 3, [
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23, [
         {"upload": ("cut.png", good[: len(good) // 2], "image/png")},
         {"upload": ("wide.jpg", as_file(wide, "L", "JPEG"), "image/jpeg")},
         {"upload": None, "eps": 16},

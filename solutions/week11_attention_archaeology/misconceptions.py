@@ -355,7 +355,7 @@ MISCONCEPTIONS = [
             )
         },
         rejected_by="importance-test-1",
-        says="the effects not as expected",
+        says="head (0, 1) reaches nothing, so its effect is 0",
         note="Each head is taken away by itself.",
     ),
     Misconception(
@@ -595,7 +595,7 @@ MISCONCEPTIONS = [
             )
         },
         rejected_by="taxonomy-test-1",
-        says="nothing was corrected",
+        says="each owner was corrected by itself",
         note="The reader looks through the whole table, so the whole table has to pay.",
     ),
     Misconception(
