@@ -3044,8 +3044,8 @@ def alike(came: torch.Tensor, picture: torch.Tensor) -> bool:
 
 
 with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen, one after the other"):
-    study = untrained_study(23)
-    seen = checks.beside(visited, apps.visit, untrained_study, page, 23, [{"head": 1}, {"layer": 1}, {"image": 4}])
+    study = untrained_study(20)
+    seen = checks.beside(visited, apps.visit, untrained_study, page, 20, [{"head": 1}, {"layer": 1}, {"image": 4}])
     for k, (moment, index, layer, head) in enumerate(
         (("as opened", 0, 0, 0), ("with head 1", 0, 0, 1), ("with layer 1", 0, 1, 1), ("with tile 4", 4, 1, 1))
     ):
@@ -3114,8 +3114,8 @@ def as_file(picture: np.ndarray, mode: str = "RGB", kind: str = "PNG") -> bytes:
 
 
 with checks.step("epsilon 16, and back to 0"):
-    study = untrained_study(23)
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23, [{"eps": 16}, {"eps": 0}])
+    study = untrained_study(20)
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 20, [{"eps": 16}, {"eps": 0}])
     for k, eps in enumerate((0, 16, 0)):
         run, expected = runs[min(k, len(runs) - 1)], shown(study, eps, study.images[:1])
         checks.that(not run["exceptions"], f"epsilon {eps}: no exception", came="; ".join(run["exceptions"])[:300])
@@ -3133,7 +3133,7 @@ with checks.step("epsilon 16, and back to 0"):
 with checks.step("a file that is no image is uploaded, then a real one"):
     other = datasets.field_tiles(1, seed=77).x
     good = as_file((255 * other[0].permute(1, 2, 0).numpy() + 0.5).astype(np.uint8))
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23,
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 20,
         [{"upload": ("notes.png", b"these are words", "image/png")}, {"upload": ("tile.png", good, "image/png")}])  # fmt: skip
     broken = runs[1]
     checks.that(
@@ -3157,7 +3157,7 @@ with checks.step("a file that is no image is uploaded, then a real one"):
 ### BEGIN HIDDEN TESTS
 with checks.step("a PNG that was cut in the middle, a JPEG in gray that is no square, and no file again"):
     wide = (np.linspace(0, 255, 90 * 60).reshape(60, 90) % 251).astype(np.uint8)
-    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 23, [
+    runs = checks.beside(steps_seen, apps.visit, untrained_study, page, 20, [
         {"upload": ("cut.png", good[: len(good) // 2], "image/png")},
         {"upload": ("wide.jpg", as_file(wide, "L", "JPEG"), "image/jpeg")},
         {"upload": None, "eps": 16},
