@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +14,14 @@ if TYPE_CHECKING:
 
 SECONDS = 30
 """Within which one run of a page must end."""
+SCRIPT = """
+from streamlit.runtime import get_instance
+
+page, args, kept = __args
+kept["media"] = get_instance().media_file_mgr
+page(*args)
+"""
+"""What Streamlit runs at each step; `AppTest` puts its `args` there as `__args`."""
 Upload = tuple[str, bytes, str]
 """A file: its name, what is in it, its MIME type."""
 
@@ -45,8 +55,10 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
     set_log_level("ERROR")  # else it warns in the caller's output that there is no browser
     st.cache_resource.clear()
     kept: dict[str, Any] = {}
-    app = AppTest.from_function(_script, default_timeout=SECONDS, args=(page, tuple(args), kept))
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # a traceback is printed besides being shown
+    with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        script = Path(folder) / "page.py"  # AppTest.from_function writes to a folder that it made when it was imported
+        script.write_text(SCRIPT, encoding="utf-8")
+        app = AppTest(script, default_timeout=SECONDS, args=(page, tuple(args), kept))
         seen = [_shown(app.run(), kept)]
         for step in steps:
             if seen[-1]["exceptions"]:
@@ -57,13 +69,6 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
     if any(text.startswith("NotImplementedError") for text in seen[-1]["exceptions"]):
         raise NotImplementedError
     return seen
-
-
-def _script(page, args, kept):  # type: ignore[no-untyped-def]  # Streamlit runs the text of the body as a script
-    from streamlit.runtime import get_instance
-
-    kept["media"] = get_instance().media_file_mgr
-    page(*args)
 
 
 def _widgets(app: Any) -> dict[str, Any]:
