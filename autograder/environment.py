@@ -16,7 +16,7 @@ JUDGING = ("build.py", "jobs.py", "outcomes.py", "repair.py", "rules.py", "runne
 """Modules of this package that decide what runs and what becomes of it; the others present it."""
 LIBRARIES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "timm", "open_clip_torch", "einops"),
-    *("matplotlib", "cloudpickle", "msgpack"),
+    *("matplotlib", "streamlit", "cloudpickle", "msgpack"),
 )
 """What answers and tests compute with, and what carries it between them."""
 
