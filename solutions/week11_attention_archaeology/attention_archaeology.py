@@ -431,7 +431,7 @@ def small_cnn(seed: int, widths: Sequence[int] = (24, 48, 96, 112), classes: int
     """Four convolutions with batch norm for 32 x 32 pixels in [0, 1]; the last map is 4 x 4, like the ViT's patches."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for before, after, kernel, stride in zip((3, *widths), widths, (4, 3, 3, 3), (2, 2, 1, 2)):
+    for before, after, kernel, stride in zip((3, *widths), widths, (4, 3, 3, 3), (2, 2, 2, 1)):
         layers += [nn.Conv2d(before, after, kernel, stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
     parts = OrderedDict(
         normalize=Normalize([0.5] * 3, [0.2] * 3), features=nn.Sequential(*layers), pool=nn.AdaptiveAvgPool2d(1),
@@ -719,7 +719,7 @@ print(f"target: the rollout is above the area in at least 70 % of them. Reached:
 print(f"a tile's own rollout beats that of another tile in {better:.1%}")
 
 # %% [markdown]
-# **Explain.** The target is reached with ease. Now look at the third row. The map of *another tile* does nearly as well! The figure shows why: in the deeper layers the class token looks at the same place near the middle in every tile, and near the middle there is evidence more often than not. Half of what looks like insight is a habit.
+# **Explain.** The target is reached with ease. Now look at the third row: the map of *another tile* reaches it as well! The figure shows why. In the deeper layers the class token looks at the same place near the middle in many tiles, and near the middle there is evidence more often than at the edge. Part of what looks like insight is a habit. Compare the mean masses with the area: how much does the tile's own map have above it, and how much of that does a foreign map have?
 #
 # So a map needs three controls: a random one, one of an untrained model, and one of another image. Only what is left over them is about *this* tile. And no map says whether the look is *used*.
 
