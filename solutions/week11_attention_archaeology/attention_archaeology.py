@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Week 11: attention archaeology
 #
-# ![Left: how much each of 16 heads of a ViT matters, by ablation. Second: a hazy tile, the ViT's attention and the CNN's map. Third: accuracy of both models under attack. Right: which conditions make them fail.](outcome.png)
+# ![Left: how much each of 16 heads of a ViT matters, by ablation. Second: three tiles, the ViT's rollout and the CNN's Grad-CAM. Third: accuracy of both models under attack. Right: which conditions make them fail.](outcome.png)
 #
 # *What you will have built by the end of this week: one study of two models. Which heads matter, what each model looks at, how each one breaks, and under which conditions it fails. A report holds the numbers, a demo lets others dig.*
 #
