@@ -28,7 +28,7 @@ CONFIG = {
     "data": {"name": "field_tiles", "train": 64, "test": 64, "seeds": [0, 0]},
     "steps": 12, "batch": 32, "seed": 0, "rate": {"vit": 2e-3, "cnn": 3e-3},
 }  # fmt: skip
-IMAGES = '[data-testid="stImage"] img'
+IMAGES = '[data-testid="stImageContainer"] img'
 HIDDEN = "() => document.querySelector('[data-testid=\"stStatusWidget\"]') === null"
 """Streamlit shows its status widget while the script runs."""
 
