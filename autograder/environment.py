@@ -26,7 +26,7 @@ JUDGING = (
 """Modules of this package that decide what runs and what becomes of it; the others present it."""
 LIBRARIES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "timm", "open_clip_torch", "einops"),
-    *("matplotlib", "cloudpickle", "msgpack"),
+    *("matplotlib", "streamlit", "cloudpickle", "msgpack"),
 )
 """What answers and tests compute with, and what carries it between them."""
 

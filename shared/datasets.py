@@ -10,6 +10,7 @@ from .cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .digits import DIGIT_FONTS, Digits, RenderedDigits, bundled, digits, rendered_digits
 from .glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .real_images import LabeledImages, cifar10, cifar100, data_folder, food101
+from .tiles import LAND_USES, FieldTiles, field_tiles
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +21,13 @@ __all__ = [
     "CUE_TEXTURES",
     "DIGIT_FONTS",
     "GLYPHS",
+    "LAND_USES",
     "QUADRANTS",
     "SCALES",
     "SHAPES",
     "Cues",
     "Digits",
+    "FieldTiles",
     "LabeledImages",
     "Photograph",
     "PlantedGlyphs",
@@ -35,6 +38,7 @@ __all__ = [
     "cue_images",
     "data_folder",
     "digits",
+    "field_tiles",
     "food101",
     "photograph",
     "planted_glyphs",
