@@ -1180,10 +1180,15 @@ def head_similarity(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
     -------
     (L * H, L * H), symmetric, 0 on the diagonal, at most ln 2; head h of layer l has number l * H + h.
     """
+
     ### BEGIN SOLUTION
+    def mean_entropy(heads: torch.Tensor) -> torch.Tensor:
+        """Over images and queries: (M, B, N, N) -> (M,)."""
+        return torch.special.entr(heads).sum(dim=-1).mean(dim=(1, 2))
+
     heads = torch.cat([attn.transpose(0, 1) for attn in attentions])  # (L * H, B, N, N)
-    own = attention_mean_entropy(heads)
-    mixed = torch.stack([attention_mean_entropy((heads + head) / 2) for head in heads])  # one row at a time: memory
+    own = mean_entropy(heads)
+    mixed = torch.stack([mean_entropy((heads + head) / 2) for head in heads])  # one row at a time: memory
     return (mixed - (own[:, None] + own[None]) / 2).clamp(min=0)
     ### END SOLUTION
 
@@ -1197,15 +1202,6 @@ def redundant_heads(matrix: torch.Tensor, threshold: float) -> list[int]:
         (redundant if any(row[other] < threshold for other in kept) else kept).append(head)
     return redundant
     ### END SOLUTION
-
-
-### BEGIN SOLUTION
-def attention_mean_entropy(heads: torch.Tensor) -> torch.Tensor:
-    """Mean entropy over images and queries of each head of (M, B, N, N): (M,)."""
-    return torch.special.entr(heads).sum(dim=-1).mean(dim=(1, 2))
-
-
-### END SOLUTION
 
 
 # %% look="similarity"
