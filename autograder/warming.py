@@ -80,7 +80,7 @@ class WarmProcess:
         with self._starting:
             if self._closed:
                 raise WorkbookError("the warm process was closed", "start another")
-            if self._process and self._process.poll() is None:
+            if self._process and self._process.poll() is None and not self._hung_up():
                 return
             self._end()
             self.control, theirs = socket.socketpair()
@@ -117,6 +117,15 @@ class WarmProcess:
                     f"the warm process has {ready['threads']} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
                 )
+
+    def _hung_up(self) -> bool:
+        """Whether it closed its end of the socket. A killed process does so just before the system calls it dead."""
+        try:
+            return self.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _end(self) -> None:
         """Closing its socket ends it; killing is for one that does not listen."""

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -532,6 +533,23 @@ def test_jobs_after_a_killed_warm_process_are_judged(judging: Team) -> None:
         os.kill(inside(warm), signal.SIGKILL)
         for done in judging.run([SOUND, SOUND, SOUND]):
             assert verdicts([*done.cells.values()]) == ["PASS", "PASS"]
+
+
+def test_a_warm_process_that_hung_up_and_is_not_gone_yet_is_replaced() -> None:
+    warm = WarmProcess("learner", ())
+    warm.start()
+    first, held = warm._process, warm.control  # held open, so that the process stays
+    try:
+        warm.control, theirs = socket.socketpair()
+        theirs.close()
+        warm.start()
+        assert first is not None
+        assert warm._process is not first
+        assert warm._process is not None
+        assert warm._process.poll() is None
+    finally:
+        held.close()
+        warm.close()
 
 
 def test_a_learners_process_that_ends_by_itself_is_no_fault_of_the_grader(judging: Team) -> None:
