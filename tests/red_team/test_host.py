@@ -76,7 +76,7 @@ CASES = [
         "import socket\nsocket.socket(socket.AF_NETLINK, socket.SOCK_RAW)", says="Address family not supported"),
     # processes
     Attack("proc", "command lines, environments and memory of other processes", "/proc is empty",
-        "assert b'sleep' in open('/proc/VICTIM/cmdline', 'rb').read()", says="No such file"),
+        "assert b'sleep' in open('/proc/WITNESS/cmdline', 'rb').read()", says="No such file"),
     Attack("kill-another", "the end of another program of the user's", ALONE,
         "import os\nos.kill(VICTIM, 9)", says="No such process"),
     Attack("kill-parent", "the end of what watches the submission", ALONE,
@@ -127,11 +127,15 @@ class Host:
     port: int
     token: str
     victim: subprocess.Popen[bytes]
+    """To be killed."""
+    witness: subprocess.Popen[bytes]
+    """To be read about, by attacks that run while others kill."""
     before: dict[str, bytes] = field(default_factory=dict)
 
     def fill(self, code: str) -> str:
         """Put the real targets into an attack."""
-        words = {"FOLDER": self.folder, "PORT": self.port, "TOKEN": self.token, "VICTIM": self.victim.pid}
+        words = {"FOLDER": self.folder, "PORT": self.port, "TOKEN": self.token}
+        words |= {"VICTIM": self.victim.pid, "WITNESS": self.witness.pid}
         words |= {"KEY": int.from_bytes(self.token.encode()[-3:], "big"), "REPO": Path(__file__).parents[2]}
         for word, value in words.items():
             code = code.replace(word, str(value))
@@ -153,10 +157,10 @@ def a_host(folder: Path, stack: ExitStack) -> Host:
     listener, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
     unix.bind(f"\0{token}")
     unix.listen()
-    victim = subprocess.Popen(["sleep", "300"])
-    for clean_up in (victim.wait, victim.kill, unix.close, listener.close):
+    victim, witness = (subprocess.Popen(["sleep", "300"]) for _ in range(2))
+    for clean_up in (victim.wait, victim.kill, witness.wait, witness.kill, unix.close, listener.close):
         stack.callback(clean_up)
-    host = Host(folder, listener.getsockname()[1], token, victim)
+    host = Host(folder, listener.getsockname()[1], token, victim, witness)
     host.before = host.files()
     return host
 
