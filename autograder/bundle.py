@@ -20,7 +20,7 @@ import nbformat
 from .course import all_weeks, open_week
 from .errors import WorkbookError, short
 from .files import write_bytes
-from .leaks import find, rubric_lines, secrets
+from .leaks import find, rubric_lines, secrets, shown
 
 TOP = "workbook"
 """The folder that the archive unpacks to."""
@@ -198,21 +198,22 @@ def leaked(root: Path, files: Mapping[str, bytes]) -> list[str]:
     """Where a file shows a solution, a hidden test or a rubric of any week of the checkout, one line each."""
     if not (root / "solutions").is_dir():
         return []
-    shown = {}
+    texts: dict[str, list[tuple[str, bool]]] = {}
     for name, content in files.items():
         if name.endswith(".ipynb"):
-            shown[name] = [
+            texts[name] = [
                 (cell.source, cell.cell_type == "code") for cell in nbformat.reads(content.decode(), 4).cells
             ]
         elif name.endswith((".py", ".md", ".toml", ".txt", ".yml", "Makefile")):
-            shown[name] = [(content.decode(), name.endswith(".py"))]
+            texts[name] = [(content.decode(), name.endswith(".py"))]
+    faces = {name: [(text, shown(text, is_code)) for text, is_code in found] for name, found in texts.items()}
     told = []
     for week in (open_week(root, name) for name in all_weeks(root)):
         own, anywhere, rubric = secrets(week), secrets(week, ANYWHERE), rubric_lines(week)
-        for name, texts in shown.items():
+        where = f"{short(week.script)}"
+        for name, found in faces.items():
             known = own if name.startswith(f"weeks/{week.name}/") else anywhere
-            where = f"{short(week.script)}"
-            for text, is_code in texts:
-                told += [f"{name} shows {what!r} of {where}:{line}" for line, what in find(known, text, is_code)]
+            for text, face in found:
+                told += [f"{name} shows {what!r} of {where}:{line}" for line, what in find(known, face)]
                 told += [f"{name} shows the rubric {line!r} of {week.name}" for line in rubric if line in text]
     return list(dict.fromkeys(told))

@@ -69,21 +69,19 @@ def secrets(week: Week, nodes: int = 0) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _shown(text: str, is_code: bool) -> Iterator[str]:
+def shown(text: str, is_code: bool) -> str:
     """What a text shows, without layout: as it stands, and its code or fenced code as Python would write it."""
-    yield _squash(text)
     if is_code:
         codes = [re.sub(r"^\s*[%!].*$", "", text, flags=re.MULTILINE)]
     else:
         codes = [body for _, body in FENCE.findall(text)]
-    for code in codes:
-        yield ";".join(_squash(ast.unparse(statement)) for statement in _statements(code))
+    written = (";".join(_squash(ast.unparse(statement)) for statement in _statements(code)) for code in codes)
+    return "\n".join([_squash(text), *written])
 
 
-def find(known: Mapping[str, tuple[int, str]], text: str, is_code: bool) -> list[tuple[int, str]]:
-    """The secrets (see `secrets`) that a text shows: the line of the cell that they come from, and what they are."""
-    shown = "\n".join(_shown(text, is_code))
-    return [told for secret, told in known.items() if secret in shown]
+def find(known: Mapping[str, tuple[int, str]], face: str) -> list[tuple[int, str]]:
+    """The secrets (see `secrets`) in what a text shows (see `shown`): the line of their cell, and what they are."""
+    return [told for secret, told in known.items() if secret in face]
 
 
 def rubric_lines(week: Week) -> list[str]:
@@ -102,7 +100,7 @@ def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
     known = secrets(week)
     problems = []
     for cell in learner.cells:
-        for line, what in find(known, cell.source, cell.cell_type == "code"):
+        for line, what in find(known, shown(cell.source, cell.cell_type == "code")):
             message = f"learner cell {cell.id!r} shows solution or hidden test code of {what!r}"
             remedy = "say it in other words there, or move it between the marks"
             problems.append(Problem(week.script, line, message, remedy))

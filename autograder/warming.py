@@ -15,7 +15,9 @@ from .engine import sandbox
 from .errors import WorkbookError
 
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+NO_BACKGROUND = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""scikit-learn imports pandas if it is there, pandas imports pyarrow, and pyarrow's allocator starts a thread."""
+ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | NO_BACKGROUND | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
 """What every warm process is started with, besides what its starter has."""
 WARM_UP = """
 import IPython.utils.capture
