@@ -942,7 +942,7 @@ def traces(model: nn.Module) -> list:
     return [
         hooks,
         sum(module.training for module in model.modules()),
-        sum(float(p.double().sum()) for p in model.parameters()),
+        sum(float(p.detach().double().sum()) for p in model.parameters()),
     ]
 
 
