@@ -12,7 +12,10 @@ from jinja2 import pass_context
 
 
 def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> None:
-    """Before `nbgrader autograde` grades a submission: put the week into the gradebook, if it is not there.
+    """Before `nbgrader autograde` grades submissions: put the week into the gradebook, if it is not there.
+
+    Also keeps Python's warnings out of the kernels that this process starts: nbgrader gives a test cell no points when
+    anything stands on its standard error, and a library's warning is no wrong answer.
 
     Raises
     ------
@@ -25,6 +28,7 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
     from .course import Course, open_week
     from .record import open_gradebook, register
 
+    os.environ["PYTHONWARNINGS"] = "ignore"
     root = Path(__file__).resolve().parent.parent
     course = Course.at(root, Path(os.environ.get("WORKBOOK_COURSE", "course")))
     with open_gradebook(course) as gradebook:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from autograder import build, hooks
@@ -25,7 +26,15 @@ from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 pytestmark = pytest.mark.nbgrader
 
 WEEK = "week01_tiny"
-LEARNERS = ("reference", "untouched-stubs", "wrong-small-only")
+LEARNERS = ("reference", "right-with-a-warning", "untouched-stubs", "wrong-small-only")
+WARNING = """
+
+silent = double
+def double(number):
+    import warnings
+    warnings.warn("what a library says of a right answer", stacklevel=2)
+    return silent(number)
+"""
 CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
 ELSEWHERE = """
 import autograder.hooks
@@ -61,6 +70,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     for learner in make_class(built, ours):
         if learner not in LEARNERS:
             shutil.rmtree(ours.submitted / learner)
+    shutil.copytree(ours.submitted / "reference", ours.submitted / "right-with-a-warning")
+    path = ours.submitted / "right-with-a-warning" / WEEK / "tiny.ipynb"
+    notebook = nbformat.read(path, 4)
+    next(cell for cell in notebook.cells if cell.id == "double").source += WARNING
+    nbformat.write(notebook, path)
     shutil.copytree(ours.submitted, plain.submitted)
     grade_week(folder, ours, crew=here(2), feedback=False)
     return Checkout(root, built, ours, plain)
@@ -95,6 +109,7 @@ def test_plain_nbgrader_needs_no_other_step_and_gives_the_same_scores(checkout: 
     assert found == {learner: scores(checkout.ours, learner) for learner in LEARNERS}
     assert {learner: sum(score or 0 for score, _, _ in cells.values()) for learner, cells in found.items()} == {
         "reference": 80,
+        "right-with-a-warning": 80,
         "untouched-stubs": 0,
         "wrong-small-only": 60,
     }
@@ -125,9 +140,11 @@ def test_the_hook_registers_a_week_once(checkout: Checkout, tmp_path: Path, monk
 
     monkeypatch.setattr(hooks, "__file__", str(checkout.root / "autograder" / "hooks.py"))
     monkeypatch.setenv("WORKBOOK_COURSE", str(tmp_path / "class"))
+    monkeypatch.setenv("PYTHONWARNINGS", "default")
     with pytest.raises(WorkbookError, match=r"there is no week 'week09_none' -> .*week01_tiny"):
         hooks.register_week("week09_none", "ann", ["tiny"])
     hooks.register_week(WEEK, "ann", ["tiny"])
+    assert os.environ["PYTHONWARNINGS"] == "ignore"
     with Gradebook(Course(tmp_path, tmp_path / "class").db_url) as gradebook:
         assert gradebook.find_assignment(WEEK).max_score == 100
         assert len(gradebook.find_notebook("tiny", WEEK).grade_cells) == 5

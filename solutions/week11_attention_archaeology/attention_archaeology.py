@@ -1419,10 +1419,10 @@ with checks.step("a ViT with dropout, in train mode"):
 with checks.step("the model and other hooks after `head_effects`"):
 
     def hooks_after(measure: Callable, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple:
-        before = float(sum(p.double().sum() for p in model.parameters()))
+        before = sum(p.detach().double().sum().item() for p in model.parameters())
         measure(model, x, y)
         hooks = sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.modules())
-        return hooks, float(sum(p.double().sum() for p in model.parameters())) - before
+        return hooks, sum(p.detach().double().sum().item() for p in model.parameters()) - before
 
     checks.equal(
         checks.beside(hooks_after, head_effects, model, tiles.x, tiles.y), (0, 0.0), "hooks, change of the parameters"
