@@ -11,7 +11,7 @@
 # - mix images and labels so that they keep telling the same story, and test it pixel by pixel;
 # - distill a teacher into a student, with soft and with hard labels, and know where the factor $T^2$ comes from;
 # - train from scratch, with a frozen backbone, or all of it, and prove which numbers moved;
-# - say with curves over seeds what thirty labels are worth, and what they are worth with help.
+# - say over several seeds what thirty labels are worth, and what they are worth with help.
 #
 # **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** week 2, or the idea of a ViT. The model comes from timm this week, so nothing depends on your answers of weeks 1 and 2.
 #
@@ -2409,7 +2409,7 @@ start = tiny_vit(0).to(profile.device())
 start_curve = curve_of(start, labeled_batches(typed_x, typed.y), 2e-3, seed=0, steps=150)
 SEEDS = profile.pick(cpu=1, gpu=10)
 EVERYTHING = profile.pick(cpu=False, gpu=True)
-how_many = "one seed" if SEEDS == 1 else f"mean and range of {SEEDS} seeds"
+how_many = "one seed" if SEEDS == 1 else f"mean of {SEEDS} seeds"
 runs, trained = zip(*(all_ways(seed, start, EVERYTHING) for seed in range(SEEDS)))
 models = trained[0]
 by_way = {way: [run[way] for run in runs] for way in runs[0]}
@@ -2793,9 +2793,9 @@ plt.show()
 # - Features: strokes, bends and their places learned on type serve handwriting as well; the start without a label is already about half right.
 # - Labels: with thirty, full is far above scratch (own numbers); with all 1,347 scratch reaches over 90 %, and the gain shrinks.
 # - Domain gap: type is not handwriting; frozen cannot close the gap (its features stay), full can; with an unrelated source the gain would vanish or turn negative.
-# - Time: a frozen step costs about one forward pass instead of three (own table), and its features can be stored; pre-training costs 300 steps once.
+# - Time: a frozen step costs about one forward pass instead of three (own table), and its features can be stored; pre-training costs 150 steps once.
 # - Choice: scratch with many labels or no related source; frozen with very few labels, little time, a close source; full with a moderate number; distilled with a good teacher and an unlabeled pool.
-# - Honest numbers: means and range over seeds from the own table, not one lucky run.
+# - Honest numbers: means and range over seeds, from the table in the text or from an own run with `SEEDS = 3`, not one lucky run.
 # ### END SOLUTION
 
 # %% [markdown] written="data-hunger" points=5

@@ -3641,7 +3641,7 @@ plt.show()
 # - Looking is not enough: a head that looks at the evidence may be ignored. Take it away and measure, on images that were not trained on, with a mean from the training set.
 # - A ranking without an interval and without a stability is a list of names.
 # - Ablation of one head misses teamwork: two heads that stand in for each other both look useless.
-# - "80 % of the failures are hazy" means nothing without the base rate; twelve tests need a correction; a pattern needs a control before it is a cause.
+# - "80 % of the failures are hazy" means nothing without the base rate; fifteen tests need a correction; a pattern needs a control before it is a cause.
 # - The report is a function of the results. A machine can check that no number was typed.
 # - A demo is a script that runs again at every click. What is expensive is cached, what can break is caught, and all of it can be tested without a browser.
 # - This was the last week on vision transformers alone. Next: models that find, outline and follow things.
