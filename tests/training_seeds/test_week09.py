@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(WEEK not in long_weeks(), reason="not among the 
 
 
 def test_week09_maps_find_the_planted_glyph_and_depend_on_the_model() -> None:
-    """The syllabus' targets: hits 0.85, mass of relevance 0.33, accuracy after deletion 0.45, of random maps 0.85.
+    """The lesson's targets: hits 0.85, mass of relevance 0.33, accuracy after deletion 0.45, of random maps 0.85.
 
     Rollout reaches them from every seed; relevance as it is misses the hits from some seeds, and reaches all of them
     from every seed with the final norm held. Maps of a model with random weights are no longer the same: below 0.5.
