@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,17 +55,17 @@ def buried_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def bury_orphans() -> None:
-    """Wait for every process below this one; what lives longer than ORPHAN_SECONDS is killed."""
+def bury_orphans(spared: Collection[int] = ()) -> None:
+    """Wait for every process below this one; what lives longer than ORPHAN_SECONDS is killed. Not those spared."""
     end = time.monotonic() + ORPHAN_SECONDS
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            if not os.waitpid(-1, os.WNOHANG)[0]:
-                if time.monotonic() > end:
-                    for pid in below(os.getpid())[1:]:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(pid, signal.SIGKILL)
-                time.sleep(0.01)
+    while left := below(os.getpid(), spared)[1:]:
+        for pid in left:
+            with contextlib.suppress(ChildProcessError):  # not a child of this process yet
+                os.waitpid(pid, os.WNOHANG)
+            if time.monotonic() > end:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def measured(
@@ -74,9 +74,13 @@ def measured(
     environment: Mapping[str, str],
     on_tick: Callable[[], None] = lambda: None,
 ) -> Cost:
-    """Run a command to its end; `on_tick` is called a few times a second meanwhile."""
+    """Run a command to its end; `on_tick` is called a few times a second meanwhile.
+
+    Processes that were started before, a cluster's for example, go on; what they use meanwhile counts.
+    """
+    others = children_of(os.getpid())
     with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as log:
-        before, begin = buried_cpu(), time.perf_counter()
+        before, begin = buried_cpu() + living_cpu(others), time.perf_counter()
         process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
         )
@@ -90,13 +94,13 @@ def measured(
                 peak = max(peak, sum(memory(pid, "Pss") for pid in below(process.pid)))
                 look = time.perf_counter() + MEMORY_SECONDS
         seconds = time.perf_counter() - begin
-        bury_orphans()
+        bury_orphans(others)
         log.seek(0)
-        return Cost(seconds, buried_cpu() - before, peak, process.returncode, log.read())
+        return Cost(seconds, buried_cpu() + living_cpu(others) - before, peak, process.returncode, log.read())
 
 
-def below(pid: int) -> list[int]:
-    """A process and all below it, parents before children."""
+def below(pid: int, spared: Collection[int] = ()) -> list[int]:
+    """A process and all below it, parents before children; not those spared, nor what is below them."""
     parents = {}
     for name in (path.name for path in Path("/proc").iterdir() if path.name.isdigit()):
         with contextlib.suppress(OSError):
@@ -105,8 +109,15 @@ def below(pid: int) -> list[int]:
             )
     found = [pid]
     for parent in found:
-        found += [child for child, its in parents.items() if its == parent]
+        found += [child for child, its in parents.items() if its == parent and child not in spared]
     return found
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started, or adopted, and that it has not waited for."""
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
 
 
 def memory(pid: int, *kinds: str) -> float:
@@ -124,6 +135,11 @@ def cpu_of(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def living_cpu(pids: Collection[int]) -> float:
+    """CPU seconds of living processes, of all below them, and of those below them that have ended."""
+    return sum(cpu_of(one) for pid in pids for one in below(pid))
 
 
 BURN = """
