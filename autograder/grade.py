@@ -158,7 +158,21 @@ class Desk:
     def grade(self, crew: Crew, agree: Callable[[Sequence[Change]], bool]) -> None:
         """Run what is to do, record it, write the pages."""
         built = build_week(self.week)
-        recorder = Recorder(built, self.course, self.tell.wait)
+        with Recorder(built, self.course, self.tell.wait) as recorder:
+            done = self._recorded(built, crew, recorder, agree)
+        if done is None:
+            return
+        self.ledger.seal()
+        if self.feedback:
+            fresh = [one.graded for one in done]
+            explain(built, self.course, crew, fresh, list(self.handed_in), self.tell.phase, self.tell.step)
+            for one in done:
+                self._enter(one, told=one.handed_in.key)
+
+    def _recorded(
+        self, built: Notebooks, crew: Crew, recorder: Recorder, agree: Callable[[Sequence[Change]], bool]
+    ) -> list[Done] | None:
+        """What was judged and recorded; None where nobody has agreed to it."""
         course_changed = any(self._course_changed(one) for one in self.todo)
         if not course_changed:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
@@ -173,15 +187,10 @@ class Desk:
             if changes and not agree(changes):
                 for one in done:
                     self._hold_back(one)
-                return
+                return None
             for one in done:
                 self._record(recorder, one)
-        self.ledger.seal()
-        if self.feedback:
-            fresh = [one.graded for one in done]
-            explain(built, self.course, crew, fresh, list(self.handed_in), self.tell.phase, self.tell.step)
-            for one in done:
-                self._enter(one, told=one.handed_in.key)
+        return done
 
     def _course_changed(self, one: HandedIn) -> bool:
         """Whether it is the course that changed since this work was graded, not the work."""

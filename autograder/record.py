@@ -111,12 +111,12 @@ def register(built: Notebooks, course: Course, on_wait: Callable[[str], None] = 
 
 def recorded_scores(course: Course, week: Week) -> dict[str, dict[str, float]]:
     """Learner -> test cell -> the points that the gradebook holds; empty where it cannot be read."""
-    from nbgrader import api
-    from sqlalchemy.exc import SQLAlchemyError
-
     found: dict[str, dict[str, float]] = {}
     if not course.gradebook.exists():
         return found
+    from nbgrader import api  # 1.6 s, which a new class should not wait for
+    from sqlalchemy.exc import SQLAlchemyError
+
     tests = {cell.id for cell in week.of_kind(Test)}
     try:
         with open_gradebook(course) as gradebook:
@@ -138,11 +138,27 @@ def recorded_scores(course: Course, week: Week) -> dict[str, dict[str, float]]:
 
 
 class Recorder:
-    """Writes grades of a week; puts the week itself into the gradebook before the first of them."""
+    """Writes grades of a week; puts the week itself into the gradebook before the first of them.
 
-    def __init__(self, built: Notebooks, course: Course, on_wait: Callable[[str], None]) -> None:
+    The gradebook stays open from one grade to the next: to open it costs as much as to write a grade.
+    """
+
+    def __init__(self, built: Notebooks, course: Course, on_wait: Callable[[str], None] = lambda reason: None) -> None:
         self._built, self._course, self._on_wait = built, course, on_wait
         self._registered = False
+        self._open = contextlib.ExitStack()
+        self._gradebook: Gradebook | None = None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the gradebook; the next grade opens it again."""
+        self._gradebook = None
+        self._open.close()
 
     def register(self) -> None:
         """See `register`; once."""
@@ -151,72 +167,87 @@ class Recorder:
             self._registered = True
 
     def save(self, student: str, notebook: NotebookNode, scores: Mapping[str, float], submitted: Path) -> None:
-        """See `save`."""
+        """Record one graded submission: the autograded notebook first, then all scores in one transaction.
+
+        Manual scores and comments of earlier gradings stay.
+
+        Parameters
+        ----------
+        notebook : the repaired notebook with its outputs.
+        scores : points of every test cell, by cell id.
+        submitted : the file that was handed in; a timestamp.txt beside it is kept.
+        """
+        from nbgrader.preprocessors import ComputeChecksums
+        from nbgrader.utils import is_solution
+
         self.register()
-        save(self._built, self._course, student, notebook, scores, submitted, self._on_wait)
+        week = self._built.week
+        stubs = {cell.id: cell.metadata.nbgrader["checksum"] for cell in self._built.learner.cells if is_solution(cell)}
+        notebook, _ = ComputeChecksums().preprocess(notebook, {})
+        answered = {
+            cell.id: cell.metadata.nbgrader["checksum"] != stubs[cell.id]
+            for cell in notebook.cells
+            if is_solution(cell)
+        }
+        for cell in notebook.cells:
+            if is_solution(cell):
+                cell.metadata.nbgrader["checksum"] = stubs[cell.id]
+        folder = self._course.autograded / student / week.name
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / f"{week.topic}.ipynb", to_text(notebook))
+        when = None
+        with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
+            stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
+            (folder / TIMESTAMP).write_bytes(stamp)
+            when = handed_in_at(stamp)
+        patiently(lambda: self._put(student, notebook, scores, answered, when), self._course, self._on_wait)
+
+    def _put(
+        self,
+        student: str,
+        notebook: NotebookNode,
+        scores: Mapping[str, float],
+        answered: Mapping[str, bool],
+        when: datetime | None,
+    ) -> None:
+        """One transaction. After an error the gradebook is opened anew: it may be locked, or another one by now."""
+        try:
+            if self._gradebook is None:
+                self._gradebook = self._open.enter_context(open_gradebook(self._course))
+            put(self._gradebook, self._built.week, student, notebook, scores, answered, when)
+        except BaseException:
+            self.close()
+            raise
 
 
-def save(
-    built: Notebooks,
-    course: Course,
+def put(
+    gradebook: Gradebook,
+    week: Week,
     student: str,
     notebook: NotebookNode,
     scores: Mapping[str, float],
-    submitted: Path,
-    on_wait: Callable[[str], None] = lambda reason: None,
+    answered: Mapping[str, bool],
+    when: datetime | None,
 ) -> None:
-    """Record one graded submission: the autograded notebook first, then all scores in one transaction.
-
-    Manual scores and comments of earlier gradings stay.
-
-    Parameters
-    ----------
-    notebook : the repaired notebook with its outputs.
-    scores : points of every test cell, by cell id.
-    submitted : the file that was handed in; a timestamp.txt beside it is kept.
-    """
-    from nbgrader.preprocessors import ComputeChecksums
+    """Write the scores of one submission, all at once."""
     from nbgrader.utils import determine_grade, is_grade, is_solution
 
-    week = built.week
-    stubs = {cell.id: cell.metadata.nbgrader["checksum"] for cell in built.learner.cells if is_solution(cell)}
-    notebook, _ = ComputeChecksums().preprocess(notebook, {})
-    answered = {
-        cell.id: cell.metadata.nbgrader["checksum"] != stubs[cell.id] for cell in notebook.cells if is_solution(cell)
-    }
-    for cell in notebook.cells:
-        if is_solution(cell):
-            cell.metadata.nbgrader["checksum"] = stubs[cell.id]
-    folder = course.autograded / student / week.name
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / f"{week.topic}.ipynb", to_text(notebook))
-    when = None
-    with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
-        stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
-        (folder / TIMESTAMP).write_bytes(stamp)
-        when = handed_in_at(stamp)
-
-    def put() -> None:
-        with open_gradebook(course) as gradebook:
-            gradebook.update_or_create_student(student)
-            stamped = {"timestamp": when} if when else {}
-            submission = gradebook.update_or_create_submission(week.name, student, **stamped)
-            with gradebook.db.no_autoflush:
-                (record,) = (one for one in submission.notebooks if one.name == week.topic)
-                known = (*record.notebook.grade_cells, *record.notebook.solution_cells)
-                names = {cell.id: cell.name for cell in known}  # a query for all cells, not two for each
-                grades = {names[grade.cell_id]: grade for grade in record.grades}
-                comments = {names[comment.cell_id]: comment for comment in record.comments}
-                for cell in notebook.cells:
-                    if is_grade(cell):
-                        grade = grades[cell.id]
-                        grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
-                        grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
-                    if is_solution(cell):
-                        comments[cell.id].auto_comment = None if answered[cell.id] else "No response."
-                gradebook.db.commit()
-
-    patiently(put, course, on_wait)
+    gradebook.update_or_create_student(student)
+    submission = gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
+    with gradebook.db.no_autoflush:
+        (record,) = (one for one in submission.notebooks if one.name == week.topic)
+        known = (*record.notebook.grade_cells, *record.notebook.solution_cells)
+        names = {cell.id: cell.name for cell in known}  # a query for all cells, not two for each
+        grades = {names[grade.cell_id]: grade for grade in record.grades}
+        comments = {names[comment.cell_id]: comment for comment in record.comments}
+        for cell in notebook.cells:
+            if is_grade(cell):
+                grade = grades[cell.id]
+                grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
+                grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
+            if is_solution(cell):
+                comments[cell.id].auto_comment = None if answered[cell.id] else "No response."
+        gradebook.db.commit()
 
 
 def handed_in_at(stamp: bytes) -> datetime | None:

@@ -216,6 +216,19 @@ def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
             yield problem(cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell")
 
 
+def check_optimizers(week: Week, problem: Finding) -> Iterator[Problem]:
+    """The first optimizer of a process imports for seconds: that is for the warm process, once."""
+    for cell in week.cells:
+        if cell.words.cell_type == "code" and not isinstance(cell.words, Look | Explore):
+            names = {name for code in _codes(cell.source) for name in code.co_names}
+            if "torch.optim" not in week.info.libraries and names & {"optim", "torch.optim"}:
+                yield problem(
+                    cell,
+                    f"{cell.id} makes an optimizer, and each submission would import what that needs, for seconds",
+                    'add "torch.optim" to `libraries` in week.toml',
+                )
+
+
 def _codes(source: str) -> list[CodeType]:
     """The compiled cell, and the functions, classes and comprehensions in it; empty when it does not compile."""
     try:
@@ -269,6 +282,7 @@ RULES = (
     check_forbids,
     check_points,
     check_explore,
+    check_optimizers,
 )
 
 

@@ -28,11 +28,14 @@ WARM_UP_JUDGE = """
 from autograder.engine import judge
 """
 WARM_UP_WITH = {
-    # any optimizer imports torch._dynamo on its first use, about 4 s; a first use inside a child would repeat it
     "torch": """
-import torch, torch._dynamo, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
+import torch, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
 torch.set_num_threads(1)
 torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
+""",
+    # any optimizer imports torch._dynamo on its first use, 2 s; a first use inside a child would repeat it
+    "torch.optim": """
+import torch._dynamo
 """,
     # its first search looks in /proc for thread pools; in a sandbox without it that search fails, and only the first
     "sklearn.neighbors": """

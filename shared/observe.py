@@ -5,7 +5,7 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,23 +79,28 @@ def calls_among(
 ) -> list[str]:
     """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
 
-    Functions written in Python, builtin functions and all of torch's are seen; NumPy's ufuncs are not.
+    Functions written in Python, builtin functions and all of torch's are seen; NumPy's ufuncs are not. A library that
+    is not imported yet is imported only if `fn` does it: what stays unknown was not called.
 
     Raises
     ------
     ValueError
         for a name that does not exist.
     """
-    targets = [(name, part) for name in names for part in _callables(_resolve(name))]
+    late = [name for name in names if not _imported(name)]
+    targets = [(name, part) for name in names if name not in late for part in _callables(_resolve(name))]
     python = [(name, inspect.unwrap(part)) for name, part in targets if hasattr(inspect.unwrap(part), "__code__")]
     by_id = {id(part): name for name, part in targets}
     called: set[str] = set()
+    everything: set[Any] = set()
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:
         if event == "call":
             called.update(name for name, part in python if part.__code__ is frame.f_code and _same_closure(part, frame))
         elif event == "c_call" and id(arg) in by_id:
             called.add(by_id[id(arg)])
+        if late and event in ("call", "c_call"):
+            everything.add(frame.f_code if event == "call" else id(arg))
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -104,7 +109,24 @@ def calls_among(
             fn(*args, **(kwargs or {}))
     finally:
         sys.setprofile(before)
+    for name in filter(_imported, late):
+        parts = [inspect.unwrap(part) for part in _callables(_resolve(name))]
+        if any(getattr(part, "__code__", id(part)) in everything for part in parts):
+            called.add(name)
     return [name for name in names if name in called]
+
+
+def _imported(name: str) -> bool:
+    """Whether the module of a dotted name is imported; also where there is no such module."""
+    parts = name.split(".")
+    for cut in range(1, len(parts)):
+        path = ".".join(parts[:cut])
+        if path not in sys.modules:
+            try:
+                return importlib.util.find_spec(path) is None
+            except ModuleNotFoundError:  # the part before is no package
+                return True
+    return True
 
 
 def _same_closure(function: Any, frame: FrameType) -> bool:

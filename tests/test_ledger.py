@@ -177,7 +177,7 @@ def test_a_run_that_was_killed_while_a_grade_was_written_writes_it_once(
     before = place.startswith("before")
     with monkeypatch.context() as patch:
         if before:
-            patch.setattr("autograder.record.save", killed)
+            patch.setattr("autograder.record.put", killed)
         else:
             patch.setattr(Ledger, "enter", killed)
         with pytest.raises(KeyboardInterrupt):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,41 @@ def test_another_function_of_scikit_learn_is_not_suspected() -> None:
     from sklearn import metrics
 
     assert observe.calls_among(["sklearn.metrics.accuracy_score"], metrics.confusion_matrix, [[1, 0], [1, 1]]) == []
+
+
+@pytest.fixture
+def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A library `late` with a module `late.part` that nobody has imported."""
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late" / "__init__.py").write_text("import os\n\ndef top():\n    return 1\n")
+    part = "from math import comb\n\ndef one():\n    return comb(4, 2)\n\n\ndef two():\n    return 2\n"
+    (tmp_path / "late" / "part.py").write_text(part)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in ("late", "late.part"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_library_that_nobody_imported_stays_so() -> None:
+    assert observe.calls_among(["late.top", "late.part.one"], lambda: None) == []
+    assert "late" not in sys.modules
+    importlib.import_module("late")
+    assert observe.calls_among(["late.top", "late.part.one"], lambda: None) == []
+    assert "late.part" not in sys.modules
+
+
+@pytest.mark.usefixtures("late")
+def test_a_call_of_a_library_that_is_imported_for_it() -> None:
+    names = ["late.part.two", "late.top", "late.part.one"]
+    assert observe.calls_among(names, lambda: importlib.import_module("late.part").one()) == ["late.part.one"]
+
+
+@pytest.mark.usefixtures("late")
+def test_a_call_of_a_module_whose_library_was_imported_before() -> None:
+    importlib.import_module("late")
+    names = ["late.part.two", "late.top", "late.part.one"]
+    assert observe.calls_among(names, lambda: importlib.import_module("late.part").two()) == ["late.part.two"]
 
 
 def test_each_name_is_reported_once_in_the_order_asked() -> None:

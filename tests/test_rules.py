@@ -328,6 +328,7 @@ ALLOWED: dict[str, Edits] = {
         "# use `+`\n# </details>\n":
             "# use `+`\n# </details>\n# <details><summary>I get a list</summary>\n# x\n# </details>\n",
     },
+    "an optimizer that is only shown": {LOOK: LOOK + "import torch.optim\n"},
     "several look cells": {LOOK: f"{LOOK}\n{LOOK}"},
     "uses through another exercise": {
         STUB_2: '# %% [markdown] about="same"\n# ### Same\n\n# %% exercise="same" difficulty=1 minutes=1\n'

@@ -742,7 +742,7 @@ MISCONCEPTIONS = [
         },
         rejected_by="errors-test-3",
         says="a library call does the work",
-        note="It is the oracle of this exercise.",
+        note="One call of a library is no computation.",
     ),
     Misconception(
         name="one-sided",
@@ -816,6 +816,6 @@ MISCONCEPTIONS = [
         },
         rejected_by="errors-test-4",
         says="a library call does the work",
-        note="It is the oracle of this exercise; the sum takes one line.",
+        note="One call of a library is no computation; the sum takes one line.",
     ),
 ]
