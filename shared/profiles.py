@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -48,6 +51,28 @@ def current() -> Profile:
 def pick(*, cpu: T, gpu: T) -> T:
     """The value for the current profile: `pick(cpu=500, gpu=2000)` is 500 on the cpu profile."""
     return cpu if current() is Profile.CPU else gpu
+
+
+def side_by_side(work: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """`[work(item) for item in items]`, two at a time on the cpu profile and one at a time on the gpu profile.
+
+    torch lets go of the interpreter while it computes, so two threads keep two cores busy: two small models train in
+    little more than the time of one. Every result is what it would be alone, as long as `work` draws random numbers
+    from generators of its own. torch's global generator is shared: make models, which draw their weights from it,
+    before.
+
+    Args:
+        work: called in a thread.
+        items: what it is called with.
+
+    Returns:
+        The results, in the order of the items.
+
+    Raises:
+        Exception: the first that `work` raised, in the order of the items.
+    """
+    with ThreadPoolExecutor(pick(cpu=2, gpu=1)) as pool:
+        return list(pool.map(work, items))
 
 
 def device() -> torch.device:

@@ -1,5 +1,7 @@
 """`shared.profiles`: the environment variable decides, and a wrong one is explained."""
 
+import threading
+
 import pytest
 import torch
 
@@ -54,3 +56,40 @@ def test_describe_is_one_line_of_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in line
     for fact in ("profile cpu", f"torch {torch.__version__}", f"{torch.get_num_threads()} threads"):
         assert fact in line
+
+
+def test_work_side_by_side_gives_its_results_in_order_and_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROFILE", raising=False)
+    meet = threading.Barrier(2, timeout=20)  # breaks unless two are at work at the same time
+
+    def work(number: int) -> int:
+        meet.wait()
+        return number * number
+
+    assert profiles.side_by_side(work, range(4)) == [0, 1, 4, 9]
+
+
+def test_on_a_gpu_one_follows_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROFILE", "gpu")
+    threads = profiles.side_by_side(lambda _: threading.get_ident(), range(4))
+    assert len(set(threads)) == 1
+
+
+def test_an_error_of_work_side_by_side_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        profiles.side_by_side(lambda number: 1 // number, [1, 0, 2])
+
+
+def test_models_that_train_side_by_side_end_as_they_would_alone() -> None:
+    def trained(seed: int) -> list[float]:
+        draw = torch.Generator().manual_seed(seed)
+        weight = torch.randn(16, 16, generator=draw).requires_grad_()
+        optimizer = torch.optim.Adam([weight], lr=0.1)
+        for _ in range(20):
+            loss = (torch.randn(32, 16, generator=draw) @ weight).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return weight.flatten().tolist()
+
+    assert profiles.side_by_side(trained, range(4)) == [trained(seed) for seed in range(4)]

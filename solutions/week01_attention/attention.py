@@ -26,6 +26,10 @@
 # | $d$ | width of one head, $d = D / H$ | $d_v$ | width of one value |
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import math
 from collections.abc import Callable
 

@@ -25,6 +25,10 @@
 # | $D$ | width of the model | $K$ | number of classes |
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import math
 from collections.abc import Mapping

@@ -24,6 +24,10 @@
 # | $\theta$ | the weights of a model | $T$ | temperature (this week no tokens are counted) |
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -717,14 +721,18 @@ x_test, y_test = handwriting.x_test, handwriting.y_test
 # %% [markdown]
 # **Predict.** All 1,347 labels, only 60 steps, and a learning rate of 0.01, five times what this model likes. Four runs: with and without warm-up, with and without clipping at 1. Which of the two matters more?
 
+
 # %% explore=true
-hot = {}
-for warmup in (0, 15):
-    for limit in (1.0, math.inf):
-        model = tiny_vit(0).to(profile.device())
-        source = labeled_batches(handwriting.x_train, handwriting.y_train)
-        run = fit(model, source, cross_entropy, 60, base_lr=1e-2, seed=0, warmup=warmup, max_norm=limit)
-        hot[warmup, limit] = run | {"accuracy": [accuracy(model, x_test, y_test)]}
+def hot_run(setting: tuple[nn.Module, int, float]) -> dict[str, list[float]]:
+    model, warmup, limit = setting
+    source = labeled_batches(handwriting.x_train, handwriting.y_train)
+    run = fit(model, source, cross_entropy, 60, base_lr=1e-2, seed=0, warmup=warmup, max_norm=limit)
+    return run | {"accuracy": [accuracy(model, x_test, y_test)]}
+
+
+settings = [(warmup, limit) for warmup in (0, 15) for limit in (1.0, math.inf)]
+started = [(tiny_vit(0).to(profile.device()), *setting) for setting in settings]
+hot = dict(zip(settings, profile.side_by_side(hot_run, started)))  # two runs at a time
 names = {key: f"warm-up {key[0]}, " + ("clipped" if key[1] == 1 else "not clipped") for key in hot}
 fig, axes = plt.subplots(1, 2, figsize=(11.5, 3.6))
 for key, run in hot.items():
@@ -1514,10 +1522,14 @@ for title, x, y, steps, tried in (
     ("30 labels", few_x, few_y, 75, ("nothing", "mixup", "cutmix", "shift")),
     ("1,347 labels", handwriting.x_train, handwriting.y_train, 100, ("cutmix", "shift")),
 ):
-    for way in tried:
-        model = tiny_vit(0).to(profile.device())
-        fit(model, mixed_batches(x, y, way), cross_entropy, steps=steps, base_lr=2e-3, seed=0)
-        ways.setdefault(way, {"augmentation": way})[title] = f"{accuracy(model, x_test, y_test):.0%}"
+    models = {way: tiny_vit(0).to(profile.device()) for way in tried}
+
+    def augmented(way: str) -> float:
+        fit(models[way], mixed_batches(x, y, way), cross_entropy, steps=steps, base_lr=2e-3, seed=0)
+        return accuracy(models[way], x_test, y_test)
+
+    for way, share in zip(tried, profile.side_by_side(augmented, tried)):
+        ways.setdefault(way, {"augmentation": way})[title] = f"{share:.0%}"
 table = [{name: row.get(name, "") for name in ("augmentation", "30 labels", "1,347 labels")} for row in ways.values()]
 print(profiling.table(table, title="test accuracy, one seed"))
 
@@ -2377,18 +2389,14 @@ def all_ways(seed: int, start: nn.Module, everything: bool) -> tuple[dict[str, l
     device = profile.device()
     few = few_per_class(handwriting.y_train, 3, seed)
     thirty = labeled_batches(handwriting.x_train[few], handwriting.y_train[few])
-    found, models = {}, {}
-    for regime, model, rate in (
-        ("scratch", tiny_vit(seed + 100), 2e-3),
-        ("frozen", copy.deepcopy(start), 1e-2),
-        ("full", copy.deepcopy(start), 1e-3),
-    ):
+    models = {"scratch": tiny_vit(seed + 100), "frozen": copy.deepcopy(start), "full": copy.deepcopy(start)}
+    for regime, model in models.items():
         set_regime(model.to(device), regime)
-        found[regime] = curve_of(model, thirty, rate, seed)
-        models[regime] = model
-
     teacher = small_cnn(seed).to(device)
-    found["small CNN"] = curve_of(teacher, thirty, 3e-3, seed)
+    rates = {"scratch": 2e-3, "frozen": 1e-2, "full": 1e-3, "small CNN": 3e-3}
+    pupils = models | {"small CNN": teacher}
+    curves = profile.side_by_side(lambda way: curve_of(pupils[way], thirty, rates[way], seed), rates)
+    found = dict(zip(rates, curves))
     teacher.eval()
     pool = labeled_batches(handwriting.x_train, unlabeled)
     same = labeled_batches(handwriting.x_train[few], unlabeled[:30])

@@ -27,6 +27,10 @@
 # Maps are **channels-last** this week, $(B, h, w, C)$, as in timm's Swin. Wherever a window or a shift is asked for, one int means the same for both directions, and a pair means (height, width).
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import itertools
 import math

@@ -25,6 +25,10 @@
 # | $D$ | width of the encoder | $D'$ | width of the decoder |
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import math
 import os
@@ -1653,14 +1657,17 @@ def drawn(x: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tenso
     return x[torch.randint(len(x), (size,), generator=generator)].to(profile.device())
 
 
-def pretrain_mae(
-    x: torch.Tensor, s: Setting, seed: int, normalize: bool = False
-) -> tuple[MAEEncoder, MAEDecoder, list[float]]:
-    """Masked pre-training with an encoder and a decoder; also the loss of each step."""
+def mae_from(s: Setting, seed: int) -> tuple[MAEEncoder, MAEDecoder]:
+    """Encoder and decoder with random weights that depend on `seed` alone."""
     encoder = s.encoder(seed)
-    decoder = MAEDecoder(s.n_patches, s.dim, s.decoder_dim, s.decoder_depth, s.n_heads, s.patch_values).to(
-        profile.device()
-    )
+    decoder = MAEDecoder(s.n_patches, s.dim, s.decoder_dim, s.decoder_depth, s.n_heads, s.patch_values)
+    return encoder, decoder.to(profile.device())
+
+
+def train_mae(
+    encoder: MAEEncoder, decoder: MAEDecoder, x: torch.Tensor, s: Setting, seed: int, normalize: bool = False
+) -> list[float]:
+    """Masked pre-training; the loss of each step."""
 
     def loss_of(generator: torch.Generator) -> torch.Tensor:
         images = drawn(x, s.batch, generator)
@@ -1668,7 +1675,15 @@ def pretrain_mae(
         latent, mask, restore = encoder(images, s.ratio, noise)
         return mae_loss(decoder(latent, restore), patch_targets(images, s.patch_size, normalize), mask)
 
-    return encoder, decoder, fit([encoder, decoder], loss_of, s.steps, s.rate, seed)
+    return fit([encoder, decoder], loss_of, s.steps, s.rate, seed)
+
+
+def pretrain_mae(
+    x: torch.Tensor, s: Setting, seed: int, normalize: bool = False
+) -> tuple[MAEEncoder, MAEDecoder, list[float]]:
+    """Masked pre-training with an encoder and a decoder; also the loss of each step."""
+    encoder, decoder = mae_from(s, seed)
+    return encoder, decoder, train_mae(encoder, decoder, x, s, seed, normalize)
 
 
 def pretrain_simmim(x: torch.Tensor, s: Setting, seed: int, unit: int = 1) -> tuple[MAEEncoder, SimMIM, list[float]]:
@@ -1694,10 +1709,9 @@ def features(encoder: MAEEncoder, x: torch.Tensor) -> torch.Tensor:
 
 def knn(train_f: torch.Tensor, train_y: torch.Tensor, test_f: torch.Tensor, test_y: torch.Tensor, k: int = 20) -> float:
     """Test accuracy of a vote of the k training images with the most similar features (cosine)."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    voters = KNeighborsClassifier(k, metric="cosine").fit(train_f.numpy(), train_y.numpy())
-    return float(voters.score(test_f.numpy(), test_y.numpy()))
+    similar = F.normalize(test_f, dim=1) @ F.normalize(train_f, dim=1).T
+    votes = train_y[similar.topk(k, dim=1).indices]
+    return (votes.mode(dim=1).values == test_y).float().mean().item()
 
 
 def probe(train_f: torch.Tensor, train_y: torch.Tensor, test_f: torch.Tensor, test_y: torch.Tensor) -> float:
@@ -1719,12 +1733,17 @@ def probe(train_f: torch.Tensor, train_y: torch.Tensor, test_f: torch.Tensor, te
         return (line(test_f).argmax(1) == test_y).float().mean().item()
 
 
-def fine_tune(
-    encoder: MAEEncoder, x: torch.Tensor, y: torch.Tensor, x_test: torch.Tensor, y_test: torch.Tensor, seed: int
-) -> list[float]:
-    """Test accuracy after 20 and 60 steps of training a copy of the encoder, and a new head, on labels."""
+def with_head(encoder: MAEEncoder, seed: int) -> tuple[MAEEncoder, nn.Linear]:
+    """A copy of the encoder, and a head of random weights."""
     torch.manual_seed(seed)
-    encoder, head = copy.deepcopy(encoder), nn.Linear(encoder.pos_embed.shape[-1], 10).to(profile.device())
+    return copy.deepcopy(encoder), nn.Linear(encoder.pos_embed.shape[-1], 10).to(profile.device())
+
+
+def fine_tune(
+    encoder: MAEEncoder, head: nn.Linear, x: torch.Tensor, y: torch.Tensor, x_test: torch.Tensor, y_test: torch.Tensor,
+    seed: int,
+) -> list[float]:  # fmt: skip
+    """Test accuracy after 20 and 60 steps of training the encoder and the head on labels."""
     seen = []
 
     def loss_of(generator: torch.Generator) -> torch.Tensor:
@@ -1774,7 +1793,9 @@ def guess_losses(x: torch.Tensor, mask: torch.Tensor, p: int) -> dict[str, float
     return {name: mae_loss(guess, patchify(x, p), mask).item() for name, guess in guesses.items()}
 
 
-mae_runs = {seed: pretrain_mae(x_train, small, seed) for seed in seeds}
+made = {seed: mae_from(small, seed) for seed in seeds}
+losses = profile.side_by_side(lambda seed: train_mae(*made[seed], x_train, small, seed), seeds)  # two seeds at a time
+mae_runs = {seed: (*made[seed], loss) for seed, loss in zip(seeds, losses)}
 found = {seed: hidden_loss(run[0], run[1], x_test, small, test_noise, 0.5) for seed, run in mae_runs.items()}
 mae_losses = [found[seed][0] for seed in seeds]
 guesses = guess_losses(x_test, found[0][2], 4)
@@ -1924,15 +1945,21 @@ print(f"probe, all labels, MAE - random: {full_gain:+.3f}, expected: nothing, at
 #
 # **Predict.** With all weights free, does it still matter where they start?
 
+
 # %% explore=true
+def tune(run: tuple[MAEEncoder, nn.Linear, torch.Tensor, int]) -> list[float]:
+    encoder, head, few, seed = run
+    return fine_tune(encoder, head, x_train[few], y_train[few], x_test, y_test, seed)
+
+
 tuned: dict[tuple[str, str], torch.Tensor] = {}
 for labels, count, chosen in (("30 labels", 3, seeds), ("all labels", None, seeds[: profile.pick(cpu=1, gpu=None)])):
-    for name in ("random", "MAE"):
-        runs = []
-        for seed in chosen:
-            few = few_per_class(y_train, count, seed)
-            runs.append(fine_tune(encoders[name][seed], x_train[few], y_train[few], x_test, y_test, seed))
-        tuned[name, labels] = torch.tensor(runs)
+    todo = [
+        (*with_head(encoders[name][seed], seed), few_per_class(y_train, count, seed), seed)
+        for name in ("random", "MAE")
+        for seed in chosen
+    ]
+    tuned["random", labels], tuned["MAE", labels] = torch.tensor(profile.side_by_side(tune, todo)).split(len(chosen))
 rows = []
 for (name, labels), accuracies in tuned.items():
     row = {"labels": labels, "start": name}

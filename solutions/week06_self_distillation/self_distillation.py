@@ -27,6 +27,10 @@
 # All entropies are in **nats**: logarithms are natural, and $\log K$ is the entropy of $K$ equal probabilities.
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import math
 import os

@@ -26,6 +26,10 @@
 # | $C$ | inverse strength of a regularizer | $s$ | cosine similarity |
 
 # %% setup=true
+import gc
+
+gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+
 import copy
 import difflib
 import os

@@ -46,7 +46,8 @@ def test_week05_the_size_of_the_start_is_worth_more_than_pretraining() -> None:
 
     def accuracy(encoder: Any, seed: int) -> float:
         few = names["few_per_class"](data.y_train, 3, seed)
-        accuracies = names["fine_tune"](encoder, data.x_train[few], data.y_train[few], data.x_test, data.y_test, seed)
+        labeled = (data.x_train[few], data.y_train[few], data.x_test, data.y_test)
+        accuracies = names["fine_tune"](*names["with_head"](encoder, seed), *labeled, seed)
         return round(100 * accuracies[-1], 1)
 
     found: dict[tuple[float, str], list[float]] = {}

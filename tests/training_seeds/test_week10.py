@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
 
-from ..chosen import long_weeks
+from autograder.source import load_week
+
+from ..chosen import ROOT, long_weeks
 from .names import SEEDS, names_of
 
 WEEK = "week10_vit_vs_cnn"
@@ -23,11 +26,13 @@ def lesson() -> dict[str, Any]:
 
 
 def trained(names: dict[str, Any], contrast: float, seeds: range) -> dict[str, list[Any]]:
+    (cell,) = (cell for cell in load_week(ROOT / "solutions" / WEEK).cells if cell.id == "budget-explore-1")
+    (steps,) = re.findall(r"^STEPS = (\d+)$", cell.source, re.MULTILINE)
     learn, test = (
         names["datasets"].cue_images(n, seed, "match", texture_contrast=contrast) for n, seed in ((1500, 0), (400, 1))
     )
     runs: dict[str, list[Any]] = names["fair_train"](
-        names["MAKERS"], (learn.x, learn.shape, test.x, test.shape), 150, seeds
+        names["MAKERS"], (learn.x, learn.shape, test.x, test.shape), int(steps), seeds
     )
     return runs
 
@@ -90,9 +95,9 @@ def test_week10_curves_cross_and_one_step_flatters() -> None:
         assert one["low"].min() >= 0.95
     gap = vit["pgd"] - cnn["pgd"]
     print("ViT minus CNN under PGD-10, seeds by eps 2, 4, 8, 16:", rounded(gap.tolist()))
-    assert (gap[:, :2] <= 1e-6).all()  # small changes: the CNN is nowhere behind, and ahead on average
+    assert (gap[:, :2] < 0).all()  # small changes: the CNN is ahead
     assert gap[:, 1].mean() < -0.03
-    assert (gap[:, 2] > 0.05).all()  # larger ones: the ViT is ahead
+    assert (gap[:, 2] > 0.1).all()  # larger ones: the ViT is ahead
     assert (vit["fgsm"] - vit["pgd"])[:, 2:].min() > 0.2  # one step flatters
     assert (cnn["fgsm"] - cnn["pgd"])[:, 2].min() > 0.1
     assert (vit["high"] > cnn["high"] + 0.2).all()
