@@ -1531,7 +1531,12 @@ with checks.step("an odd number of images, and heads with equal effects"):
 
 # %% explore=true
 MEANS = head_means(STUDY.vit, TRAIN.x[:500])
-EFFECTS = {"zero": head_effects(STUDY.vit, TEST.x, TEST.y), "mean": head_effects(STUDY.vit, TEST.x, TEST.y, MEANS)}
+REPLACED = {"zero": None, "mean": MEANS}
+effects = profile.side_by_side(  # two ways at a time, each with a copy of the model, since a hook changes it
+    lambda pair: head_effects(pair[0], TEST.x, TEST.y, pair[1]),
+    [(deepcopy(STUDY.vit), means) for means in REPLACED.values()],
+)
+EFFECTS = dict(zip(REPLACED, effects))
 RANKING = {how: rank_heads(table, 0) for how, table in EFFECTS.items()}
 STABILITY = {how: split_half(table, 0) for how, table in EFFECTS.items()}
 for how in EFFECTS:
@@ -1924,7 +1929,7 @@ print("twins:", ", ".join(f"{k // 4}.{k % 4} ~ {int(t) // 4}.{int(t) % 4}" for k
 # %% explore=true
 EPSILONS = (0.0, 0.5, 1.0, 2.0, 4.0)
 FEW = slice(0, profile.pick(cpu=100, gpu=500))  # the images of the attack
-ROBUST = robustness(STUDY, TEST.x[FEW], TEST.y[FEW], EPSILONS)
+ROBUST = profile.side_by_side(lambda eps: robustness(STUDY, TEST.x[FEW], TEST.y[FEW], [eps])[0], EPSILONS)
 print(
     profiling.table(
         [{k: f"{v:.2f}" for k, v in row.items()} for row in ROBUST], title=f"PGD, 5 steps, {len(TEST.y[FEW])} images"
@@ -3246,6 +3251,7 @@ IMPORTS = {
     "torch": "import torch", "F": "import torch.nn.functional as F", "Image": "from PIL import Image",
     "ImageOps": "from PIL import ImageOps", "load_file": "from safetensors.torch import load_file",
     "save_file": "from safetensors.torch import save_file", "datasets": "from shared import datasets",
+    "profile": "from shared import profiles as profile",
     "fisher_exact": "from scipy.stats import fisher_exact", "spearmanr": "from scipy.stats import spearmanr",
     "VisionTransformer": "from timm.models.vision_transformer import VisionTransformer", "nn": "from torch import nn",
 }  # fmt: skip
