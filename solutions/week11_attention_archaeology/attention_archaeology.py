@@ -538,7 +538,7 @@ def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[di
 # %% explore=true
 CONFIG = {
     "data": {"name": "field_tiles", "train": len(TRAIN.x), "test": len(TEST.x), "seeds": [0, 1]},
-    "steps": 150, "batch": 64, "seed": int(os.environ.get("SEED", 0)), "rate": {"vit": 3e-3, "cnn": 3e-3},
+    "steps": 200, "batch": 64, "seed": int(os.environ.get("SEED", 0)), "rate": {"vit": 2e-3, "cnn": 3e-3},
 }  # fmt: skip
 HERE = Path("archaeology")  # the project's folder, beside this notebook
 MODELS, RUN = train_pair(CONFIG, TRAIN, HERE / "runs")
