@@ -130,7 +130,8 @@ def test_ipython_shows_the_message_alone(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
-        env=os.environ | {"IPYTHONDIR": str(tmp_path)},
+        # IPython warns where another virtual environment is active than the one that it runs in
+        env={k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"} | {"IPYTHONDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
