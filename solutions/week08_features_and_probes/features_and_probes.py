@@ -28,7 +28,7 @@
 # %% setup=true
 import gc
 
-gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
 
 import copy
 import difflib

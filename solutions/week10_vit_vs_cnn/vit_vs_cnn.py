@@ -39,7 +39,7 @@
 # %% setup=true
 import gc
 
-gc.set_threshold(50_000)  # imports make a million objects that stay; Python need not search them for garbage so often
+gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
 
 import math
 import os
@@ -2711,7 +2711,7 @@ def two_sided(k: int, n: int) -> float:
 
 
 for only_a, only_b in ((0, 5), (7, 2), (12, 30), (50, 51), (400, 900)):
-    with checks.step(f"{only_a} against {only_b}, with exact fractions"):
+    with checks.step(f"{only_a} against {only_b}, in whole numbers"):
         wanted = two_sided(only_a, only_a + only_b)
         checks.close(torch.tensor(mcnemar_p(*answers_with(only_a, only_b, 40, 9))).double(), torch.tensor(wanted).double(), "p", rtol=1e-6, atol=1e-12, causes={
             "this is the approximation by chi-squared; the exact one was asked for": torch.tensor(
