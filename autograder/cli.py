@@ -53,7 +53,7 @@ def main() -> None:
         complaints.print(f"[red]error:[/red] {what} -> check the path, the rights and the free space", highlight=False)
         sys.exit(1)
     finally:
-        gc.freeze()  # nor look once more as it ends: 0.4 s where nbgrader was imported
+        gc.freeze()  # nor look once more as it ends
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def recorded_scores(course: Course, week: Week) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     if not course.gradebook.exists():
         return found
-    from nbgrader import api  # 1.6 s, which a new class should not wait for
+    from nbgrader import api  # slow, and a new class should not wait for it
     from sqlalchemy.exc import SQLAlchemyError
 
     tests = {cell.id for cell in week.of_kind(Test)}
@@ -143,7 +143,7 @@ class Recorder:
     The gradebook stays open from one grade to the next: to open it costs as much as to write a grade.
     """
 
-    def __init__(self, built: Notebooks, course: Course, on_wait: Callable[[str], None] = lambda reason: None) -> None:
+    def __init__(self, built: Notebooks, course: Course, on_wait: Callable[[str], None]) -> None:
         self._built, self._course, self._on_wait = built, course, on_wait
         self._registered = False
         self._open = contextlib.ExitStack()
@@ -200,21 +200,18 @@ class Recorder:
             stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
             (folder / TIMESTAMP).write_bytes(stamp)
             when = handed_in_at(stamp)
-        patiently(lambda: self._put(student, notebook, scores, answered, when), self._course, self._on_wait)
+        patiently(
+            lambda: self._in_gradebook(lambda book: put(book, week, student, notebook, scores, answered, when)),
+            self._course,
+            self._on_wait,
+        )
 
-    def _put(
-        self,
-        student: str,
-        notebook: NotebookNode,
-        scores: Mapping[str, float],
-        answered: Mapping[str, bool],
-        when: datetime | None,
-    ) -> None:
-        """One transaction. After an error the gradebook is opened anew: it may be locked, or another one by now."""
+    def _in_gradebook(self, action: Callable[[Gradebook], None]) -> None:
+        """Do something with it. After an error it is opened anew: it may be locked, or another one by now."""
         try:
             if self._gradebook is None:
                 self._gradebook = self._open.enter_context(open_gradebook(self._course))
-            put(self._gradebook, self._built.week, student, notebook, scores, answered, when)
+            action(self._gradebook)
         except BaseException:
             self.close()
             raise

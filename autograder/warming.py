@@ -33,7 +33,7 @@ import torch, torch.testing, torch.utils._python_dispatch, torch.utils.flop_coun
 torch.set_num_threads(1)
 torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
 """,
-    # any optimizer imports torch._dynamo on its first use, 2 s; a first use inside a child would repeat it
+    # any optimizer imports torch._dynamo on its first use, for seconds; a first use inside a child would repeat it
     "torch.optim": """
 import torch._dynamo
 """,
@@ -50,6 +50,16 @@ def warm_up_code(role: str, libraries: Sequence[str]) -> str:
     code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
     code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
     return code + ("from autograder.engine import gradients\n" if role == "judge" and "torch" in libraries else "")
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed the socket. A killed process does so just before the system calls it dead."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class WarmProcess:
@@ -85,7 +95,7 @@ class WarmProcess:
         with self._starting:
             if self._closed:
                 raise WorkbookError("the warm process was closed", "start another")
-            if self._process and self._process.poll() is None and not self._hung_up():
+            if self._process and self._process.poll() is None and not hung_up(self.control):
                 return
             self._end()
             self.control, theirs = socket.socketpair()
@@ -122,15 +132,6 @@ class WarmProcess:
                     f"the warm process has {ready['threads']} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
                 )
-
-    def _hung_up(self) -> bool:
-        """Whether it closed its end of the socket. A killed process does so just before the system calls it dead."""
-        try:
-            return self.control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
     def _end(self) -> None:
         """Closing its socket ends it; killing is for one that does not listen."""

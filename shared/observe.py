@@ -92,7 +92,7 @@ def calls_among(
     python = [(name, inspect.unwrap(part)) for name, part in targets if hasattr(inspect.unwrap(part), "__code__")]
     by_id = {id(part): name for name, part in targets}
     called: set[str] = set()
-    everything: set[Any] = set()
+    everything: dict[int, Any] = {}  # the values keep what is called alive: no other object gets its number
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:
         if event == "call":
@@ -100,7 +100,8 @@ def calls_among(
         elif event == "c_call" and id(arg) in by_id:
             called.add(by_id[id(arg)])
         if late and event in ("call", "c_call"):
-            everything.add(frame.f_code if event == "call" else id(arg))
+            ran = frame.f_code if event == "call" else arg
+            everything[id(ran)] = ran
 
     before = sys.getprofile()
     sys.setprofile(watch)
@@ -111,7 +112,7 @@ def calls_among(
         sys.setprofile(before)
     for name in filter(_imported, late):
         parts = [inspect.unwrap(part) for part in _callables(_resolve(name))]
-        if any(getattr(part, "__code__", id(part)) in everything for part in parts):
+        if any(id(getattr(part, "__code__", part)) in everything for part in parts):
             called.add(name)
     return [name for name in names if name in called]
 

@@ -78,7 +78,7 @@ def measured(
 
     Processes that were started before, a cluster's for example, go on; what they use meanwhile counts.
     """
-    others = children_of(os.getpid())
+    others = [child for child, its in parents().items() if its == os.getpid()]
     with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as log:
         before, begin = buried_cpu() + living_cpu(others), time.perf_counter()
         process = subprocess.Popen(
@@ -99,25 +99,21 @@ def measured(
         return Cost(seconds, buried_cpu() + living_cpu(others) - before, peak, process.returncode, log.read())
 
 
-def below(pid: int, spared: Collection[int] = ()) -> list[int]:
-    """A process and all below it, parents before children; not those spared, nor what is below them."""
-    parents = {}
+def parents() -> dict[int, int]:
+    """Every process of the machine, and the one that started or adopted it."""
+    found = {}
     for name in (path.name for path in Path("/proc").iterdir() if path.name.isdigit()):
         with contextlib.suppress(OSError):
-            parents[int(name)] = int(
-                Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1]
-            )
-    found = [pid]
-    for parent in found:
-        found += [child for child, its in parents.items() if its == parent and child not in spared]
+            found[int(name)] = int(Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
     return found
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes that a process has started, or adopted, and that it has not waited for."""
-    return [
-        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
-    ]
+def below(pid: int, spared: Collection[int] = ()) -> list[int]:
+    """A process and all below it, parents before children; not those spared, nor what is below them."""
+    known, found = parents(), [pid]
+    for parent in found:
+        found += [child for child, its in known.items() if its == parent and child not in spared]
+    return found
 
 
 def memory(pid: int, *kinds: str) -> float:

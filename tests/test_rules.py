@@ -298,6 +298,13 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
          "checks.equal(quadruple(0), 0,": "checks.equal(quadruple(0), maths.floor(0),"},
         [("maths.floor", "uses 'maths', which only a look or explore cell sets", "set it in a graded cell")],
     ),
+    # ---- what the warm process imports
+    "an optimizer that no library brings": (
+        {STUB_2: f'# %% given="maker"\ndef maker(torch: object) -> object:\n    return torch.optim.Adam\n\n\n{STUB_2}'},
+        [("torch.optim.Adam",
+          "given-maker makes an optimizer, and each submission would import what that needs, for seconds",
+          'add "torch.optim" to `libraries` in week.toml')],
+    ),
 }  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def _bury() -> None:
 
 def warm_up(code: str) -> tuple[Any, bytes]:
     """Make a shell, run the imports, and freeze what there is; returns the shell and a greeting for who started it."""
-    gc.disable()  # imports let go of nothing, and a quarter of their time would go into looking for it
+    gc.disable()  # imports let go of nothing, and Python would look for it again and again
     shell = make_shell()
     exec(compile(code, "<warm-up>", "exec"), {})
     gc.collect()
@@ -243,7 +243,7 @@ def main() -> None:
     control.sendall(greeting)
     while fork_for(control, settings["role"], shell):
         pass
-    os._exit(0)  # there is nothing to put away, and Python would take half a second to forget all it has imported
+    os._exit(0)  # there is nothing to put away, and it takes Python long to forget all it has imported
 
 
 if __name__ == "__main__":

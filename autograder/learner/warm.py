@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..warming import ENVIRONMENT, WarmProcess, warm_up_code
+from ..warming import ENVIRONMENT, WarmProcess, hung_up, warm_up_code
 
 IDLE_SECONDS = 15 * 60
 START_SECONDS = 120
@@ -108,7 +108,7 @@ class Lasting(WarmProcess):
             when there is none and it cannot be started.
         """
         with self._connecting:
-            if self._connected and not _hung_up(self.control):
+            if self._connected and not hung_up(self.control):
                 return
             can_start()
             if self._idle_seconds <= 0:
@@ -180,19 +180,6 @@ class Lasting(WarmProcess):
         """Close the connection. The process stays for the next command."""
         self.control.close()
         self._connected = False
-
-
-def _hung_up(connection: socket.socket) -> bool:
-    try:
-        connection.setblocking(False)
-        return connection.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    finally:
-        if connection.fileno() >= 0:
-            connection.setblocking(True)
 
 
 @contextmanager
