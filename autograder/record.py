@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -229,9 +229,9 @@ def put(
     """Write the scores of one submission, all at once."""
     from nbgrader.utils import determine_grade, is_grade, is_solution
 
-    gradebook.update_or_create_student(student)
-    submission = gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
-    with gradebook.db.no_autoflush:
+    with one_transaction(gradebook), gradebook.db.no_autoflush:
+        gradebook.update_or_create_student(student)
+        submission = gradebook.update_or_create_submission(week.name, student, **({"timestamp": when} if when else {}))
         (record,) = (one for one in submission.notebooks if one.name == week.topic)
         known = (*record.notebook.grade_cells, *record.notebook.solution_cells)
         names = {cell.id: cell.name for cell in known}  # a query for all cells, not two for each
@@ -244,7 +244,31 @@ def put(
                 grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
             if is_solution(cell):
                 comments[cell.id].auto_comment = None if answered[cell.id] else "No response."
-        gradebook.db.commit()
+
+
+@contextlib.contextmanager
+def one_transaction(gradebook: Gradebook) -> Iterator[None]:
+    """nbgrader commits after each step of its own; here they are committed together or, after an error, not at all.
+
+    Raises
+    ------
+    sqlalchemy.exc.SQLAlchemyError
+        the database's own error, which nbgrader wraps in one of its own.
+    """
+    from nbgrader.api import InvalidEntry
+    from sqlalchemy.exc import SQLAlchemyError
+
+    commit = gradebook.db.commit
+    gradebook.db.commit = gradebook.db.flush
+    try:
+        yield
+    except InvalidEntry as error:
+        if isinstance(error.__context__, SQLAlchemyError):
+            raise error.__context__ from None
+        raise
+    finally:
+        gradebook.db.commit = commit
+    commit()
 
 
 def handed_in_at(stamp: bytes) -> datetime | None:

@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,7 +25,7 @@ from autograder.engine.shell import MAX_OUTPUT
 from autograder.errors import WorkbookError
 from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict
 from autograder.source import Limits
-from autograder.warming import WarmProcess
+from autograder.warming import ENVIRONMENT, WarmProcess
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -456,6 +458,33 @@ def test_a_library_that_starts_a_thread_is_refused(tmp_path: Path, monkeypatch: 
     warm = WarmProcess("learner", ["thread_starter"])
     with pytest.raises(WorkbookError, match="2 threads before its first fork -> take the library"):
         warm.start()
+
+
+FIRST_TIMES = """
+import sys
+from autograder.engine import warm
+from autograder.engine.shell import run_cell, seed_everything
+from autograder.warming import warm_up_code
+
+shell, greeting = warm.warm_up(warm_up_code("learner", ["torch"]))
+print(greeting.decode(), end="")
+before = set(sys.modules)
+seed_everything()
+for cell in ("import torch", "torch.ones(2)", "print(torch.rand(2))", "int('x')", "def f(: pass"):
+    run_cell(shell, cell)
+print(sorted(set(sys.modules) - before))
+print(shell.execution_count, sorted(name for name in shell.user_ns if name in ("_", "__", "torch")))
+"""
+
+
+def test_first_cells_first_results_and_first_errors_import_nothing_after_the_warm_up() -> None:
+    """What a child imports, every other child imports again."""
+    command = [sys.executable, "-c", FIRST_TIMES]
+    done = subprocess.run(command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=True)
+    greeting, imported, left = done.stdout.splitlines()
+    assert json.loads(greeting)["threads"] == 1
+    assert imported == "[]"
+    assert left == "1 ['_', '__', 'torch']"
 
 
 def test_a_library_that_prints_while_it_is_imported_does_no_harm(

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from . import isolation, wire
-from .shell import make_shell, seed_everything
+from .shell import make_shell, run_cell, seed_everything
 
 WATCH_SECONDS = 0.1
 """How often a keeper looks at memory."""
@@ -195,11 +195,19 @@ def _bury() -> None:
             pass
 
 
+REHEARSAL = ("1", "1 / 0")
+"""A first result and a first error import, compile and cache much; what is here before a fork, no child does again."""
+
+
 def warm_up(code: str) -> tuple[Any, bytes]:
     """Make a shell, run the imports, and freeze what there is; returns the shell and a greeting for who started it."""
     gc.disable()  # imports let go of nothing, and Python would look for it again and again
     shell = make_shell()
     exec(compile(code, "<warm-up>", "exec"), {})
+    seed_everything()
+    for cell in REHEARSAL:
+        run_cell(shell, cell)
+    shell.reset(new_session=False)
     gc.collect()
     gc.freeze()  # a collection in a child would write to every object, and so copy every page
     gc.enable()
