@@ -68,9 +68,10 @@ def test_a_grade_is_recorded_whole_or_not_at_all(
         raise OSError("the disk is gone")
 
     before = {table: rows(graded, table) for table in ("student", "submitted_assignment", "grade", "comment")}
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="the disk is gone"):
+    with monkeypatch.context() as patch:
         patch.setattr(Gradebook, step, fail)
-        save(recorder, graded, NEW)
+        with pytest.raises(OSError, match="the disk is gone"):
+            save(recorder, graded, NEW)
     assert {table: rows(graded, table) for table in before} == before
     save(recorder, graded, NEW)
     assert rows(graded, "student") == before["student"] + 1
