@@ -48,6 +48,7 @@ STABLE = "{stability['mean']:.3f} ({stability['low']:.3f} to \"\n        f\"{sta
 STEPS = "for {training['steps']} steps"
 LIMITS = 'items(results["limitations"]),'
 CACHED = "load_once = st.cache_resource(load)"
+EVIDENCE = "written(name, evidence[name]) for name"
 ATTACK = "attacked[name] = pgd(model, tile, logits_of(model, tile).argmax(1), eps / 255)"
 ANSWER = "said[name] = logits_of(model, attacked[name]).argmax(1)"
 VIT_HEAT = '"vit": head_heat(study.vit, attacked["vit"], layer, head),'
@@ -662,6 +663,14 @@ MISCONCEPTIONS = [
         rejected_by="report-test-2",
         says="this number was typed by hand",
         note="It passes every visible test, since there it is the right number.",
+    ),
+    Misconception(
+        name="nan-in-a-sentence",
+        exercise="report",
+        edits={EVIDENCE: 'f"{evidence[name]:.3f}" for name'},
+        rejected_by="report-test-2",
+        says="NaN is written as n/a, in tables and in sentences",
+        note="Tables go through one function; a sentence with its own format does not.",
     ),
     Misconception(
         name="missing-figure-linked",

@@ -1,0 +1,120 @@
+"""A GPU to try code on where there is none: tensors that say they are elsewhere, and refuse what CUDA would refuse.
+
+    with pretended_gpu(monkeypatch) as device:
+        model.to(device)(images.to(device))     # computes, on the CPU
+        model(images)                           # RuntimeError: two devices
+
+A tensor "on the GPU" holds one on the CPU and passes every operator on to it. Refused are: operators on tensors of both
+places (but for scalars, copies, and indices that lie on the CPU), a generator of the CPU for numbers on the GPU, and
+NumPy's view of a tensor on the GPU. So the lines that only a GPU runs are run, and what lies in the wrong place is
+found; kernels, speed and bfloat16 are not tried. torch's "meta" stands for CUDA: every build knows that device, and
+autograd runs on it without a driver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+DEVICE = torch.device("meta")
+aten = torch.ops.aten
+COPIES = {aten._to_copy.default, aten.copy_.default}
+INDEXED = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default}
+"""Their indices may lie on the CPU while the tensor is on the GPU."""
+
+
+class OnGpu(torch.Tensor):
+    """A tensor that says it is on DEVICE; `inner` is on the CPU."""
+
+    inner: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, inner: torch.Tensor) -> OnGpu:
+        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls, inner.shape, inner.stride(), inner.storage_offset(), dtype=inner.dtype, device=DEVICE
+        )
+        made.inner = inner
+        return made  # type: ignore[no-any-return]
+
+    def __init__(self, inner: torch.Tensor) -> None:
+        pass
+
+    def __repr__(self, **_: Any) -> str:
+        return f"OnGpu({self.inner})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.detach().cpu(), spec)
+
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
+    def numpy(self, *, force: bool = False) -> Any:
+        if not force:
+            raise TypeError("can't convert a tensor on the GPU to numpy; use .cpu() first")
+        return self.detach().cpu().numpy()
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return compute(function, args, kwargs or {})
+
+
+class Placing(TorchDispatchMode):
+    """Sees operators without a tensor on the GPU, too: those that make one, and copies to it."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return compute(function, args, kwargs or {})
+
+
+def compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """One operator, on the CPU; its results are where CUDA would have them."""
+    tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
+    there = [value for value in tensors if isinstance(value, OnGpu)]
+    here = [value for value in tensors if not isinstance(value, OnGpu) and value.dim() > 0]
+    target = kwargs.get("device")
+    to_gpu = (torch.device(target) == DEVICE) if target is not None else bool(there)
+    if there and here and function not in COPIES and not (function in INDEXED and isinstance(args[0], OnGpu)):
+        raise RuntimeError(f"{function}: expected all tensors to be on the same device, found two: the GPU and cpu")
+    generator = kwargs.get("generator")
+    if to_gpu and generator is not None:
+        raise RuntimeError(f"{function}: expected a generator of the GPU, found one of the cpu")
+    if target is not None:
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    given = tree_map(lambda value: value.inner if isinstance(value, OnGpu) else value, (args, kwargs))
+    results = function(*given[0], **given[1])
+    if function is aten.copy_.default:
+        return args[0]
+    known = {id(value.inner): value for value in there}
+
+    def placed(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or not to_gpu:
+            return value
+        return known[id(value)] if id(value) in known else OnGpu(value)
+
+    return tree_map(placed, results)
+
+
+@contextlib.contextmanager
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """PROFILE=gpu with a device on which everything is slow and nothing may lie in the wrong place."""
+    import torch.optim
+
+    from shared import profiles
+
+    real = torch.optim.AdamW
+
+    def unfused(*args: Any, fused: bool = False, **named: Any) -> Any:
+        return real(*args, **named)
+
+    with monkeypatch.context() as patch, Placing():
+        patch.setenv("PROFILE", "gpu")
+        patch.setattr(profiles, "device", lambda: DEVICE)
+        patch.setattr(torch.optim, "AdamW", unfused)
+        patch.setattr(torch, "autocast", lambda *args, **named: contextlib.nullcontext())
+        patch.setattr(torch, "inference_mode", torch.no_grad)  # what it makes cannot be wrapped
+        yield DEVICE
