@@ -49,6 +49,7 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
         NotImplementedError: the page does, as one that is not written yet.
     """
     import streamlit as st
+    from streamlit.components.v2.component_manager import BidiComponentManager
     from streamlit.logger import set_log_level
     from streamlit.testing.v1 import AppTest
 
@@ -59,6 +60,8 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
         script = Path(folder) / "page.py"  # AppTest.from_function writes to a folder that it made when it was imported
         script.write_text(SCRIPT, encoding="utf-8")
         app = AppTest(script, default_timeout=SECONDS, args=(page, tuple(args), kept))
+        # no component that is installed: to look for some, each new AppTest reads the metadata of every package
+        app._bidi_component_manager = BidiComponentManager()
         seen = [_shown(app.run(), kept)]
         for step in steps:
             if seen[-1]["exceptions"]:

@@ -30,23 +30,23 @@ INDEXED = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, a
 
 
 class OnGpu(torch.Tensor):
-    """A tensor that says it is on DEVICE; `inner` is on the CPU."""
+    """A tensor that says it is on DEVICE; `held` is on the CPU."""
 
-    inner: torch.Tensor
+    held: torch.Tensor
 
     @staticmethod
-    def __new__(cls, inner: torch.Tensor) -> OnGpu:
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, inner.shape, inner.stride(), inner.storage_offset(), dtype=inner.dtype, device=DEVICE
+    def __new__(cls, held: torch.Tensor) -> OnGpu:
+        made = torch.Tensor._make_wrapper_subclass(
+            cls, held.shape, held.stride(), held.storage_offset(), dtype=held.dtype, device=DEVICE
         )
-        made.inner = inner
-        return made  # type: ignore[no-any-return]
+        made.held = held
+        return made
 
-    def __init__(self, inner: torch.Tensor) -> None:
+    def __init__(self, held: torch.Tensor) -> None:
         pass
 
-    def __repr__(self, **_: Any) -> str:
-        return f"OnGpu({self.inner})"
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
+        return f"OnGpu({self.held})"
 
     def __format__(self, spec: str) -> str:
         return format(self.detach().cpu(), spec)
@@ -60,7 +60,9 @@ class OnGpu(torch.Tensor):
         return self.detach().cpu().numpy()
 
     @classmethod
-    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return compute(function, args, kwargs or {})
 
 
@@ -85,11 +87,11 @@ def compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         raise RuntimeError(f"{function}: expected a generator of the GPU, found one of the cpu")
     if target is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
-    given = tree_map(lambda value: value.inner if isinstance(value, OnGpu) else value, (args, kwargs))
+    given = tree_map(lambda value: value.held if isinstance(value, OnGpu) else value, (args, kwargs))
     results = function(*given[0], **given[1])
     if function is aten.copy_.default:
         return args[0]
-    known = {id(value.inner): value for value in there}
+    known = {id(value.held): value for value in there}
 
     def placed(value: Any) -> Any:
         if not isinstance(value, torch.Tensor) or not to_gpu:

@@ -111,3 +111,19 @@ def test_a_page_that_is_not_written_says_so() -> None:
 
     with pytest.raises(NotImplementedError):
         apps.visit(stub, (None,))
+
+
+def test_a_visit_looks_for_no_installed_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit would read the metadata of every package for it, at each visit."""
+    from streamlit.components.v2 import manifest_scanner
+
+    looked: list[str] = []
+
+    def scan() -> list[object]:
+        looked.append("here")
+        return []
+
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", scan)
+    seen = apps.visit(page, (lambda: "word", []))
+    assert not seen[0]["exceptions"]
+    assert not looked

@@ -19,6 +19,11 @@ from .pretended_gpu import DEVICE, OnGpu, pretended_gpu
 from .training_seeds.names import names_with
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+IMAGENETTE = (
+    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
+    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
+)
+"""WordNet's numbers of the ten classes: the names of the folders."""
 
 
 def of_week(name: str) -> pytest.MarkDecorator:
@@ -116,10 +121,8 @@ def test_week09_reads_pretrained_vits_on_imagenette(
         *("rank_correlation", "spread", "imagenette", "IMAGENET_OF_IMAGENETTE", "pretrained_vit", "famous_vits"),
     )
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
-    wnids = ("n01440764", "n02102040", "n02979186", "n03000684", "n03028079")
-    wnids += ("n03394916", "n03417042", "n03425413", "n03445777", "n03888257")
     for part in ("train", "val"):
-        save_images(tmp_path / "imagenette2-320" / part, wnids, 1, 40, "JPEG")
+        save_images(tmp_path / "imagenette2-320" / part, IMAGENETTE, 1, 40, "JPEG")
     photos, labels = names["imagenette"](3, 160)
     assert photos.shape == (3, 3, 160, 160)
     assert labels.tolist() == [0, 497, 701], "ImageNet's numbers of the first, the fifth and the last of the ten"

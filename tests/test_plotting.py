@@ -56,6 +56,28 @@ def test_use_style_sets_the_house_style() -> None:
     assert mpl.rcParams["font.size"] >= 10
 
 
+@pytest.mark.parametrize("title", ["one line", "two\nlines"])
+def test_titles_are_where_matplotlib_itself_would_put_them(title: str) -> None:
+    """The style only spares it the search."""
+    plotting.use_style()
+
+    def places(y: float | None) -> list[list[float]]:
+        with plt.rc_context({"axes.titley": y}):
+            fig, axes = plt.subplots(2, 3)
+            for ax in axes.flat[:4]:
+                ax.imshow([[0.0, 1.0]])
+                ax.set_title(title)
+            axes.flat[0].set_axis_off()
+            axes.flat[4].plot([0, 1])
+            axes.flat[4].set_title(title)
+            fig.suptitle("all")
+            fig.canvas.draw()
+            return [list(ax.title.get_window_extent().bounds) for ax in axes.flat[:5]]
+
+    assert plt.rcParams["axes.titley"] == 1.0
+    assert places(1.0) == places(None)
+
+
 # Heatmaps
 
 
@@ -252,7 +274,8 @@ def test_token_row_marks_the_query(ax: Any) -> None:
 # What a notebook shows
 
 
-def test_a_notebook_displays_a_returned_figure_exactly_once() -> None:
+def test_a_notebook_displays_a_returned_figure_exactly_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # Streamlit sets it, and a kernel inherits it
     call = "plotting.curves({'a': [1, 2]}, xlabel='x', ylabel='y', title='t')"
     cells = [
         f"from shared import plotting\nplotting.use_style()\nkept = {call}",
