@@ -81,7 +81,7 @@ def heatmap(
         for (row, column), value in np.ndenumerate(values):
             red, green, blue, alpha = image.cmap(image.norm(value))  # transparent where it is NaN
             color = "white" if alpha and 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "black"
-            ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
+            ax.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=9, color=color)
     if colorbar:
         _colorbar(image, ax)
     return image

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -66,6 +66,19 @@ class OnGpu(torch.Tensor):
         return compute(function, args, kwargs or {})
 
 
+class PlacedGenerator(torch.Generator):
+    """A generator of the CPU that may say it is one of the GPU."""
+
+    of_gpu: ClassVar[dict[int, PlacedGenerator]] = {}
+    """Those of the GPU, by the address of what they hold: operators get it in another wrapping."""
+
+    def __new__(cls, device: torch.device | str = "cpu") -> PlacedGenerator:
+        made = super().__new__(cls)
+        if torch.device(device) == DEVICE:
+            cls.of_gpu[made._cdata] = made  # type: ignore[attr-defined]
+        return made
+
+
 class Placing(TorchDispatchMode):
     """Sees operators without a tensor on the GPU, too: those that make one, and copies to it."""
 
@@ -83,8 +96,8 @@ def compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if there and here and function not in COPIES and not (function in INDEXED and isinstance(args[0], OnGpu)):
         raise RuntimeError(f"{function}: expected all tensors to be on the same device, found two: the GPU and cpu")
     generator = kwargs.get("generator")
-    if to_gpu and generator is not None:
-        raise RuntimeError(f"{function}: expected a generator of the GPU, found one of the cpu")
+    if generator is not None and to_gpu != (generator._cdata in PlacedGenerator.of_gpu):
+        raise RuntimeError(f"{function}: expected a generator of {'the GPU' if to_gpu else 'the cpu'}, found the other")
     if target is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     given = tree_map(lambda value: value.held if isinstance(value, OnGpu) else value, (args, kwargs))
@@ -116,6 +129,10 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     with monkeypatch.context() as patch, Placing():
         patch.setenv("PROFILE", "gpu")
         patch.setattr(profiles, "device", lambda: DEVICE)
+        patch.setattr(
+            profiles, "side_by_side", lambda work, items: [work(item) for item in items]
+        )  # modes are a thread's
+        patch.setattr(torch, "Generator", PlacedGenerator)
         patch.setattr(torch.optim, "AdamW", unfused)
         patch.setattr(torch, "autocast", lambda *args, **named: contextlib.nullcontext())
         patch.setattr(torch, "inference_mode", torch.no_grad)  # what it makes cannot be wrapped

@@ -71,6 +71,9 @@ def test_what_cuda_would_refuse_is_refused(gpu: torch.device) -> None:
         here[torch.zeros(1, dtype=torch.int64, device=gpu)]
     with pytest.raises(RuntimeError, match="expected a generator of the GPU"):
         torch.rand(2, device=gpu, generator=torch.Generator())
+    with pytest.raises(RuntimeError, match="expected a generator of the cpu"):
+        torch.rand(2, generator=torch.Generator(gpu))
+    assert isinstance(torch.rand(2, device=gpu, generator=torch.Generator(gpu).manual_seed(0)), OnGpu)
     with pytest.raises(TypeError, match="to numpy"):
         there.numpy()
 

@@ -142,6 +142,11 @@ def test_annotations_contrast_with_their_cells(ax: Any) -> None:
     assert [texts[value].get_color() for value in ("0.00", "1.00", "nan")] == ["white", "black", "black"]
 
 
+def test_an_annotation_of_almost_nothing_has_no_sign(ax: Any) -> None:
+    plotting.heatmap(ax, [[-0.001, -0.2]], title="", xlabel="", ylabel="", annotate=True)
+    assert [text.get_text() for text in ax.texts] == ["0.00", "-0.20"]
+
+
 def test_attention_heatmaps_have_a_panel_a_head_and_one_colorbar() -> None:
     weights = attention(5, 4, 7)
     figure: Any = plotting.attention_heatmaps(weights, suptitle="All heads")
