@@ -121,10 +121,13 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
 
     from shared import profiles
 
-    real = torch.optim.AdamW
+    real, tensor = torch.optim.AdamW, torch.tensor
 
     def unfused(*args: Any, fused: bool = False, **named: Any) -> Any:
         return real(*args, **named)
+
+    def copied(data: Any, *, device: Any = "cpu", **named: Any) -> torch.Tensor:
+        return tensor(data, **named).to(device)  # torch itself leaves the numbers out on this device
 
     with monkeypatch.context() as patch, Placing():
         patch.setenv("PROFILE", "gpu")
@@ -133,6 +136,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
             profiles, "side_by_side", lambda work, items: [work(item) for item in items]
         )  # modes are a thread's
         patch.setattr(torch, "Generator", PlacedGenerator)
+        patch.setattr(torch, "tensor", copied)
         patch.setattr(torch.optim, "AdamW", unfused)
         patch.setattr(torch, "autocast", lambda *args, **named: contextlib.nullcontext())
         patch.setattr(torch, "inference_mode", torch.no_grad)  # what it makes cannot be wrapped

@@ -14,6 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
+from shared.datasets import LabeledImages
+
 from .chosen import long_weeks
 from .pretended_gpu import DEVICE, OnGpu, pretended_gpu
 from .training_seeds.names import names_with
@@ -96,6 +98,134 @@ def test_training_on_it_changes_what_lies_there_as_on_the_cpu(gpu: torch.device)
     assert trained(gpu) == trained("cpu")
 
 
+def some_images(classes: int, each: int, size: int = 32) -> LabeledImages:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.rand(classes * each, 3, size, size, generator=draw)
+    return LabeledImages(x, torch.arange(classes).repeat(each), tuple(f"class_{name}" for name in "abcdefgh"[:classes]))
+
+
+def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
+    """timm makes its models with random weights; some of them under other names."""
+    import timm
+
+    real = timm.create_model
+
+    def create(name: str, pretrained: bool = False, **named: Any) -> Any:
+        return real(other.get(name.partition(".")[0], name), pretrained=False, **named)
+
+    monkeypatch.setattr(timm, "create_model", create)
+
+
+# week 03
+
+
+@of_week("week03_training")
+def test_week03_trains_on_photographs_and_fine_tunes(
+    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = names_with("week03_training", "photographs", "food", "small_models")
+    both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
+    assert all(0 <= share <= 1 for share in both)
+    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+    loader = torch.utils.data.DataLoader
+    monkeypatch.setattr(  # no other processes
+        torch.utils.data,
+        "DataLoader",
+        lambda data, batch, shuffle=False, drop_last=False, **_: loader(data, batch, shuffle, drop_last=drop_last),
+    )
+    large = some_images(3, 2, 224)
+    pairs = list(zip(large.x, large.y.tolist(), strict=True))
+    monkeypatch.setattr(names["datasets"], "food101", lambda **_: pairs)
+    assert 0 <= names["food"]("frozen", 1, 2) <= 1
+    monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 2))
+    assert len(names["small_models"](1, 2)) == 2
+
+
+# week 05
+
+
+@of_week("week05_masked_image_modeling")
+def test_week05_pretrains_on_photographs(cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]) -> None:
+    names = names_with("week05_masked_image_modeling", "photographs")
+    shown: list[Any] = []
+    names["display"] = shown.append
+    setting = names["Setting"](
+        img_size=32, patch_size=8, channels=3, dim=16, depth=1, n_heads=2, decoder_dim=16, decoder_depth=1, ratio=0.75,
+        steps=2, batch=8, rate=1e-3,
+    )  # fmt: skip
+    names["photographs"](setting, 40, 40, 20)
+    assert "20 test images, 12 of 16 patches hidden" in capsys.readouterr().out
+    assert len(shown) == 1
+
+
+# week 06
+
+
+@of_week("week06_self_distillation")
+def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
+    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week06_self_distillation", "on_photographs", "pretrained", "show_heads")
+    recipe = names["Recipe"](
+        size=32, local_size=16, patch=8, width=24, depth=1, outputs=16, steps=2, batch=8, learning_rate=1e-3,
+        momentum=0.9, n_local=2, scale_global=(0.6, 1.0), scale_local=(0.3, 0.5), noise=0.2,
+    )  # fmt: skip
+    before, after, end = names["on_photographs"](recipe, names["datasets"].cifar10, 40, 20, seed=0)
+    assert 0 <= before <= 1
+    assert 0 <= after <= 1
+    assert "mutual_information" in end
+    without_weights(monkeypatch)
+    names["show_heads"]("small", names["pretrained"]("vit_tiny_patch16_224", 64), 64, 2)
+    assert "mean of 2 shapes" in capsys.readouterr().out
+
+
+# week 07
+
+
+@of_week("week07_contrastive")
+def test_week07_classifies_without_a_shot_and_trains_on_captions(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip  # type: ignore[import-untyped]
+
+    names = names_with("week07_contrastive", "pretrained_clip", "classify", "flickr_pairs", "train_on_captions")
+    real = open_clip.create_model_and_transforms
+    monkeypatch.setattr(open_clip, "create_model_and_transforms", lambda name, pretrained: real(name))
+    clip = names["pretrained_clip"]("ViT-B-32", "none")
+    assert 0 <= names["classify"](*clip, some_images(3, 1), ["a photo of a {}.", "a {}."]) <= 1
+
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
+    save_images(tmp_path / "flickr8k", ("Images",), 20, 48)
+    lines = [f"Images_{k}.jpg,a {word} picture {k}" for k in range(20) for word in ("first", "second")]
+    (tmp_path / "flickr8k" / "captions.txt").write_text("image,caption\n" + "\n".join(lines), encoding="utf-8")
+    images, captions = names["flickr_pairs"]()
+    assert images.shape == (20, 3, 32, 32)
+    assert captions[3] == ["a first picture 3", "a second picture 3"]
+    found = names["train_on_captions"](images, captions, steps=2, batch=4, width=16)
+    assert set(found) == {"recall at 1", "recall at 5"}
+
+
+# week 08
+
+
+@of_week("week08_features_and_probes")
+def test_week08_probes_features_of_photographs_and_of_famous_encoders(
+    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week08_features_and_probes", "photograph_curves", "famous_encoders")
+    names["photograph_curves"](60, 20, 60, 2, (2,))
+    said = capsys.readouterr().out
+    assert re.search(r"random filters +1,024 +[01]\.\d{3}", said)
+    without_weights(
+        monkeypatch, vit_base_patch14_dinov2="vit_small_patch14_dinov2", vit_base_patch16_224="vit_tiny_patch16_224"
+    )
+    names["famous_encoders"](some_images(4, 12), some_images(4, 3), (2,), 2, weights=False)
+    said = capsys.readouterr().out
+    assert "DINOv2 ViT-B/14" in said
+    assert "CLIP ViT-B/32" in said
+    assert "ViT from scratch, all labels" in said
+
+
 # week 09
 
 
@@ -103,10 +233,7 @@ def test_training_on_it_changes_what_lies_there_as_on_the_cpu(gpu: torch.device)
 def test_week09_reads_attention_on_photographs(
     cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with(
-        "week09_interpretability",
-        *("styles", "explanations", "randomized", "rank_correlation", "spread", "train_photo_vit", "photographs"),
-    )
+    names = names_with("week09_interpretability", "photographs", "styles")
     figures = names["photographs"](40, 3, 24, 2, 6)
     assert len(figures) == 2
     said = capsys.readouterr().out
@@ -119,10 +246,7 @@ def test_week09_reads_pretrained_vits_on_imagenette(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Folders as torchvision's Imagenette unpacks them; a small model without weights."""
-    names = names_with(
-        "week09_interpretability",
-        *("rank_correlation", "spread", "imagenette", "IMAGENET_OF_IMAGENETTE", "pretrained_vit", "famous_vits"),
-    )
+    names = names_with("week09_interpretability", "imagenette", "IMAGENET_OF_IMAGENETTE", "famous_vits")
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     for part in ("train", "val"):
         save_images(tmp_path / "imagenette2-320" / part, IMAGENETTE, 1, 40, "JPEG")
@@ -141,19 +265,7 @@ def test_week09_reads_pretrained_vits_on_imagenette(
 def test_week10_compares_both_models_on_photographs(
     cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with(
-        "week10_vit_vs_cnn",
-        *(
-            "share",
-            "predicted",
-            "wilson",
-            "ATTACKS",
-            "pgd10",
-            "shifted_and_flipped",
-            "patch_shuffled",
-            "photograph_duel",
-        ),
-    )
+    names = names_with("week10_vit_vs_cnn", "photograph_duel", "ATTACKS")
     names["photograph_duel"](40, 20, 2, 4, 64)
     said = capsys.readouterr().out
     assert "CIFAR-10, 40 images to learn from, 2 steps of 64, 20 test images" in said
@@ -164,20 +276,7 @@ def test_week10_compares_both_models_on_photographs(
 def test_week10_fine_tunes_attacks_and_draws_large_models(
     gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with(
-        "week10_vit_vs_cnn",
-        *(
-            "share",
-            "predicted",
-            "as_picture",
-            "patch_shuffled",
-            "Pretrained",
-            "timm_rollout",
-            "finetuned",
-            "large_duel",
-            "LARGE",
-        ),
-    )
+    names = names_with("week10_vit_vs_cnn", "large_duel", "LARGE")
     names["LARGE"].update(ViT="test_vit.r160_in1k", CNN="test_resnet.r160_in1k")
     shown: list[Any] = []
     names["display"] = shown.append
@@ -199,11 +298,7 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """EuroSAT's folders, two small models without weights: everything that the notebook does with the real ones."""
-    names = names_with(
-        "week11_attention_archaeology",
-        *("domain_images", "pretrained_pair", "fine_tune", "domain_conditions", "forensics", "draw_study"),
-        "domain_study",
-    )
+    names = names_with("week11_attention_archaeology", "domain_images", "pretrained_pair", "domain_study")
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     classes = ("Forest", "Highway", "River")
     save_images(tmp_path / "eurosat" / "2750", classes, 10, 64)

@@ -26,20 +26,36 @@ def names_of(week_name: str, *cells: str) -> dict[str, Any]:
 
 
 def names_with(week_name: str, *wanted: str) -> dict[str, Any]:
-    """As `names_of`, and what explore cells define under these names: functions, classes and constants."""
+    """As `names_of`, and what explore cells define under these names, with the functions, classes and modules it needs.
+
+    Constants of explore cells are only made when they are named: they may take a training to compute.
+    """
     names: dict[str, Any] = {}
-    for cell in load_week(ROOT / "solutions" / week_name).cells:
+    week = load_week(ROOT / "solutions" / week_name)
+    nodes = [node for cell in week.cells if isinstance(cell.words, Explore) for node in ast.parse(cell.source).body]
+    needed = set(wanted)
+    while more := {name for node in nodes if _made(node) & needed for name in _needs(node)} - needed:
+        needed |= more
+    chosen = {id(node) for node in nodes if _made(node) & (set(wanted) if isinstance(node, ast.Assign) else needed)}
+    for cell in week.cells:
         if isinstance(cell.words, Setup | Given | Exercise):
             exec(compile(cell.source, cell.id, "exec"), names)
-        elif isinstance(cell.words, Explore):
-            tree = ast.parse(cell.source)
-            tree.body = [node for node in tree.body if _defined(node) & set(wanted)]
-            exec(compile(tree, cell.id, "exec"), names)
+    for node in nodes:
+        if id(node) in chosen:
+            exec(compile(ast.Module([node], []), week_name, "exec"), names)
     assert not set(wanted) - set(names), f"{week_name} defines no {', '.join(sorted(set(wanted) - set(names)))}"
     return names
 
 
-def _defined(node: ast.stmt) -> set[str]:
+def _made(node: ast.stmt) -> set[str]:
+    """The names that a statement defines."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(name.asname or name.name).partition(".")[0] for name in node.names}
     return {part.id for part in node.targets if isinstance(part, ast.Name)} if isinstance(node, ast.Assign) else set()
+
+
+def _needs(node: ast.stmt) -> set[str]:
+    """The names that a function, a class or a wanted constant reads."""
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
