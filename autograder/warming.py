@@ -32,7 +32,7 @@ WARM_UP_WITH = {
 import torch, torch.testing, torch.utils._python_dispatch, torch.utils.flop_counter
 torch.set_num_threads(1)
 torch.backends.cpu.get_cpu_capability()  # asked once, of /proc; in a sandbox without it torch computes slowly
-repr(torch.ones(1))
+repr(torch.ones(1))  # the first tensor that is shown
 """,
     # any optimizer imports torch._dynamo on its first use, for seconds; a first use inside a child would repeat it
     "torch.optim": """

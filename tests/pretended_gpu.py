@@ -26,7 +26,7 @@ DEVICE = torch.device("meta")
 aten = torch.ops.aten
 COPIES = {aten._to_copy.default, aten.copy_.default}
 INDEXED = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default}
-"""Their indices may lie on the CPU while the tensor is on the GPU."""
+"""Their indices, which are the second argument, may lie on the CPU while the tensor is on the GPU."""
 
 
 class OnGpu(torch.Tensor):
@@ -88,12 +88,14 @@ class Placing(TorchDispatchMode):
 
 def compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """One operator, on the CPU; its results are where CUDA would have them."""
-    tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
+    free = function in INDEXED and isinstance(args[0], OnGpu)
+    compared = (args[0], *args[2:]) if free else (args, kwargs)
+    tensors = [value for value in tree_flatten(compared)[0] if isinstance(value, torch.Tensor)]
     there = [value for value in tensors if isinstance(value, OnGpu)]
     here = [value for value in tensors if not isinstance(value, OnGpu) and value.dim() > 0]
     target = kwargs.get("device")
     to_gpu = (torch.device(target) == DEVICE) if target is not None else bool(there)
-    if there and here and function not in COPIES and not (function in INDEXED and isinstance(args[0], OnGpu)):
+    if there and here and function not in COPIES:
         raise RuntimeError(f"{function}: expected all tensors to be on the same device, found two: the GPU and cpu")
     generator = kwargs.get("generator")
     if generator is not None and to_gpu != (generator._cdata in PlacedGenerator.of_gpu):
@@ -132,9 +134,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     with monkeypatch.context() as patch, Placing():
         patch.setenv("PROFILE", "gpu")
         patch.setattr(profiles, "device", lambda: DEVICE)
-        patch.setattr(
-            profiles, "side_by_side", lambda work, items: [work(item) for item in items]
-        )  # modes are a thread's
+        patch.setattr(profiles, "side_by_side", lambda work, items: [work(item) for item in items])  # not in threads
         patch.setattr(torch, "Generator", PlacedGenerator)
         patch.setattr(torch, "tensor", copied)
         patch.setattr(torch.optim, "AdamW", unfused)

@@ -200,7 +200,7 @@ REHEARSAL = ("1", "1 / 0")
 
 
 def warm_up(code: str) -> tuple[Any, bytes]:
-    """Make a shell, run the imports, and freeze what there is; returns the shell and a greeting for who started it."""
+    """Make a shell, import, rehearse, and freeze what there is; returns the shell and a greeting for who started it."""
     gc.disable()  # imports let go of nothing, and Python would look for it again and again
     shell = make_shell()
     exec(compile(code, "<warm-up>", "exec"), {})
