@@ -74,7 +74,7 @@ def test_what_cuda_would_refuse_is_refused(gpu: torch.device) -> None:
     there[torch.tensor([1])] = torch.full((1,), 5.0, device=gpu)
     assert there.tolist() == [1, 5]
     with pytest.raises(RuntimeError, match="found two: the GPU and cpu"):
-        there[torch.tensor([1])] = torch.full((1,), 5.0)
+        there[torch.tensor([0, 1])] = torch.full((2,), 5.0)
     with pytest.raises(RuntimeError, match="expected a generator of the GPU"):
         torch.rand(2, device=gpu, generator=torch.Generator())
     with pytest.raises(RuntimeError, match="expected a generator of the cpu"):
