@@ -39,10 +39,14 @@ def browser_path() -> str:
     return found
 
 
+LEFT_OUT = ("JUPYTER", "WORKBOOK", "MPLBACKEND")
+"""Beginnings of variables that a server is not started with; the last is set by `import streamlit`."""
+
+
 @contextmanager
 def jupyter(words: Sequence[str], folder: Path, settings: Path) -> Iterator[str]:
     """A Jupyter server, started as the Makefile does, with settings of its own; gives the address of its root."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "WORKBOOK"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
     own = {f"JUPYTER_{name}_DIR": str(settings / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
     tools = str(Path(sys.executable).parent)
     environment = (

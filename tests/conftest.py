@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,16 @@ ALTERNATIVES = [
     Alternative(name="times-four", exercise="quadruple", edits={"double(double(number))": "4 * number"}),
 ]
 """
+
+
+BACKEND = os.environ.get("MPLBACKEND")
+
+
+@pytest.fixture(autouse=True)
+def matplotlibs_backend() -> None:
+    """As when the tests began: `import streamlit` sets it, and each kernel started later would draw no figure."""
+    if BACKEND is None:
+        os.environ.pop("MPLBACKEND", None)
 
 
 @pytest.fixture

@@ -279,8 +279,7 @@ def test_token_row_marks_the_query(ax: Any) -> None:
 # What a notebook shows
 
 
-def test_a_notebook_displays_a_returned_figure_exactly_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MPLBACKEND", raising=False)  # Streamlit sets it, and a kernel inherits it
+def test_a_notebook_displays_a_returned_figure_exactly_once() -> None:
     call = "plotting.curves({'a': [1, 2]}, xlabel='x', ylabel='y', title='t')"
     cells = [
         f"from shared import plotting\nplotting.use_style()\nkept = {call}",
