@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -340,7 +341,7 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
     monkeypatch.setattr(sets, "EuroSAT", offline)
     with pytest.raises(FileNotFoundError, match=rf"EuroSAT is not in {tmp_path}.*no network.*WORKBOOK_DATA"):
         names["domain_images"]("eurosat", None, 224)
-    monkeypatch.setitem(__import__("sys").modules, "medmnist", None)
+    monkeypatch.setitem(sys.modules, "medmnist", None)
     with pytest.raises(ImportError, match="pip install medmnist"):
         names["domain_images"]("bloodmnist", None, 224)
     monkeypatch.setattr(timm, "create_model", offline)

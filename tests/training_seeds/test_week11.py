@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from autograder.source import load_week
 
@@ -57,3 +58,26 @@ def test_week11_both_models_reach_the_target_and_rollout_lies_on_the_evidence(tm
     assert worst[0] > 0.8875
     assert worst[1] > 0.8875
     assert worst[2] > 0.775
+
+
+def test_week11_attacks_on_a_linear_model_are_those_of_the_closed_form() -> None:
+    """Lead m, difference of weights w: the border is m / |w| away, and FGSM moves each pixel against the sign of w."""
+    names = names_of("week11_attention_archaeology")
+    draw = torch.Generator().manual_seed(0)
+    x = 0.4 + 0.2 * torch.rand(6, 8, generator=draw)
+    model = torch.nn.Linear(8, 2)
+    with torch.no_grad():
+        weight = 4 * torch.randn(2, 8, generator=draw)
+        model.weight.copy_(
+            weight - weight.mean(1, keepdim=True)
+        )  # the border is near: no pixel meets 0 or 1 on the way
+        model.bias.zero_()
+        logits = model(x)
+    y, across = logits.argmax(1), model.weight[0] - model.weight[1]
+    border = (logits[:, 0] - logits[:, 1]).abs() / across.norm()
+    found = names["carlini_wagner"](model, x, y, c=3.0, steps=400, rate=0.005)
+    assert (found >= border - 1e-4).all(), "no error is nearer than the border"
+    torch.testing.assert_close(found, border.detach(), rtol=0.1, atol=0.01)
+    wrong_way = across.sign().detach() * (1 - 2 * y[:, None])
+    torch.testing.assert_close(names["pgd"](model, x, y, 0.03, steps=1, stride=1.0), x - 0.03 * wrong_way)
+    assert names["carlini_wagner"](model, x, 1 - y).amax() < 1e-5, "what is wrong already is no distance away"
