@@ -17,7 +17,10 @@ from .errors import WorkbookError
 SINGLE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 NO_BACKGROUND = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """scikit-learn imports pandas if it is there, pandas imports pyarrow, and pyarrow's allocator starts a thread."""
-ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | NO_BACKGROUND | {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""What malloc gets from the system may be huge pages: a fork, and the end of what was forked, is done sooner."""
+ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | NO_BACKGROUND | HUGE_PAGES
+ENVIRONMENT |= {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
 """What every warm process is started with, besides what its starter has."""
 WARM_UP = """
 import IPython.utils.capture

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import json
 import os
 import resource
@@ -23,11 +24,13 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from . import isolation, wire
+from . import isolation, pages, wire
 from .shell import make_shell, run_cell, seed_everything
 
 WATCH_SECONDS = 0.1
 """How often a keeper looks at memory."""
+MANY_FORKS = 24
+"""After so many forks there will be many more: see `pages`."""
 
 
 # --- the keeper
@@ -249,8 +252,11 @@ def main() -> None:
     control = socket.socket(fileno=settings["control"])
     shell, greeting = warm_up(settings["code"])
     control.sendall(greeting)
-    while fork_for(control, settings["role"], shell):
-        pass
+    for number in itertools.count(1):
+        if not fork_for(control, settings["role"], shell):
+            break
+        if number == MANY_FORKS:
+            pages.gather()
     os._exit(0)  # there is nothing to put away, and it takes Python long to forget all it has imported
 
 
