@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from .errors import BuildError
 from .leaks import leaks
-from .rules import check, has_hidden_tests
+from .rules import check, defined, has_hidden_tests
 from .source import (
     About,
     Cell,
@@ -46,6 +47,12 @@ class Notebooks:
     @property
     def learner_text(self) -> str:
         return to_text(self.learner)
+
+    @cached_property
+    def answer_names(self) -> tuple[str, ...]:
+        """What the stubs define: the names that tests know a learner's answers by."""
+        stubs = (cell.source for cell in self.learner.cells if cell.id in self.week.exercises)
+        return tuple(dict.fromkeys(name for stub in stubs for name in sorted(defined(stub))))
 
 
 def to_text(notebook: NotebookNode) -> str:

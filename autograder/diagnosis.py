@@ -163,18 +163,24 @@ def signatures(week: Week, misconceptions: Sequence[Misconception], run: Runner,
     A file that is damaged, or was made from other sources or with another torch, is made again. A run that the
     grader itself spoiled has no signature, and nothing is kept then, so that it is tried again the next time.
     """
-    key = content_key(week)
-    try:
-        table = Table.model_validate_json(cache.read_bytes())
-    except (OSError, ValidationError):
-        table = None
-    if table and (table.version, table.key) == (SCHEMA, key):
-        return table.signatures
+    kept = kept_signatures(week, cache)
+    if kept is not None:
+        return kept
     runs = run(misconceptions)
     found = {item.name: signature(week, item.exercise, runs[item.name]) for item in misconceptions}
     if not any(done.verdict == Verdict.INFRA for verdicts in runs.values() for done in verdicts.values()):
-        write_text(cache, Table(version=SCHEMA, key=key, signatures=found).model_dump_json(indent=1) + "\n")
+        table = Table(version=SCHEMA, key=content_key(week), signatures=found)
+        write_text(cache, table.model_dump_json(indent=1) + "\n")
     return found
+
+
+def kept_signatures(week: Week, cache: Path) -> dict[str, Signature] | None:
+    """What the file `cache` holds; None where it is missing, damaged or out of date."""
+    try:
+        table = Table.model_validate_json(cache.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return table.signatures if (table.version, table.key) == (SCHEMA, content_key(week)) else None
 
 
 def content_key(week: Week) -> str:

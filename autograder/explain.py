@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 
 from pydantic import ValidationError
 
 from .build import Notebooks
 from .course import Course
 from .crew import Crew
-from .diagnosis import diagnose, signatures
+from .diagnosis import diagnose, kept_signatures, signatures
 from .facts import Feedback
 from .feedback import facts_file, write_feedback, write_summary
 from .jobs import graded_cells, make_job
@@ -20,54 +21,76 @@ from .source import Exercise, Test
 from .variants import Misconception, load_variants
 
 
-def explain(
-    built: Notebooks,
-    course: Course,
-    crew: Crew,
-    fresh: Sequence[Graded],
-    everybody: Sequence[str],
-    on_phase: Callable[[str, int], None],
-    on_step: Callable[[str], None],
-) -> None:
-    """Write the pages of those who were graded now, and the page of the class.
+class Explainer:
+    """Writes the pages of the learners that are graded now, and the page of the class.
 
-    Every misconception of the week is run once, by the same crew; what it did is kept in `build/`.
+    A page can be written as soon as its submission is graded, unless it failed in something and nobody knows yet
+    what the misconceptions of the week do. They are run once for that, by the same crew; what they did is kept in
+    `build/`.
 
     Parameters
     ----------
-    everybody : the learners of the class; of those that are not in `fresh`, the facts are read from their files.
+    crew : who runs the misconceptions.
     """
-    week = built.week
-    misconceptions = load_variants(week).misconceptions
 
-    def run(items: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
-        on_phase(f"misconceptions of {week.name}, once", len(items))
-        running: list[Future[Run]] = [crew.submit(_misconception_job(built, item)) for item in items]
-        found = {}
-        for item, future in zip(items, running, strict=True):
-            done = future.result()
-            found[item.name] = {test.id: done.cells[test.id] for test in week.of_kind(Test, item.exercise)}
-            on_step(item.name)
-        return found
+    def __init__(self, built: Notebooks, course: Course, crew: Crew) -> None:
+        self._built, self._course, self._crew = built, course, crew
+        self._cache = course.root / "build" / "signatures" / f"{built.week.name}.json"
+        self._known = kept_signatures(built.week, self._cache)
+        self._written: dict[str, Feedback] = {}
 
-    cache = course.root / "build" / "signatures" / f"{week.name}.json"
-    failed = any(done.verdict is Verdict.FAIL for graded in fresh for done in graded.verdicts.values())
-    known = signatures(week, misconceptions, run, cache) if failed else {}
-    on_phase("feedback", len(fresh))
-    written: dict[str, Feedback] = {}
-    for graded in fresh:
-        found = diagnose(week, misconceptions, known, graded.verdicts)
-        written[graded.student] = write_feedback(built, course, graded, graded.notebook, found)
-        on_step(graded.student)
-    told = [written.get(student) or _told_before(course, student, week.name) for student in everybody]
-    write_summary(built, course, [one for one in told if one])
+    @cached_property
+    def _misconceptions(self) -> tuple[Misconception, ...]:
+        return tuple(load_variants(self._built.week).misconceptions)
+
+    def can(self, graded: Graded) -> bool:
+        """Whether all is known that the pages of a learner need."""
+        return self._known is not None or not _failed(graded)
+
+    def find_out(self, on_phase: Callable[[str, int], None], on_step: Callable[[str], None]) -> None:
+        """Run the misconceptions of the week, unless what they do is known."""
+        week = self._built.week
+
+        def run(items: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
+            on_phase(f"misconceptions of {week.name}, once", len(items))
+            running: list[Future[Run]] = [self._crew.submit(_misconception_job(self._built, item)) for item in items]
+            found = {}
+            for item, future in zip(items, running, strict=True):
+                done = future.result()
+                found[item.name] = {test.id: done.cells[test.id] for test in week.of_kind(Test, item.exercise)}
+                on_step(item.name)
+            return found
+
+        if self._known is None:
+            self._known = signatures(week, self._misconceptions, run, self._cache)
+
+    def write(self, graded: Graded) -> None:
+        """Write the pages of one learner.
+
+        Raises
+        ------
+        WorkbookError, OSError
+            when they cannot be written.
+        """
+        week, known = self._built.week, self._known or {}
+        found = diagnose(week, self._misconceptions, known, graded.verdicts) if _failed(graded) else {}
+        told = write_feedback(self._built, self._course, graded, graded.notebook, found)
+        self._written[graded.student] = told
+
+    def summarize(self, everybody: Iterable[str]) -> None:
+        """Write the page of the class; what is told to learners that are not graded now is read from their files."""
+        told = [self._written.get(student) or self._told_before(student) for student in everybody]
+        write_summary(self._built, self._course, [one for one in told if one])
+
+    def _told_before(self, student: str) -> Feedback | None:
+        try:
+            return Feedback.model_validate_json(facts_file(self._course, student, self._built.week.name).read_bytes())
+        except (OSError, ValidationError):
+            return None
 
 
-def _told_before(course: Course, student: str, week: str) -> Feedback | None:
-    try:
-        return Feedback.model_validate_json(facts_file(course, student, week).read_bytes())
-    except (OSError, ValidationError):
-        return None
+def _failed(graded: Graded) -> bool:
+    return any(done.verdict is Verdict.FAIL for done in graded.verdicts.values())
 
 
 def _misconception_job(built: Notebooks, item: Misconception) -> Job:

@@ -1,6 +1,7 @@
 """Grade a class: collect -> repair -> run -> judge -> record -> feedback.
 
 Learners' code runs in sandboxes, tests run in a judge outside of them (`engine`); only this process writes grades.
+While the others run, a submission that was judged is recorded and its pages are written.
 What has been done is known (`ledger`): unchanged work is not run again, and a run that was killed goes on.
 """
 
@@ -14,7 +15,8 @@ from pathlib import Path
 from .build import Notebooks, build_week
 from .course import Course
 from .crew import Crew, CrewMaker, here
-from .explain import explain
+from .errors import WorkbookError
+from .explain import Explainer
 from .feedback import facts_file
 from .handed_in import HandedIn, read_work, submissions
 from .jobs import submission_job
@@ -90,7 +92,7 @@ def grade_week(
     crew : makes who runs the jobs (`crew.here`, `cluster.on`); by default all cores of this machine.
     unsafe : run without sandboxes; every report then says so.
     again : run everything, whatever is known from earlier runs.
-    feedback : write pages and JSON for the learners, once everything is recorded.
+    feedback : write pages and JSON for the learners.
 
     Returns
     -------
@@ -128,6 +130,10 @@ class Desk:
         self.entries = {student: ledger.entry(student) for student in found}
         self.outcomes: dict[str, Graded] = {}
         self.todo: list[HandedIn] = []
+        self.untold: list[Done] = []
+        """Recorded, and their pages not written."""
+        self.left = 0
+        """How many of `todo` are not recorded yet."""
 
     def look_up(self) -> None:
         """Take what is known from the record; the rest is to do."""
@@ -158,39 +164,51 @@ class Desk:
     def grade(self, crew: Crew, agree: Callable[[Sequence[Change]], bool]) -> None:
         """Run what is to do, record it, write the pages."""
         built = build_week(self.week)
+        self.left = len(self.todo)
+        explainer = Explainer(built, self.course, crew) if self.feedback else None
         with Recorder(built, self.course, self.tell.wait) as recorder:
-            done = self._recorded(built, crew, recorder, agree)
-        if done is None:
+            agreed = self._recorded(built, crew, recorder, explainer, agree)
+        if not agreed:
             return
         self.ledger.seal()
-        if self.feedback:
-            fresh = [one.graded for one in done]
-            explain(built, self.course, crew, fresh, list(self.handed_in), self.tell.phase, self.tell.step)
-            for one in done:
+        if explainer:
+            if not all(explainer.can(one.graded) for one in self.untold):
+                explainer.find_out(self.tell.phase, self.tell.step)
+            self.tell.phase("feedback", len(self.untold))
+            for one in self.untold:
+                explainer.write(one.graded)
+                self.tell.step(one.graded.student)
+            explainer.summarize(self.handed_in)
+            for one in self.untold:
                 self._enter(one, told=one.handed_in.key)
 
     def _recorded(
-        self, built: Notebooks, crew: Crew, recorder: Recorder, agree: Callable[[Sequence[Change]], bool]
-    ) -> list[Done] | None:
-        """What was judged and recorded; None where nobody has agreed to it."""
+        self,
+        built: Notebooks,
+        crew: Crew,
+        recorder: Recorder,
+        explainer: Explainer | None,
+        agree: Callable[[Sequence[Change]], bool],
+    ) -> bool:
+        """Judge and record what is to do; False where nobody has agreed to it."""
         course_changed = any(self._course_changed(one) for one in self.todo)
         if not course_changed:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
-        done: list[Done] = []
+        waiting: list[Done] = []
         for one in self._judged(built, crew):
-            done.append(one)
-            if not course_changed:
-                self._record(recorder, one)
+            if course_changed:
+                waiting.append(one)
+            else:
+                self._record(recorder, explainer, one)
             self._conclude(one.graded)
-        if course_changed:
-            changes = [change for one in done for change in self._changes(one)]
-            if changes and not agree(changes):
-                for one in done:
-                    self._hold_back(one)
-                return None
-            for one in done:
-                self._record(recorder, one)
-        return done
+        changes = [change for one in waiting for change in self._changes(one)]
+        if changes and not agree(changes):
+            for one in waiting:
+                self._hold_back(one)
+            return False
+        for one in waiting:
+            self._record(recorder, explainer, one)
+        return True
 
     def _course_changed(self, one: HandedIn) -> bool:
         """Whether it is the course that changed since this work was graded, not the work."""
@@ -240,8 +258,34 @@ class Desk:
             graded.points = {}
         return Done(one, graded, run)
 
-    def _record(self, recorder: Recorder, one: Done) -> None:
-        """Write the grade, then the entry; a damaged submission has only the latter."""
+    def _record(self, recorder: Recorder, explainer: Explainer | None, one: Done) -> None:
+        """Write the grade and, if all for them is known, the pages; then the entry that says what was written."""
+        recorded = self._save(recorder, one)
+        self.left -= 1
+        told = ""
+        if explainer:
+            told = self._tell_learner(explainer, one)
+            if not told:
+                self.untold.append(one)
+        if recorded:
+            self._enter(one, told)
+
+    def _tell_learner(self, explainer: Explainer, one: Done) -> str:
+        """Write the pages now; the key that they belong to, or "" where they have to wait for the end.
+
+        The pages of the last submission do: as long as one learner is not told, a run that was killed is taken up
+        again, and writes the page of the class.
+        """
+        if not self.left or not explainer.can(one.graded):
+            return ""
+        try:
+            explainer.write(one.graded)
+        except (OSError, WorkbookError):  # tried again at the end, when nothing can be lost any more
+            return ""
+        return one.handed_in.key
+
+    def _save(self, recorder: Recorder, one: Done) -> bool:
+        """Write the grade of a submission that is not damaged; whether nothing went wrong."""
         from sqlalchemy.exc import SQLAlchemyError
 
         graded = one.graded
@@ -252,8 +296,8 @@ class Desk:
             except (OSError, SQLAlchemyError) as error:
                 reason = str(error).splitlines()[0]
                 graded.damaged = f"graded with {graded.total} points, but not recorded: {reason}"
-                return
-        self._enter(one)
+                return False
+        return True
 
     def _enter(self, one: Done, told: str = "") -> None:
         if one.run is None or not one.graded.damaged:  # what the grader itself could not do is tried again

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from .build import Notebooks
 from .engine.judge import ANSWER, OWN, TEST, TRUSTED
 from .repair import Repaired
-from .rules import defined
 from .runner import Code, Job
 from .source import Exercise, Given, Setup, Test, Week
 
@@ -44,15 +43,9 @@ def make_job(built: Notebooks, name: str, run: Iterable[str], sources: Mapping[s
     written = {cell.exercise for cell in cells if cell.kind == ANSWER and cell.source != stubs[cell.id]}
     uses = {one: tuple(other for other in exercises if one in week.dependents(other)) for one in written}
     reference = {one: course[week.of_kind(Exercise, one)[0].id] for one in exercises}
-    return Job(name, tuple(cells), week.info.limits, answer_names(built), uses, reference)
+    return Job(name, tuple(cells), week.info.limits, built.answer_names, uses, reference)
 
 
 def submission_job(built: Notebooks, student: str, fixed: Repaired) -> Job:
     """A repaired submission as a job."""
     return make_job(built, student, fixed.run, {cell.id: cell.source for cell in fixed.notebook.cells})
-
-
-def answer_names(built: Notebooks) -> tuple[str, ...]:
-    """What the stubs define: the names that tests know a learner's answers by."""
-    stubs = (cell.source for cell in built.learner.cells if cell.id in built.week.exercises)
-    return tuple(dict.fromkeys(name for stub in stubs for name in sorted(defined(stub))))

@@ -11,7 +11,6 @@ from nbformat.v4 import new_code_cell
 
 from autograder.build import Notebooks
 from autograder.course import all_weeks
-from autograder.jobs import answer_names
 from autograder.learner.bench import open_bench
 from autograder.learner.checking import UNWRITTEN, Result, check, known, remember, whole_run, with_blame
 from autograder.learner.kept import Kept
@@ -187,7 +186,7 @@ def test_each_exercise_of_a_real_week_gets_what_its_tests_read(name: str) -> Non
         if cell.id in released.week.exercises:
             cell.source = solutions[cell.id]
     now = lesson_of(released, notebook)
-    names = set(answer_names(released)) | {n for cell in now.whole.cells for n in defined(cell.source)}
+    names = set(released.answer_names) | {n for cell in now.whole.cells for n in defined(cell.source)}
     for task in now.tasks.values():
         made: set[str] = set()
         for code in task.job.cells:

@@ -1,0 +1,130 @@
+"""Pages are written while the others run; what a killed run did not tell is told by the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autograder import explain, feedback
+from autograder.course import Course
+from autograder.grade import Told, grade_week
+from autograder.outcomes import Graded
+
+from .test_grade import RIGHT, WEEK, answered, hand_in
+from .test_ledger import WRONG, Class, Counting, registered, tiny
+
+__all__ = ["registered", "tiny"]
+"""Fixtures."""
+
+
+def grade(tiny: Class, on_graded: Callable[[Graded], None] = lambda graded: None) -> Counting:
+    crew = Counting()
+    grade_week(tiny.folder, tiny.course, crew=crew, unsafe=True, tell=Told(graded=on_graded))
+    return crew
+
+
+def pages(course: Course) -> dict[str, bytes]:
+    files = [*course.feedback.rglob("*.html"), *course.feedback.rglob("*.json"), *course.folder.glob("*.html")]
+    return {str(path.relative_to(course.folder)): path.read_bytes() for path in files}
+
+
+def learners_with_pages(course: Course) -> list[str]:
+    return sorted(path.parts[-3] for path in course.feedback.glob(f"*/{WEEK}/index.html"))
+
+
+def stopped(*words: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+def misconceptions(crew: Counting) -> list[str]:
+    return [job.name for job in crew.jobs if job.name not in ("ann", "bob", "cleo")]
+
+
+def seen_while_grading(tiny: Class) -> tuple[list[tuple[str, list[str]]], Counting]:
+    """Each learner in the order of grading, and whose pages were there by then; and the crew."""
+    seen: list[tuple[str, list[str]]] = []
+    crew = grade(tiny, lambda graded: seen.append((graded.student, learners_with_pages(tiny.course))))
+    return seen, crew
+
+
+def test_pages_come_with_the_grades_and_those_that_need_misconceptions_at_the_end(tiny: Class) -> None:
+    hand_in(tiny.course, "cleo", answered(tiny.built, RIGHT))
+    seen, crew = seen_while_grading(tiny)
+    order = [student for student, _ in seen]
+    assert sorted(order) == ["ann", "bob", "cleo"]
+    for number, (_, there) in enumerate(seen, 1):
+        assert there == sorted({*order[: min(number, 2)]} - {"bob"}), "bob's needs to be diagnosed, the last one waits"
+    assert misconceptions(crew)
+    assert learners_with_pages(tiny.course) == ["ann", "bob", "cleo"]
+
+
+def test_what_misconceptions_do_is_found_out_once_and_then_pages_wait_for_nothing(tiny: Class) -> None:
+    grade(tiny)
+    for name in ("bob", "cleo"):
+        hand_in(tiny.course, name, answered(tiny.built, WRONG | {"quadruple": RIGHT["quadruple"] + "  # again"}))
+    (tiny.course.feedback / "bob" / WEEK / "index.html").unlink()
+    seen, crew = seen_while_grading(tiny)
+    assert misconceptions(crew) == []
+    order = [student for student, _ in seen]
+    assert order[0] == "ann", "known from the record"
+    assert [there for _, there in seen] == [["ann"], sorted({"ann", order[1]}), sorted({"ann", order[1]})]
+
+
+@pytest.mark.parametrize("place", ["write_summary", "write_feedback", "diagnose", "signatures"])
+def test_a_run_killed_while_it_explains_is_taken_up_again(
+    tiny: Class, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(explain, place, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            grade(tiny)
+    assert not (tiny.course.folder / f"{WEEK}.html").exists()
+    crew = grade(tiny)
+    assert not {"ann", "bob"} & {job.name for job in crew.jobs}, "what was run and kept is not run again"
+    found = pages(tiny.course)
+    assert (tiny.course.folder / f"{WEEK}.html").exists()
+    grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, again=True)
+    assert pages(tiny.course) == found
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["new work", "a changed course"])
+def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
+    tiny: Class, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    """Also where every page of a learner was written at once."""
+    hand_in(tiny.course, "bob", answered(tiny.built, RIGHT))
+    if changed:
+        grade(tiny)
+        (tiny.course.folder / f"{WEEK}.html").unlink()
+        tiny.edit("# # A tiny week", "# # A very tiny week")
+    with monkeypatch.context() as patch:
+        patch.setattr(explain, "write_summary", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            grade(tiny)
+    assert not (tiny.course.folder / f"{WEEK}.html").exists()
+    assert grade(tiny).jobs == []
+    assert (tiny.course.folder / f"{WEEK}.html").exists()
+
+
+def test_a_page_that_cannot_be_written_stops_no_other_and_is_complained_about_at_the_end(
+    tiny: Class, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = feedback.write_pages
+
+    def full(course: Course, learner: str, told: object) -> None:
+        if learner == "ann":
+            raise OSError(28, "No space left on device")
+        write(course, learner, told)  # type: ignore[arg-type]
+
+    hand_in(tiny.course, "cleo", answered(tiny.built, RIGHT))
+    with monkeypatch.context() as patch:
+        patch.setattr(feedback, "write_pages", full)
+        with pytest.raises(OSError, match="No space left"):
+            grade(tiny)
+    assert tiny.scores() == {"ann": 80, "bob": 40, "cleo": 80}
+    assert "ann" not in learners_with_pages(tiny.course)
+    crew = grade(tiny)
+    assert crew.jobs == []
+    assert learners_with_pages(tiny.course) == ["ann", "bob", "cleo"]
