@@ -134,6 +134,7 @@ def grade(
     on_graded: Callable[[str], None],
     options: Sequence[str] = ("--workers", "1"),
     anew: bool = True,
+    read_memory: bool = True,
 ) -> Cost:
     """Run a grader over the first submissions of a class; `on_graded` is called for each of them.
 
@@ -141,6 +142,7 @@ def grade(
     ----------
     options : words for `workbook grade`.
     anew : with nothing graded yet; else on what an earlier run has left.
+    read_memory : see `measured`.
     """
     if anew:
         group.hand_in(size)
@@ -164,7 +166,7 @@ def grade(
             on_graded(f"{grader}, {group.name} class: {learner}")
 
     command = [sys.executable, "-m", *words[grader]]
-    cost = measured(command, group.course.root, environment, lambda: look(group.graded()))
+    cost = measured(command, group.course.root, environment, lambda: look(group.graded()), read_memory)
     if not group.graded():
         raise SystemExit(f"{grader} graded nothing:\n{cost.output[-3000:]}")
     look(set(list(group.learners)[:size]))

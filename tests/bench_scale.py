@@ -1,11 +1,14 @@
 """Grading with all cores, on a cluster, and again: the second half of `make bench-grading`.
 
 The classes are those of `tests/bench_grading.py`: "free", whose cells cost nothing, and "mixed", the sample class of
-week 01. Each is graded by nbgrader, by `workbook grade` with one and with two workers, by a Dask cluster of two workers
-on this machine, and once more with nothing changed. Rates are of whole commands, start included; "further" leaves the
-start out. What two processes reach that only count, beside one, says how much faster this machine can be at all: two
-cores of a shared or hyper-threaded machine are not two machines. Ratios are of one run; results also go to
-build/bench/scale.json.
+week 01. Each is graded by nbgrader, by `workbook grade` with one and with two workers before and after it, by a Dask
+cluster of two workers on this machine, and once more with nothing changed. Rates are of whole commands, start included.
+"further" is what each further submission costs, from two sizes of the class; the larger mixed class is the smaller one
+four times over. "cores" is how many of them the further ones keep busy. The workers of the cluster are warm before.
+
+What two processes reach that only count, beside one, says how much faster this machine can be at all: two cores of a
+shared or hyper-threaded machine are not two machines. One worker has more than one core already: while it runs a
+submission, the grader itself records the one before. Ratios are of one run; results also go to build/bench/scale.json.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -77,43 +81,66 @@ def loopback_cluster(folder: Path) -> Iterator[str]:
             yield address
 
 
-Found = dict[tuple[str, int], Cost]
-"""How and how many -> what it took."""
+@dataclass(frozen=True)
+class Plan:
+    """A class, and how many of its submissions are graded: `few` and `many` of ours, `beside` of nbgrader's too."""
+
+    group: Group
+    few: int
+    many: int
+    beside: int
 
 
-def run(group: Group, small: int, ways: Mapping[str, Sequence[str]], bar: Bar, expected: dict[int, Scores]) -> Found:
-    """Some ways to grade a class, on a few of its submissions and on all.
+Found = dict[tuple[str, int], list[Cost]]
+"""How and how many -> what it took, each time."""
+
+
+def seconds(found: Found, way: str, size: int) -> float:
+    return statistics.mean(cost.seconds for cost in found[way, size])
+
+
+def cpu_seconds(found: Found, way: str, size: int) -> float:
+    return statistics.mean(cost.cpu_seconds for cost in found[way, size])
+
+
+def further(of: Callable[[Found, str, int], float], found: Found, way: str, plan: Plan) -> float:
+    """What each further submission takes, in `seconds` or `cpu_seconds`."""
+    return (of(found, way, plan.many) - of(found, way, plan.few)) / (plan.many - plan.few)
+
+
+def run(plan: Plan, ways: Mapping[str, Sequence[str]], bar: Bar, found: Found, expected: dict[int, Scores]) -> None:
+    """Some ways to grade a class, on few of its submissions and on many; adds to `found` what they took.
 
     `expected` holds for each number of submissions the scores of the first way; all others must give the same.
     """
-    found = {}
-    for size in (small, len(group.learners)):
+    for size in (plan.few, plan.many):
         for way, options in ways.items():
-            found[way, size] = grade(WORKBOOK, group, size, bar.advance, options)
-            scores = group.scores()
+            cost = grade(WORKBOOK, plan.group, size, bar.advance, options, read_memory=False)
+            found.setdefault((way, size), []).append(cost)
+            scores = plan.group.scores()
             if expected.setdefault(size, scores) != scores:
-                raise SystemExit(f"{group.name}: {way} gave other scores than the first way")
+                raise SystemExit(f"{plan.group.name}: {way} gave other scores than the first way")
             if way == TWO:
-                found[AGAIN, size] = grade(WORKBOOK, group, size, bar.advance, options, anew=False)
-    return found
+                again = grade(WORKBOOK, plan.group, size, bar.advance, options, anew=False, read_memory=False)
+                found.setdefault((AGAIN, size), []).append(again)
 
 
-def rows(group: Group, small: int, found: Found) -> list[dict[str, object]]:
-    everyone = len(group.learners)
-    base = found[NBGRADER, everyone]
+def rows(plan: Plan, found: Found) -> list[dict[str, object]]:
+    size = plan.beside
     made = []
     for way in (NBGRADER, ONE, TWO, DASK, AGAIN):
-        cost = found[way, everyone]
         row: dict[str, object] = {
-            "class": f"{group.name}, {everyone}",
+            "class": f"{plan.group.name}, {size}",
             "graded by": way,
-            "seconds": round(cost.seconds, 1),
-            "CPU s": round(cost.cpu_seconds, 1),
-            "times nbgrader": round(base.seconds / cost.seconds, 1),
-            "further s": "",
+            "seconds": round(seconds(found, way, size), 1),
+            "CPU s": round(cpu_seconds(found, way, size), 1),
+            "times nbgrader": round(seconds(found, NBGRADER, size) / seconds(found, way, size), 1),
         }
-        if (way, small) in found and everyone > small:
-            row["further s"] = round((cost.seconds - found[way, small].seconds) / (everyone - small), 3)
+        if way in (ONE, TWO, DASK):
+            each, cpu = further(seconds, found, way, plan), further(cpu_seconds, found, way, plan)
+            row |= {"further s": round(each, 3), "cores": round(cpu / each, 2)}
+        else:
+            row |= {"further s": "", "cores": ""}
         made.append(row)
     return made
 
@@ -126,36 +153,46 @@ def main() -> None:
     if why := sandbox.missing():
         raise SystemExit(f"no sandbox, nothing to measure: {why}")
     adopt_orphans()
-    at_best = machine()
+    at_best = [machine()]
     free, mixed = free_class(asked.learners), mixed_class(asked.week)
-    sizes = ((free, asked.learners // 6), (mixed, len(mixed.learners) // 3))
-    found: dict[str, Found] = {}
-    expected: dict[str, dict[int, Scores]] = {group.name: {} for group, _ in sizes}
+    copies = {f"{name}-{number}": text for number in range(4) for name, text in mixed.learners.items()}
+    everyone, sample = len(free.learners), len(mixed.learners)
+    plans = (
+        Plan(free, everyone // 6, everyone, everyone),
+        Plan(replace(mixed, learners=copies), sample, 4 * sample, sample),
+    )
+    found: dict[str, Found] = {plan.group.name: {} for plan in plans}
+    expected: dict[str, dict[int, Scores]] = {plan.group.name: {} for plan in plans}
     with progress("bench-scale", Console(width=None if sys.stdout.isatty() else 120)) as bar:
         grade(WORKBOOK, mixed, 2, bar.advance)  # what misconceptions do is found out once, before anything is measured
         local = {ONE: ("--workers", "1"), TWO: ("--workers", "2")}
-        for group, small in sizes:
-            found[group.name] = run(group, small, local, bar, expected[group.name])
-            found[group.name][NBGRADER, len(group.learners)] = grade(NBGRADER, group, len(group.learners), bar.advance)
+        for plan in plans:
+            name = plan.group.name
+            run(plan, local, bar, found[name], expected[name])
+            plain = grade(NBGRADER, plan.group, plan.beside, bar.advance)
+            found[name][NBGRADER, plan.beside] = [plain]
+            run(plan, dict(reversed(local.items())), bar, found[name], expected[name])
+            at_best.append(machine())
         with loopback_cluster(BENCH / "dask") as address:  # only now: even an idle cluster takes its share of two cores
-            for group, small in sizes:
-                found[group.name] |= run(group, small, {DASK: ("--scheduler", address)}, bar, expected[group.name])
-    made = {group.name: rows(group, small, found[group.name]) for group, small in sizes}
-
-    def times(name: str, way: str) -> float:
-        return float(str(next(row for row in made[name] if row["graded by"] == way)["times nbgrader"]))
-
-    free_costs = found["free"]
-    few, all_of_them = asked.learners // 6, len(free.learners)
-    further = {way: free_costs[way, all_of_them].seconds - free_costs[way, few].seconds for way in (ONE, TWO)}
-    targets = [
-        Target("free class, two workers: times nbgrader's throughput", times("free", TWO), 20, True),
-        Target("mixed class, two workers: times nbgrader's throughput", times("mixed", TWO), 6, True),
-        Target("free class, from one to two workers, start left out", further[ONE] / further[TWO], 1.8, True),
-        Target("free class, nothing changed: times nbgrader's throughput", times("free", AGAIN), 100, True),
-    ]
+            for plan in plans:
+                name = plan.group.name
+                grade(WORKBOOK, plan.group, 2, bar.advance, ("--scheduler", address))
+                run(plan, {DASK: ("--scheduler", address)}, bar, found[name], expected[name])
+    made = {plan.group.name: rows(plan, found[plan.group.name]) for plan in plans}
+    targets = []
+    for plan, least in zip(plans, (20, 6), strict=True):
+        name, its = plan.group.name, found[plan.group.name]
+        times = seconds(its, NBGRADER, plan.beside) / seconds(its, TWO, plan.beside)
+        scaling = further(seconds, its, ONE, plan) / further(seconds, its, TWO, plan)
+        targets += [
+            Target(f"{name} class, two workers: times nbgrader's throughput", times, least, True),
+            Target(f"{name} class, from one to two workers, start left out", scaling, 1.8, True),
+        ]
+    unchanged = seconds(found["free"], NBGRADER, everyone) / seconds(found["free"], AGAIN, everyone)
+    targets.append(Target("free class, nothing changed: times nbgrader's throughput", unchanged, 100, True))
     print(table([row for part in made.values() for row in part], title="whole commands, start included"))
-    print(f"\ntwo processes that only count do {at_best:.2f} times the work of one on this machine")
+    counted = ", ".join(f"{times:.2f}" for times in at_best)
+    print(f"\ntwo processes that only count do {counted} times the work of one on this machine, from first to last")
     print(*targets, sep="\n")
     report = {
         "two processes": at_best,
