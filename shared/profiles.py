@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 T = TypeVar("T")
+SECONDS_WITHOUT_BAR = 3.0
+"""A loop that ends sooner shows no progress."""
 
 
 class Profile(StrEnum):
@@ -51,6 +53,21 @@ def current() -> Profile:
 def pick(*, cpu: T, gpu: T) -> T:
     """The value for the current profile: `pick(cpu=500, gpu=2000)` is 500 on the cpu profile."""
     return cpu if current() is Profile.CPU else gpu
+
+
+def track(items: Iterable[T], title: str) -> Iterable[T]:
+    """The items; on the gpu profile, where a training lasts minutes, with a progress bar on the standard error
+    if it takes more than a few seconds.
+
+    Args:
+        items: what a loop goes over, such as `range(steps)` or a loader.
+        title: what stands before the bar.
+    """
+    if current() is Profile.CPU:
+        return items
+    from tqdm import tqdm
+
+    return tqdm(items, desc=title, mininterval=1.0, delay=SECONDS_WITHOUT_BAR)
 
 
 def side_by_side(work: Callable[[S], T], items: Iterable[S]) -> list[T]:

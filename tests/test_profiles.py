@@ -93,3 +93,18 @@ def test_models_that_train_side_by_side_end_as_they_would_alone() -> None:
         return weight.flatten().tolist()
 
     assert profiles.side_by_side(trained, range(4)) == [trained(seed) for seed in range(4)]
+
+
+def test_a_loop_shows_how_far_it_is_on_a_gpu_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = range(3)
+    monkeypatch.delenv("PROFILE", raising=False)
+    assert profiles.track(steps, "training") is steps
+    monkeypatch.setenv("PROFILE", "gpu")
+    assert [*profiles.track(steps, "training")] == [0, 1, 2]
+    assert capsys.readouterr() == ("", ""), "it was over at once"
+    monkeypatch.setattr(profiles, "SECONDS_WITHOUT_BAR", 0.0)
+    assert [*profiles.track(steps, "training")] == [0, 1, 2]
+    shown = capsys.readouterr()
+    assert (shown.out, "training" in shown.err, "3/3" in shown.err) == ("", True, True)

@@ -1640,7 +1640,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     draw = torch.Generator().manual_seed(seed)
     losses = []
-    for done in range(1, steps + 1):
+    for done in profile.track(range(1, steps + 1), "training"):
         loss = loss_of(draw)
         optimizer.zero_grad()
         loss.backward()

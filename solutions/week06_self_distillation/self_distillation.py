@@ -1577,7 +1577,7 @@ def self_distill(
     draw = torch.Generator().manual_seed(seed)
     names = ("sample_entropy", "batch_entropy", "mutual_information", "effective_rank", "divergence", "loss")
     history: dict[str, list[float]] = {name: [] for name in names}
-    for step in range(recipe.steps):
+    for step in profile.track(range(recipe.steps), "self-distillation"):
         picked = images[torch.randint(len(images), (recipe.batch,), generator=draw)].to(device)
         large, small = multi_crop(
             picked, recipe.n_local, recipe.size, recipe.local_size, recipe.scale_global, recipe.scale_local, draw

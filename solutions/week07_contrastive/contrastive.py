@@ -2242,7 +2242,7 @@ def train_on_captions(
     ).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
     x = normalized(images).to(device)
-    for _ in range(steps):
+    for _ in profile.track(range(steps), "training on captions"):
         picked = torch.randint(cut, (batch,), generator=draw)
         texts = [captions[k][int(torch.randint(len(captions[k]), (1,), generator=draw))] for k in picked.tolist()]
         ids, mask = (part.to(device) for part in tokenizer.encode(texts, length))

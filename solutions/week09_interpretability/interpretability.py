@@ -2310,7 +2310,7 @@ def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
     generator = torch.Generator().manual_seed(0)
-    for _ in range(steps):
+    for _ in profile.track(range(steps), "training"):
         rows = torch.randint(len(train.x), (64,), generator=generator).to(train.x.device)
         down, across, flip = (int(torch.randint(high, (), generator=generator)) for high in (5, 5, 2))
         images = F.pad(train.x[rows], (2, 2, 2, 2))[:, :, down : down + 32, across : across + 32]

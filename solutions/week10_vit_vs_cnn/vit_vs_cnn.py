@@ -2952,7 +2952,7 @@ def finetuned(
     order = torch.Generator().manual_seed(seed)
     sampler = torch.utils.data.RandomSampler(learn, replacement=True, num_samples=steps * batch, generator=order)
     loader = torch.utils.data.DataLoader(learn, batch, sampler=sampler, num_workers=profile.pick(cpu=0, gpu=8))
-    for images, labels in loader:
+    for images, labels in profile.track(loader, f"{name}, seed {seed}"):
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = F.cross_entropy(model(images.to(device)), labels.to(device))
         optimizer.zero_grad()

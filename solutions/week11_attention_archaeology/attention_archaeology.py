@@ -3586,7 +3586,7 @@ def fine_tune(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     draw = torch.Generator().manual_seed(0)
     model.train()
-    for step in range(steps):
+    for step in profile.track(range(steps), "fine-tuning"):
         chosen = torch.randint(len(train.x), (batch,), generator=draw)
         images = turned(train.x[chosen].to(device).float() / 255, int(torch.randint(8, (1,), generator=draw)))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
