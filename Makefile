@@ -93,7 +93,7 @@ bench-grading: setup ## workbook grade beside plain nbgrader: seconds, CPU, memo
 	@OMP_NUM_THREADS=1 python -m tests.bench_grading
 	@OMP_NUM_THREADS=1 python -m tests.bench_scale
 
-soak-grading: setup ## 1,000 submissions, 100 regrades, 50 killed runs: nothing grows, changes or is lost (30 minutes)
+soak-grading: setup ## 1,000 submissions, 100 regrades, 50 killed runs: nothing grows, changes or is lost (15 minutes)
 	@python -m tests.soak_grading
 
 bench: bench-grading ## the same
