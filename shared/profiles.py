@@ -56,8 +56,7 @@ def pick(*, cpu: T, gpu: T) -> T:
 
 
 def track(items: Iterable[T], title: str) -> Iterable[T]:
-    """The items; on the gpu profile, where a training lasts minutes, with a progress bar on the standard error
-    if it takes more than a few seconds.
+    """The items; on the gpu profile, if they take more than a few seconds, with a progress bar on the standard error.
 
     Args:
         items: what a loop goes over, such as `range(steps)` or a loader.

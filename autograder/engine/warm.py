@@ -24,13 +24,13 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from . import isolation, pages, wire
+from . import huge_pages, isolation, wire
 from .shell import make_shell, run_cell, seed_everything
 
 WATCH_SECONDS = 0.1
 """How often a keeper looks at memory."""
 MANY_FORKS = 24
-"""After so many forks there will be many more: see `pages`."""
+"""After so many forks there will be many more: see `huge_pages`."""
 
 
 # --- the keeper
@@ -256,7 +256,7 @@ def main() -> None:
         if not fork_for(control, settings["role"], shell):
             break
         if number == MANY_FORKS:
-            pages.gather()
+            huge_pages.gather()
     os._exit(0)  # there is nothing to put away, and it takes Python long to forget all it has imported
 
 

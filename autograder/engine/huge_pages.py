@@ -1,8 +1,8 @@
-"""Gather the memory of a process into huge pages, so that a fork of it copies hundreds of entries, not 100,000.
+"""Gather the memory of a process into huge pages, so that to fork it is cheap.
 
-A fork copies the page table of all private memory, and its end takes it apart again: with torch imported some 25 ms of
-a CPU, twice for each process (its keeper, then itself). With pages of 2 MiB it is a quarter of that. To gather costs
-as much as 20 to 30 forks save, so only a process that is forked often does it.
+A fork copies the page table of all private memory, and its end takes the copy apart again; for a small submission that
+is most of what it costs, twice for each process (its keeper, then itself). A page of 2 MiB is one entry of that table
+instead of 512. To gather costs as much as a few dozen forks save, so only a process that is forked often does it.
 """
 
 from __future__ import annotations

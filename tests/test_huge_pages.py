@@ -10,7 +10,7 @@ import pytest
 
 GATHER = """
 import hashlib, os
-from autograder.engine import pages
+from autograder.engine import huge_pages
 
 
 def kib(field):
@@ -20,7 +20,7 @@ def kib(field):
 
 blocks = [os.urandom(1 << 14) for _ in range(2_000)]  # 32 MB
 before = hashlib.sha256(b"".join(blocks)).hexdigest(), kib("AnonHugePages:")
-pages.gather()
+huge_pages.gather()
 after = hashlib.sha256(b"".join(blocks)).hexdigest(), kib("AnonHugePages:")
 if not os.fork():
     os._exit(hashlib.sha256(b"".join(blocks)).hexdigest() != before[0])
@@ -46,10 +46,10 @@ def test_gathered_memory_holds_the_same_and_is_mostly_huge() -> None:
 def test_without_proc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 
-    from autograder.engine import pages
+    from autograder.engine import huge_pages
 
     def missing(*arguments: object, **options: object) -> None:
         raise FileNotFoundError
 
     monkeypatch.setattr(builtins, "open", missing)
-    pages.gather()
+    huge_pages.gather()
