@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -74,15 +73,17 @@ def test_what_misconceptions_do_is_found_out_once_and_then_pages_wait_for_nothin
 
 @pytest.mark.parametrize("place", ["write_summary", "write_feedback", "diagnose", "signatures"])
 def test_a_run_killed_while_it_explains_is_taken_up_again(
-    tiny: Class, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tiny: Class, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(explain, place, stopped)
         with pytest.raises(KeyboardInterrupt):
             grade(tiny)
     assert not (tiny.course.folder / f"{WEEK}.html").exists()
+    kept = {path.stem for path in (tiny.course.folder / "record" / WEEK / "runs").glob("*.json")}
     crew = grade(tiny)
-    assert not {"ann", "bob"} & {job.name for job in crew.jobs}, "what was run and kept is not run again"
+    assert {"ann", "bob"} - {job.name for job in crew.jobs} == kept, "what was kept, and only that, is not run again"
+    assert kept, "it was killed after a submission was judged"
     found = pages(tiny.course)
     assert (tiny.course.folder / f"{WEEK}.html").exists()
     grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, again=True)
