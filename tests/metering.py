@@ -77,7 +77,7 @@ def measured(
 ) -> Cost:
     """Run a command to its end; `on_tick` is called a few times a second meanwhile.
 
-    Reading memory takes some 2 % of a core; where the command needs all of them, it is better left out.
+    Reading memory takes a part of a core (see MEMORY_SECONDS); leave it out where the command needs all of them.
     Processes that were started before, a cluster's for example, go on; what they use meanwhile counts.
     """
     others = [child for child, its in parents().items() if its == os.getpid()]
