@@ -1,10 +1,10 @@
 """Find out what lies earn: run a week with learners' processes that say what they cannot know.
 
 A learner's process can say anything, to `checks.beside` and to direct calls alike. Each liar here runs the reference
-and lets pass only what somebody without the answer could say (see `lying.knowledge`); it says garbage otherwise. What
-it still earns, it earned by lying. The visible part of a cell with hidden tests is answered right: its values
-can be written down. One more liar does nothing else but write down what visible tests ask; what it earns, on inputs
-that are the same in every run, is kept apart.
+and lets pass only what somebody without the answer could say (see `lying.knowledge`); for all else it says garbage.
+What it still earns, it earned by lying. Every liar knows what the visible part of a cell with hidden tests gives: such
+values can be written down. One liar knows the same of wholly visible cells; those it passes as long as all of their
+inputs are the same in every run.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from .build import Notebooks, build_week
 from .engine.judge import NOT_RUN, TEST
@@ -28,7 +30,7 @@ from .runner import Job, Mode, Run, Team, Verdict
 from .source import Test, Week, load_info, load_week
 
 BY_HEART = "by-heart"
-"""The liar that knows the answers to all visible tests."""
+"""The liar that knows what visible tests give."""
 LIARS: dict[str, dict[str, Any]] = {
     "stub": {"raises": True},
     "noise": {},
@@ -42,7 +44,7 @@ LIARS: dict[str, dict[str, Any]] = {
 }
 """Liars by name, with how they lie."""
 OPEN = "lies.json"
-"""The file of a week that lists the test cells which lies still earn."""
+"""The file of a week that lists the test cells which lies still pass. It may only get shorter."""
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,24 @@ class Lies:
     ----------
     points : points by test cell.
     exercises : the exercise of each test cell.
+    hidden : the test cells with hidden tests.
     earned : liar -> the test cells that it passed.
-    listed : the test cells that are known to be open: "lies" and "by-heart".
+    listed : the test cells that are known to be open.
     problems : runs that say nothing.
     """
 
     week: str
     points: dict[str, int]
     exercises: dict[str, str]
+    hidden: tuple[str, ...]
     earned: dict[str, tuple[str, ...]]
-    listed: dict[str, tuple[str, ...]]
+    listed: tuple[str, ...]
     problems: tuple[str, ...]
 
     @property
-    def open(self) -> dict[str, tuple[str, ...]]:
-        """The test cells that lies earn, and those that only what is known by heart earns."""
-        lies = [test for test in self.points if any(test in self.earned[name] for name in LIARS if name != BY_HEART)]
-        rest = [test for test in self.earned[BY_HEART] if test not in lies]
-        return {"lies": tuple(lies), BY_HEART: tuple(rest)}
+    def open(self) -> tuple[str, ...]:
+        """The test cells that any liar passes."""
+        return tuple(test for test in self.points if any(test in passed for passed in self.earned.values()))
 
     def sum(self, tests: Iterable[str], exercise: str = "") -> int:
         """The points of some test cells; with `exercise` only its own."""
@@ -80,26 +82,33 @@ class Lies:
     def misses(self) -> list[str]:
         """Cells that are open and not listed, cells that are listed and closed, and runs that say nothing."""
         found = list(self.problems)
-        for kind, tests in self.open.items():
-            listed = self.listed.get(kind, ())
-            for test in tests:
-                if test not in listed:
-                    by = ", ".join(name for name, passed in self.earned.items() if test in passed)
-                    found.append(f"{test}: {self.points[test]} points for lies ({by})")
-            found += [f"{test} is closed: take it out of {OPEN} ({kind})" for test in listed if test not in tests]
+        for test in self.open:
+            if test not in self.listed:
+                by = ", ".join(name for name, passed in self.earned.items() if test in passed)
+                found.append(f"{test}: {self.points[test]} points for lies ({by})")
+        found += [f"{test} is closed: take it out of {OPEN}" for test in self.listed if test not in self.open]
         return found
 
+    def to_json(self) -> str:
+        fields = asdict(self) | {"open": self.open, "misses": self.misses}
+        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
-def listed(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The test cells that are known to be open; none where the file is missing."""
+
+def listed(folder: Path) -> tuple[str, ...]:
+    """The test cells that are known to be open; none where the file is missing.
+
+    Raises
+    ------
+    WorkbookError
+        when the file is no list of names.
+    """
     path = folder / OPEN
     if not path.is_file():
-        return {}
+        return ()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {kind: tuple(found.pop(kind, [])) for kind in ("lies", BY_HEART)}
-    except (ValueError, AttributeError) as error:
-        raise WorkbookError(f"{short(path)}: {error}", 'write {"lies": [...], "by-heart": [...]}') from None
+        return tuple(TypeAdapter(list[str]).validate_json(path.read_text(encoding="utf-8")))
+    except ValidationError:
+        raise WorkbookError(f"{short(path)} is no list of test cells", 'write ["sdpa-test-1", ...]') from None
 
 
 def find_lies(
@@ -130,12 +139,16 @@ def find_lies(
         team.ready()
         jobs = _Jobs(built, exercise, Path(place))
         (visible,) = team.run([jobs.recorder()])
-        _check_reference(visible, jobs.tests)
         asked = jobs.asked()
         runs = list(team.run([jobs.liar(name, asked) for name in LIARS]))
     tests = {cell.id: cell for cell in week.of_kind(Test) if cell.id in jobs.tests}
     passed = {run.name: tuple(t for t in tests if run.cells[t].verdict is Verdict.PASS) for run in runs}
     problems = [
+        f"{test} rejects the reference: {visible.cells[test].message}"
+        for test in tests
+        if visible.cells[test].verdict is not Verdict.PASS
+    ]
+    problems += [
         f"{run.name}: {test}: {run.cells[test].verdict}: {run.cells[test].message}"
         for run in runs
         for test in tests
@@ -145,16 +158,11 @@ def find_lies(
         week.name,
         {test: cell.words.points for test, cell in tests.items() if isinstance(cell.words, Test)},
         {test: cell.name for test, cell in tests.items()},
+        tuple(test for test, cell in tests.items() if has_hidden_tests(cell)),
         passed,
-        {kind: tuple(t for t in found if t in tests) for kind, found in listed(folder).items()},
+        tuple(test for test in listed(folder) if test in tests or not exercise),
         tuple(problems),
     )
-
-
-def _check_reference(run: Run, tests: list[str]) -> None:
-    for test in tests:
-        if run.cells[test].verdict is not Verdict.PASS:
-            raise WorkbookError(f"{test} rejects the reference: {run.cells[test].message}", "run `workbook verify`")
 
 
 class _Jobs:

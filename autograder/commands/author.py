@@ -76,6 +76,7 @@ def verify(
     watch: Annotated[
         bool, typer.Option("--watch", help="go on: after each save, what it touches; Ctrl-C ends")
     ] = False,
+    lies: Annotated[bool, typer.Option("--lies", help="what processes that lie to the judge earn, instead")] = False,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
 
@@ -89,6 +90,13 @@ def verify(
     root = find_root()
     mode = Mode.SANDBOX if sandbox else Mode.NOTEBOOK
     names = [week_name(root, asked) for asked in weeks or all_weeks(root)]
+    if lies:
+        missed = sum(_lies(root / "solutions" / name, root, exercise, workers) for name in names)
+        if missed:
+            raise WorkbookError(
+                f"{missed} misses", "compare values on inputs that were never seen, fresh ones if need be"
+            )
+        return
     if watch:
         _watch([root / "solutions" / name for name in names], root, exercise, thorough, mode, workers)
         return
@@ -118,6 +126,21 @@ def _verify(folder: Path, root: Path, exercise: str, thorough: bool, mode: Mode,
     write_text(path, matrix.to_json())
     console.print(f"written to {path.relative_to(root)}")
     return len(matrix.misses)
+
+
+def _lies(folder: Path, root: Path, exercise: str, workers: int) -> int:
+    """Let liars answer one week; print and write what they earn. Returns the number of misses."""
+    from ..files import write_text
+    from ..lies import find_lies
+    from ..report import print_lies, progress
+
+    with progress(f"lies {folder.name}", console) as bar:
+        found = find_lies(folder, exercise=exercise, workers=workers, on_start=bar.total, on_done=bar.advance_run)
+    print_lies(found, console)
+    path = root / "build" / "verify" / f"{folder.name}-lies.json"
+    write_text(path, found.to_json())
+    console.print(f"written to {path.relative_to(root)}")
+    return len(found.misses)
 
 
 def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mode, workers: int) -> None:

@@ -9,6 +9,8 @@ import zlib
 from enum import StrEnum
 from typing import Any
 
+from ..engine import wire
+
 
 class Flavor(StrEnum):
     """How somebody makes up numbers."""
@@ -90,26 +92,25 @@ def _floats(old: Any, flavor: Flavor) -> Any:
     """Made-up entries in the style of the old ones: rows that sum to 1, unit rows, nothing negative."""
     import torch
 
-    finite = old[old.isfinite()]
-    if flavor is Flavor.TREND and old.ndim == 1 and len(finite) == len(old):
+    whole = bool(old.isfinite().all()) and not old.is_complex()
+    if flavor is Flavor.TREND and old.ndim == 1 and whole:
         return torch.tensor(row(old.tolist(), flavor), dtype=old.dtype)
-    seed = zlib.crc32(old.double().contiguous().numpy().tobytes() if not old.is_complex() else b"")
-    noise = torch.randn(old.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(old.dtype)
+    draw = torch.Generator().manual_seed(zlib.crc32(wire.tensor_bytes(old)))
+    noise = torch.randn(old.shape, generator=draw, dtype=torch.float64).to(old.dtype)
     if flavor is Flavor.FLAT:
         noise = torch.zeros_like(old)
-    if not old.is_complex() and old.ndim and old.shape[-1] > 1 and len(finite) == old.numel():
-        size = old.shape[-1]
+    if whole and old.ndim and old.shape[-1] > 1:
         sums, lengths = old.sum(-1), old.square().sum(-1)
         if bool((old >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
             return noise.softmax(-1)
         if torch.allclose(lengths, torch.ones_like(lengths), atol=1e-3):
-            return (noise + (flavor is Flavor.FLAT)) / (noise + (flavor is Flavor.FLAT)).norm(dim=-1, keepdim=True)
-        del size
+            return torch.nn.functional.normalize(noise + (flavor is Flavor.FLAT), dim=-1)
+    finite = old[old.isfinite()]
     if flavor is Flavor.FLAT or not len(finite):
         return noise
     spread = finite.std() if len(finite) > 1 else finite.abs().mean()
-    made = finite.mean() + noise * torch.where(spread > 0, spread, finite.abs().mean() + 1)
-    return made.abs() if not old.is_complex() and bool((finite >= 0).all()) else made
+    made = finite.mean() + noise * (spread if float(spread) else 1 + finite.abs().mean())
+    return made.abs() if whole and bool((old >= 0).all()) else made
 
 
 def _predictions(old: Any, labels: list[Any]) -> Any:

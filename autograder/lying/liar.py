@@ -22,7 +22,7 @@ from shared import checks
 from ..engine import answers, wire
 from . import garbage
 from .garbage import Flavor
-from .knowledge import Inputs, Known, numbers_in, rounded
+from .knowledge import Inputs, Known, numbers_in
 
 
 class Shape(StrEnum):
@@ -284,6 +284,3 @@ def _code(code: CodeType) -> Iterator[bytes]:
     yield code.co_code
     for constant in code.co_consts:
         yield from _code(constant) if isinstance(constant, CodeType) else [repr(constant).encode()]
-
-
-__all__ = ["Flavor", "Settings", "Shape", "begin", "fingerprint", "rounded"]
