@@ -30,7 +30,7 @@ def saved(method_and_url: tuple[str, str], kind: str) -> bool:
 
 def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: Path) -> None:
     browser_path()
-    assert f"jupyter lab $(AS_ROOT) {DESK}" in (ROOT / "Makefile").read_text(encoding="utf-8"), (
+    assert f"jupyter lab $(AS_ROOT) {DESK} {GUARD}" in (ROOT / "Makefile").read_text(encoding="utf-8"), (
         "as `make desk` starts it"
     )
     config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
