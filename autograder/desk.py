@@ -20,13 +20,13 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from jinja2 import BaseLoader, ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from jupyter_server.utils import url_path_join
-from nbformat.notebooknode import NotebookNode
 from nbgrader.server_extensions.formgrader import apihandlers, handlers
 from nbgrader.server_extensions.formgrader.base import BaseApiHandler, BaseHandler, check_notebook_dir, check_xsrf
 from tornado import web
@@ -36,7 +36,13 @@ from .displaying import TEMPLATES, SafeExporter
 from .errors import WorkbookError
 
 NAME = "autograder.desk"
-STARTERS = ("toggle_name(true);", "toggle_name(false);", "createAssignmentModal();")
+STARTERS = (
+    "createAssignmentModal();",
+    "createStudentModal();",
+    "toggleAllNames()",
+    "toggle_name(false);",
+    "toggle_name(true);",
+)
 """The attributes `onclick` of nbgrader's templates."""
 NOTHING = "default-src 'none'; sandbox; frame-ancestors 'self'"
 """The policy of what is no page: data, and files of a learner's."""
@@ -191,7 +197,7 @@ class DeskExporter(SafeExporter):
     """A learner's notebook in nbgrader's template; what stands beside it, names of people too, is escaped."""
 
     def from_notebook_node(
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
+        self, nb: Mapping[str, Any], resources: dict[str, Any] | None = None, **options: Any
     ) -> tuple[str, dict[str, Any]]:
         beside = {key: html.escape(one) if isinstance(one, str) else one for key, one in (resources or {}).items()}
         return super().from_notebook_node(nb, beside, **options)

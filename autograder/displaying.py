@@ -6,9 +6,10 @@ template is a copy that holds nothing but texts of known kinds, checked numbers,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import nbformat
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
@@ -25,6 +26,7 @@ CELL_TYPES = ("code", "markdown", "raw")
 FLAGS = ("grade", "solution", "task", "locked")
 TEXTS = ("text/html", "text/markdown", "text/plain")
 DRAWN = ("image/png", "image/jpeg")
+NO_NOTEBOOK = "The file is no notebook."
 NOT_SHOWN = "[an output that is neither text nor a picture]"
 
 
@@ -36,8 +38,18 @@ class SafeExporter(HTMLExporter):
         self.sanitize_html = True
         self.filters = FILTERS
 
+    def from_file(
+        self, file_stream: TextIO, resources: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """The page of a file; nbformat, which would read it, fails on one that has not the shape of a notebook."""
+        try:
+            found = json.load(file_stream)
+        except (ValueError, RecursionError):
+            found = {"cells": [{"cell_type": "markdown", "source": NO_NOTEBOOK}]}
+        return self.from_notebook_node(found, resources, **options)
+
     def from_notebook_node(
-        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
+        self, nb: Mapping[str, Any], resources: dict[str, Any] | None = None, **options: Any
     ) -> tuple[str, dict[str, Any]]:
         return super().from_notebook_node(displayable(nb), resources, **options)
 
@@ -57,7 +69,7 @@ class Displayable(Preprocessor):
 
 def displayable(notebook: Mapping[str, Any]) -> NotebookNode:
     """The copy of a notebook that may be shown."""
-    cells = notebook.get("cells")
+    cells = _mapping(notebook).get("cells")
     metadata = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
     known = [cell for cell in cells if isinstance(cell, Mapping)] if isinstance(cells, list) else []
     return nbformat.v4.new_notebook(metadata=metadata, cells=[_cell(cell, number) for number, cell in enumerate(known)])
