@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from jupyter_server.serverapp import ServerApp
+from traitlets.config import Application
 
 root = Path(__file__).resolve().parent
 course = root / os.environ.get("WORKBOOK_COURSE", "course")
@@ -41,7 +42,8 @@ c.GenerateFeedback.preprocessors = [
 ]
 
 # the formgrader is served behind a guard, or not at all
-if ServerApp.initialized() and not ServerApp.instance().jpserver_extensions.get("autograder.desk"):
+program = Application.instance() if Application.initialized() else None
+if isinstance(program, ServerApp) and not program.jpserver_extensions.get("autograder.desk"):
     raise RuntimeError(
         "the formgrader would run what learners wrote -> start it with `make desk`, or enable its guard once: "
         "jupyter server extension enable --sys-prefix autograder.desk"
