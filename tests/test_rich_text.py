@@ -16,7 +16,7 @@ from .feedback.outcomes import Page
 DATA = base64.b64encode(b"a picture").decode()
 UNREADABLE = [r"\frac{1", r"\left(", "}" * 5, r"\begin{a}", "{" * 9_000, "x" * (MOST_TEX + 1), r"\ ", "^"]
 HARD = ["[" * 50_000, ">" * 5_000, "- " * 3_000, "*_" * 20_000, "$" * 9_999, "\0\x1b[31m", "`" * 9]
-NO_NOTEBOOKS = [{}, [], None, "x", {"cells": 3}, {"cells": [3, None, {}]}, {"cells": [{"source": 3}]}]
+NO_NOTEBOOKS: list[object] = [{}, [], None, "x", {"cells": 3}, {"cells": [3, None, {}]}, {"cells": [{"source": 3}]}]
 REFERENCE = "before ![my drawing](attachment:drawing.png) after"
 
 
@@ -100,8 +100,8 @@ def test_code_is_colored_by_its_language_alone() -> None:
 @pytest.mark.parametrize(
     "address",
     ["javascript:x", "JavaScript:x", "java\tscript:x", "\x01javascript:x", "data:text/html,x",
-     "data:image/png;base64,eA==", "vbscript:x", "//a.example", "/formgrader", "a.html", "?path=x", "#x", "http://localhost:8888", "file:///etc",
-     "attachment:x", "blob:x", "https:a", "ftp://a.example"],
+     "data:image/png;base64,eA==", "vbscript:x", "//a.example", "/formgrader", "a.html", "?path=x", "#x",
+     "http://localhost:8888", "file:///etc", "attachment:x", "blob:x", "https:a", "ftp://a.example"],
 )  # fmt: skip
 def test_a_link_leads_to_the_web_or_nowhere(address: str) -> None:
     assert "href" not in Page(sanitize(f'<a href="{address}">x</a>')).all("a")[0]
