@@ -132,5 +132,6 @@ def mathml(tex: str, display: str) -> str:
     ):  # a parser of its own errors, and of IndexError and RecursionError where it did not foresee a text
         return f"<code>{html.escape(mark + tex + mark)}</code>"
     for part in formula.iter():  # its texts are half escaped, so that they would be HTML
-        part.text = html.unescape(part.text or "").replace("\\_", "_")
+        text = html.unescape(part.text or "").replace("\\_", "_")
+        part.text = text.removeprefix("\\")  # of a command that it does not know, such as `\arg`: its name
     return ET.tostring(formula, encoding="unicode")

@@ -57,6 +57,8 @@ def test_the_buttons_of_a_submission_lead_to_our_engine(graded: GradedClass, tmp
     with opened(graded, tmp_path, f"\nc.Exchange.root = {str(exchange)!r}\n") as desk:
         desk.go(f"manage_submissions/{WEEK}")
         assert desk.page.get_by_text("nbgrader autograde").count() == 0, "nothing is recommended that runs it unguarded"
+        forged = desk.page.request.post(f"{desk.address}formgrader/api/submission/{WEEK}/dan/autograde")
+        assert forged.status == 403, "another site's page cannot press it"
         heading, text = click(desk, "dan", "autograde")
         assert heading == "Success", text
         assert standings(graded.course, WEEK)["dan"].total == 40

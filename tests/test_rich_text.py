@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -11,6 +13,7 @@ from autograder.displaying import displayable
 from autograder.rich_text import MOST_TEX, mathml, picture, pictures, rendered
 from autograder.sanitize import sanitize, without_tags
 
+from .chosen import ROOT
 from .feedback.outcomes import Page
 
 DATA = base64.b64encode(b"a picture").decode()
@@ -131,3 +134,13 @@ def test_text_without_tags_stays_escaped() -> None:
 @pytest.mark.parametrize("notebook", NO_NOTEBOOKS, ids=repr)
 def test_anything_is_displayable(notebook: object) -> None:
     nbformat.validate(displayable(notebook))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "weeks").glob("*/*.ipynb")), ids=lambda path: path.stem)
+def test_every_formula_of_the_lessons_can_be_read(path: Path) -> None:
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "markdown":
+            shown = rendered(cell.source)
+            assert "<code>$" not in shown, "a formula that could not be read"
+            for formula in re.findall(r"<math.*?</math>", shown, re.DOTALL):
+                assert "\\" not in formula

@@ -12,6 +12,7 @@ HEAD = """# Red team
 Attacks on the grader, each a small submission. A test first shows that it succeeds with its defense off, then that
 it gains nothing with the defense on and that other submissions are graded as without it. Forged, broken and dangerous
 files, and answers that try to read a reference that stands in for them, are in `tests/red_team/test_damaged.py`.
+Of the ways into a page, in the last table, those that nbgrader's own page leaves open are shown to run in it.
 This page is written by `python -m tests.red_team.table`.
 
 """
