@@ -45,6 +45,6 @@ c.GenerateFeedback.preprocessors = [
 program = Application.instance() if Application.initialized() else None
 if isinstance(program, ServerApp) and not program.jpserver_extensions.get("autograder.desk"):
     raise RuntimeError(
-        "the formgrader would run what learners wrote -> start it with `make desk`, or enable its guard once: "
-        "jupyter server extension enable --sys-prefix autograder.desk"
+        "the formgrader would run what learners wrote -> start it with `make desk`, "
+        "or jupyter lab --ServerApp.jpserver_extensions=\"{'autograder.desk': True}\""
     )

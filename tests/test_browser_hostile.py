@@ -10,7 +10,7 @@ import pytest
 
 from .browser import browser_path
 from .graded_class import ATTACK, WEEK, GradedClass
-from .opened_desk import Desk, opened, submission_id
+from .opened_desk import GUARD, START, Desk, opened, submission_id
 from .red_team.pages import CASES, notebook
 
 pytestmark = pytest.mark.browser
@@ -135,11 +135,13 @@ def test_no_link_makes_the_desk_run_a_configuration(graded: GradedClass, tmp_pat
 def test_without_its_guard_the_desk_shows_no_work(graded: GradedClass, tmp_path: Path) -> None:
     """`jupyter lab` by hand: the configuration of the course refuses, and the log says what to do."""
     browser_path()
-    with opened(graded, tmp_path, "", "--LabApp.default_url=/formgrader") as desk:
+    with opened(graded, tmp_path, "", START) as desk:
         answer = desk.page.request.get(f"{desk.address}formgrader/api/submissions/{WEEK}")
         assert json.loads(answer.text()) == []
         assert (
             desk.page.request.get(f"{desk.address}formgrader/submissions/{submission_id(graded, 'ann')}").status == 404
         )
     log = (tmp_path / "jupyter" / "jupyter.log").read_text(encoding="utf-8")
-    assert "jupyter server extension enable --sys-prefix autograder.desk" in log
+    assert "make desk" in log
+    option, value = GUARD.split("=", 1)
+    assert f'jupyter lab {option}="{value}"' in log, "as it can be started by hand"
