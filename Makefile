@@ -74,7 +74,7 @@ bundle: setup ## the archive for learners: build/bundle/workbook.zip
 	@workbook bundle
 
 desk: setup ## open nbgrader's formgrader on course/ (written answers, single submissions)
-	@jupyter lab $(AS_ROOT) --LabApp.default_url=/formgrader
+	@jupyter lab $(AS_ROOT) --LabApp.default_url=/formgrader --ServerApp.jpserver_extensions="{'autograder.desk': True}"
 
 lint: setup ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy

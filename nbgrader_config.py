@@ -6,6 +6,9 @@ The folder of the class is `course/`, or $WORKBOOK_COURSE.
 import os
 from pathlib import Path
 
+from jupyter_server.serverapp import ServerApp
+from traitlets.config import Application
+
 root = Path(__file__).resolve().parent
 course = root / os.environ.get("WORKBOOK_COURSE", "course")
 
@@ -16,13 +19,32 @@ c.CourseDirectory.source_directory = "build/source"
 c.CourseDirectory.release_directory = "build/release"
 c.CourseDirectory.submitted_directory = str(course / "submitted")
 c.CourseDirectory.autograded_directory = str(course / "autograded")
-c.CourseDirectory.feedback_directory = str(course / "feedback")
 c.CourseDirectory.db_url = f"sqlite:///{course / 'gradebook.db'}"
 
 # the week's cells and hidden tests are put into the gradebook before the first submission is graded
 c.Autograde.pre_convert_hook = "autograder.hooks.register_week"
 c.ExecutePreprocessor.timeout = 120
 
-# the formgrader shows what strangers wrote, inside the instructor's Jupyter: nothing of it may run there
+# what strangers wrote is shown as a copy built of plain parts, and Markdown through an allow-list
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {"markdown2html": "autograder.hooks.escaped_markdown"}
+c.HTMLExporter.preprocessors = ["autograder.displaying.Displayable"]
+c.HTMLExporter.filters = {
+    "markdown2html": "autograder.rich_text.markdown_filter",
+    "clean_html": "autograder.sanitize.sanitize",
+}
+
+# nbgrader's own feedback; ours is in feedback/, and nbgrader would delete it. Nobody is handed a hidden test
+c.CourseDirectory.feedback_directory = str(course / "nbgrader_feedback")
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "autograder.hooks.WithoutHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+
+# the formgrader is served behind a guard, or not at all
+program = Application.instance() if Application.initialized() else None
+if isinstance(program, ServerApp) and not program.jpserver_extensions.get("autograder.desk"):
+    raise RuntimeError(
+        "the formgrader would run what learners wrote -> start it with `make desk`, "
+        "or jupyter lab --ServerApp.jpserver_extensions=\"{'autograder.desk': True}\""
+    )

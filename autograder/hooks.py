@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import pass_context
+from nbformat.notebooknode import NotebookNode
+from nbgrader.preprocessors import ClearHiddenTests
+from nbgrader.utils import is_grade, is_solution
 
 
 def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> None:
@@ -40,16 +41,16 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
     register(build_week(open_week(root, assignment)), course)
 
 
-@pass_context
-def escaped_markdown(context: Any, source: str) -> str:
-    """nbconvert's filter `markdown2html` for the formgrader, with HTML in markdown shown as text.
+class WithoutHiddenTests(ClearHiddenTests):
+    """Takes hidden tests out of the feedback that `nbgrader generate_feedback` writes, with what they printed."""
 
-    A learner's markdown would otherwise run scripts in the instructor's Jupyter. The folds of hints stay folds;
-    links and images lead to the web, to the page itself or to a file, never to code.
-    """
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
-    attachments = context.get("cell", {}).get("attachments", {})
-    html: str = MarkdownWithMath(renderer=IPythonRenderer(escape=True, attachments=attachments)).render(source)
-    html = re.sub(r'(href|src)="(?!https?:|mailto:|data:image/(?:png|jpeg);|[^":]*")[^"]*"', r'\1="#"', html)
-    return re.sub(r"&lt;(/?(?:details|summary))&gt;", r"<\1>", html)
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], cell_index: int
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        if not is_grade(cell) or is_solution(cell):
+            return cell, resources  # a learner's words are no hidden test
+        before = cell.source
+        cell, resources = super().preprocess_cell(cell, resources, cell_index)
+        if cell.source != before:
+            cell.outputs = []
+        return cell, resources

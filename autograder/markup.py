@@ -7,6 +7,8 @@ import re
 
 from markupsafe import Markup
 
+from .sanitize import sanitize, without_tags
+
 MATH = re.compile(r"\$([^$`\n]+)\$")
 SYMBOLS = {
     "cdot": "·", "times": "×", "sqrt": "√", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠",
@@ -25,12 +27,12 @@ def markdown(text: str, *, inline: bool = False) -> Markup:
     held_text = MATH.sub(lambda match: f"\ue000{next(held)}\ue001", text)  # out of the way of Markdown's own marks
     parser = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
     shown = parser.renderInline(held_text) if inline else parser.render(held_text)
-    return Markup(re.sub("\ue000(\\d+)\ue001", lambda match: formulas[int(match[1])], shown))
+    return sanitize(re.sub("\ue000(\\d+)\ue001", lambda match: formulas[int(match[1])], shown))
 
 
 def plain(text: str) -> str:
     """One line of Markdown with short formulas as text alone, for where no HTML can stand."""
-    return html.unescape(re.sub(r"<[^<>]*>", "", markdown(text, inline=True)))
+    return html.unescape(without_tags(markdown(text, inline=True)))
 
 
 def formula(tex: str) -> str:

@@ -15,6 +15,9 @@ from .build import SKIPPED_WHEN_GRADING, Notebooks
 from .files import write_text
 from .outputs import execute
 
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
+)
 PICTURE = re.compile(r"!\[[^\]]*\]\(([\w.-]+\.png)\)")
 
 
@@ -22,19 +25,19 @@ def preview(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     """Write `build/preview/WEEK.html`. Returns its path.
 
     The outputs are those of `build/executed/`, if it was made from the same source; else the notebook runs first.
-    Formulas are set by MathJax from the web; without it they show as they were typed.
+    The page has no script and loads nothing.
 
     Raises
     ------
     WorkbookError
         naming the first cell that fails.
     """
-    from nbconvert import HTMLExporter
+    from .displaying import SafeExporter
 
     executed = _recorded(built, root) or execute(built, root, on_cell)
-    exporter = HTMLExporter(template_name="lab", exclude_input_prompt=True)
-    title = {"metadata": {"name": built.week.info.title}}
-    html, _ = exporter.from_notebook_node(as_shown(built, executed), resources=title)
+    exporter = SafeExporter(template_name="lab", template_file="preview.html.j2", exclude_input_prompt=True)
+    beside = {"metadata": {"name": built.week.info.title}, "policy": POLICY}
+    html, _ = exporter.from_notebook_node(as_shown(built, executed), resources=beside)
     path = root / "build" / "preview" / f"{built.week.name}.html"
     write_text(path, html)
     return path

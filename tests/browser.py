@@ -19,7 +19,7 @@ import pytest
 from .chosen import ROOT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 180
@@ -91,8 +91,13 @@ def _address(lines: queue.Queue[str | None], log: list[str]) -> str:
 
 
 @contextmanager
-def page(name: str) -> Iterator[Page]:
-    """A page of a new browser that reaches this machine alone. A failure leaves a picture in build/screenshots/."""
+def page(name: str, elsewhere: list[str] | None = None) -> Iterator[Page]:
+    """A page of a new browser that reaches this machine alone. A failure leaves a picture in build/screenshots/.
+
+    Parameters
+    ----------
+    elsewhere : gets the addresses of other machines that were asked for; all of them fail.
+    """
     from playwright.sync_api import sync_playwright
 
     path = browser_path()
@@ -100,9 +105,13 @@ def page(name: str) -> Iterator[Page]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         one = browser.new_page(viewport={"width": 1280, "height": 900})
         one.set_default_timeout(SECONDS * 1000)
-        one.route(
-            re.compile(r"^(?!http://(localhost|127\.0\.0\.1)|ws:|data:|blob:|file:)"), lambda route: route.abort()
-        )
+
+        def refuse(route: Route) -> None:
+            if elsewhere is not None:
+                elsewhere.append(route.request.url)
+            route.abort()
+
+        one.context.route(re.compile(r"^(?!http://(localhost|127\.0\.0\.1)|ws:|data:|blob:|file:)"), refuse)
         try:
             yield one
         except BaseException:

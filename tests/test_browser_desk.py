@@ -14,13 +14,12 @@ from autograder.class_report import render_report, write_report
 from autograder.export import export
 from autograder.standings import standings
 
-from .browser import TOKEN, browser_path, jupyter, page
+from .browser import browser_path, page
 from .chosen import ROOT
 from .graded_class import ESSAY, WEEK, GradedClass
-from .test_nbgrader import ELSEWHERE
+from .opened_desk import GUARD, START, opened, submission_id
 
 pytestmark = pytest.mark.browser
-DESK = "--LabApp.default_url=/formgrader"
 
 
 def saved(method_and_url: tuple[str, str], kind: str) -> bool:
@@ -30,14 +29,13 @@ def saved(method_and_url: tuple[str, str], kind: str) -> bool:
 
 def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: Path) -> None:
     browser_path()
-    assert f"jupyter lab $(AS_ROOT) {DESK}" in (ROOT / "Makefile").read_text(encoding="utf-8"), (
+    option, value = GUARD.split("=", 1)
+    assert f'jupyter lab $(AS_ROOT) {START} {option}="{value}"' in (ROOT / "Makefile").read_text(encoding="utf-8"), (
         "as `make desk` starts it"
     )
-    config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
-    (graded.root / "nbgrader_config.py").write_text(config + ELSEWHERE, encoding="utf-8")
     before = standings(graded.course, WEEK)["ann"]
-    with jupyter([DESK], graded.root, tmp_path / "jupyter") as address, page("desk") as desk:
-        desk.goto(f"{address}formgrader?token={TOKEN}")
+    with opened(graded, tmp_path) as at_the_desk:
+        desk = at_the_desk.page
         desk.get_by_role("link", name="Manual Grading").click()
         desk.get_by_role("link", name=WEEK).click()
         desk.get_by_role("link", name="tiny").click()
@@ -45,7 +43,7 @@ def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: P
         assert desk.get_by_role("link", name="Submission #").count() == len(standings(graded.course, WEEK))
         if shown := os.environ.get("WORKBOOK_SCREENSHOTS"):
             desk.screenshot(path=f"{shown}/desk-list.png")
-        desk.goto(f"{address}formgrader/submissions/{submission_id(graded, 'ann')}")
+        at_the_desk.go(f"submissions/{submission_id(graded, 'ann')}")
         desk.get_by_text(ESSAY).wait_for()
         points = desk.locator("input#written-why")
         points.wait_for()
@@ -75,13 +73,6 @@ def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: P
     canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8"))) for path in done.files)
     assert ["ann", "", "", "", "", "95.5"] in canvas
     assert next(row for row in moodle if row[1] == "ann")[4::5] == ["95.5", 'written-why: Well said. <b>"=1+1"</b>']
-
-
-def submission_id(graded: GradedClass, learner: str) -> str:
-    from nbgrader.api import Gradebook
-
-    with Gradebook(graded.course.db_url) as gradebook:
-        return str(gradebook.find_submission_notebook("tiny", WEEK, learner).id)
 
 
 ORDER = """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -127,12 +129,25 @@ def test_nbgrader_grades_on_in_a_gradebook_of_ours(checkout: Checkout, tmp_path:
     assert scores(course, "wrong-small-only") == scores(checkout.ours, "wrong-small-only")
 
 
+def unhighlighted(page: str) -> str:
+    """The text of a page, also of code in colors."""
+    return html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
 def test_nbgrader_writes_feedback_from_our_autograded_notebooks(checkout: Checkout) -> None:
-    done = nbgrader(checkout, checkout.ours, "generate_feedback", WEEK, "--student", "wrong-small-only")
+    ours = checkout.ours.feedback / "wrong-small-only" / WEEK / "tiny.html"
+    ours.parent.mkdir(parents=True)
+    ours.write_text("a page of ours", encoding="utf-8")
+    done = nbgrader(checkout, checkout.ours, "generate_feedback", WEEK, "--student", "wrong-small-only", "--force")
     assert done.returncode == 0, done.stderr
-    page = (checkout.ours.folder / "feedback" / "wrong-small-only" / WEEK / "tiny.html").read_text(encoding="utf-8")
+    folder = checkout.ours.folder / "nbgrader_feedback" / "wrong-small-only" / WEEK
+    page = (folder / "tiny.html").read_text(encoding="utf-8")
     assert "(Score: 60.0 / 100.0)" in page
     assert "No response." in page
+    assert "checks.equal(double(0), 0" in unhighlighted(page), "visible tests are shown"
+    assert "10**9" not in unhighlighted(page), "hidden ones are not"
+    assert "1000000000" not in unhighlighted(page), "nor what they said"
+    assert ours.read_text(encoding="utf-8") == "a page of ours", "nbgrader deletes and writes in another folder"
 
 
 def test_the_hook_registers_a_week_once(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

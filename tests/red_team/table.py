@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import test_cheats, test_host, test_protocol, test_resources, test_spying, test_tensors
+from . import test_cheats, test_host, test_pages, test_protocol, test_resources, test_spying, test_tensors
 
 PAGE = Path(__file__).parents[2] / "docs" / "red-team.md"
 HEAD = """# Red team
@@ -12,6 +12,7 @@ HEAD = """# Red team
 Attacks on the grader, each a small submission. A test first shows that it succeeds with its defense off, then that
 it gains nothing with the defense on and that other submissions are graded as without it. Forged, broken and dangerous
 files, and answers that try to read a reference that stands in for them, are in `tests/red_team/test_damaged.py`.
+Of the ways into a page, in the last table, those that nbgrader's own page leaves open are shown to run in it.
 This page is written by `python -m tests.red_team.table`.
 
 """
@@ -22,6 +23,7 @@ FAMILIES = {
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
+    "The instructor's browser": test_pages,
 }
 
 
