@@ -154,12 +154,27 @@ def load_equivalents(week: Week) -> tuple[Equivalent, ...]:
     return found
 
 
+def _written_lines(source: str) -> set[int]:
+    """The lines, from 1, that a learner writes: those between solution marks."""
+    found, inside = set(), False
+    for number, line in enumerate(source.splitlines(), 1):
+        if "BEGIN SOLUTION" in line or "END SOLUTION" in line:
+            inside = "BEGIN" in line
+        elif inside:
+            found.add(number)
+    return found
+
+
 def all_mutants(week: Week, exercise: str = "") -> list[Mutant]:
-    """Every mutant of a week, or of one exercise, in the order of the lesson."""
+    """Every mutant of a week, or of one exercise, in the order of the lesson. What the stub gives is left alone."""
     given = (cell.source for kind in (Setup, Given) for cell in week.of_kind(kind))
     imported = imported_names(*given)
-    cells = [cell for cell in week.of_kind(Exercise) if exercise in ("", cell.name)]
-    return [mutant for cell in cells for mutant in mutants(cell.name, cell.source, imported)]
+    found = []
+    for cell in week.of_kind(Exercise):
+        if exercise in ("", cell.name):
+            written = _written_lines(cell.source)
+            found += [mutant for mutant in mutants(cell.name, cell.source, imported) if mutant.line in written]
+    return found
 
 
 def _job(built: Notebooks, name: str, exercise: str, answer: str, seconds: dict[str, float], limits: Limits) -> Job:

@@ -40,6 +40,14 @@ def test_a_sound_week_kills_them_all(tiny_root: Path) -> None:
     assert report.all_mutants == len(report.tried) == sum(sum(count.values()) for count in report.counts().values())
 
 
+def test_what_the_stub_gives_is_left_alone(tiny_root: Path) -> None:
+    signature = 'def double(number: int) -> int:\n    """Twice the number (an int)."""\n'
+    given = signature.replace("int)", "int = 7)") + "    offset = 3\n"
+    folder = tiny(tiny_root, signature, given)
+    report = try_mutants(folder, exercise="double", workers=1)
+    assert {one.mutant.change.partition("  =>  ")[0] for one in report.tried} == {"return number + number"}
+
+
 def test_a_hole_is_found_with_its_line(tiny_root: Path) -> None:
     folder = tiny(tiny_root, *HOLE)
     report = try_mutants(folder, exercise="double", workers=2)
