@@ -245,6 +245,10 @@ with checks.step("a 4 x 4 map with the numbers 0 to 15, windows of 2 x 2"):
 with checks.step("a height of 5 and windows of 2 x 2"):
     checks.raises(ValueError, window_partition, torch.zeros(1, 5, 4, 1), 2, name="a 5 x 4 map")
 
+with checks.step("a map of numbers that nobody has seen, 2 x 6 tokens, windows of 2 x 3"):
+    maps = checks.normal(checks.fresh_seed())(1, 2, 6, 1)
+    checks.equal(window_partition(maps, (2, 3)), torch.cat([maps[:, :, :3], maps[:, :, 3:]]), "the two windows")
+
 
 # %% test="partition" points=4
 def cut_by_loop(x: torch.Tensor, wh: int, ww: int) -> torch.Tensor:
@@ -496,6 +500,16 @@ with checks.step("a window of 2 x 4, query 0 in the top left corner"):
         },
     )
 
+with checks.step("one query of a window of any size"):
+    seed = checks.fresh_seed()
+    wh, ww = 2 + seed % 5, 2 + seed // 5 % 5
+    query = seed // 25 % (wh * ww)
+    down = [query // ww - key // ww + wh - 1 for key in range(wh * ww)]
+    right = [query % ww - key % ww + ww - 1 for key in range(wh * ww)]
+    wanted = [a * (2 * ww - 1) + b for a, b in zip(down, right)]
+    checks.equal(relative_position_index(wh, ww)[query].tolist(), wanted, f"row {query} of a window of {wh} x {ww}")
+
+
 # %% test="index" points=5 forbids="timm.models.swin_transformer.get_relative_position_index"
 with checks.step("the computation is yours"):
     checks.forbidden(FORBIDDEN, relative_position_index, 2, 2)
@@ -711,6 +725,20 @@ with checks.step("a map of 4 x 4, windows of 2 x 2, shifted by one: the four win
             "only one direction is looked at": 8,
         },
     )
+
+with checks.step("two windows in a row, of any width, shifted by any number of columns"):
+    seed = checks.fresh_seed()
+    side = 3 + seed % 6
+    columns = 1 + seed // 6 % (side - 1)
+    allowed = shifted_window_mask(1, 2 * side, (1, side), (0, columns)) == 0
+    came_around = torch.arange(side) >= side - columns
+    checks.equal(
+        allowed[0], torch.ones(side, side).bool(), f"who may attend whom in the first of two windows of {side}"
+    )
+    checks.equal(
+        allowed[1], came_around[:, None] == came_around, f"the same in the second, after a shift by {columns} columns"
+    )
+
 
 # %% test="mask" points=5
 with checks.step("no shift, no mask"):
@@ -972,6 +1000,14 @@ with checks.step("the same two tokens as two windows; a mask for the second wind
 
 with checks.step("3 heads do not divide a width of 8"):
     checks.raises(ValueError, WindowAttention, 8, 3, 2, name="WindowAttention(8, 3, 2)")
+
+with checks.step("the same with a bias that nobody has seen"):
+    randn = checks.normal(checks.fresh_seed())
+    one, two, three = (0.5 + randn(3).abs()).tolist()
+    layer.load_timm({**planted, "relative_position_bias_table": torch.tensor([[one], [two], [three]]).log()})
+    first, second = one + two, two + three
+    wanted = torch.tensor([[two / first, one / first], [three / second, two / second]])
+    checks.close(layer(randn(1, 2, 1))[1][0, 0], wanted, "the weights")
 
 
 # %% test="attention" points=5 forbids="timm.models.swin_transformer.WindowAttention"
@@ -1511,6 +1547,12 @@ for cell, what in (((3, 5), "in the middle"), ((0, 5), "at the upper edge"), ((7
             },
         )
 
+with checks.step("shift 2: a changed token anywhere"):
+    seed = checks.fresh_seed()
+    cell = (seed % 8, seed // 8 % 12)
+    moves_only(changed(block, (8, 12), cell), reach((8, 12), 4, 2, cell), {})
+
+
 # %% test="block" points=5 forbids="timm.models.swin_transformer.SwinTransformerBlock"
 with checks.step("the computation is yours"):
     torch.manual_seed(0)
@@ -1920,6 +1962,12 @@ with checks.step("PatchMerging(3) on two maps of 4 x 6"):
     torch.manual_seed(0)
     checks.shape(PatchMerging(3)(torch.zeros(2, 4, 6, 3)), (2, 2, 3, 6), "the merged maps")
 
+with checks.step("the same with numbers that nobody has seen"):
+    square = checks.normal(checks.fresh_seed())(1, 2, 2, 1)
+    down_first = square[0, :, :, 0].T.flatten()
+    checks.close(merging(square).flatten(), F.layer_norm(down_first, (4,))[1:3], "the two channels", atol=2e-5)
+
+
 # %% test="merging" points=4 forbids="timm.models.swin_transformer.PatchMerging"
 with checks.step("the computation is yours"):
     torch.manual_seed(0)
@@ -2234,6 +2282,15 @@ with checks.step("4 x 4 tokens, C = 3, windows of 2 x 2: counted by hand"):
             "multiply-adds were counted once; each is 2 FLOPs": 960,
         },
     )
+
+with checks.step("a map of any size, global, against torch's FLOP counter on timm's layer"):
+    seed = checks.fresh_seed()
+    height, width, dim = 2 + seed % 7, 2 + seed // 7 % 7, 1 + seed // 49 % 9
+    one_window = timm_swin.WindowAttention(dim, 1, window_size=(height, width))
+    with torch.no_grad():
+        wanted = profiling.flops(one_window, torch.zeros(1, height * width, dim))
+    checks.equal(attention_cost(height, width, dim), wanted, f"attention_cost({height}, {width}, {dim})")
+
 
 # %% test="cost" points=4
 with checks.step("one window as large as the map is global attention"):
