@@ -71,6 +71,56 @@ def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     return tuple(a for a in copies if isinstance(a, torch.Tensor))
 
 
+def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:
+    """The output of `module(*args)`, and the output after one step of gradient descent on all its parameters.
+
+    The loss is `sum(output * cos(index))`, `output` the result or its first item. What is frozen, detached or missing
+    in `parameters()` does not move, and the second output tells.
+    """
+    import torch
+
+    def output() -> Any:
+        result = module(*args)
+        return result[0] if isinstance(result, tuple | list) else result
+
+    before = output()
+    weights = torch.arange(before.numel(), dtype=before.dtype, device=before.device).cos().reshape(before.shape)
+    parameters = list(module.parameters())
+    wanted = [parameter for parameter in parameters if parameter.requires_grad]
+    slopes = torch.autograd.grad((before * weights).sum(), wanted, allow_unused=True) if wanted else ()
+    with torch.no_grad():
+        for parameter, slope in zip(wanted, slopes, strict=True):
+            if slope is not None:
+                parameter -= rate * slope
+        return before.detach(), output()
+
+
+def after_loading(module: Any, load: str, state: Mapping[str, Any], *args: Any) -> tuple[Any, Any, list[str]]:
+    """Whether `module.load(state)` copies, and leaves the state as it is.
+
+    Returns
+    -------
+    The output of `module(*args)` after loading, or its first item; the same after every tensor of the state was set
+    to 0; and the names whose tensors are no longer in the state, or were changed, right after loading.
+    """
+    import torch
+
+    given = dict(state)
+    before = {name: value.clone() for name, value in given.items()}
+
+    def output() -> Any:
+        with torch.no_grad():
+            result = module(*args)
+        return (result[0] if isinstance(result, tuple | list) else result).clone()
+
+    getattr(module, load)(given)
+    lost = [name for name, value in before.items() if name not in given or not torch.equal(given[name], value)]
+    first = output()
+    for value in state.values():
+        value.detach().zero_()
+    return first, output(), lost
+
+
 def calls_among(
     names: Sequence[str],
     fn: Callable[..., Any],

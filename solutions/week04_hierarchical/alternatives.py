@@ -185,7 +185,7 @@ class WindowAttention(nn.Module):
         name="boolean-mask-inside",
         exercise="attention",
         edits={
-            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = by_image.masked_fill((mask != 0)[None, :, None], -math.inf).flatten(0, 1)"
+            "scores = (by_image + mask[:, None]).flatten(0, 1)": "scores = by_image.masked_fill((mask != 0)[None, :, None], -math.inf).flatten(0, 1)"
         },
     ),
     Alternative(
@@ -193,7 +193,7 @@ class WindowAttention(nn.Module):
         exercise="block",
         edits={
             "        self.window, self.shift = pair(window), pair(shift)\n": "        self.window, self.shift = pair(window), pair(shift)\n        self.masks = {}\n",
-            "        mask = shifted_window_mask(height, width, self.window, (down, right)).to(x) if down or right else None\n": "        if (height, width) not in self.masks:\n            self.masks[height, width] = shifted_window_mask(height, width, self.window, (down, right))\n        mask = self.masks[height, width]\n",
+            "        mask = shifted_window_mask(height, width, self.window, (down, right)).to(x) if down or right else None\n": "        if (height, width) not in self.masks:\n            self.masks[height, width] = shifted_window_mask(height, width, self.window, (down, right))\n        mask = self.masks[height, width].to(x)\n",
         },
     ),
     Alternative(
@@ -261,5 +261,22 @@ def attention_cost(h, w, dim, window=None):
         raise ValueError("window")
     return (h // window) * (w // window) * attention_cost(window, window, dim)
 """,
+    ),
+    Alternative(
+        name="table-by-heads",
+        exercise="attention",
+        edits={
+            "self.bias_table = nn.Parameter(0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads))": "self.bias_table = nn.Parameter(0.02 * torch.randn(n_heads, (2 * wh - 1) * (2 * ww - 1)))",
+            "self.bias_table[self.index].permute(2, 0, 1)": "self.bias_table[:, self.index]",
+            'own["bias_table"] = own.pop("relative_position_bias_table")': 'own["bias_table"] = own.pop("relative_position_bias_table").T',
+        },
+    ),
+    Alternative(
+        name="scale-kept-as-a-buffer",
+        exercise="attention",
+        edits={
+            "self.proj = nn.Linear(dim, dim)": 'self.proj = nn.Linear(dim, dim)\n        self.register_buffer("scale", torch.tensor((dim // n_heads) ** -0.5, dtype=torch.float64), persistent=False)',
+            " / math.sqrt(dim // self.n_heads)": " * self.scale.to(x)",
+        },
     ),
 ]

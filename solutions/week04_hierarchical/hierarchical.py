@@ -147,8 +147,8 @@ def window_reverse(windows: torch.Tensor, window: Size, height: int, width: int)
 
     Parameters
     ----------
-    windows : (B*Nw, wh, ww, C), as `window_partition` gives them. window : side, or (height, width), in tokens.
-    height, width : h and w of the map, in tokens.
+    windows : (B*Nw, wh, ww, C), as `window_partition` gives them, any dtype; not changed.
+    window : side, or (height, width), in tokens. height, width : h and w of the map, in tokens.
 
     Returns
     -------
@@ -245,6 +245,10 @@ with checks.step("a 4 x 4 map with the numbers 0 to 15, windows of 2 x 2"):
 with checks.step("a height of 5 and windows of 2 x 2"):
     checks.raises(ValueError, window_partition, torch.zeros(1, 5, 4, 1), 2, name="a 5 x 4 map")
 
+with checks.step("a map of numbers that nobody has seen, 2 x 6 tokens, windows of 2 x 3"):
+    maps = checks.normal(checks.fresh_seed())(1, 2, 6, 1)
+    checks.equal(window_partition(maps, (2, 3)), torch.cat([maps[:, :, :3], maps[:, :, 3:]]), "the two windows")
+
 
 # %% test="partition" points=4
 def cut_by_loop(x: torch.Tensor, wh: int, ww: int) -> torch.Tensor:
@@ -297,6 +301,14 @@ for batch, height, width, channels, window in ((1, 8, 8, 4, (4, 4)), (3, 6, 15, 
 
 with checks.step("windows of 4 x 4 fit into the height 8, but not into the width 10"):
     checks.raises(ValueError, window_partition, torch.zeros(1, 8, 10, 3), 4, name="an 8 x 10 map")
+
+with checks.step("maps whose numbers do not lie one after the other in memory, and their gradient"):
+    maps = checks.normal(seed=1)(3, 2, 6, 4).permute(3, 2, 1, 0)  # (4, 6, 2, 3)
+    checks.equal(window_partition(maps, (3, 1)), timm_swin.window_partition(maps, (3, 1)), "the windows")
+    theirs = observe.gradients(timm_swin.window_partition, maps.requires_grad_(), (3, 1))[0]
+    mine = checks.beside(observe.gradients, window_partition, maps, (3, 1))[0]
+    checks.that(mine is not None, "a gradient comes back to the maps", came="none")
+    checks.equal(mine, theirs, "the gradient that comes back to the maps")
 ### END HIDDEN TESTS
 
 # %% test="partition" points=4
@@ -339,6 +351,42 @@ for batch, height, width, channels, window in ((3, 4, 6, 2, (2, 2)), (1, 8, 4, 3
 
 with checks.step("6 windows are no whole number of maps of 4 windows"):
     checks.raises(ValueError, window_reverse, torch.zeros(6, 2, 2, 1), 2, 4, 4, name="6 windows for 4 x 4 maps")
+
+with checks.step(
+    "windows of 2 x 3 fit into the height 4, but not into the width 5; into the width 6, not the height 3"
+):
+    for height, width in ((4, 5), (3, 6)):
+        checks.raises(
+            ValueError,
+            window_reverse,
+            torch.zeros(12, 2, 3, 1),
+            (2, 3),
+            height,
+            width,
+            name=f"a {height} x {width} map of 2 x 3 windows",
+        )
+
+with checks.step("windows of whole numbers, as they are after the call"):
+    numbers = torch.arange(48).reshape(8, 2, 3, 1)
+    grid = window_reverse(numbers, (2, 3), 4, 6)
+    checks.equal(grid, timm_swin.window_reverse(numbers, (2, 3), 4, 6), "the maps")
+    checks.equal(
+        checks.beside(observe.arguments_after, window_reverse, numbers, (2, 3), 4, 6)[0],
+        numbers,
+        "the windows after the call (an argument must not be changed in place)",
+    )
+
+with checks.step("the number of torch operators for 4 and for 64 windows"):
+    counts = [
+        checks.beside(observe.operator_count, window_reverse, torch.zeros(side * side // 4, 2, 2, 1), 2, side, side)
+        for side in (4, 16)
+    ]
+    checks.equal(
+        counts[1],
+        counts[0],
+        "operators for 64 windows, which should be those for 4",
+        causes={"a loop over windows or rows in Python": lambda: counts[1] > counts[0] + 3},
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown] about="index"
@@ -451,6 +499,16 @@ with checks.step("a window of 2 x 4, query 0 in the top left corner"):
             "the tokens were numbered column by column; they stand row by row": torch.tensor([10, 3, 9, 2, 8, 1, 7, 0]),
         },
     )
+
+with checks.step("one query of a window of any size"):
+    seed = checks.fresh_seed()
+    wh, ww = 2 + seed % 5, 2 + seed // 5 % 5
+    query = seed // 25 % (wh * ww)
+    down = [query // ww - key // ww + wh - 1 for key in range(wh * ww)]
+    right = [query % ww - key % ww + ww - 1 for key in range(wh * ww)]
+    wanted = [a * (2 * ww - 1) + b for a, b in zip(down, right)]
+    checks.equal(relative_position_index(wh, ww)[query].tolist(), wanted, f"row {query} of a window of {wh} x {ww}")
+
 
 # %% test="index" points=5 forbids="timm.models.swin_transformer.get_relative_position_index"
 with checks.step("the computation is yours"):
@@ -668,6 +726,20 @@ with checks.step("a map of 4 x 4, windows of 2 x 2, shifted by one: the four win
         },
     )
 
+with checks.step("two windows in a row, of any width, shifted by any number of columns"):
+    seed = checks.fresh_seed()
+    side = 3 + seed % 6
+    columns = 1 + seed // 6 % (side - 1)
+    allowed = shifted_window_mask(1, 2 * side, (1, side), (0, columns)) == 0
+    came_around = torch.arange(side) >= side - columns
+    checks.equal(
+        allowed[0], torch.ones(side, side).bool(), f"who may attend whom in the first of two windows of {side}"
+    )
+    checks.equal(
+        allowed[1], came_around[:, None] == came_around, f"the same in the second, after a shift by {columns} columns"
+    )
+
+
 # %% test="mask" points=5
 with checks.step("no shift, no mask"):
     checks.equal(
@@ -699,6 +771,7 @@ for height, width, window, shift in (
     (4, 10, (2, 5), (1, 2)),
     (7, 14, (7, 7), (3, 3)),
     (8, 4, (4, 2), (0, 1)),
+    (8, 4, (4, 2), (3, 0)),
 ):
     with checks.step(f"against a loop over pixel pairs, map {height} x {width}, window {window}, shift {shift}"):
         mask = shifted_window_mask(height, width, window, shift)
@@ -721,6 +794,17 @@ for height, width, window, shift in (
 with checks.step("against the mask of timm's block, 14 x 21, window 7, shift 3"):
     theirs = timm_swin.SwinTransformerBlock(8, (14, 21), 2, window_size=7, shift_size=3).attn_mask
     checks.equal(shifted_window_mask(14, 21, 7, 3) == 0, theirs == 0, "where the mask is 0")
+
+with checks.step("maps of 4 x 8, 8 x 4 and 4 x 8, one after the other: as many windows, another mask"):
+    for height, width in ((4, 8), (8, 4), (4, 8)):
+        mask = shifted_window_mask(height, width, (2, 4), (1, 3))
+        turned = allowed_by_loop(width, height, (2, 4), (1, 3))
+        checks.equal(
+            mask == 0,
+            allowed_by_loop(height, width, (2, 4), (1, 3)),
+            f"where the mask of {height} x {width} is 0",
+            causes={"this is the mask of another map with as many windows": turned},
+        )
 
 with checks.step("a window that divides the height, but not the width"):
     checks.raises(ValueError, shifted_window_mask, 8, 10, 4, 2, name="an 8 x 10 map with window 4")
@@ -750,8 +834,12 @@ with checks.step("the share of allowed pairs in a large map, 56 x 56, window 7, 
 with checks.step("a negative shift"):
     checks.raises(ValueError, shifted_window_mask, 4, 4, 2, -1, name="shift -1")
 
-with checks.step("a shift too large in the second direction only"):
-    checks.raises(ValueError, shifted_window_mask, 8, 8, (4, 2), (3, 3), name="shift (3, 3) with window (4, 2)")
+for shift in ((3, 2), (4, 1), (3, 3), (3, -1), (-1, 1)):
+    with checks.step(f"a window of (4, 2) and a shift of {shift}, wrong in one direction only"):
+        checks.raises(ValueError, shifted_window_mask, 8, 8, (4, 2), shift, name=f"shift {shift} with window (4, 2)")
+
+with checks.step("a window that divides the width, but not the height"):
+    checks.raises(ValueError, shifted_window_mask, 10, 8, 4, 2, name="a 10 x 8 map with window 4")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="attention"
@@ -766,8 +854,8 @@ with checks.step("a shift too large in the second direction only"):
 # | name | shape | meaning |
 # | --- | --- | --- |
 # | `x` | $(B N_w, T, C)$ | windows as a batch, tokens row by row |
-# | `mask` | $(N_w, T, T)$ or None | one mask for each window of an image, the same in all images and heads |
-# | `out` | $(B N_w, T, C)$ | after the output projection |
+# | `mask` | $(N_w, T, T)$ or None | as exercise 3 gives it, 0 or $-100$ and less; one for each window of an image, the same in all images and heads; dtype of `x` |
+# | `out` | $(B N_w, T, C)$ | after the output projection; dtype of `x` |
 # | `weights` | $(B N_w, H, T, T)$ | rows sum to 1 over the keys |
 # | the table | $((2w_h-1)(2w_w-1),\, H)$ | a learned parameter, normal with std 0.02 |
 #
@@ -781,6 +869,7 @@ class WindowAttention(nn.Module):
     Parameters
     ----------
     dim : C. n_heads : H. window : side, or (height, width), in tokens.
+    There is no dropout: in train mode the layer does the same as in eval mode.
 
     Raises
     ------
@@ -809,13 +898,13 @@ class WindowAttention(nn.Module):
         scores = scores + self.bias_table[self.index].permute(2, 0, 1)
         if mask is not None:
             by_image = scores.unflatten(0, (-1, len(mask)))
-            scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)
+            scores = (by_image + mask[:, None]).flatten(0, 1)
         weights = scores.softmax(dim=-1)
         return self.proj((weights @ value).transpose(1, 2).reshape(count, tokens, dim)), weights
         ### END SOLUTION
 
     def load_timm(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Copy timm's weights: the table, and weight and bias of `qkv` and `proj`."""
+        """Copy timm's weights: the table, and weight and bias of `qkv` and `proj`. The state is not changed."""
         ### BEGIN SOLUTION
         own = dict(state)
         own["bias_table"] = own.pop("relative_position_bias_table")
@@ -911,6 +1000,14 @@ with checks.step("the same two tokens as two windows; a mask for the second wind
 
 with checks.step("3 heads do not divide a width of 8"):
     checks.raises(ValueError, WindowAttention, 8, 3, 2, name="WindowAttention(8, 3, 2)")
+
+with checks.step("the same with a bias that nobody has seen"):
+    randn = checks.normal(checks.fresh_seed())
+    one, two, three = (0.5 + randn(3).abs()).tolist()
+    layer.load_timm({**planted, "relative_position_bias_table": torch.tensor([[one], [two], [three]]).log()})
+    first, second = one + two, two + three
+    wanted = torch.tensor([[two / first, one / first], [three / second, two / second]])
+    checks.close(layer(randn(1, 2, 1))[1][0, 0], wanted, "the weights")
 
 
 # %% test="attention" points=5 forbids="timm.models.swin_transformer.WindowAttention"
@@ -1038,57 +1135,136 @@ with checks.step("the rows of weights, with a mask of -inf"):
 
 
 ### BEGIN HIDDEN TESTS
-def table_gradient(module: nn.Module, tokens: torch.Tensor, size: tuple[int, int]) -> list[float]:
-    """The largest gradient of each trainable parameter of this shape."""
-    module.zero_grad()
-    out, _ = module(tokens)
-    (out * torch.arange(out.numel()).cos().reshape(out.shape)).sum().backward()
-    found = [p for p in module.parameters() if tuple(p.shape) == size and p.requires_grad]
-    return [0.0 if p.grad is None else p.grad.abs().max().item() for p in found]
+def like_timm(seed: int) -> tuple[nn.Module, nn.Module]:
+    """A learner's layer and timm's with the same weights: C = 8, 2 heads, windows of 2 x 3."""
+    theirs = randomize(timm_swin.WindowAttention(8, 2, window_size=(2, 3)), seed=seed)
+    mine = WindowAttention(8, 2, (2, 3))
+    mine.load_timm(theirs.state_dict())
+    return mine, theirs
 
 
-with checks.step("the table is learned"):
-    torch.manual_seed(1)
-    layer = WindowAttention(8, 2, (2, 3))
-    grads = checks.beside(table_gradient, layer, checks.normal(seed=3)(2, 6, 8), (15, 2))
-    checks.that(
-        len(grads) == 1 and grads[0] > 0,
-        "the table (15, 2) is a parameter that gets a gradient",
-        came=f"parameters of this shape: {len(grads)}; largest gradients: {grads}",
+with checks.step("loading copies the numbers, and leaves the state as it is"):
+    mine, theirs = like_timm(seed=5)
+    tokens = checks.normal(seed=4)(2, 6, 8)
+    state = {key: value.clone() for key, value in theirs.state_dict().items()}
+    first, second, lost = checks.beside(
+        observe.after_loading, WindowAttention(8, 2, (2, 3)), "load_timm", state, tokens
+    )
+    checks.equal(lost, [], "names that loading took out of the state, or changed")
+    checks.close(first, theirs(tokens).detach(), "the output after loading")
+    checks.close(
+        second,
+        first,
+        "the output after timm's tensors were set to 0",
+        causes={"timm's own tensors are kept, not copies": torch.zeros_like(first)},
+    )
+
+
+def trainable_numbers(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+with checks.step("one step of gradient descent moves every weight as it moves timm's"):
+    mine, theirs = like_timm(seed=3)
+    tokens = checks.normal(seed=3)(2, 6, 8)
+    came = checks.beside(observe.after_a_step, mine, tokens, rate=0.05)
+    wanted = observe.after_a_step(theirs, tokens, rate=0.05)
+
+    def frozen(part: str) -> torch.Tensor:
+        """The output after the step when a part of the layer is not learned."""
+        other = like_timm(seed=3)[1]
+        for name, parameter in other.named_parameters():
+            parameter.requires_grad_(part not in name)
+        return observe.after_a_step(other, tokens, rate=0.05)[1]
+
+    checks.close(came[0], wanted[0], "the output before the step")
+    numbers = sum(p.numel() for p in theirs.parameters())
+    checks.equal(
+        checks.beside(trainable_numbers, mine),
+        numbers,
+        "numbers in the parameters",
+        causes={"the table is no nn.Parameter, so no optimizer will change it": numbers - 30},
+    )
+    checks.close(
+        came[1],
+        wanted[1],
+        "the output after the step",
         causes={
-            "the table is no nn.Parameter, so no optimizer will change it": len(grads) == 0,
-            "the scores use a copy, .data or .detach() of the table, so no gradient comes back": grads == [0.0],
+            "the scores use a copy, .data or .detach() of the table, so no gradient comes back": lambda: frozen(
+                "table"
+            ),
+            "query, key and value do not learn": lambda: frozen("qkv"),
+            "the output projection does not learn": lambda: frozen("proj"),
         },
     )
 
+with checks.step("the gradient that comes back to the tokens"):
+    tokens = checks.normal(seed=7)(4, 6, 8).requires_grad_()
+    came = checks.beside(observe.gradients, mine, tokens)[0]
+    checks.that(came is not None, "a gradient comes back to the tokens", came="none")
+    checks.close(came, observe.gradients(theirs, tokens)[0], "the gradient", atol=1e-5)
 
-def spread(module: nn.Module, size: tuple[int, int]) -> list[float]:
-    """The standard deviation of each parameter of this shape."""
-    return [p.std().item() for p in module.parameters() if tuple(p.shape) == size]
+
+def table_of(module: nn.Module, size: int) -> list[torch.Tensor]:
+    """The entries of each parameter with as many entries as the table, whatever its shape."""
+    return [p.detach().flatten() for p in module.parameters() if p.numel() == size]
 
 
 with checks.step("the start of the table: normal with standard deviation 0.02"):
-    (came,) = checks.beside(spread, WindowAttention(8, 2, 7), (169, 2))
+    tables = checks.beside(table_of, WindowAttention(8, 2, 7), 169 * 2)
+    checks.equal(len(tables), 1, "parameters with 169 * 2 entries")
+    spread, largest = tables[0].std().item(), tables[0].abs().max().item()
     checks.that(
-        0.015 < came < 0.025,
+        0.015 < spread < 0.025,
         "the table is drawn with standard deviation 0.02",
-        came=f"standard deviation {came:.4f}",
-        causes={"a standard deviation of 1: the biases drown the scores": came > 0.8},
+        came=f"standard deviation {spread:.4f}",
+        causes={"a standard deviation of 1: the biases drown the scores": 0.8 < spread < 1.2},
+    )
+    checks.that(
+        largest > 0.036,
+        "a normal distribution reaches beyond two standard deviations",
+        came=f"largest entry {largest:.4f}",
+        causes={"a uniform distribution ends at 0.02 * sqrt(3)": spread * math.sqrt(3) * 1.1 > largest},
     )
 
-with checks.step("loading copies the numbers"):
-    theirs = randomize(timm_swin.WindowAttention(8, 2, window_size=(2, 3)), seed=5)
-    state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    layer.load_timm(state)
-    tokens = checks.normal(seed=4)(2, 6, 8)
-    before = layer(tokens)[0].detach().clone()
-    for value in state.values():
-        value.zero_()
-    checks.close(layer(tokens)[0], before, "the output after timm's tensors were changed")
+with checks.step("in train mode, and without a mask after a call with one"):
+    mine, theirs = like_timm(seed=6)
+    tokens = checks.normal(seed=8)(4, 6, 8)
+    blocked = torch.rand(2, 6, 6, generator=torch.Generator().manual_seed(9)) < 0.4
+    mask = torch.zeros(2, 6, 6).masked_fill(blocked & ~torch.eye(6).bool(), -100.0)
+    for kind in ("train", "eval"):
+        getattr(mine, kind)()
+        checks.close(
+            mine(tokens, mask)[0], theirs(tokens, mask).detach(), f"the output in {kind} mode", rtol=1e-4, atol=1e-5
+        )
+        checks.close(
+            mine(tokens)[0],
+            theirs(tokens).detach(),
+            f"the output without a mask, in {kind} mode, after a call with one",
+            atol=1e-5,
+            causes={"the mask of the call before was used again": lambda: theirs(tokens, mask)},
+        )
+
+with checks.step("a head of width 144 and a mask of -100: what is forbidden gets e**-100, not e**(-100 / 12)"):
+    torch.manual_seed(2)
+    wide = WindowAttention(144, 1, (1, 2))
+    weights = wide(torch.zeros(1, 2, 144), torch.tensor([[[0.0, -100.0], [-100.0, 0.0]]]))[1]
+    largest = weights.detach()[0, 0][~torch.eye(2).bool()].max().item()
+    checks.that(
+        largest < 1e-30,
+        "no weight on a forbidden key",
+        came=f"a weight of {largest:.1e}",
+        causes={"the mask was divided by sqrt(d), too; only query times key is": 1e-5 < largest < 1e-2},
+    )
+
+with checks.step("tokens, mask and weights of bfloat16"):
+    half = mine.to(torch.bfloat16)
+    out = half(tokens.to(torch.bfloat16), mask.to(torch.bfloat16))[0]
+    checks.dtype(out, torch.bfloat16, "the output")
+    checks.close(out.float(), theirs(tokens, mask).detach(), "the output", rtol=0.1, atol=0.1)  # 8 bits: 0.4 % a step
 
 with checks.step("the arguments after the call"):
-    mask = torch.zeros(2, 6, 6)
-    after = checks.beside(observe.arguments_after, layer, tokens, mask)
+    after = checks.beside(observe.arguments_after, like_timm(seed=6)[0], tokens, mask)
     checks.equal(after[0], tokens, "the tokens that were given")
     checks.equal(after[1], mask, "the mask that was given")
 ### END HIDDEN TESTS
@@ -1180,17 +1356,18 @@ for name, view in views.items():
 #
 # Four details:
 #
-# - **Only one window in a direction, no shift in that direction.** If the map is not larger than the window, one window already sees all of it. The last stage of Swin-T has maps of $7 \times 7$ and windows of 7.
+# - **Only one window in a direction, no shift in that direction.** If the map is as large as the window, one window already sees all of it. The last stage of Swin-T has maps of $7 \times 7$ and windows of 7.
 # - The height and the width of the map are known only in `forward`, and may differ from call to call. A mask belongs to one map size.
 # - Layer norms have PyTorch's eps, $10^{-5}$. ViT has $10^{-6}$.
-# - A map that the window does not divide is a ValueError.
+# - A map that the window does not divide is a ValueError, also one that is smaller than the window.
+# - No dropout and no drop path: in train mode the block does the same as in eval mode.
 #
 # `load_timm(state)` gets the names of timm's block: `norm1.weight`, `norm1.bias`, `attn.…` (those of exercise 4), `norm2.weight`, `norm2.bias`, `mlp.fc1.weight`, `mlp.fc1.bias`, `mlp.fc2.weight`, `mlp.fc2.bias`. The function `share` of the second cell picks a part's share.
 
 
 # %% exercise="block" difficulty=4 minutes=70 uses="partition, mask, attention"
 class SwinBlock(nn.Module):
-    """A Swin transformer block (Liu et al. 2021, section 3.2, equation 3).
+    """A Swin transformer block (Liu et al. 2021, section 3.2, equation 3), without dropout and drop path.
 
     Parameters
     ----------
@@ -1207,7 +1384,7 @@ class SwinBlock(nn.Module):
         ### END SOLUTION
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, h, w, C) to (B, h, w, C); ValueError when the window does not divide the map."""
+        """Map (B, h, w, C) to (B, h, w, C) of the same dtype; ValueError when the window does not divide the map."""
         ### BEGIN SOLUTION
         _, height, width, _ = x.shape
         down, right = (s if side > w else 0 for side, w, s in zip((height, width), self.window, self.shift))
@@ -1221,7 +1398,7 @@ class SwinBlock(nn.Module):
         ### END SOLUTION
 
     def load_timm(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Copy the weights of timm's `SwinTransformerBlock`."""
+        """Copy the weights of timm's `SwinTransformerBlock`. The state is not changed."""
         ### BEGIN SOLUTION
         self.norm1.load_state_dict(share(state, "norm1."))
         self.norm2.load_state_dict(share(state, "norm2."))
@@ -1370,6 +1547,12 @@ for cell, what in (((3, 5), "in the middle"), ((0, 5), "at the upper edge"), ((7
             },
         )
 
+with checks.step("shift 2: a changed token anywhere"):
+    seed = checks.fresh_seed()
+    cell = (seed % 8, seed // 8 % 12)
+    moves_only(changed(block, (8, 12), cell), reach((8, 12), 4, 2, cell), {})
+
+
 # %% test="block" points=5 forbids="timm.models.swin_transformer.SwinTransformerBlock"
 with checks.step("the computation is yours"):
     torch.manual_seed(0)
@@ -1426,12 +1609,24 @@ for shift in (0, 2):
                 },
             )
 
+
 ### BEGIN HIDDEN TESTS
+def half_shift(block: nn.Module) -> nn.Module:
+    """The same block, shifted by half a window."""
+    side, window = block.input_resolution, block.window_size
+    shift = tuple(w // 2 for w in window)
+    other = timm_swin.SwinTransformerBlock(block.dim, side, block.attn.num_heads, window_size=window, shift_size=shift)
+    other.load_state_dict(block.state_dict())
+    return other.to(next(block.parameters()).dtype)
+
+
 for dim, heads, size, window, shift in (
     (12, 3, (6, 9), (3, 3), (1, 1)),
     (8, 1, (4, 10), (2, 5), (1, 2)),
     (16, 4, (14, 7), (7, 7), (3, 3)),
     (8, 2, (4, 4), (4, 4), (2, 2)),
+    (8, 2, (8, 10), (4, 5), (1, 3)),
+    (6, 2, (6, 8), (3, 4), (0, 1)),
 ):
     for kind, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
         with checks.step(f"against timm's block, map {size}, window {window}, shift {shift}, {heads} heads, {kind}"):
@@ -1455,6 +1650,9 @@ for dim, heads, size, window, shift in (
                         "the map was shifted in a direction that has only one window": lambda always=always, x=x: (
                             always(x)
                         ),
+                        "the shift is half a window; it must be the shift that was given": lambda theirs=theirs, x=x: (
+                            half_shift(theirs)(x)
+                        ),
                     },
                 )
 
@@ -1475,8 +1673,10 @@ with checks.step("tokens as small as 0.001, where the eps of the layer norm show
 ### END HIDDEN TESTS
 
 # %% test="block" points=4
-with checks.step("a map that windows of 4 do not divide"):
-    checks.raises(ValueError, SwinBlock(8, 2, 4, 0), torch.zeros(1, 8, 10, 8), name="an 8 x 10 map with window 4")
+with checks.step("maps that windows of 4 do not divide"):
+    for height, width in ((8, 10), (10, 8), (2, 8)):
+        x = torch.zeros(1, height, width, 8)
+        checks.raises(ValueError, SwinBlock(8, 2, 4, 0), x, name=f"a map of {height} x {width} with window 4")
 
 with checks.step("two blocks of timm's stage, without and with shift, one after the other"):
     stage = timm_swin.SwinTransformerStage(8, 8, (8, 8), depth=2, downsample=False, num_heads=2, window_size=4)
@@ -1490,23 +1690,24 @@ with checks.step("two blocks of timm's stage, without and with shift, one after 
     checks.close(y, stage(x).detach(), "the output of the second block", atol=1e-4)
 
 ### BEGIN HIDDEN TESTS
-with checks.step("one block, maps of 8 x 8, 4 x 16 and 8 x 8 one after the other"):
+with checks.step("one block, maps of 8 x 8, 4 x 16, 8 x 12, 12 x 8 and 8 x 8 one after the other"):
     block = SwinBlock(8, 2, 4, 2).eval()
     first = randomize(timm_swin.SwinTransformerBlock(8, (8, 8), 2, window_size=4, shift_size=2), seed=4)
     block.load_timm(first.state_dict())
-    for size in ((8, 8), (4, 16), (8, 8)):
+    before = first
+    for size in ((8, 8), (4, 16), (8, 12), (12, 8), (8, 8)):
         theirs = timm_swin.SwinTransformerBlock(8, size, 2, window_size=4, shift_size=2).eval()
         theirs.load_state_dict(first.state_dict())
         x = checks.normal(seed=size[1])(1, *size, 8)
         kept = copy.deepcopy(theirs)
-        kept.attn_mask = first.attn_mask
+        kept.attn_mask, before = before.attn_mask, theirs
         with torch.no_grad():
             checks.close(
                 block(x),
                 theirs(x),
                 f"the output for {size[0]} x {size[1]}",
                 causes={
-                    "the mask of the first map was kept; a mask belongs to one map size": lambda kept=kept, x=x: kept(
+                    "the mask of the map before was kept; a mask belongs to one map size": lambda kept=kept, x=x: kept(
                         x
                     ),
                 },
@@ -1516,16 +1717,72 @@ with checks.step("the map after the call"):
     checks.equal(checks.beside(observe.arguments_after, block, x)[0], x, "the map that was given")
 
 
-def weakest_gradient(module: nn.Module, x: torch.Tensor) -> float:
-    module.zero_grad()
-    (module(x) * torch.arange(x.numel()).cos().reshape(x.shape)).sum().backward()
-    return min(0.0 if p.grad is None else p.grad.abs().max().item() for p in module.parameters())
+def blocks_alike(seed: int) -> tuple[nn.Module, nn.Module]:
+    """A learner's block and timm's with the same weights, windows of 2 shifted by 1, for maps of 4 x 6."""
+    theirs = timm_swin.SwinTransformerBlock(8, (4, 6), 2, window_size=2, shift_size=1)
+    mine = SwinBlock(8, 2, 2, 1)
+    mine.load_timm(randomize(theirs, seed=seed, std=0.3).state_dict())
+    return mine, theirs
 
 
-with checks.step("every parameter gets a gradient"):
-    torch.manual_seed(1)
-    came = checks.beside(weakest_gradient, SwinBlock(8, 2, 2, 1), checks.normal(seed=7)(2, 4, 6, 8))
-    checks.that(came > 0, "no parameter is left out", came="a parameter without any gradient")
+with checks.step("loading copies the numbers, and leaves the state as it is"):
+    theirs = blocks_alike(seed=9)[1]
+    x = checks.normal(seed=10)(2, 4, 6, 8)
+    state = {key: value.clone() for key, value in theirs.state_dict().items()}
+    came = checks.beside(observe.after_loading, SwinBlock(8, 2, 2, 1), "load_timm", state, x)
+    checks.equal(came[2], [], "names that loading took out of the state, or changed")
+    checks.close(came[0], theirs(x).detach(), "the output after loading", atol=1e-5)
+    checks.close(
+        came[1],
+        came[0],
+        "the output after timm's tensors were set to 0",
+        causes={"timm's own tensors are kept, not copies": x},
+    )
+
+with checks.step("one step of gradient descent moves every weight as it moves timm's"):
+    mine, theirs = blocks_alike(seed=7)
+    x = checks.normal(seed=7)(2, 4, 6, 8)
+    came = checks.beside(observe.after_a_step, mine, x, rate=0.01)
+    wanted = observe.after_a_step(theirs, x, rate=0.01)
+
+    def frozen(*parts: str) -> torch.Tensor:
+        """The output after the step when these parts of the block are not learned."""
+        other = blocks_alike(seed=7)[1]
+        for name, parameter in other.named_parameters():
+            parameter.requires_grad_(not name.startswith(parts))
+        return observe.after_a_step(other, x, rate=0.01)[1]
+
+    checks.close(came[0], wanted[0], "the output before the step", atol=1e-5)
+    checks.close(
+        came[1],
+        wanted[1],
+        "the output after the step",
+        atol=1e-4,
+        causes={
+            "the attention does not learn": lambda: frozen("attn"),
+            "the MLP does not learn": lambda: frozen("mlp"),
+            "the layer norms do not learn": lambda: frozen("norm"),
+        },
+    )
+
+with checks.step("the gradient that comes back to the map, and the output in train mode"):
+    mine, theirs = blocks_alike(seed=8)
+    x = checks.normal(seed=8)(3, 4, 6, 8).requires_grad_()
+    wanted = observe.gradients(theirs, x)[0]
+    came = checks.beside(observe.gradients, mine, x)[0]
+    checks.that(came is not None, "a gradient comes back to the map", came="none")
+    checks.close(came, wanted, "the gradient", atol=1e-4)
+    mine.train()
+    checks.close(
+        mine(x.detach()),
+        theirs(x).detach(),
+        "the output in train mode, where nothing is dropped either",
+        atol=1e-5,
+    )
+
+with checks.step("a map and weights of bfloat16"):
+    small = SwinBlock(8, 2, 2, 1).to(torch.bfloat16)
+    checks.dtype(small(x.detach().to(torch.bfloat16)), torch.bfloat16, "the output")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1626,7 +1883,7 @@ class PatchMerging(nn.Module):
         ### END SOLUTION
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, h, w, C) to (B, ceil(h/2), ceil(w/2), 2C)."""
+        """Map (B, h, w, C) to (B, ceil(h/2), ceil(w/2), 2C); x is not changed."""
         ### BEGIN SOLUTION
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         four = [x[:, row::2, column::2] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
@@ -1634,7 +1891,7 @@ class PatchMerging(nn.Module):
         ### END SOLUTION
 
     def load_timm(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Copy the weights of timm's `PatchMerging`: `norm.weight`, `norm.bias`, `reduction.weight`."""
+        """Copy timm's weights: `norm.weight`, `norm.bias`, `reduction.weight`. The state is not changed."""
         ### BEGIN SOLUTION
         self.load_state_dict(dict(state))
         ### END SOLUTION
@@ -1705,6 +1962,12 @@ with checks.step("PatchMerging(3) on two maps of 4 x 6"):
     torch.manual_seed(0)
     checks.shape(PatchMerging(3)(torch.zeros(2, 4, 6, 3)), (2, 2, 3, 6), "the merged maps")
 
+with checks.step("the same with numbers that nobody has seen"):
+    square = checks.normal(checks.fresh_seed())(1, 2, 2, 1)
+    down_first = square[0, :, :, 0].T.flatten()
+    checks.close(merging(square).flatten(), F.layer_norm(down_first, (4,))[1:3], "the two channels", atol=2e-5)
+
+
 # %% test="merging" points=4 forbids="timm.models.swin_transformer.PatchMerging"
 with checks.step("the computation is yours"):
     torch.manual_seed(0)
@@ -1759,6 +2022,60 @@ for height, width, dim in ((4, 6, 3), (8, 4, 5), (5, 6, 2), (4, 7, 2), (3, 5, 4)
                     ),
                 },
             )
+
+
+def mergings_alike(seed: int, kind: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
+    """A learner's layer and timm's with the same weights, C = 3."""
+    theirs = randomize(timm_swin.PatchMerging(3), seed=seed).to(kind)
+    mine = PatchMerging(3).to(kind)
+    mine.load_timm(theirs.state_dict())
+    return mine, theirs
+
+
+for kind, scale, tolerance in ((torch.float32, 1e-3, 1e-5), (torch.float64, 1.0, 1e-10)):
+    with checks.step(f"against timm in train mode, {kind}, numbers near {scale:g}"):
+        mine, theirs = mergings_alike(1, kind)
+        x = scale * checks.normal(seed=11, dtype=kind)(2, 4, 6, 3)
+        small_eps = copy.deepcopy(theirs)
+        small_eps.norm.eps = 1e-6
+        checks.close(
+            mine(x),
+            theirs(x).detach(),
+            "the merged maps",
+            rtol=10 * tolerance,
+            atol=tolerance,
+            causes={"eps is 1e-6, as in ViT; Swin has PyTorch's 1e-5": lambda: small_eps(x)},
+        )
+        checks.equal(checks.beside(observe.arguments_after, mine, x)[0], x, "the map that was given")
+
+with checks.step("loading copies the numbers, and leaves the state as it is"):
+    theirs = mergings_alike(4)[1]
+    x = checks.normal(seed=13)(2, 4, 6, 3)
+    state = {key: value.clone() for key, value in theirs.state_dict().items()}
+    first, second, lost = checks.beside(observe.after_loading, PatchMerging(3), "load_timm", state, x)
+    checks.equal(lost, [], "names that loading took out of the state, or changed")
+    checks.close(first, theirs(x).detach(), "the merged maps after loading")
+    checks.close(
+        second,
+        first,
+        "the merged maps after timm's tensors were set to 0",
+        causes={"timm's own tensors are kept, not copies": torch.zeros_like(first)},
+    )
+
+with checks.step("one step of gradient descent moves every weight as it moves timm's"):
+    mine, theirs = mergings_alike(2)
+    x = checks.normal(seed=12)(2, 4, 6, 3)
+    came = checks.beside(observe.after_a_step, mine, x, rate=0.05)
+    wanted = observe.after_a_step(theirs, x, rate=0.05)
+    checks.close(came[0], wanted[0], "the merged maps before the step")
+    checks.close(came[1], wanted[1], "the merged maps after the step", atol=1e-5)
+    x.requires_grad_()
+    mine, theirs = mergings_alike(3)
+    wanted = observe.gradients(theirs, x)[0]
+    came = checks.beside(observe.gradients, mine, x)[0]
+    checks.that(came is not None, "a gradient comes back to the map", came="none")
+    checks.close(came, wanted, "the gradient of the map", atol=1e-5)
+
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1966,6 +2283,15 @@ with checks.step("4 x 4 tokens, C = 3, windows of 2 x 2: counted by hand"):
         },
     )
 
+with checks.step("a map of any size, global, against torch's FLOP counter on timm's layer"):
+    seed = checks.fresh_seed()
+    height, width, dim = 2 + seed % 7, 2 + seed // 7 % 7, 1 + seed // 49 % 9
+    one_window = timm_swin.WindowAttention(dim, 1, window_size=(height, width))
+    with torch.no_grad():
+        wanted = profiling.flops(one_window, torch.zeros(1, height * width, dim))
+    checks.equal(attention_cost(height, width, dim), wanted, f"attention_cost({height}, {width}, {dim})")
+
+
 # %% test="cost" points=4
 with checks.step("one window as large as the map is global attention"):
     checks.equal(attention_cost(6, 6, 8, 6), attention_cost(6, 6, 8), "attention_cost(6, 6, 8, 6)")
@@ -1992,8 +2318,17 @@ for height, width, dim, heads, window in ((8, 8, 12, 3, 4), (4, 12, 8, 2, 2), (6
                 },
             )
 
-with checks.step("windows of 4 divide the height 8, but not the width 10"):
-    checks.raises(ValueError, attention_cost, 8, 10, 4, 4, name="an 8 x 10 map with window 4")
+for height, width, window in ((8, 10, 4), (10, 8, 4), (6, 6, 12), (4, 12, 12), (12, 4, 12)):
+    with checks.step(f"windows of {window} do not divide a map of {height} x {width}"):
+        checks.raises(
+            ValueError,
+            attention_cost,
+            height,
+            width,
+            4,
+            window,
+            name=f"a map of {height} x {width} with window {window}",
+        )
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -368,7 +368,7 @@ MISCONCEPTIONS = [
         exercise="attention",
         edits={
             "weights = scores.softmax(dim=-1)": "weights = scores.softmax(dim=-1)\n        if mask is not None:\n            weights = (weights.unflatten(0, (-1, len(mask))) + mask.to(x)[:, None]).flatten(0, 1)",
-            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = by_image.flatten(0, 1)",
+            "scores = (by_image + mask[:, None]).flatten(0, 1)": "scores = by_image.flatten(0, 1)",
         },
         rejected_by="attention-test-1",
         says="the mask was added after the softmax",
@@ -379,7 +379,7 @@ MISCONCEPTIONS = [
         exercise="attention",
         edits={
             "weights = scores.softmax(dim=-1)": "weights = scores.softmax(dim=-1)\n        if mask is not None:\n            weights = (weights.unflatten(0, (-1, len(mask))) * (mask == 0)[:, None]).flatten(0, 1)",
-            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = by_image.flatten(0, 1)",
+            "scores = (by_image + mask[:, None]).flatten(0, 1)": "scores = by_image.flatten(0, 1)",
         },
         rejected_by="attention-test-1",
         says="rows no longer sum to 1",
@@ -435,7 +435,7 @@ MISCONCEPTIONS = [
         exercise="attention",
         edits={
             "by_image = scores.unflatten(0, (-1, len(mask)))": "by_image = scores.unflatten(0, (len(mask), -1))",
-            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = (by_image + mask.to(x)[:, None, None]).flatten(0, 1)",
+            "scores = (by_image + mask[:, None]).flatten(0, 1)": "scores = (by_image + mask.to(x)[:, None, None]).flatten(0, 1)",
         },
         rejected_by="attention-test-2",
         says="the masks met the wrong windows",
@@ -446,7 +446,7 @@ MISCONCEPTIONS = [
         exercise="attention",
         edits={
             "by_image = scores.unflatten(0, (-1, len(mask)))": "repeated = mask.to(x).repeat_interleave(count // len(mask), dim=0)",
-            "scores = (by_image + mask.to(x)[:, None]).flatten(0, 1)": "scores = scores + repeated[:, None]",
+            "scores = (by_image + mask[:, None]).flatten(0, 1)": "scores = scores + repeated[:, None]",
         },
         rejected_by="attention-test-3",
         says="the masks met the wrong windows",
@@ -604,7 +604,7 @@ MISCONCEPTIONS = [
             MASK: "if self.mask is None and (down or right):\n            self.mask = shifted_window_mask(height, width, self.window, (down, right)).to(x)\n        mask = self.mask if down or right else None",
         },
         rejected_by="block-test-3",
-        says="the mask of the first map",
+        says="the mask of the map before",
         note="Cache it by size, or build it anew; it is cheap.",
     ),
     Misconception(
@@ -614,7 +614,7 @@ MISCONCEPTIONS = [
             "        _, height, width, _ = x.shape\n": "        x = x[:, : x.shape[1] // self.window[0] * self.window[0], : x.shape[2] // self.window[1] * self.window[1]]\n        _, height, width, _ = x.shape\n"
         },
         rejected_by="block-test-3",
-        says="an 8 x 10 map with window 4 was accepted",
+        says="a map of 8 x 10 with window 4 was accepted",
         note="Tokens that vanish without a word are hard to find later.",
     ),
     Misconception(
@@ -799,7 +799,250 @@ MISCONCEPTIONS = [
         exercise="cost",
         edits={"(h % window or w % window)": "h % window"},
         rejected_by="cost-test-2",
-        says="an 8 x 10 map with window 4 was accepted",
+        says="a map of 8 x 10 with window 4 was accepted",
         note="Both sides must be multiples of the window's.",
+    ),
+    # ---- what only an unusual input shows
+    Misconception(
+        name="reverse-of-any-size",
+        exercise="partition",
+        edits={"if height % wh or width % ww or len(windows)": "if height % wh or len(windows)"},
+        rejected_by="partition-test-3",
+        says="a 4 x 5 map of 2 x 3 windows raised another error",
+        note="The width needs a check of its own.",
+    ),
+    Misconception(
+        name="reverse-in-a-loop",
+        exercise="partition",
+        edits={
+            BACK: "maps = [torch.cat([torch.cat(tuple(row), dim=1) for row in image]) for image in grid]\n    return torch.stack(maps)"
+        },
+        rejected_by="partition-test-3",
+        says="a loop over windows or rows in Python",
+        note="What was cut in one step can be put together in one step.",
+    ),
+    Misconception(
+        name="cut-of-a-detached-map",
+        exercise="partition",
+        edits={"cut = x.reshape(": "cut = x.data.reshape("},
+        rejected_by="partition-test-2",
+        says="a gradient comes back to the maps",
+        note="What stands before the block would never learn.",
+    ),
+    Misconception(
+        name="shift-as-large-as-the-window",
+        exercise="mask",
+        edits={"(0 <= down < wh and 0 <= right < ww)": "(0 <= down < wh and 0 <= right <= ww)"},
+        rejected_by="mask-test-3",
+        says="shift (3, 2) with window (4, 2) was accepted",
+        note="A shift by a whole window is no shift, but the mask would say otherwise.",
+    ),
+    Misconception(
+        name="negative-shift-of-columns",
+        exercise="mask",
+        edits={"(0 <= down < wh and 0 <= right < ww)": "(0 <= down < wh and right < ww)"},
+        rejected_by="mask-test-3",
+        says="shift (3, -1) with window (4, 2) was accepted",
+        note="Each direction needs both ends of its check.",
+    ),
+    Misconception(
+        name="mask-kept-by-number-of-windows",
+        exercise="mask",
+        code="""
+KEPT = {}
+
+
+def shifted_window_mask(height, width, window, shift):
+    (wh, ww), (down, right) = pair(window), pair(shift)
+    if height % wh or width % ww or not 0 <= down < wh or not 0 <= right < ww:
+        raise ValueError("window and shift do not fit")
+    key = (height * width, wh, ww, down, right)
+    if key not in KEPT:
+        rows = (torch.arange(height) >= height - down).long()
+        columns = (torch.arange(width) >= width - right).long()
+        ids = window_partition((2 * rows[:, None] + columns)[None, :, :, None], (wh, ww)).flatten(1)
+        KEPT[key] = torch.zeros(()).masked_fill(ids[:, :, None] != ids[:, None, :], -math.inf)
+    return KEPT[key].clone()
+""",
+        rejected_by="mask-test-2",
+        says="the mask of another map with as many windows",
+        note="8 x 12 and 12 x 8 have as many windows; what a cache is keyed by must tell them apart.",
+    ),
+    Misconception(
+        name="mask-scaled",
+        exercise="attention",
+        edits={
+            " / math.sqrt(dim // self.n_heads)": "",
+            "weights = scores.softmax(dim=-1)": "weights = (scores / math.sqrt(dim // self.n_heads)).softmax(dim=-1)",
+            "scores = scores + self.bias_table[self.index].permute(2, 0, 1)": "scores = scores + math.sqrt(dim // self.n_heads) * self.bias_table[self.index].permute(2, 0, 1)",
+        },
+        rejected_by="attention-test-3",
+        says="the mask was divided by sqrt(d)",
+        note="With a head of width 64, -100 becomes -12.5: a leak of a few millionths, which grows in training.",
+    ),
+    Misconception(
+        name="mask-remembered",
+        exercise="attention",
+        edits={
+            "if mask is not None:": "self.mask = mask = getattr(self, 'mask', None) if mask is None else mask\n        if mask is not None:"
+        },
+        rejected_by="attention-test-3",
+        says="the mask of the call before",
+        note="A layer is called for many maps; nothing of a call may stay.",
+    ),
+    Misconception(
+        name="dropout-on-the-output",
+        exercise="attention",
+        edits={"return self.proj((": "return nn.Sequential(self.proj, nn.Dropout(0.1).train(self.training))(("},
+        rejected_by="attention-test-3",
+        says="the output after loading",
+        note="Nobody asked for dropout; in train mode the layer must do the same.",
+    ),
+    Misconception(
+        name="projection-frozen",
+        exercise="attention",
+        edits={"return self.proj((": "return nn.Sequential(self.proj).requires_grad_(False)[0](("},
+        rejected_by="attention-test-3",
+        says="numbers in the parameters",
+        note="Every weight of a layer that is trained must learn.",
+    ),
+    Misconception(
+        name="projection-detached",
+        exercise="attention",
+        edits={
+            "return self.proj((weights @ value).transpose(1, 2).reshape(count, tokens, dim)), weights": "together = (weights @ value).transpose(1, 2).reshape(count, tokens, dim)\n        return F.linear(together, self.proj.weight.data, self.proj.bias.data), weights"
+        },
+        rejected_by="attention-test-3",
+        says="the output projection does not learn",
+        note=".data is the number without its place in the graph.",
+    ),
+    Misconception(
+        name="table-uniform",
+        exercise="attention",
+        edits={
+            "0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads)": "0.02 * 3**0.5 * (2 * torch.rand((2 * wh - 1) * (2 * ww - 1), n_heads) - 1)"
+        },
+        rejected_by="attention-test-3",
+        says="a uniform distribution ends at",
+        note="The standard deviation alone does not make a normal distribution.",
+    ),
+    Misconception(
+        name="timm-tensors-kept",
+        exercise="attention",
+        edits={"self.load_state_dict(own)": "self.load_state_dict(own, assign=True)"},
+        rejected_by="attention-test-3",
+        says="timm's own tensors are kept",
+        note="Two models would share weights, and training one would change the other.",
+    ),
+    Misconception(
+        name="state-popped",
+        exercise="attention",
+        edits={"own = dict(state)": "own = state"},
+        rejected_by="attention-test-3",
+        says="names that loading took out of the state",
+        note="The caller may load the same state into a second layer.",
+    ),
+    Misconception(
+        name="half-a-window",
+        exercise="block",
+        edits={
+            "pair(window), pair(shift)": "pair(window), tuple(s and w // 2 for w, s in zip(pair(window), pair(shift)))"
+        },
+        rejected_by="block-test-2",
+        says="the shift is half a window",
+        note="Half a window is what Swin uses; the argument says what this block uses.",
+    ),
+    Misconception(
+        name="drop-path-in-train-mode",
+        exercise="block",
+        edits={
+            "return x + self.mlp(self.norm2(x))": "kept = torch.rand(len(x), 1, 1, 1) >= 0.1 if self.training else 1.0\n        return x + kept * self.mlp(self.norm2(x)) / (0.9 if self.training else 1.0)"
+        },
+        rejected_by="block-test-3",
+        says="the output after loading",
+        note="Stochastic depth is part of Swin's recipe, but not of this block: nobody asked for it.",
+    ),
+    Misconception(
+        name="norms-frozen",
+        exercise="block",
+        edits={
+            "torch.roll(self.norm1(x), (": "torch.roll(F.layer_norm(x, x.shape[-1:], self.norm1.weight.data, self.norm1.bias.data), ("
+        },
+        rejected_by="block-test-3",
+        says="the output after the step",
+        note="Scale and shift of a layer norm learn as well.",
+    ),
+    Misconception(
+        name="block-keeps-timms-tensors",
+        exercise="block",
+        edits={
+            'self.mlp[0].load_state_dict(share(state, "mlp.fc1."))': 'self.mlp[0].load_state_dict(share(state, "mlp.fc1."), assign=True)',
+            'self.mlp[2].load_state_dict(share(state, "mlp.fc2."))': 'self.mlp[2].load_state_dict(share(state, "mlp.fc2."), assign=True)',
+        },
+        rejected_by="block-test-3",
+        says="the output after timm's tensors were set to 0",
+        note="Two models would share weights, and training one would change the other.",
+    ),
+    Misconception(
+        name="mask-of-the-area",
+        exercise="block",
+        edits={
+            MASK: "self.masks = getattr(self, 'masks', {})\n        key = (height * width, down, right)\n        if key not in self.masks:\n            self.masks[key] = shifted_window_mask(height, width, self.window, (down, right)).to(x)\n        mask = self.masks[key]"
+        },
+        rejected_by="block-test-3",
+        says="the mask of the map before was kept",
+        note="8 x 12 and 12 x 8 have the same area.",
+    ),
+    Misconception(
+        name="mask-in-float32",
+        exercise="block",
+        edits={MASK: MASK.replace(".to(x)", "")},
+        rejected_by="block-test-3",
+        says="a map and weights of bfloat16",
+        note="A float32 mask makes the scores float32, and weights of another dtype than the values.",
+    ),
+    Misconception(
+        name="reduction-frozen",
+        exercise="merging",
+        edits={
+            "self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)": "self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)\n        self.reduction.weight.register_hook(torch.zeros_like)"
+        },
+        rejected_by="merging-test-2",
+        says="the merged maps after the step",
+        note="The reduction learns which mixture of four tokens to keep.",
+    ),
+    Misconception(
+        name="norm-without-gradient",
+        exercise="merging",
+        edits={"self.norm(torch.cat(four, dim=-1))": "self.norm(torch.cat(four, dim=-1).detach())"},
+        rejected_by="merging-test-2",
+        says="a gradient comes back to the map",
+        note="The stages below would never learn.",
+    ),
+    Misconception(
+        name="merging-keeps-timms-tensors",
+        exercise="merging",
+        edits={"self.load_state_dict(dict(state))": "self.load_state_dict(dict(state), assign=True)"},
+        rejected_by="merging-test-2",
+        says="timm's own tensors are kept",
+        note="Two models would share weights, and training one would change the other.",
+    ),
+    Misconception(
+        name="small-eps-in-the-merging",
+        exercise="merging",
+        edits={"nn.LayerNorm(4 * dim)": "nn.LayerNorm(4 * dim, eps=1e-6)"},
+        rejected_by="merging-test-2",
+        says="eps is 1e-6",
+        note="Swin's norms have PyTorch's eps.",
+    ),
+    Misconception(
+        name="large-window-is-global",
+        exercise="cost",
+        edits={
+            "if window is not None and (h": "if window is not None and window > max(h, w):\n        window = None\n    if window is not None and (h"
+        },
+        rejected_by="cost-test-2",
+        says="a map of 6 x 6 with window 12 was accepted",
+        note="A window that is larger than the map does not divide it.",
     ),
 ]

@@ -61,7 +61,7 @@ class MAEEncoder(nn.Module):
         batch, count, values = pixels.shape
         places = self.pos_embed[:, 1:].expand(batch, -1, -1)
         if noise is None:
-            mask, restore = pixels.new_zeros(batch, count), torch.arange(count).repeat(batch, 1)
+            mask, restore = pixels.new_zeros(batch, count), torch.arange(count, device=pixels.device).repeat(batch, 1)
         else:
             both, mask, restore = random_masking(torch.cat([pixels, places], dim=2), ratio, noise)
             pixels, places = both[..., :values], both[..., values:]
@@ -88,34 +88,6 @@ class MAEEncoder(nn.Module):
         edits={
             "        hidden = self.mask_token.expand(batch, count - visible.shape[1], -1)\n        row = torch.cat([visible, hidden], dim=1)\n        patches = row.gather(1, restore[..., None].expand(-1, -1, row.shape[2]))\n": "        own = restore.argsort(dim=1)[:, : visible.shape[1], None].expand(-1, -1, visible.shape[2])\n        patches = self.mask_token.repeat(batch, count, 1).scatter(1, own, visible)\n",
         },
-    ),
-    Alternative(
-        name="class-token-of-its-own",
-        exercise="decoder",
-        code='''
-class MAEDecoder(nn.Module):
-    """Leaves the encoder's class token behind and has one of its own, at the end of the row."""
-
-    def __init__(self, n_patches, dim, decoder_dim, depth, n_heads, patch_values):
-        super().__init__()
-        self.embed = nn.Linear(dim, decoder_dim)
-        self.mask_token = nn.Parameter(0.02 * torch.randn(1, 1, decoder_dim))
-        self.own_class_token = nn.Parameter(torch.randn(1, 1, decoder_dim))
-        self.pos_embed = nn.Parameter(0.5 * torch.randn(1, n_patches + 1, decoder_dim))
-        self.blocks = transformer_blocks(decoder_dim, depth, n_heads)
-        self.norm = nn.LayerNorm(decoder_dim, eps=1e-6)
-        self.head = nn.Linear(decoder_dim, patch_values)
-
-    def forward(self, latent, restore):
-        """See the exercise."""
-        visible = self.embed(latent[:, 1:])
-        batch, count = restore.shape
-        rows = torch.arange(batch)[:, None]
-        full = torch.cat([visible, self.mask_token.repeat(batch, count - visible.shape[1], 1)], 1)[rows, restore]
-        last = (self.own_class_token + self.pos_embed[:, :1]).repeat(batch, 1, 1)
-        x = torch.cat([full + self.pos_embed[:, 1:], last], dim=1)
-        return self.head(self.norm(self.blocks(x)))[:, :count]
-''',
     ),
     Alternative(
         name="biased-variance",
@@ -153,7 +125,7 @@ def mae_loss(pred, target, mask):
 def reconstruction_baselines(images, mask, p):
     """Distances by cdist, the mean by einsum."""
     patches = patchify(images, p)
-    weights = 1.0 - mask.float()
+    weights = 1.0 - mask.to(patches.dtype)
     weights = weights / weights.sum(1, keepdim=True)
     mean = torch.einsum("bn,bnp->bp", weights, patches)[:, None].repeat(1, patches.shape[1], 1)
     width = images.shape[-1] // p
@@ -226,6 +198,22 @@ def simmim_loss(pred, target, mask):
     if not bool(hidden.any()):
         raise ValueError("nothing is hidden")
     return F.l1_loss(pred[hidden], target[hidden])
+''',
+    ),
+    Alternative(
+        name="tokens-picked-by-a-matrix-product",
+        exercise="masking",
+        code='''
+def random_masking(tokens, ratio, noise):
+    """Without gather, as code for TPUs does it: one row of 0 and one 1 for each visible token."""
+    count = tokens.shape[1]
+    kept = int(count * (1 - ratio))
+    if not 0 < ratio < 1 or kept == 0:
+        raise ValueError("nothing would be hidden, or nothing visible")
+    order = torch.sort(noise, dim=1).indices
+    places = torch.zeros_like(order).scatter(1, order, torch.arange(count).repeat(len(order), 1))
+    chosen = F.one_hot(order[:, :kept], count).to(tokens.dtype)
+    return torch.bmm(chosen, tokens), places >= kept, places
 ''',
     ),
 ]

@@ -128,6 +128,8 @@ def timm_vit(img_size: int, patch_size: int, in_chans: int, dim: int, depth: int
 #
 # $$K = \lfloor N (1 - r) \rfloor, \qquad \text{in code } \texttt{int(N * (1 - ratio))}$$
 #
+# The code counts, as in the authors' own: in floating point $10 \cdot (1 - 0.9)$ is a little less than 1, so there $K = 0$.
+#
 # Every image is sorted for itself. And because the tokens are now in a new order, you must also give the way back: `restore[b, i]` is **the place that token $i$ of image $b$ has in the sorted row**. Then a row in sorted order, read at `restore`, is a row in image order.
 #
 # | example: noise of 4 tokens | 0.3 | 0.2 | 0.4 | 0.1 |
@@ -156,6 +158,7 @@ def random_masking(
     Parameters
     ----------
     tokens : (B, N, D). ratio : share to hide, between 0 and 1. noise : (B, N), no two alike in an image.
+    Neither tokens nor noise are changed.
 
     Returns
     -------
@@ -273,6 +276,14 @@ with checks.step("ratios that cannot be"):
     for ratio in (0.0, 1.0, -0.5, 1.5):
         checks.raises(ValueError, random_masking, tokens, ratio, noise, name=f"ratio={ratio}")
 
+with checks.step("numbers that nobody has seen: the tokens hold their own noise"):
+    noise = checks.normal(checks.fresh_seed())(3, 8)
+    visible, mask, restore = random_masking(noise[..., None], 0.5, noise)
+    ranks = (noise[:, :, None] > noise[:, None]).sum(-1)
+    checks.equal(visible[..., 0], noise.sort(dim=1).values[:, :4], "the visible tokens, which are their own noise")
+    checks.equal(restore, ranks, "restore: how many tokens of the image have less noise")
+    checks.equal(mask.float(), (ranks > 3).float(), "mask")
+
 # %% test="masking" points=8
 with checks.step("2,000 draws: every patch is hidden equally often (chi-square with 15 degrees of freedom)"):
     noise = torch.rand(2000, 16, generator=torch.Generator().manual_seed(1))
@@ -308,6 +319,11 @@ for seed, (batch, count, width), ratio in (
     with checks.step(f"against Python's sorted(): {batch} images of {count} tokens, ratio {ratio}"):
         randn = checks.normal(seed, dtype=torch.float64)
         tokens, noise = randn(batch, count, width), randn(batch, count)
+        checks.equal(
+            checks.beside(observe.arguments_after, random_masking, tokens, ratio, noise)[1],
+            noise,
+            "the noise after the call",
+        )
         visible, mask, restore = random_masking(tokens, ratio, noise)
         kept = int(count * (1 - ratio))
         checks.shape(visible, (batch, kept, width), "visible", causes={
@@ -382,7 +398,8 @@ class MAEEncoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Images (B, C, h, w) and noise (B, N) or None -> latent (B, K+1, D), mask (B, N), restore (B, N) int64.
 
-        Without noise nothing is hidden: K = N, the mask is 0 everywhere, restore is 0, 1, ..., N-1.
+        Without noise nothing is hidden: K = N, the mask is 0 everywhere, restore is 0, 1, ..., N-1. All three lie on
+        the device of the images. Every part learns.
         """
         ### BEGIN SOLUTION
         tokens = self.patch_embed(images) + self.pos_embed[:, 1:]
@@ -442,13 +459,21 @@ with checks.look():
 
 
 # %% test="encoder" points=6
-def encoded(make: Callable, sizes: tuple, calls: list) -> tuple:
-    """The weights of an encoder, and for each of some (images, ratio, noise) its latent, mask and restore."""
-    torch.manual_seed(0)
+def encoded(make: Callable, sizes: tuple, weights: dict, calls: list) -> list:
+    """For each of some (images, ratio, noise) the latent, mask and restore of an encoder with these weights."""
     encoder = make(*sizes).eval()
-    nn.init.normal_(encoder.cls_token)
+    encoder.load_state_dict(weights)
     with torch.no_grad():
-        return dict(encoder.state_dict()), [encoder(*call) for call in calls]
+        return [encoder(*call) for call in calls]
+
+
+def any_vit(sizes: tuple, seed: int) -> nn.Module:
+    """timm's ViT with random weights, the class token's as large as the others."""
+    torch.manual_seed(seed)
+    vit = timm_vit(*sizes).eval()
+    nn.init.normal_(vit.cls_token)
+    nn.init.normal_(vit.pos_embed, std=0.5)
+    return vit
 
 
 sizes = (16, 4, 3, 8, 2, 2)  # image, patch, channels, D, depth, heads
@@ -456,7 +481,8 @@ images = checks.normal(seed=0)(2, 3, 16, 16)
 noise = checks.normal(seed=1)(2, 16)
 
 with checks.step("16 patches, half of them hidden: shapes"):
-    _, [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, [(images, 0.5, noise)])
+    weights = any_vit(sizes, seed=0).state_dict()
+    [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, weights, [(images, 0.5, noise)])
     checks.shape(latent, (2, 9, 8), "the latent", causes={
         "hidden patches are still in the row; take them away": lambda: latent.shape[1] == 17,
         "the class token is missing": lambda: latent.shape[1] == 8,
@@ -469,13 +495,12 @@ with checks.step("16 patches, half of them hidden: shapes"):
 with checks.step("the hidden pixels change, the latent does not: not by one bit"):
     patches = patchify(images, 4)
     changed = unpatchify(torch.where(mask.bool()[..., None], 100.0, patches), 4, 16, 16)
-    _, [one, other] = checks.beside(encoded, MAEEncoder, sizes, [(images, 0.5, noise), (changed, 0.5, noise)])
+    [one, other] = checks.beside(encoded, MAEEncoder, sizes, weights, [(images, 0.5, noise), (changed, 0.5, noise)])
     checks.equal(other[0], one[0], "the latent with other hidden pixels")
 
-with checks.step("nothing hidden, against timm's ViT with your weights"):
-    weights, [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, [(images, 0.5, None)])
-    vit = timm_vit(*sizes).eval()
-    vit.load_state_dict(weights)
+with checks.step("nothing hidden, against timm's ViT with the same weights"):
+    vit = any_vit(sizes, seed=1)
+    [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, vit.state_dict(), [(images, 0.5, None)])
     with torch.no_grad():
         wanted = vit.forward_features(images)
         plain = vit.norm(vit.blocks(torch.cat([vit.cls_token.expand(2, -1, -1), vit.patch_embed(images) + vit.pos_embed[:, 1:]], 1)))  # fmt: skip
@@ -487,15 +512,28 @@ with checks.step("nothing hidden, against timm's ViT with your weights"):
     checks.equal(mask.float(), torch.zeros(2, 16), "mask")
     checks.equal(restore, torch.arange(16).expand(2, -1), "restore")
 
+with checks.step("the same for images that nobody has seen"):
+    images = checks.normal(checks.fresh_seed())(2, 3, 16, 16)
+    [(latent, _, _)] = checks.beside(encoded, MAEEncoder, sizes, vit.state_dict(), [(images, 0.5, None)])
+    checks.close(latent, vit.forward_features(images).detach(), "the latent")
+
 
 # %% test="encoder" points=8
-def encoded(make: Callable, sizes: tuple, calls: list) -> tuple:
-    """The weights of an encoder, and for each of some (images, ratio, noise) its latent, mask and restore."""
-    torch.manual_seed(0)
+def encoded(make: Callable, sizes: tuple, weights: dict, calls: list) -> list:
+    """For each of some (images, ratio, noise) the latent, mask and restore of an encoder with these weights."""
     encoder = make(*sizes).eval()
-    nn.init.normal_(encoder.cls_token)
+    encoder.load_state_dict(weights)
     with torch.no_grad():
-        return dict(encoder.state_dict()), [encoder(*call) for call in calls]
+        return [encoder(*call) for call in calls]
+
+
+def any_vit(sizes: tuple, seed: int) -> nn.Module:
+    """timm's ViT with random weights, the class token's as large as the others."""
+    torch.manual_seed(seed)
+    vit = timm_vit(*sizes).eval()
+    nn.init.normal_(vit.cls_token)
+    nn.init.normal_(vit.pos_embed, std=0.5)
+    return vit
 
 
 def cost(make: Callable, sizes: tuple, images: torch.Tensor, ratio: float, noise: torch.Tensor) -> int:
@@ -514,7 +552,8 @@ with checks.step("FLOPs with three of four patches hidden: blocks of K + 1 = 5 t
         return 2 * (3 * (16 * tokens * 8**2 + 4 * tokens**2 * 8) + 2 * embedded * 16 * 8)
 
     checks.that(
-        came in (flops_with(5, 16), flops_with(5, 4)),  # whoever embeds the visible patches alone saves a little more
+        # whoever embeds the visible patches alone saves a little; picking tokens by a matrix product costs a little
+        flops_with(5, 4) <= came <= 1.2 * flops_with(5, 16),
         "the blocks see the class token and 4 patches",
         came=f"{came:,} FLOPs",
         expected=f"{flops_with(5, 16):,}",
@@ -524,7 +563,7 @@ with checks.step("FLOPs with three of four patches hidden: blocks of K + 1 = 5 t
 with checks.step("the noise decides, and the ratio"):
     images = checks.normal(seed=2)(2, 1, 16, 16)
     calls = [(images, 0.75, noise), (images, 0.5, noise), (images, 0.75, -noise)]
-    _, found = checks.beside(encoded, MAEEncoder, sizes, calls)
+    found = checks.beside(encoded, MAEEncoder, sizes, any_vit(sizes, seed=2).state_dict(), calls)
     for (_, ratio, _), (latent, mask, _) in zip(calls, found):
         checks.equal(mask.float().sum(1), torch.full((2,), 16 * ratio), f"patches hidden with ratio {ratio}")
         checks.shape(latent, (2, 17 - int(16 * ratio), 8), f"the latent with ratio {ratio}")
@@ -537,13 +576,13 @@ for seed, sizes, ratio in (
     (2, (16, 8, 2, 8, 3, 1), 0.5),
 ):
     with checks.step(f"against timm's ViT with patch dropout: {sizes[0]} pixels, p = {sizes[1]}, ratio {ratio}"):
-        vit = timm_vit(*sizes)
+        vit = any_vit(sizes, seed)
         vit.patch_drop = timm.layers.PatchDropout(ratio)  # works in train mode, and draws its own noise
         images = checks.normal(seed)(3, sizes[2], sizes[0], sizes[0])
         torch.manual_seed(seed)
         noise = torch.randn(3, vit.patch_embed.num_patches)
-        weights, [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, [(images, ratio, noise)])
-        vit.load_state_dict(weights)
+        call = (images, ratio, noise)
+        [(latent, mask, restore)] = checks.beside(encoded, MAEEncoder, sizes, vit.state_dict(), [call])
         torch.manual_seed(seed)
         kept = int(noise.shape[1] * (1 - ratio))
         with torch.no_grad():
@@ -562,6 +601,81 @@ for seed, sizes, ratio in (
         })  # fmt: skip
         checks.equal(restore.argsort(1)[:, :kept], noise.argsort(1)[:, :kept], "the visible patches, read from restore")
         checks.equal(mask.float(), (restore >= kept).float(), "mask")
+
+
+class Visible(nn.Module):
+    """timm's ViT over the visible patches: the oracle of a step of training."""
+
+    def __init__(self, vit: nn.Module, order: torch.Tensor) -> None:
+        super().__init__()
+        self.vit, self.order = vit, order
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        vit = self.vit
+        placed = vit.patch_embed(images) + vit.pos_embed[:, 1:]
+        kept = torch.stack([tokens[rows] for tokens, rows in zip(placed, self.order)])
+        front = (vit.cls_token + vit.pos_embed[:, :1]).repeat(len(images), 1, 1)
+        return vit.norm(vit.blocks(torch.cat([front, kept], 1)))
+
+
+def trained(
+    make: Callable, sizes: tuple, weights: dict, images: torch.Tensor, ratio: float, noise: torch.Tensor
+) -> dict:
+    """An encoder in train mode: latents before and after a step, the arguments afterwards, the gradient."""
+    encoder = make(*sizes).train()
+    encoder.load_state_dict(weights)
+    return {
+        "arguments": observe.arguments_after(encoder, images, ratio, noise),
+        "gradient": observe.gradients(encoder, images.clone().requires_grad_(), ratio, noise)[0],
+        "latents": observe.after_a_step(encoder, images, ratio, noise, rate=0.02),
+        "default": encoder(images, noise=noise)[0].shape[1],
+    }
+
+
+with checks.step("one step of gradient descent moves every part as it moves timm's ViT"):
+    sizes, randn = (16, 4, 2, 8, 2, 2), checks.normal(seed=5)
+    images, noise = randn(3, 2, 16, 16), randn(3, 16)
+    vit = any_vit(sizes, seed=3)
+    seen = checks.beside(trained, MAEEncoder, sizes, vit.state_dict(), images, 0.5, noise)
+    theirs = Visible(vit, noise.argsort(1)[:, :8])
+    wanted = observe.gradients(theirs, images.clone().requires_grad_())[0]
+
+    def without(*parts: str) -> torch.Tensor:
+        """The latent after the step when these parts do not learn."""
+        other = copy.deepcopy(theirs)
+        for name, parameter in other.vit.named_parameters():
+            parameter.requires_grad_(not name.startswith(parts))
+        return observe.after_a_step(other, images, rate=0.02)[1]
+
+    causes = {
+        "the patch embedding does not learn": lambda: without("patch_embed"),
+        "the class token does not learn": lambda: without("cls_token"),
+        "the positions do not learn": lambda: without("pos_embed"),
+        "nothing learns: the encoder runs without gradients": lambda: without(""),
+    }
+    before, after = observe.after_a_step(copy.deepcopy(theirs), images, rate=0.02)
+    checks.close(seen["latents"][0], before, "the latent before the step", atol=1e-5)
+    checks.close(seen["latents"][1], after, "the latent after the step", atol=1e-5, causes=causes)
+    checks.that(seen["gradient"] is not None, "a gradient comes back to the images", came="none")
+    checks.close(seen["gradient"], wanted, "the gradient that comes back to the images", atol=1e-5)
+    checks.equal(len(seen["arguments"]), 2, "tensors that were given")
+    checks.equal(seen["arguments"][0], images, "the images after the call")
+    checks.equal(seen["arguments"][1], noise, "the noise after the call")
+    checks.equal(seen["default"], 5, "tokens of the latent with the ratio of the signature, 0.75")
+
+
+def places(make: Callable, sizes: tuple) -> list:
+    """Where latent, mask and restore lie when everything lies on the meta device, and their dtypes in float64."""
+    meta = make(*sizes).to("meta")
+    lie = [str(tensor.device) for tensor in meta(torch.zeros(2, sizes[2], sizes[0], sizes[0], device="meta"))]
+    double = make(*sizes).double()
+    found = double(torch.zeros(1, sizes[2], sizes[0], sizes[0], dtype=torch.float64))
+    return [lie, str(found[0].dtype), str(found[2].dtype)]
+
+
+with checks.step("images on another device, and images of float64"):
+    came = checks.beside(places, MAEEncoder, (16, 4, 1, 8, 1, 2))
+    checks.equal(came, [["meta"] * 3, "torch.float64", "torch.int64"], "devices, and dtypes of latent and restore")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -607,7 +721,7 @@ class MAEDecoder(nn.Module):
         self.head = nn.Linear(decoder_dim, patch_values)
 
     def forward(self, latent: torch.Tensor, restore: torch.Tensor) -> torch.Tensor:
-        """Latent (B, K+1, D), class token first, and restore (B, N) int64 -> predictions (B, N, P)."""
+        """Latent (B, K+1, D), class token first, and restore (B, N) int64 -> predictions (B, N, P). Every part learns."""
         ### BEGIN SOLUTION
         tokens = self.embed(latent)
         class_token, visible = tokens[:, :1], tokens[:, 1:]
@@ -710,6 +824,14 @@ with checks.step("the same with positions 100, 101, ..., 105"):
         "hidden places got no position": torch.tensor([-1.0, 112, -1, 134, -1]),
     })  # fmt: skip
 
+with checks.step("numbers that nobody has seen, with patch 4 visible, then patch 2"):
+    latent, positions = checks.normal(checks.fresh_seed())(2, 6, 1).split(1)
+    came = checks.beside(bare, MAEDecoder, latent[:, :3], torch.tensor([[2, 3, 1, 4, 0]]), positions)
+    wanted = positions[:, 1:] - 1
+    wanted[:, 4] += latent[:, 1] + 1
+    wanted[:, 2] += latent[:, 2] + 1
+    checks.close(came, wanted, "the predictions")
+
 
 # %% test="decoder" points=5
 def bare(make: Callable, latent: torch.Tensor, restore: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -777,6 +899,76 @@ for seed, (batch, count, kept, width) in ((0, (4, 16, 8, 3)), (1, (3, 9, 1, 2)),
                 checks.near(came[:1], wanted[:1]) and not checks.near(came, wanted)
             ),
         })  # fmt: skip
+
+
+class Filled(nn.Module):
+    """The decoder patch by patch, with the parts of the learner's: the oracle of a step of training."""
+
+    def __init__(self, count: int, dim: int, width: int, depth: int, heads: int, values: int) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(dim, width), nn.Linear(width, values)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.randn(1, count + 1, width))
+        self.blocks, self.norm = transformer_blocks(width, depth, heads), nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, latent: torch.Tensor, restore: torch.Tensor) -> torch.Tensor:
+        rows = []
+        for tokens, places in zip(self.embed(latent), restore.tolist()):
+            known = len(tokens) - 1
+            row = [tokens[0], *(tokens[1 + place] if place < known else self.mask_token[0, 0] for place in places)]
+            rows.append(torch.stack(row))
+        return self.head(self.norm(self.blocks(torch.stack(rows) + self.pos_embed))[:, 1:])
+
+
+def trained(make: Callable, sizes: tuple, weights: dict, latent: torch.Tensor, restore: torch.Tensor) -> dict:
+    """A decoder in train mode: predictions before and after a step, the arguments afterwards, the gradient."""
+    decoder = make(*sizes).train()
+    decoder.load_state_dict(weights)
+    return {
+        "arguments": observe.arguments_after(decoder, latent, restore),
+        "gradient": observe.gradients(decoder, latent.clone().requires_grad_(), restore)[0],
+        "predictions": observe.after_a_step(decoder, latent, restore, rate=0.02),
+    }
+
+
+with checks.step("one step of gradient descent moves every part, against a decoder that is written patch by patch"):
+    sizes, randn = (9, 5, 8, 2, 2, 6), checks.normal(seed=7)
+    latent, restore = randn(3, 5, 5), randn(3, 9).argsort(1)
+    torch.manual_seed(4)
+    oracle = Filled(*sizes)
+    seen = checks.beside(trained, MAEDecoder, sizes, oracle.state_dict(), latent, restore)
+
+    def without(*parts: str) -> torch.Tensor:
+        """The predictions after the step when these parts do not learn."""
+        other = copy.deepcopy(oracle)
+        for name, parameter in other.named_parameters():
+            parameter.requires_grad_(not name.startswith(parts))
+        return observe.after_a_step(other, latent, restore, rate=0.02)[1]
+
+    def placeless() -> torch.Tensor:
+        """The predictions when the class token gets no position."""
+        other = copy.deepcopy(oracle)
+        with torch.no_grad():
+            other.pos_embed[:, 0] = 0
+            return other(latent, restore)
+
+    wanted = observe.gradients(oracle, latent.clone().requires_grad_(), restore)[0]
+    before, after = observe.after_a_step(copy.deepcopy(oracle), latent, restore, rate=0.02)
+    unheard = seen["gradient"] is not None and not bool(seen["gradient"][:, 0].any())
+    checks.close(seen["predictions"][0], before, "the predictions before the step", atol=1e-5, causes={
+        "the class token of the latent was left behind": unheard,
+        "the class token got no position; entry 0 is its": placeless,
+    })  # fmt: skip
+    checks.close(seen["predictions"][1], after, "the predictions after the step", atol=1e-5, causes={
+        "the mask token does not learn": lambda: without("mask_token"),
+        "the positions do not learn": lambda: without("pos_embed"),
+        "the first layer does not learn": lambda: without("embed"),
+    })  # fmt: skip
+    checks.that(seen["gradient"] is not None, "a gradient comes back to the latent", came="none")
+    checks.close(seen["gradient"], wanted, "the gradient that comes back to the latent", atol=1e-5)
+    checks.equal(len(seen["arguments"]), 2, "tensors that were given")
+    checks.equal(seen["arguments"][0], latent, "the latent after the call")
+    checks.equal(seen["arguments"][1], restore, "restore after the call")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="targets"
@@ -879,6 +1071,20 @@ with checks.step("normalized targets: the first patch has mean 3.5 and variance 
         "0 / 0: eps is missing": lambda: not bool(came[0, 1].isfinite().all()),
     })  # fmt: skip
 
+with checks.step("two flat halves and a pattern that nobody has seen"):
+    pattern = checks.normal(checks.fresh_seed())(1, 1, 3, 3)
+    raw = patch_targets(torch.cat([pattern, pattern + 10], -1), 3, False)
+    checks.equal(raw, torch.stack([pattern.flatten(), (pattern + 10).flatten()])[None], "the raw targets")
+    normal = patch_targets(pattern, 3, True)[0, 0]
+    slope = (normal @ normal / (pattern.flatten() - pattern.mean()).square().sum()).sqrt()
+    wanted = (pattern - pattern.mean()).flatten() * slope
+    checks.close(normal, wanted, "the normalized target, but for its scale", atol=1e-4)
+    checks.that(
+        7.9 < float(normal.square().sum()) < 9.1,
+        "the squares of a normalized target add up to P - 1 or P",
+        came=f"{float(normal.square().sum()):.2f} for P = 9",
+    )
+
 # %% test="targets" points=6
 with checks.step("the images stay as they are"):
     images = checks.normal(seed=0)(2, 3, 8, 8)
@@ -919,12 +1125,17 @@ for seed, size, p, eps in ((0, (2, 1, 8, 8), 4, 1e-6), (1, (3, 3, 8, 12), 4, 1e-
             return math.sqrt(variance) + eps
 
         checks.equal(patch_targets(images, p, False), raw, "the raw targets")
-        came = patch_targets(images, p, True, eps)
+        came = patch_targets(images, p, True, eps) if eps != 1e-6 else patch_targets(images, p, True)  # the default
         wanted = loop(0, inside) if checks.near(came, loop(0, inside), rtol=1e-6, atol=1e-8) else loop(1, inside)
         checks.close(came, wanted, "the normalized targets", rtol=1e-6, atol=1e-8, causes={
             "eps was added outside of the root": lambda: checks.near(came, loop(0, outside)) or checks.near(came, loop(1, outside)),
             "eps was not read": lambda: eps == 0.5 and (checks.near(came, loop(0, lambda v: math.sqrt(v + 1e-6))) or checks.near(came, loop(1, lambda v: math.sqrt(v + 1e-6)))),
         })  # fmt: skip
+
+with checks.step("images of float32 give targets of float32"):
+    small = checks.normal(seed=4)(1, 2, 4, 6)
+    for normalize in (False, True):
+        checks.dtype(patch_targets(small, 2, normalize), torch.float32, f"the targets with normalize={normalize}")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="loss"
@@ -953,7 +1164,7 @@ def mae_loss(pred: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> to
 
     Returns
     -------
-    A scalar: the mean over all hidden patches of the batch.
+    A scalar of the dtype of pred: the mean over all hidden patches of the batch. No argument is changed.
 
     Raises
     ------
@@ -1019,6 +1230,11 @@ with checks.step("one of two patches hidden: 3 squared"):
 with checks.step("nothing hidden"):
     checks.raises(ValueError, mae_loss, pred, target, torch.zeros(1, 2), name="a mask of zeros")
 
+with checks.step("errors that nobody has seen, the middle one of three patches hidden"):
+    pred, target = checks.normal(checks.fresh_seed())(2, 1, 3, 4)
+    wanted = (pred[0, 1] - target[0, 1]).square().mean()
+    checks.close(mae_loss(pred, target, torch.tensor([[0.0, 1.0, 0.0]])), wanted, "the loss")
+
 # %% test="loss" points=6
 with checks.step("the gradient: none for what was visible"):
     randn = checks.normal(seed=0)
@@ -1050,6 +1266,13 @@ for seed, (batch, count, width) in ((0, (3, 5, 4)), (1, (4, 16, 12)), (2, (1, 2,
                 sum(by_image) / batch, dtype=torch.float64
             ),
         })  # fmt: skip
+
+with checks.step("a prediction of float32 and a mask of float64; the arguments after the call"):
+    pred, target, mask = checks.normal(seed=3)(2, 4, 3), checks.normal(seed=4)(2, 4, 3), torch.eye(4)[:2].double()
+    checks.dtype(mae_loss(pred, target, mask), torch.float32, "the loss")
+    after = checks.beside(observe.arguments_after, mae_loss, pred, target, mask)
+    for name, left, given in zip(("pred", "target", "mask"), after, (pred, target, mask), strict=True):
+        checks.equal(left, given, f"{name} after the call")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1059,8 +1282,11 @@ for seed, (batch, count, width) in ((0, (3, 5, 4)), (1, (4, 16, 12)), (2, (1, 2,
 
 
 # %% test="decoder" points=5
-def by_heart(make_encoder: Callable, make_decoder: Callable, images: torch.Tensor, seed: int) -> list[float]:
-    """The loss on hidden patches in each of 60 steps on the same images; the same patches are hidden in all."""
+def by_heart(make_encoder: Callable, make_decoder: Callable, images: torch.Tensor, seed: int) -> dict:
+    """The loss on hidden patches in each of 60 steps on the same images, and what was learned.
+
+    The same patches are hidden in all images.
+    """
     torch.manual_seed(seed)
     encoder, decoder = make_encoder(16, 4, 1, 32, 1, 4), make_decoder(16, 32, 24, 1, 4, 16)
     noise = torch.rand(1, 16).expand(len(images), -1)  # the same patches of all: only the latent tells them apart
@@ -1075,12 +1301,16 @@ def by_heart(make_encoder: Callable, make_decoder: Callable, images: torch.Tenso
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    return losses
+    parts = [dict(part.state_dict()) for part in (encoder, decoder)]
+    latent, mask, restore = encoder(images, 0.5, noise)
+    return {"losses": losses, "weights": parts, "predictions": decoder(latent, restore), "noise": noise[:1]}
 
 
 with checks.step("eight digits, half hidden, learned by heart in 60 steps"):
     images = datasets.digits(size=16).x_train[:8]
-    losses = checks.beside(by_heart, MAEEncoder, MAEDecoder, images, 0)
+    learned = checks.beside(by_heart, MAEEncoder, MAEDecoder, images, 0)
+    losses = learned["losses"]
+    checks.equal(len(losses), 60, "the number of losses")
     print(f"loss on hidden patches: {losses[0]:.2f} at first, {losses[-1]:.2f} after 60 steps")
     checks.that(
         losses[-1] < 0.2,
@@ -1088,6 +1318,29 @@ with checks.step("eight digits, half hidden, learned by heart in 60 steps"):
         came=f"{losses[-1]:.2f}",
         causes={"it hardly moved: is something between image and prediction cut off?": losses[-1] > 0.7 * losses[0]},
     )
+
+### BEGIN HIDDEN TESTS
+with checks.step("from another start: the predictions are those of the weights, and as good as the losses say"):
+    learned = checks.beside(by_heart, MAEEncoder, MAEDecoder, images, 7)
+    order = learned["noise"].argsort(1)
+    vit = timm_vit(16, 4, 1, 32, 1, 4)
+    vit.load_state_dict(learned["weights"][0])
+    tokens = (vit.patch_embed(images) + vit.pos_embed[:, 1:])[:, order[0, :8]]
+    row = torch.cat([(vit.cls_token + vit.pos_embed[:, :1]).expand(8, -1, -1), tokens], 1)
+    latent = vit.norm(vit.blocks(row)).detach()
+    state = learned["weights"][1]
+    embedded = latent @ state["embed.weight"].T + state["embed.bias"]
+    filled = state["mask_token"].repeat(8, 16, 1)
+    filled[:, order[0, :8]] = embedded[:, 1:]
+    blocks = transformer_blocks(24, 1, 4)
+    blocks.load_state_dict({name.removeprefix("blocks."): v for name, v in state.items() if name.startswith("blocks.")})
+    through = blocks(torch.cat([embedded[:, :1], filled], 1) + state["pos_embed"]).detach()
+    through = F.layer_norm(through, (24,), state["norm.weight"], state["norm.bias"], 1e-6)
+    wanted = (through @ state["head.weight"].T + state["head.bias"])[:, 1:]
+    checks.close(learned["predictions"], wanted, "the predictions after 60 steps", atol=1e-3)
+    error = (wanted - patchify(images, 4)).square().mean(-1)[:, order[0, 8:]].mean().item()
+    checks.that(error < 0.2, "the loss on hidden patches, computed again, is below 0.2", came=f"{error:.2f}")
+### END HIDDEN TESTS
 
 # %% [markdown] about="baselines"
 # ### Exercise 6. What could one guess without a model?
@@ -1120,7 +1373,7 @@ def reconstruction_baselines(images: torch.Tensor, mask: torch.Tensor, p: int) -
 
     Returns
     -------
-    {"visible_mean": (B, N, C*p*p), "nearest_visible": (B, N, C*p*p)}.
+    {"visible_mean": (B, N, C*p*p), "nearest_visible": (B, N, C*p*p)}, of the dtype of the images, which stay as they are.
     """
     ### BEGIN SOLUTION
     patches = patchify(images, p)
@@ -1202,6 +1455,16 @@ with checks.step("visible_mean averages numbers of the same place in the patch")
     })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS
+with checks.step("images of float64, and the arguments after the call"):
+    randn = checks.normal(seed=6, dtype=torch.float64)
+    images, mask = randn(2, 1, 4, 6), (randn(2, 6) > 0).double()
+    mask[:, 2] = 0
+    for name, guess in reconstruction_baselines(images, mask, 2).items():
+        checks.dtype(guess, torch.float64, name)
+    after = checks.beside(observe.arguments_after, reconstruction_baselines, images, mask, 2)
+    for name, left, given in zip(("images", "mask"), after, (images, mask), strict=True):
+        checks.equal(left, given, f"{name} after the call")
+
 for seed, (channels, height, width, p), kept in ((0, (1, 16, 16, 4), 8), (1, (3, 8, 12, 2), 6), (2, (2, 6, 15, 3), 2)):
     with checks.step(f"three images {channels} x {height} x {width}, p = {p}, {kept} patches visible, against a loop"):
         randn = checks.normal(seed)
@@ -1267,7 +1530,7 @@ for seed, (channels, height, width, p), kept in ((0, (1, 16, 16, 4), 8), (1, (3,
 #
 # | function | input | output |
 # | --- | --- | --- |
-# | `simmim_mask` | grid $(g_h, g_w)$, `unit`, `ratio`, noise $(B, U)$ | mask $(B, N)$ float, 1 = hidden, row by row |
+# | `simmim_mask` | grid $(g_h, g_w)$, `unit`, `ratio`, noise $(B, U)$, not changed | mask $(B, N)$ float32, 1 = hidden, row by row |
 # | `SimMIM.forward` | images $(B, C, h, w)$, mask $(B, N)$ float or bool | predictions $(B, N, P)$ |
 # | `simmim_loss` | as `mae_loss` | scalar |
 #
@@ -1320,7 +1583,10 @@ class SimMIM(nn.Module):
         self.head = nn.Linear(width, patch_values)
 
     def forward(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Images (B, C, h, w), mask (B, N) float or bool, 1 = hidden -> predictions (B, N, P) for every patch."""
+        """Images (B, C, h, w), mask (B, N) float or bool, 1 = hidden -> predictions (B, N, P) for every patch.
+
+        Every part that is used learns: the encoder's, the mask token and the head.
+        """
         ### BEGIN SOLUTION
         parts = self.encoder
         tokens = parts.patch_embed(images)
@@ -1339,7 +1605,7 @@ def simmim_loss(pred: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) ->
 
     Returns
     -------
-    A scalar.
+    A scalar of the dtype of pred. No argument is changed.
 
     Raises
     ------
@@ -1402,7 +1668,8 @@ with checks.step("a grid of 2 x 4 patches in two units of 2 x 2, the right one h
 
 with checks.step("what does not fit"):
     checks.raises(ValueError, simmim_mask, (4, 6), 4, 0.5, torch.rand(1, 2), name="units of 4 in a grid of 4 x 6")
-    checks.raises(ValueError, simmim_mask, (4, 4), 2, 1.0, torch.rand(1, 4), name="ratio=1")
+    for ratio in (0.0, 1.0, -0.5, 1.5):
+        checks.raises(ValueError, simmim_mask, (4, 4), 2, ratio, torch.rand(1, 4), name=f"ratio={ratio}")
     checks.raises(ValueError, simmim_mask, (4, 4), 2, 0.9, torch.rand(1, 4), name="ratio=0.9 with 4 units")
 
 ### BEGIN HIDDEN TESTS
@@ -1419,20 +1686,27 @@ for seed, grid, unit, ratio in ((0, (6, 4), 2, 0.5), (1, (4, 8), 1, 0.75), (2, (
                         if i // unit * (grid[1] // unit) + j // unit == number:
                             wanted[image, i * grid[1] + j] = 1.0
         checks.equal(simmim_mask(grid, unit, ratio, noise).float(), wanted, "the mask")
+
+for grid, unit in (((6, 8), 4), ((8, 6), 4), ((4, 9), 6)):
+    with checks.step(f"units of {unit} in a grid of {grid}: the area fits, a side does not"):
+        units = grid[0] * grid[1] // unit**2
+        checks.raises(ValueError, simmim_mask, grid, unit, 0.5, torch.rand(1, units), name=f"unit {unit} in {grid}")
+
+with checks.step("the dtype of the mask, and the noise after the call"):
+    noise = checks.normal(seed=8, dtype=torch.float64)(2, 6)
+    checks.dtype(simmim_mask((4, 6), 2, 0.5, noise), torch.float32, "the mask")
+    left = checks.beside(observe.arguments_after, partial(simmim_mask, (4, 6), 2, 0.5), noise)
+    checks.equal(left[0], noise, "the noise after the call")
 ### END HIDDEN TESTS
 
 
 # %% test="simmim" points=4
-def predicted(make: Callable, make_encoder: Callable, sizes: tuple, calls: list) -> tuple:
-    """Weights of the encoder, mask token, head, and the predictions for some (images, mask)."""
-    torch.manual_seed(0)
-    encoder = make_encoder(*sizes)
-    model = make(encoder, 6).eval()
-    nn.init.normal_(encoder.cls_token)
-    nn.init.normal_(model.mask_token)
+def predicted(make: Callable, make_encoder: Callable, sizes: tuple, weights: dict, calls: list) -> list:
+    """The predictions of a model with these weights for some (images, mask)."""
+    model = make(make_encoder(*sizes), 6).eval()
+    model.load_state_dict(weights)
     with torch.no_grad():
-        found = [model(*call) for call in calls]
-    return dict(encoder.state_dict()), dict(model.head.state_dict()), model.mask_token, found
+        return [model(*call) for call in calls]
 
 
 class Covered(nn.Module):
@@ -1449,26 +1723,28 @@ class Covered(nn.Module):
 
 
 sizes = (16, 4, 2, 8, 2, 2)
-images = checks.normal(seed=0)(3, 2, 16, 16)
+images = checks.normal(checks.fresh_seed())(3, 2, 16, 16)
 mask = (checks.normal(seed=1)(3, 16) > 0).float()
+torch.manual_seed(0)
+whole, last, token = timm_vit(*sizes), nn.Linear(8, 6), torch.randn(1, 1, 8)
+nn.init.normal_(whole.cls_token)
+weights = {f"encoder.{name}": value for name, value in whole.state_dict().items()}
+weights |= {"mask_token": token, "head.weight": last.weight.detach(), "head.bias": last.bias.detach()}
 
 with checks.step("predictions for every patch, with a float and with a bool mask"):
     calls = [(images, mask), (images, mask.bool())]
-    weights, head, token, [came, same] = checks.beside(predicted, SimMIM, MAEEncoder, sizes, calls)
+    [came, same] = checks.beside(predicted, SimMIM, MAEEncoder, sizes, weights, calls)
     checks.shape(came, (3, 16, 6), "the predictions", causes={
         "the class token's prediction was not left out": lambda: came.shape[1] == 17,
     })  # fmt: skip
     checks.close(same, came, "the predictions with a bool mask")
 
-with checks.step("against timm's ViT with your weights, its embedded patches exchanged before positions are added"):
+with checks.step("against timm's ViT with the same weights, its embedded patches exchanged before positions are added"):
 
     def through_timm(exchange: str, hidden: torch.Tensor) -> torch.Tensor:
         """timm's ViT, with hidden tokens exchanged after its step `exchange`, and the head."""
-        vit = timm_vit(*sizes).eval()
-        vit.load_state_dict(weights)
+        vit = copy.deepcopy(whole).eval()
         setattr(vit, exchange, Covered(getattr(vit, exchange), token, hidden))
-        last = nn.Linear(8, 6)
-        last.load_state_dict(head)
         with torch.no_grad():
             return last(vit.forward_features(images))
 
@@ -1482,8 +1758,9 @@ with checks.step("against timm's ViT with your weights, its embedded patches exc
 
 with checks.step("hidden pixels change, the predictions do not"):
     changed = unpatchify(torch.where(mask.bool()[..., None], 100.0, patchify(images, 4)), 4, 16, 16)
-    *_, [one, other] = checks.beside(predicted, SimMIM, MAEEncoder, sizes, [(images, mask), (changed, mask)])
+    [one, other] = checks.beside(predicted, SimMIM, MAEEncoder, sizes, weights, [(images, mask), (changed, mask)])
     checks.equal(other, one, "the predictions with other hidden pixels")
+
 
 # %% test="simmim" points=4
 target = torch.zeros(1, 2, 2)
@@ -1524,6 +1801,67 @@ for seed, (batch, count, width) in ((0, (3, 5, 4)), (1, (2, 9, 12))):
         checks.close(simmim_loss(pred, target, mask), wanted, "the loss", rtol=1e-9, atol=1e-12, causes={
             "a mean for each image and then the mean of those": torch.tensor(sum(by_image) / batch, dtype=torch.float64),
         })  # fmt: skip
+
+with checks.step("a prediction of float32 and a mask of float64; the arguments after the call"):
+    pred, target, mask = checks.normal(seed=5)(2, 4, 3), checks.normal(seed=6)(2, 4, 3), torch.eye(4)[2:].double()
+    checks.dtype(simmim_loss(pred, target, mask), torch.float32, "the loss")
+    after = checks.beside(observe.arguments_after, simmim_loss, pred, target, mask)
+    for name, left, given in zip(("pred", "target", "mask"), after, (pred, target, mask), strict=True):
+        checks.equal(left, given, f"{name} after the call")
+
+
+class Exchanged(nn.Module):
+    """The model from timm's parts: the oracle of a step of training."""
+
+    def __init__(self, sizes: tuple, values: int) -> None:
+        super().__init__()
+        self.encoder, self.mask_token = timm_vit(*sizes), nn.Parameter(torch.randn(1, 1, sizes[3]))
+        self.head = nn.Linear(sizes[3], values)
+
+    def forward(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        vit = self.encoder
+        embedded = vit.patch_embed(images)
+        covered = embedded + mask[..., None] * (self.mask_token - embedded)
+        front = vit.cls_token.repeat(len(images), 1, 1)
+        return self.head(vit.norm(vit.blocks(torch.cat([front, covered], 1) + vit.pos_embed))[:, 1:])
+
+
+def trained(
+    make: Callable, encoder: Callable, sizes: tuple, weights: dict, images: torch.Tensor, mask: torch.Tensor
+) -> dict:
+    """The model in train mode: predictions before and after a step, and the arguments afterwards."""
+    model = make(encoder(*sizes), 6).train()
+    model.load_state_dict(weights)
+    return {
+        "arguments": observe.arguments_after(model, images, mask),
+        "predictions": observe.after_a_step(model, images, mask, rate=0.02),
+    }
+
+
+with checks.step("one step of gradient descent moves encoder, mask token and head"):
+    sizes, randn = (16, 4, 2, 8, 2, 2), checks.normal(seed=9)
+    images, mask = randn(3, 2, 16, 16), (randn(3, 16) > 0).float()
+    torch.manual_seed(6)
+    oracle = Exchanged(sizes, 6)
+    seen = checks.beside(trained, SimMIM, MAEEncoder, sizes, oracle.state_dict(), images, mask)
+
+    def without(*parts: str) -> torch.Tensor:
+        """The predictions after the step when these parts do not learn."""
+        other = copy.deepcopy(oracle)
+        for name, parameter in other.named_parameters():
+            parameter.requires_grad_(not name.startswith(parts))
+        return observe.after_a_step(other, images, mask, rate=0.02)[1]
+
+    before, after = observe.after_a_step(copy.deepcopy(oracle), images, mask, rate=0.02)
+    checks.close(seen["predictions"][0], before, "the predictions before the step", atol=1e-5)
+    checks.close(seen["predictions"][1], after, "the predictions after the step", atol=1e-5, causes={
+        "the encoder does not learn: only mask token and head do": lambda: without("encoder"),
+        "nothing but the head learns: the encoder runs without gradients": lambda: without("encoder", "mask_token"),
+        "the mask token does not learn": lambda: without("mask_token"),
+    })  # fmt: skip
+    checks.equal(len(seen["arguments"]), 2, "tensors that were given")
+    checks.equal(seen["arguments"][0], images, "the images after the call")
+    checks.equal(seen["arguments"][1], mask, "the mask after the call")
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -633,4 +633,173 @@ MISCONCEPTIONS = [
         says="a mean for each image and then",
         note="The same as long as every image hides equally many patches.",
     ),
+    # ---- parts that do not learn, and what only an unusual input shows
+    Misconception(
+        name="encoder-without-gradients",
+        exercise="encoder",
+        edits={
+            "return self.norm(self.blocks(torch.cat([class_token, tokens], dim=1))), mask, restore": "with torch.no_grad():\n            latent = self.norm(self.blocks(torch.cat([class_token, tokens], dim=1)))\n        return latent.requires_grad_(torch.is_grad_enabled()), mask, restore"
+        },
+        rejected_by="encoder-test-2",
+        says="nothing learns: the encoder runs without gradients",
+        note="no_grad belongs around a measurement, never around what is trained.",
+    ),
+    Misconception(
+        name="constant-class-token",
+        exercise="encoder",
+        edits={"(self.cls_token + self.pos_embed[:, :1])": "(self.cls_token.data + self.pos_embed[:, :1])"},
+        rejected_by="encoder-test-2",
+        says="the class token does not learn",
+        note=".data takes a number out of the graph.",
+    ),
+    Misconception(
+        name="patch-embedding-detached",
+        exercise="encoder",
+        edits={"tokens = self.patch_embed(images) +": "tokens = self.patch_embed(images).detach() +"},
+        rejected_by="encoder-test-2",
+        says="the patch embedding does not learn",
+        note="MoCo v3 does that to train stably; MAE does not.",
+    ),
+    Misconception(
+        name="constant-positions",
+        exercise="encoder",
+        edits={
+            "tokens = self.patch_embed(images) + self.pos_embed[:, 1:]": "tokens = self.patch_embed(images) + self.pos_embed.detach()[:, 1:]",
+            "(self.cls_token + self.pos_embed[:, :1])": "(self.cls_token + self.pos_embed.detach()[:, :1])",
+        },
+        rejected_by="encoder-test-2",
+        says="the positions do not learn",
+        note="He et al. use fixed sines; here the positions are parameters, and learn.",
+    ),
+    Misconception(
+        name="restore-on-the-cpu",
+        exercise="encoder",
+        edits={"torch.arange(count, device=tokens.device)": "torch.arange(count)"},
+        rejected_by="encoder-test-2",
+        says="images on another device",
+        note="On a GPU the decoder's gather then meets tensors of two devices.",
+    ),
+    Misconception(
+        name="noise-sorted-in-place",
+        exercise="masking",
+        edits={"order = noise.argsort(dim=1)": "order = noise.argsort(dim=1)\n    noise.copy_(noise.gather(1, order))"},
+        rejected_by="masking-test-2",
+        says="the noise after the call",
+        note="The caller may use the same noise for a second model.",
+    ),
+    Misconception(
+        name="class-token-without-its-position",
+        exercise="decoder",
+        edits={
+            "everything = torch.cat([class_token, patches], dim=1) + self.pos_embed": "everything = torch.cat([class_token, patches + self.pos_embed[:, 1:]], dim=1)"
+        },
+        rejected_by="decoder-test-2",
+        says="the class token got no position",
+        note="Entry 0 of the positions is the class token's.",
+    ),
+    Misconception(
+        name="class-token-left-behind",
+        exercise="decoder",
+        edits={
+            "everything = torch.cat([class_token, patches], dim=1)": "everything = torch.cat([torch.zeros_like(class_token), patches], dim=1)"
+        },
+        rejected_by="decoder-test-2",
+        says="the class token of the latent was left behind",
+        note="It has looked at all visible patches, and the decoder may ask it.",
+    ),
+    Misconception(
+        name="constant-mask-token",
+        exercise="decoder",
+        edits={"hidden = self.mask_token.expand": "hidden = self.mask_token.data.expand"},
+        rejected_by="decoder-test-2",
+        says="parameters that get no gradient",
+        note="The mask token is learned like any other parameter.",
+    ),
+    Misconception(
+        name="decoder-positions-constant",
+        exercise="decoder",
+        edits={
+            "torch.cat([class_token, patches], dim=1) + self.pos_embed": "torch.cat([class_token, patches], dim=1) + torch.cat([self.pos_embed[:, :1], self.pos_embed[:, 1:].detach()], dim=1)"
+        },
+        rejected_by="decoder-test-2",
+        says="the predictions after the step",
+        note="A gradient for one position hides that the others get none.",
+    ),
+    Misconception(
+        name="loss-of-the-masks-dtype",
+        exercise="loss",
+        edits={"mask = mask.to(pred.dtype)\n": "mask = 1 * mask\n"},
+        rejected_by="loss-test-2",
+        says="a prediction of float32 and a mask of float64",
+        note="A float64 mask would make the whole loss float64.",
+    ),
+    Misconception(
+        name="mask-turned-in-place",
+        exercise="baselines",
+        edits={
+            "visible = 1 - mask.to(patches.dtype)[..., None]": "visible = mask.sub_(1).neg_().to(patches.dtype)[..., None] if mask.is_floating_point() else 1 - mask.to(patches.dtype)[..., None]",
+            "squared.masked_fill(mask.bool()[:, None, :]": "squared.masked_fill(visible[:, None, :, 0] == 0",
+        },
+        rejected_by="baselines-test-1",
+        says="mask after the call",
+        note="The mask is needed again for the loss.",
+    ),
+    Misconception(
+        name="units-by-area",
+        exercise="simmim",
+        edits={"if rows % unit or columns % unit:": "if rows * columns % unit**2:"},
+        rejected_by="simmim-test-1",
+        says="the area fits, a side does not",
+        note="6 x 8 patches have the area of three units of 4 x 4, but such units stick out.",
+    ),
+    Misconception(
+        name="ratio-zero",
+        exercise="simmim",
+        edits={"if not 0 < ratio < 1 or kept < 1:": "if not 0 <= ratio < 1 or kept < 1:"},
+        rejected_by="simmim-test-1",
+        says="ratio=0.0 was accepted",
+        note="Nothing hidden, nothing to predict.",
+    ),
+    Misconception(
+        name="mask-of-bools",
+        exercise="simmim",
+        edits={"argsort(dim=1) >= kept).float()": "argsort(dim=1) >= kept)"},
+        rejected_by="simmim-test-1",
+        says="the dtype of the mask",
+        note="The table says float32.",
+    ),
+    Misconception(
+        name="simmim-encoder-without-gradients",
+        exercise="simmim",
+        edits={
+            "return self.head(parts.norm(parts.blocks(row)))[:, 1:]": "return self.head(parts.norm(parts.blocks(row)).detach())[:, 1:]"
+        },
+        rejected_by="simmim-test-3",
+        says="nothing but the head learns",
+        note="Then one linear layer learns on random features.",
+    ),
+    Misconception(
+        name="simmim-frozen-encoder",
+        exercise="simmim",
+        edits={"self.encoder = encoder\n": "self.encoder = encoder.requires_grad_(False)\n"},
+        rejected_by="simmim-test-3",
+        says="the encoder does not learn",
+        note="The encoder is what all this is for.",
+    ),
+    Misconception(
+        name="simmim-constant-mask-token",
+        exercise="simmim",
+        edits={"[..., None], self.mask_token, tokens)": "[..., None], self.mask_token.data, tokens)"},
+        rejected_by="simmim-test-3",
+        says="the mask token does not learn",
+        note="The token is a parameter, and learns.",
+    ),
+    Misconception(
+        name="simmim-loss-of-the-masks-dtype",
+        exercise="simmim",
+        edits={"mask = mask.to(pred.dtype)\n": "mask = 1 * mask\n"},
+        rejected_by="simmim-test-3",
+        says="a prediction of float32 and a mask of float64",
+        note="A float64 mask would make the whole loss float64.",
+    ),
 ]

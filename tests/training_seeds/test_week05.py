@@ -30,7 +30,7 @@ def test_week05_pieces_learn_by_heart_from_every_seed() -> None:
             return 0 * latent, mask, restore
 
     last = {
-        name: [names["by_heart"](encoder, names["MAEDecoder"], images, seed)[-1] for seed in SEEDS]
+        name: [names["by_heart"](encoder, names["MAEDecoder"], images, seed)["losses"][-1] for seed in SEEDS]
         for name, encoder in (("whole", whole), ("mute", Mute))
     }
     print(f"of {len(SEEDS)} seeds: worst {max(last['whole']):.3f}, best with a mute encoder {min(last['mute']):.3f}")
