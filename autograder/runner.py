@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from .engine import wire
+from .engine.endings import Why
 from .engine.judge import ANSWER, MAX_DEATHS
-from .engine.process import Ending, Started
+from .engine.process import Started
 from .errors import WorkbookError
 from .source import Limits
 from .warming import WarmProcess
@@ -220,7 +221,7 @@ class Team:
                 judge.channel.send(json.dumps(plain(job) | {"learner": learner}, ensure_ascii=False).encode())
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
-                raise InfraError(f"the judge ended ({_how(judge.end())}; {type(error).__name__})") from None
+                raise InfraError(f"the judge ended ({judge.end().how}; {type(error).__name__})") from None
             finally:
                 judge.end()
         if "infra" in result:
@@ -280,9 +281,9 @@ class Team:
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
         if self._cancelled:
             raise InfraError(CANCELLED)
-        if ending.why.startswith("infra"):
-            raise InfraError(ending.why)
-        return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why
+        if ending.why is Why.FAULT:
+            raise InfraError(ending.detail)
+        return cells, current, f"{why}: {ending.how}" if why == "CRASH" else why
 
 
 def plain(job: Job) -> dict[str, Any]:
@@ -294,10 +295,6 @@ def plain(job: Job) -> dict[str, Any]:
         "uses": {name: list(used) for name, used in job.uses.items()},
         "reference": dict(job.reference),
     }
-
-
-def _how(ending: Ending) -> str:
-    return ending.why or ending.signal or f"exit code {ending.code}"
 
 
 def cell_run(fields: dict[str, Any]) -> CellRun:

@@ -23,8 +23,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn, Protocol
 
 from . import wire
+from .endings import Ending, Why
 from .handles import GoneError, Learner
-from .process import Ending, Started
+from .process import Started
 from .shell import printed, run_cell
 
 MAX_DEATHS = 3
@@ -216,7 +217,7 @@ class Judge:
             self.learner = Learner(self.process.channel)
         except GoneError as gone:
             ending = self.process.end()
-            raise InfraError(gone.detail or ending.why or "a sandbox ended while it was started") from None
+            raise InfraError(gone.detail or ending.detail or "a sandbox ended while it was started") from None
 
     def _stop(self) -> Ending:
         """End the learner's process and count what it used."""
@@ -235,9 +236,9 @@ class Judge:
         if why == "TIMEOUT" and time.monotonic() >= self.end:
             why = "TOTAL"
         elif not why:
-            why = {"memory": "OOM", "cpu": "CPU"}.get(ending.why, "CRASH")
-            if ending.why.startswith("infra"):
-                raise InfraError(ending.why)
+            if ending.why is Why.FAULT:
+                raise InfraError(ending.detail)
+            why = {Why.MEMORY: "OOM", Why.CPU: "CPU"}.get(ending.why, "CRASH")
         detail = gone.detail or ending.signal or f"exit code {ending.code}"
         self.deaths.append(why)
         self.died += 1
