@@ -11,6 +11,7 @@ container is a list that begins with a tag, so that tuples, sets and dicts stay 
 from __future__ import annotations
 
 import math
+import re
 import socket
 import struct
 import sys
@@ -20,12 +21,18 @@ from typing import Any
 
 import msgpack
 
+from .skeleton import too_much
+
 MAX_SKELETON = 8 * 2**20
 """Bytes of text, numbers and structure in one message."""
 MAX_MESSAGE = 128 * 2**20
 """Bytes of one message with its arrays."""
 MAX_DEPTH = 32
 """Containers inside each other."""
+MAX_OBJECTS = 2**14
+"""Tensors, arrays and handles of one message: each is a few kilobytes, however short it is on the wire."""
+MAX_EMPTY = 2**20
+"""Product of the other dimensions of an array that has none of one: what it becomes as a list, or summed."""
 SIZE = struct.Struct(">Q")
 HEAD = struct.Struct(">I")
 
@@ -35,6 +42,8 @@ DTYPES = frozenset((*FLOATS, *WHOLE))
 """Names of the torch dtypes that may cross."""
 ARRAY_KINDS = "biufcUSmM"
 """Kinds of NumPy dtypes that may cross: numbers, text, times; never objects."""
+ARRAY_DTYPE = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[US]\d{1,9}|[mM]8(?:\[\d{0,9}[a-zA-Z]{1,7}\])?)")
+"""How NumPy writes them. Longer texts are not given to NumPy: it would make a record of a million fields."""
 
 CONTAINERS: tuple[tuple[Any, str], ...] = ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "z"))
 
@@ -84,9 +93,15 @@ def make_tensor(dtype: str, shape: tuple[int, ...], data: bytes | memoryview) ->
 
 
 def _check_shape(shape: Any, size: int, itemsize: int) -> None:
-    whole = isinstance(shape, list | tuple) and all(type(n) is int and 0 <= n < 2**40 for n in shape)
-    if not whole or len(shape) > 64 or math.prod(shape) * itemsize != size:
+    whole = isinstance(shape, list | tuple) and len(shape) <= 64 and all(type(n) is int for n in shape)
+    if not whole or any(not 0 <= n < 2**40 for n in shape) or math.prod(shape) * itemsize != size:
         raise ProtocolError("an array whose shape does not fit its bytes")
+    if not size and not _small_if_empty(shape):
+        raise ProtocolError("an empty array of enormous dimensions")
+
+
+def _small_if_empty(shape: Any) -> bool:
+    return 0 not in shape or math.prod(n for n in shape if n) <= MAX_EMPTY
 
 
 class _Packer:
@@ -96,6 +111,7 @@ class _Packer:
         self.other = other
         self.buffers: list[bytes] = []
         self.size = 0
+        self.objects = 0
 
     def buffer(self, data: bytes) -> list[int]:
         """Append an array's bytes; returns where they begin and how many they are."""
@@ -106,6 +122,7 @@ class _Packer:
         return [begin, len(data)]
 
     def tensor(self, value: Any) -> list[Any]:
+        _fits(value.shape)
         return [str(value.dtype).removeprefix("torch."), list(value.shape), *self.buffer(tensor_bytes(value))]
 
     def tree(self, value: Any, depth: int = 0) -> Any:
@@ -137,9 +154,13 @@ class _Packer:
         return self._array(value)
 
     def _array(self, value: Any) -> Any:
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise TooLargeError(f"more than {MAX_OBJECTS:,} tensors, arrays and objects in one result")
         torch, numpy = torch_module(), sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in ARRAY_KINDS:
             array = numpy.asarray(value)
+            _fits(array.shape)
             tag = "n" if isinstance(value, numpy.generic) else "N"
             return [tag, array.dtype.str, list(array.shape), *self.buffer(array.tobytes())]
         if torch is not None:
@@ -152,6 +173,11 @@ class _Packer:
         if self.other is None:
             raise TypeError(f"no plain data: {type(value).__name__}")
         return self.other(value)
+
+
+def _fits(shape: Any) -> None:
+    if not _small_if_empty(shape):
+        raise TooLargeError(f"an empty array with more than {MAX_EMPTY:,} places in its other dimensions")
 
 
 def is_strided(value: Any) -> bool:
@@ -186,6 +212,8 @@ def pack(value: Any, other: Callable[[_Packer], Other] | None = None) -> bytes:
     skeleton = msgpack.packb(tree, use_bin_type=True, unicode_errors="replace")
     if len(skeleton) > MAX_SKELETON:
         raise TooLargeError(f"a result of more than {MAX_SKELETON // 2**20} MiB besides its arrays")
+    if why := too_much(skeleton):
+        raise TooLargeError(f"a result of {why}")
     return b"".join([HEAD.pack(len(skeleton)), skeleton, *packer.buffers])
 
 
@@ -207,10 +235,11 @@ def unpack(message: bytes, resolve: Resolve | None = None) -> Any:
     if length > MAX_SKELETON or HEAD.size + length > len(message):
         raise ProtocolError("a message with a wrong head")
     view = memoryview(message)
+    skeleton = view[HEAD.size : HEAD.size + length]
+    if why := too_much(skeleton):
+        raise ProtocolError(f"a message of {why}")
     try:
-        tree = msgpack.unpackb(
-            view[HEAD.size : HEAD.size + length], raw=False, unicode_errors="replace", max_map_len=0, max_ext_len=0
-        )
+        tree = msgpack.unpackb(skeleton, raw=False, unicode_errors="replace", max_map_len=0, max_ext_len=0)
     except Exception as error:  # msgpack raises a dozen kinds
         raise ProtocolError(f"a message that cannot be read ({type(error).__name__})") from None
     try:
@@ -225,6 +254,8 @@ class _Unpacker:
     def __init__(self, buffers: memoryview, resolve: Resolve | None) -> None:
         self.buffers = buffers
         self.resolve = resolve
+        self.read = 0
+        self.objects = 0
 
     def value(self, tree: Any, depth: int = 0) -> Any:
         if not isinstance(tree, list):
@@ -237,11 +268,15 @@ class _Unpacker:
             return kind(self.value(part, depth + 1) for part in parts)
         if tag == "d":
             values = [self.value(part, depth + 1) for part in parts]
-            return dict(zip(values[::2], values[1::2], strict=True))
+            pairs = zip(values[::2], values[1::2], strict=True)
+            return {key: value for key, value in pairs}  # noqa: C416 - an alarm can end this, and not `dict(pairs)`
         if tag == "i":
             return int(parts[0])
         if tag == "c":
             return complex(float(parts[0]), float(parts[1]))
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise ProtocolError(f"a message of more than {MAX_OBJECTS:,} tensors, arrays and objects")
         if tag in "nN":
             return self._array(tag, *parts)
         if tag == "D":
@@ -263,20 +298,26 @@ class _Unpacker:
         return make_tensor(dtype, shape, self._bytes(begin, size))
 
     def _bytes(self, begin: Any, size: Any) -> memoryview:
-        if type(begin) is not int or type(size) is not int or not 0 <= begin <= begin + size <= len(self.buffers):
-            raise ProtocolError("an array outside its message")
+        """The bytes of the next array. They follow each other, so that none is there twice."""
+        whole = type(begin) is int and type(size) is int and size >= 0
+        if not whole or begin != self.read or begin + size > len(self.buffers):
+            raise ProtocolError("an array outside its message, or out of order")
+        self.read += size
         return self.buffers[begin : begin + size]
 
     def _array(self, tag: str, dtype: str, shape: list[int], begin: int, size: int) -> Any:
         import numpy
 
-        kind = numpy.dtype(dtype) if isinstance(dtype, str) else numpy.dtype(object)
-        if kind.kind not in ARRAY_KINDS or kind.hasobject:
+        if not isinstance(dtype, str) or not ARRAY_DTYPE.fullmatch(dtype):
             raise ProtocolError("an array of an unknown dtype")
+        kind = numpy.dtype(dtype)
         _check_shape(shape, size, kind.itemsize)
         if tag == "n" and shape:
             raise ProtocolError("a number that is an array")
         array = numpy.frombuffer(bytearray(self._bytes(begin, size)), kind) if size else numpy.empty(0, kind)
+        if kind.kind == "U" and size:
+            letters = array.view(numpy.dtype("u4").newbyteorder(kind.byteorder))
+            letters[(letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))] = 0xFFFD  # as in other texts
         array = (array.view("u1") != 0 if kind.kind == "b" else array).reshape(shape)
         return array[()] if tag == "n" else array
 
