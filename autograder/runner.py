@@ -17,6 +17,7 @@ from .engine import wire
 from .engine.endings import Why
 from .engine.judge import ANSWER, MAX_DEATHS
 from .engine.process import Started
+from .engine.results import encoded
 from .errors import WorkbookError
 from .source import Limits
 from .warming import WarmProcess
@@ -218,7 +219,7 @@ class Team:
             judge = Started(self._judges.control, settings, (self._learners.control,))
             judge.channel.deadline = time.monotonic() + settings["total_seconds"]
             try:
-                judge.channel.send(json.dumps(plain(job) | {"learner": learner}, ensure_ascii=False).encode())
+                judge.channel.send(encoded(plain(job) | {"learner": learner}))
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
                 raise InfraError(f"the judge ended ({judge.end().how}; {type(error).__name__})") from None
