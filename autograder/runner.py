@@ -152,8 +152,9 @@ class Team:
         self._mode = mode
         self._cancelled = False
         self._running: set[Started] = set()
-        self._judges = judges or WarmProcess("judge", libraries)
-        self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX) if mode is not Mode.NOTEBOOK else None
+        grades = mode is not Mode.NOTEBOOK
+        self._judges = judges or WarmProcess("judge", libraries, grades=grades)
+        self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX, grades) if grades else None
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
         # bubblewrap ends with the thread that started it, so these threads live as long as the team
         self._starters = ThreadPoolExecutor(2, thread_name_prefix="starter")
