@@ -202,9 +202,8 @@ def test_commands_and_magics_run_in_the_sandbox_and_cost_nothing(judged: Judged)
     assert "bash" in shown
     assert "['captured'] 3" in shown
     assert shown.count("No such file or directory") >= 2
-    assert mark.name not in shown.replace(str(mark), "")
     assert "engine" in shown
-    assert "judge" not in shown
+    assert "judge" not in shown.replace(str(mark), "")
     assert "root:" not in shown
 
 
