@@ -36,6 +36,9 @@ T = TypeVar("T", bound=BaseModel)
 REPEATABLE = {Verdict.PASS, Verdict.FAIL, Verdict.ERROR}
 """Verdicts that the code alone decides; the others also depend on what else ran, so they are not kept apart."""
 
+NOT_KEPT = (OSError, ValueError)
+"""A full disk, or a name that no file can hold."""
+
 
 class Entry(BaseModel):
     """What was recorded for one learner.
@@ -137,12 +140,12 @@ class Ledger:
     def keep_run(self, run: Run, tests: Mapping[str, str]) -> None:
         """Keep what a run did, before anything comes of it."""
         kept = KeptRun(tests=dict(tests), run=run)
-        with suppress(OSError):  # a full disk: the record saves time, and without it the work is run again
+        with suppress(*NOT_KEPT):  # the record saves time, and without it the work is run again
             write_text(self.folder / "runs" / f"{run.name}.json", kept.model_dump_json() + "\n")
 
     def enter(self, student: str, entry: Entry) -> None:
         """Keep what was recorded, after it was."""
-        with suppress(OSError):
+        with suppress(*NOT_KEPT):
             write_text(self.folder / "outcomes" / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
 
     def seal(self) -> None:
