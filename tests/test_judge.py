@@ -11,7 +11,8 @@ import pytest
 
 from autograder.build import Notebooks, build_week
 from autograder.engine import sandbox
-from autograder.engine.judge import MAX_SHOWN, OWN, TEST, TRUSTED, Judge, Outcome
+from autograder.engine.judge import MAX_SHOWN, OWN, TEST, TRUSTED, Judge
+from autograder.engine.outcome import Outcome
 from autograder.jobs import graded_cells, make_job
 from autograder.runner import Code, Job, Mode, Run, Team
 from autograder.source import Limits, load_week

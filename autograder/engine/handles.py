@@ -15,15 +15,13 @@ import builtins
 import copy
 import io
 import operator
-import pickle
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cloudpickle
-
 from . import results, wire
+from .requests import Writer, check_modes, gradients, refuse
 
 MAX_RECEIVED = 2**30
 """Bytes that a learner's process may send while one cell is judged: the judge may keep all of it until then."""
@@ -51,12 +49,8 @@ class StateChangedError(TypeError):
     """
 
     def __init__(self, asked: bool) -> None:
-        super().__init__(str(_refuse("changing a parameter or buffer of the learner's")))
+        super().__init__(str(refuse("changing a parameter or buffer of the learner's")))
         self.asked = asked
-
-
-def _refuse(what: str) -> TypeError:
-    return TypeError(f"{what} cannot be done through a handle: do it in a function for checks.beside")
 
 
 class Handle:
@@ -84,13 +78,13 @@ class Handle:
         return self._learner.call(getattr, self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise _refuse(f"setting {name!r}")
+        raise refuse(f"setting {name!r}")
 
     def __getitem__(self, index: Any) -> Any:
         return self._learner.call(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise _refuse("setting an item")
+        raise refuse("setting an item")
 
     def __iter__(self) -> Iterator[Any]:
         """Lazily: an endless iterator of the learner's ends with the time of the test."""
@@ -126,19 +120,19 @@ class Handle:
             return f"<{self._name}>"
 
     def __bool__(self) -> bool:
-        raise _refuse("a truth value")
+        raise refuse("a truth value")
 
     def __eq__(self, other: object) -> bool:
-        raise _refuse("a comparison")
+        raise refuse("a comparison")
 
     def __ne__(self, other: object) -> bool:
-        raise _refuse("a comparison")
+        raise refuse("a comparison")
 
     def __hash__(self) -> int:
         return object.__hash__(self)  # not the number: a learner could choose it to meet another key, and be compared
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise _refuse("a copy")
+        raise refuse("a copy")
 
     def __kind__(self) -> str:
         """The name of the object's class, for `checks`."""
@@ -150,7 +144,7 @@ class Handle:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise _refuse(f"torch's {getattr(function, '__name__', 'function')}")
+        raise refuse(f"torch's {getattr(function, '__name__', 'function')}")
 
 
 class Learner:
@@ -223,7 +217,7 @@ class Learner:
         self._count += 1
         released, self.released = self.released, []
         self._sent = []
-        state = {"random": self._random_state(), "gradients": _gradients()}
+        state = {"random": self._random_state(), "gradients": gradients()}
         request = self._request((self._count, operation, arguments, released, state))
         reply = self._exchange(request, resolve=self._resolve if operation in GIVE_OBJECTS else None)
         found = results.reply_of(reply, self._count)
@@ -233,7 +227,7 @@ class Learner:
 
     def _request(self, request: Any) -> bytes:
         file = io.BytesIO()
-        _Writer(file, self).dump(request)
+        Writer(file, self).dump(request)
         return file.getvalue()
 
     def _error(self, fields: Any) -> BaseException:
@@ -278,7 +272,7 @@ class Learner:
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """`function(*args, **kwargs)` in the learner's process; `function` is a handle or a trusted function."""
-        _check_modes()
+        check_modes()
         self._asked = type(function) is not Handle
         return self.ask("call", (function, args, kwargs))
 
@@ -328,6 +322,14 @@ class Learner:
             if tensor._version != version or tensor.requires_grad != wants_gradient:
                 raise StateChangedError(asked)
 
+    def number_of(self, value: Any) -> int | None:
+        """The number of a handle; None for anything else. Raises `RuntimeError` for one of another process."""
+        if type(value) is not Handle:
+            return None
+        if value._learner is not self:
+            raise RuntimeError("an object of a process that has ended: make it in this test cell")
+        return int(value._number)
+
     def leaf(self, tensor: Any) -> int:
         """A number for a tensor of the judge's that wants a gradient."""
         for number in self._sent:
@@ -354,57 +356,6 @@ class Learner:
         return state if changed else None
 
 
-class _Writer(cloudpickle.Pickler):
-    """Writes a request: handles by number, tensors as bytes, functions of test cells by value."""
-
-    def __init__(self, file: Any, learner: Learner) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._learner = learner
-
-    def persistent_id(self, value: Any) -> Any:
-        if type(value) is Handle:
-            if value._learner is not self._learner:
-                raise RuntimeError("an object of a process that has ended: make it in this test cell")
-            return ("object", value._number)
-        torch = wire.torch_module()
-        if torch is None or not isinstance(value, torch.Tensor):
-            return None
-        number = getattr(value, "learner_number", None)
-        if number is not None:
-            return ("object", number)
-        if value.requires_grad:
-            parameter = isinstance(value, torch.nn.Parameter)
-            return ("leaf", self._learner.leaf(value), parameter, *_fields(value))
-        return None
-
-    def reducer_override(self, value: Any) -> Any:
-        torch = wire.torch_module()
-        if torch is not None and type(value) is torch.Tensor and wire.is_strided(value):
-            return wire.make_tensor, _fields(value)
-        return super().reducer_override(value)
-
-
 def _is_number(value: Any) -> bool:
     """Whether this can be the number of an object of the learner's."""
     return type(value) is int and 0 < value < 2**63
-
-
-def _fields(tensor: Any) -> tuple[str, tuple[int, ...], bytes]:
-    return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), wire.tensor_bytes(tensor)
-
-
-def _gradients() -> bool:
-    torch = wire.torch_module()
-    return torch is not None and bool(torch.is_grad_enabled())
-
-
-def _check_modes() -> None:
-    """Modes of torch's that would watch the judge, where nothing happens, and not the learner's process."""
-    torch = wire.torch_module()
-    if torch is None:
-        return
-    from torch.overrides import _get_current_function_mode_stack
-    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
-
-    if _get_current_function_mode_stack() or _get_current_dispatch_mode_stack() or torch.is_autocast_enabled("cpu"):
-        raise _refuse("a call under a mode of torch's (counting, autocast, default device)")

@@ -19,12 +19,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, NoReturn, Protocol
 
 from . import wire
 from .endings import Ending, Why
 from .handles import GoneError, Learner, StateChangedError
+from .outcome import Outcome, dead, outcome_of
 from .process import Started
 from .results import encoded
 from .shell import printed, run_cell
@@ -42,19 +43,6 @@ TRUSTED, ANSWER, OWN, TEST = "trusted", "answer", "own", "test"
 
 class InfraError(Exception):
     """The grader's own fault: nothing is said about the submission."""
-
-
-@dataclass
-class Outcome:
-    """What became of one cell: fields of `runner.CellRun`, as plain data."""
-
-    verdict: str
-    message: str = ""
-    seconds: float = 0.0
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-    check: dict[str, str] | None = None
-    line: int = 0
-    stand_ins: list[str] = field(default_factory=list)
 
 
 class Judge:
@@ -148,7 +136,7 @@ class Judge:
     def _not_run(self) -> Outcome:
         last = self.deaths[-1]
         verdict, text = self._said(last, "")
-        return _dead(verdict, f"not run: {text}")
+        return dead(verdict, f"not run: {text}")
 
     # --- one cell
 
@@ -247,7 +235,7 @@ class Judge:
         self.deaths.append(why)
         self.died += 1
         verdict, text = self._said(why, detail)
-        return _dead(verdict, text)
+        return dead(verdict, text)
 
     def _said(self, why: str, detail: str) -> tuple[str, str]:
         """Verdict and message of a death."""
@@ -303,27 +291,6 @@ class Judge:
         self._pass_over(cells[: last + 1], answers, second)
         self._stop()
         return [test for test in tests if second[test].verdict == "PASS"]
-
-
-def outcome_of(done: dict[str, Any]) -> Outcome:
-    """The verdict of a cell that ended: what it showed and, where it failed, why."""
-    error = done["error"]
-    if not error:
-        return Outcome("PASS", "", done["seconds"], done["outputs"])
-    verdict, message = "ERROR", f"{error['name']}: {error['message']}"
-    check = error["check"]
-    if check or error["name"] in ("AssertionError", "NotImplementedError"):
-        verdict, message = "FAIL", error["message"] if check else message
-    raised = check.get("came", "") if check else message
-    if raised.startswith(("MemoryError", "OutOfMemoryError")) or "can't allocate memory" in raised:
-        verdict = "OOM"
-    return Outcome(verdict, message, done["seconds"], done["outputs"], check, error["line"])
-
-
-def _dead(verdict: str, text: str) -> Outcome:
-    name = "CellTimeoutError" if verdict == "TIMEOUT" else "DeadProcessError"
-    output = {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}
-    return Outcome(verdict, text, 0.0, [output])
 
 
 def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) -> NoReturn:
