@@ -265,6 +265,20 @@ def test_an_odd_error_is_an_error_of_its_test(judged: Judged, kind: str) -> None
     assert verdicts(run, *TESTS[2:]) == "PASS PASS"
 
 
+def test_a_cell_of_the_course_shows_what_it_showed_in_the_judge(judged: Judged, week: Notebooks) -> None:
+    """What the learner's process says about it is the learner's word."""
+    lie = "from autograder.engine import answers\nreal = answers.run_cell\n"
+    lie += "shown = [{'output_type': 'stream', 'name': 'stdout', 'text': 'a lie'}]\n"
+    lie += "answers.run_cell = lambda *cell: real(*cell) | {'outputs': shown}"
+    given = Code("given", "print('from the course')", TRUSTED)
+    job = make_job(week, "ann", graded_cells(week.week), RIGHT)
+    with Team(1, mode=Mode.SANDBOX) as team:
+        (run,) = team.run([replace(job, cells=(Code("own-1", lie, OWN), given, *job.cells))])
+    assert "from the course" in str(run.cells["given"].outputs)
+    assert "a lie" not in str(run.cells["given"].outputs)
+    assert "a lie" in str(run.cells["double"].outputs)
+
+
 def test_a_name_of_the_learners_does_not_reach_a_cell_of_the_course(judged: Judged, week: Notebooks) -> None:
     """Its own cells after a test would be at the mercy of what an answer left there."""
     given = Code("given", "assert 'double' not in globals() or double.__module__ == '__main__'", TRUSTED)
