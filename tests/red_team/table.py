@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import (
+    test_again,
     test_cheats,
     test_faults,
     test_host,
@@ -33,6 +34,7 @@ FAMILIES = {
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
     "The judge's own health": test_faults,
+    "Submitting again": test_again,
 }
 
 
