@@ -147,11 +147,7 @@ class Judge:
     def _cell(self, cell: dict[str, Any]) -> Outcome:
         """A cell in the learner's process; one of the course's runs here too, once, and shows what it showed here."""
         if cell["kind"] == TRUSTED and cell["id"] not in self.prepared:
-            begin = time.perf_counter()
-            done = run_cell(self.shell, cell["source"])
-            if done["error"]:
-                raise InfraError(f"cell {cell['id']!r} of the course: {done['error']['message']}")
-            self.prepared[cell["id"]] = outcome_of(done | {"seconds": time.perf_counter() - begin})
+            self.prepared[cell["id"]] = self._prepare(cell)
         assert self.learner is not None
         self._deadline()
         try:
@@ -161,6 +157,22 @@ class Judge:
             self.skip.add(cell["id"])
             return self._death(gone)
         return replace(self.prepared.get(cell["id"], outcome)) if outcome.verdict == "PASS" else outcome
+
+    def _prepare(self, cell: dict[str, Any]) -> Outcome:
+        """Run a cell of the course here. It may name what answers define, in annotations: empty classes stand there.
+
+        So whether it raises is never the learner's doing.
+        """
+        namespace, begin = self.shell.user_ns, time.perf_counter()
+        empty = {name: type(name, (), {}) for name in self.job["names"]}
+        namespace.update(empty)
+        done = run_cell(self.shell, cell["source"])
+        for name in empty:
+            if namespace.get(name) is empty[name]:
+                del namespace[name]
+        if done["error"]:
+            raise InfraError(f"cell {cell['id']!r} of the course: {done['error']['message']}")
+        return outcome_of(done | {"seconds": time.perf_counter() - begin})
 
     def _test(self, cell: dict[str, Any]) -> Outcome:
         """A test cell: here, with the learner's names as handles."""
