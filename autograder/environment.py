@@ -13,6 +13,7 @@ import shared
 
 PACKAGE = Path(__file__).parent
 JUDGING = (
+    "blame.py",
     "build.py",
     "jobs.py",
     "outcomes.py",
@@ -26,9 +27,9 @@ JUDGING = (
 """Modules of this package that decide what runs and what becomes of it; the others present it."""
 LIBRARIES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "timm", "open_clip_torch", "einops"),
-    *("matplotlib", "streamlit", "cloudpickle", "msgpack"),
+    *("matplotlib", "pillow", "streamlit", "ipython", "cloudpickle", "msgpack"),
 )
-"""What answers and tests compute with, and what carries it between them."""
+"""What answers and tests compute with, what runs their cells, and what carries values between them."""
 
 
 @cache

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .blame import NOTE, could_not, reason, tried_alone
 from .build import Notebooks, build_week
+from .changes import Change as Change
+from .changes import changes_of
 from .course import Course
 from .crew import Crew, CrewMaker, here
 from .errors import WorkbookError
 from .explain import Explainer
 from .feedback import facts_file
 from .handed_in import HandedIn, read_work, submissions
-from .jobs import submission_job
+from .jobs import graded_cells, make_job, submission_job
 from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from .outcomes import Graded, scores_of, verdicts_of, with_outputs
 from .record import Recorder, recorded_scores
 from .repair import DamagedError, Repaired, read_notebook, repair
-from .runner import CellRun, Mode, Run, Verdict
+from .runner import CellRun, Job, Mode, Run
 from .source import Week, load_info, load_week
 
 NO_SANDBOX = (
@@ -33,16 +36,6 @@ NO_SANDBOX = (
 )
 NOT_GRADED = "not graded, the grader failed"
 HELD_BACK = "held back: nothing is written until you agree to the changed scores"
-
-
-@dataclass(frozen=True)
-class Change:
-    """Points of an exercise that grading would change although the work is the same."""
-
-    student: str
-    exercise: str
-    was: int
-    now: int
 
 
 @dataclass(frozen=True)
@@ -63,11 +56,18 @@ class Told:
 
 @dataclass(frozen=True)
 class Done:
-    """A submission that was judged and is not recorded yet; `run` is None for a damaged one."""
+    """A submission that was judged and is not recorded yet.
+
+    Attributes
+    ----------
+    run : None for a damaged one.
+    keys : of its tests, where the run is to be kept when the grade is written.
+    """
 
     handed_in: HandedIn
     graded: Graded
     run: Run | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
 def grade_week(
@@ -84,8 +84,8 @@ def grade_week(
     """Grade every submission of a week. One failure never stops the rest.
 
     Each result is recorded as soon as it is there, so an interrupted run loses nothing that was graded. Where the
-    week or the environment changed since work was graded, nothing is written before all of it is graded again, and
-    `agree` has seen which scores change.
+    week or the environment changed since work was graded, or known work is run again, nothing is written before all of
+    it is graded, and `agree` has seen which scores change.
 
     Parameters
     ----------
@@ -114,6 +114,17 @@ def grade_week(
                 desk.grade(hands, agree)
         outcomes = [desk.outcomes[student] for student in desk.handed_in]
     return week, outcomes
+
+
+@dataclass(frozen=True)
+class Running:
+    """A submission that is run: repaired, as a job, with the keys of its tests and the verdicts that are known."""
+
+    one: HandedIn
+    fixed: Repaired
+    job: Job
+    keys: Mapping[str, str]
+    known: Mapping[str, CellRun]
 
 
 class Desk:
@@ -191,12 +202,12 @@ class Desk:
         agree: Callable[[Sequence[Change]], bool],
     ) -> bool:
         """Judge and record what is to do; False where nobody has agreed to it."""
-        course_changed = any(self._course_changed(one) for one in self.todo)
-        if not course_changed:
+        must_ask = any(self._must_ask(one) for one in self.todo)
+        if not must_ask:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
         waiting: list[Done] = []
         for one in self._judged(built, crew):
-            if course_changed:
+            if must_ask:
                 waiting.append(one)
             else:
                 self._record(recorder, explainer, one)
@@ -210,14 +221,15 @@ class Desk:
             self._record(recorder, explainer, one)
         return True
 
-    def _course_changed(self, one: HandedIn) -> bool:
-        """Whether it is the course that changed since this work was graded, not the work."""
+    def _must_ask(self, one: HandedIn) -> bool:
+        """Whether the work is as it was graded, and may get other scores: the course changed, or all is run again."""
         entry = self.entries[one.student]
-        return entry is not None and entry.work == one.work and entry.key != one.key and not self.again
+        return entry is not None and entry.work == one.work and (entry.key != one.key or self.again)
 
     def _judged(self, built: Notebooks, crew: Crew) -> Iterator[Done]:
-        """Repair, run and judge the submissions, in the order in which they are done."""
-        running: dict[Future[Run], tuple[HandedIn, Repaired, dict[str, str], dict[str, CellRun]]] = {}
+        """Repair, run and judge the submissions, in the order in which they are done; last what could not be judged."""
+        running: dict[Future[Run], Running] = {}
+        failed: list[tuple[Running, Run]] = []
         crew.ready()
         for one in self.todo:
             try:
@@ -226,21 +238,37 @@ class Desk:
                 yield Done(one, Graded(one.student, damaged=str(error), unsafe=self.unsafe))
                 continue
             job = submission_job(built, one.student, fixed)
-            keys = keys_of_tests(job)
+            keys = keys_of_tests(job, self.unsafe)
             kept = None if self.again else self.ledger.run(one.student)
             known = reusable(kept, keys)
             left = remaining(job, known)
             if kept and left is None:
-                yield self._done(one, fixed, kept.run)
+                yield self._done(Running(one, fixed, job, keys, known), kept.run)
             else:
-                running[crew.submit(left or job)] = (one, fixed, keys, known)
+                running[crew.submit(left or job)] = Running(one, fixed, left or job, keys, known)
         for future in as_completed(list(running)):
-            one, fixed, keys, known = running.pop(future)
-            run = future.result()
-            run.cells.update(known)
-            if all(cell.verdict is not Verdict.INFRA for cell in run.cells.values()):
-                self.ledger.keep_run(run, keys)
-            yield self._done(one, fixed, run)
+            asked, run = running.pop(future), future.result()
+            if could_not(run):
+                failed.append((asked, run))
+            else:
+                yield self._kept(asked, run)
+        for asked, run in failed:
+            if len(failed) == 1:  # where several fail it is more likely the machine, or the course
+                control = make_job(built, "the course's own answers", graded_cells(self.week), {})
+                run, own_doing = tried_alone(asked.job, control, crew)
+                if not could_not(run) and not own_doing:
+                    yield self._kept(asked, run)
+                    return
+                asked.fixed.notes.extend([NOTE] * own_doing)
+            yield self._done(asked, run)
+
+    def _kept(self, asked: Running, run: Run) -> Done:
+        """Keep what a run did before anything comes of it; where all is run once more, only when it is written."""
+        run.cells.update(asked.known)
+        if self.again:
+            return replace(self._done(asked, run), keys=asked.keys)
+        self.ledger.keep_run(run, asked.keys)
+        return self._done(asked, run)
 
     def _repaired(self, built: Notebooks, one: HandedIn) -> Repaired:
         if one.damaged:
@@ -250,16 +278,19 @@ class Desk:
             fixed.notes.append(f"the file was called {one.path.name!r}")
         return fixed
 
-    def _done(self, one: HandedIn, fixed: Repaired, run: Run) -> Done:
-        graded = verdicts_of(self.week, fixed, run)
-        graded.unsafe, graded.notebook = self.unsafe, fixed.notebook
-        if any(done.verdict is Verdict.INFRA for done in graded.verdicts.values()):
-            graded.damaged = f"{NOT_GRADED}: {next(iter(graded.verdicts.values())).message}"
+    def _done(self, asked: Running, run: Run) -> Done:
+        run.cells.update(asked.known)
+        graded = verdicts_of(self.week, asked.fixed, run)
+        graded.unsafe, graded.notebook = self.unsafe, asked.fixed.notebook
+        if could_not(run):
+            graded.damaged = f"{NOT_GRADED}: {reason(run)}"
             graded.points = {}
-        return Done(one, graded, run)
+        return Done(asked.one, graded, run)
 
     def _record(self, recorder: Recorder, explainer: Explainer | None, one: Done) -> None:
         """Write the grade and, if all for them is known, the pages; then the entry that says what was written."""
+        if one.run and one.keys:
+            self.ledger.keep_run(one.run, one.keys)
         recorded = self._save(recorder, one)
         self.left -= 1
         told = ""
@@ -308,11 +339,7 @@ class Desk:
         entry, graded = self.entries[one.handed_in.student], one.graded
         if entry is None or entry.work != one.handed_in.work or graded.damaged:
             return []
-        return [
-            Change(graded.student, exercise, entry.points.get(exercise, 0), graded.points.get(exercise, 0))
-            for exercise in dict.fromkeys([*entry.points, *graded.points])
-            if entry.points.get(exercise, 0) != graded.points.get(exercise, 0)
-        ]
+        return changes_of(self.week, entry, graded)
 
     def _hold_back(self, one: Done) -> None:
         """Nobody has agreed: what was recorded stands; work that was not graded before waits."""

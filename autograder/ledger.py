@@ -28,13 +28,16 @@ from .environment import digest, environment
 from .errors import WorkbookError, short
 from .files import write_text
 from .outcomes import Graded
-from .runner import CellRun, Job, Run, Verdict
+from .runner import CellRun, Code, Job, Run, Verdict
 from .source import Week
 
 SCHEMA = 1
 T = TypeVar("T", bound=BaseModel)
 REPEATABLE = {Verdict.PASS, Verdict.FAIL, Verdict.ERROR}
 """Verdicts that the code alone decides; the others also depend on what else ran, so they are not kept apart."""
+
+NOT_KEPT = (OSError, ValueError)
+"""A full disk, or a name that no file can hold."""
 
 
 class Entry(BaseModel):
@@ -137,12 +140,12 @@ class Ledger:
     def keep_run(self, run: Run, tests: Mapping[str, str]) -> None:
         """Keep what a run did, before anything comes of it."""
         kept = KeptRun(tests=dict(tests), run=run)
-        with suppress(OSError):  # a full disk: the record saves time, and without it the work is run again
+        with suppress(*NOT_KEPT):  # the record saves time, and without it the work is run again
             write_text(self.folder / "runs" / f"{run.name}.json", kept.model_dump_json() + "\n")
 
     def enter(self, student: str, entry: Entry) -> None:
         """Keep what was recorded, after it was."""
-        with suppress(OSError):
+        with suppress(*NOT_KEPT):
             write_text(self.folder / "outcomes" / f"{student}.json", entry.model_dump_json(indent=1) + "\n")
 
     def seal(self) -> None:
@@ -175,8 +178,12 @@ def _read(path: Path, kind: type[T]) -> T | None:
 
 def week_key(week: Week, unsafe: bool) -> str:
     """A hash of all that the outcomes of a week share: its source, the environment, the sandbox."""
-    source = [week.folder / f"{week.topic}.py", week.folder / "week.toml"]
-    return digest(source, environment(), "unsafe" if unsafe else "sandbox")
+    source = [week.folder / name for name in (f"{week.topic}.py", "week.toml", "misconceptions.py")]
+    return digest([path for path in source if path.is_file()], environment(), _walls(unsafe))
+
+
+def _walls(unsafe: bool) -> str:
+    return "unsafe" if unsafe else "sandbox"
 
 
 def work_key(*parts: bytes) -> str:
@@ -192,23 +199,34 @@ def outcome_key(week: str, work: str, name: str) -> str:
     return hashlib.sha256(f"{week} {work} {name}".encode()).hexdigest()
 
 
-def keys_of_tests(job: Job) -> dict[str, str]:
+def keys_of_tests(job: Job, unsafe: bool = False) -> dict[str, str]:
     """Test cell -> a hash of what its verdict depends on.
 
-    That is the environment, every cell that is no test, the test itself, and, since a reference stands in for a
-    failed exercise, the tests of the exercises that this one builds on.
+    That is the environment, the walls around the learner's process, every cell that is no test, the test itself, and
+    where it stands among them. Since a reference stands in for a failed exercise, it is also the tests of the exercises
+    that this one builds on, and where those stand.
     """
-    others = [(cell.kind, cell.exercise, cell.source) for cell in job.cells if cell.kind != TEST]
-    base = json.dumps([environment(), job.limits.model_dump(), sorted(job.names), others], sort_keys=True)
+    others = [_seen(cell) for cell in job.cells if cell.kind != TEST]
+    base = json.dumps([environment(), _walls(unsafe), job.limits.model_dump(), job.names, others], sort_keys=True)
+    places, before = {}, 0
+    for cell in job.cells:
+        places[cell.id] = before
+        before += cell.kind != TEST
     keys = {}
     for cell in job.cells:
         if cell.kind == TEST:
             used = job.uses.get(cell.exercise, ())
-            beneath = [(one.exercise, one.source) for one in job.cells if one.kind == TEST and one.exercise in used]
+            tests = [one for one in job.cells if one is cell or (one.kind == TEST and one.exercise in used)]
+            judged = [(places[one.id], _seen(one)) for one in tests]
             stand_ins = [(name, job.reference.get(name, "")) for name in used]
-            own = json.dumps([base, cell.exercise, cell.source, beneath, stand_ins])
+            own = json.dumps([base, cell.id, judged, stand_ins])
             keys[cell.id] = hashlib.sha256(own.encode()).hexdigest()
     return keys
+
+
+def _seen(cell: Code) -> tuple[str, ...]:
+    """What a cell is in a key. Its id too: what a cell showed is kept under it."""
+    return cell.id, cell.kind, cell.exercise, cell.source
 
 
 def reusable(kept: KeptRun | None, keys: Mapping[str, str]) -> dict[str, CellRun]:

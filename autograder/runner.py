@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from .engine import wire
+from .engine.endings import Why
 from .engine.judge import ANSWER, MAX_DEATHS
-from .engine.process import Ending, Started
+from .engine.process import Started
+from .engine.results import encoded
 from .errors import WorkbookError
 from .source import Limits
 from .warming import WarmProcess
@@ -152,8 +154,9 @@ class Team:
         self._mode = mode
         self._cancelled = False
         self._running: set[Started] = set()
-        self._judges = judges or WarmProcess("judge", libraries)
-        self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX) if mode is not Mode.NOTEBOOK else None
+        grades = mode is not Mode.NOTEBOOK
+        self._judges = judges or WarmProcess("judge", libraries, grades=grades)
+        self._learners = WarmProcess("learner", libraries, mode is Mode.SANDBOX, grades) if grades else None
         self._executor = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="worker")
         # bubblewrap ends with the thread that started it, so these threads live as long as the team
         self._starters = ThreadPoolExecutor(2, thread_name_prefix="starter")
@@ -219,10 +222,10 @@ class Team:
             judge = Started(self._judges.control, settings, (self._learners.control,))
             judge.channel.deadline = time.monotonic() + settings["total_seconds"]
             try:
-                judge.channel.send(json.dumps(plain(job) | {"learner": learner}, ensure_ascii=False).encode())
+                judge.channel.send(encoded(plain(job) | {"learner": learner}))
                 result = json.loads(judge.channel.receive())
             except (EOFError, OSError, ValueError, wire.ProtocolError) as error:
-                raise InfraError(f"the judge ended ({_how(judge.end())}; {type(error).__name__})") from None
+                raise InfraError(f"the judge ended ({judge.end().how}; {type(error).__name__})") from None
             finally:
                 judge.end()
         if "infra" in result:
@@ -284,9 +287,9 @@ class Team:
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
         if self._cancelled:
             raise InfraError(CANCELLED)
-        if ending.why.startswith("infra"):
-            raise InfraError(ending.why)
-        return cells, current, f"{why}: {_how(ending)}" if why == "CRASH" else why
+        if ending.why is Why.FAULT:
+            raise InfraError(ending.detail)
+        return cells, current, f"{why}: {ending.how}" if why == "CRASH" else why
 
 
 def plain(job: Job) -> dict[str, Any]:
@@ -298,10 +301,6 @@ def plain(job: Job) -> dict[str, Any]:
         "uses": {name: list(used) for name, used in job.uses.items()},
         "reference": dict(job.reference),
     }
-
-
-def _how(ending: Ending) -> str:
-    return ending.why or ending.signal or f"exit code {ending.code}"
 
 
 def cell_run(fields: dict[str, Any]) -> CellRun:

@@ -22,6 +22,8 @@ HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ENVIRONMENT = dict.fromkeys(SINGLE_THREAD, "1") | NO_BACKGROUND | HUGE_PAGES
 ENVIRONMENT |= {"MPLBACKEND": "agg", "PYTHONHASHSEED": "0"}
 """What every warm process is started with, besides what its starter has."""
+KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+"""What processes that grade keep of their starter's variables: PROFILE, PYTHONOPTIMIZE, ... would change verdicts."""
 WARM_UP = """
 import IPython.utils.capture
 from autograder.engine import answers
@@ -74,13 +76,15 @@ class WarmProcess:
     role : "learner" or "judge".
     libraries : modules to import before the first fork.
     sandboxed : whether bubblewrap starts it.
+    grades : whether what it does becomes grades, so that the starter's variables must not matter.
     """
 
-    def __init__(self, role: str, libraries: Sequence[str], sandboxed: bool = False) -> None:
+    def __init__(self, role: str, libraries: Sequence[str], sandboxed: bool = False, grades: bool = False) -> None:
         self._code = warm_up_code(role, libraries)
         self._libraries = libraries
         self._role = role
         self._sandboxed = sandboxed
+        self._grades = grades
         self._process: subprocess.Popen[bytes] | None = None
         self._starting = threading.Lock()
         self._closed = False
@@ -114,7 +118,7 @@ class WarmProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=trouble,
                     stderr=trouble,
-                    env=os.environ | environment,
+                    env=self._variables() | environment,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,  # Ctrl-C is the grader's to handle
                 )
@@ -136,6 +140,9 @@ class WarmProcess:
                     f"the warm process has {ready['threads']} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
                 )
+
+    def _variables(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name in KEPT or not self._grades}
 
     def _end(self) -> None:
         """Closing its socket ends it; killing is for one that does not listen."""

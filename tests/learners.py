@@ -11,8 +11,9 @@ from typing import Any
 
 import cloudpickle
 
+from autograder.engine.endings import Ending
 from autograder.engine.handles import Learner
-from autograder.engine.process import Ending, Started
+from autograder.engine.process import Started
 from autograder.warming import WarmProcess
 
 SECONDS = 60

@@ -620,6 +620,24 @@ def test_changed_scores_are_written_with_yes_alone(root: Path, workbook: Workboo
     assert total_in_gradebook(root / "course", "ann") == before - 20
 
 
+def test_again_writes_other_scores_for_the_same_work_with_yes_alone(root: Path, workbook: Workbook) -> None:
+    """As for an answer that draws random numbers: what was recorded is not what comes out now."""
+    hand_in(root / "course", "ann", RIGHT, root)
+    assert workbook("grade", "1").code == 0
+    record = root / "course" / "record" / WEEK / "outcomes" / "ann.json"
+    entry = json.loads(record.read_text(encoding="utf-8"))
+    entry["points"]["double"] = 20
+    entry["verdicts"]["double-test-1"]["verdict"] = "FAIL"
+    record.write_text(json.dumps(entry), encoding="utf-8")
+    code, out, err = workbook("grade", "1", "--again")
+    assert code == 1
+    assert "one learner would get other points for the same work" in out
+    assert f"see above -> workbook grade {WEEK} --again --yes" in err
+    assert json.loads(record.read_text(encoding="utf-8")) == entry
+    assert workbook("grade", "1", "--again", "--yes").code == 0
+    assert json.loads(record.read_text(encoding="utf-8"))["points"]["double"] == 40
+
+
 def test_a_scheduler_that_does_not_answer_is_named(
     root: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch
 ) -> None:

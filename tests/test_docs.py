@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autograder import repair
-from autograder.engine import isolation, judge, shell, wire
+from autograder.engine import handles, isolation, judge, shell, skeleton, wire
 from autograder.runner import Verdict
 
 from .chosen import ROOT
@@ -20,7 +20,13 @@ LIMITS = {
     "open files": f"{isolation.OPEN_FILES}",
     "size of a file, of /tmp, of /dev/shm": f"{isolation.FILE_BYTES // MIB} MiB each",
     "printed text kept of a cell": f"{shell.MAX_OUTPUT:,} characters",
-    "pictures and tables kept of a cell": f"{shell.MAX_RICH:,} characters",
+    "pictures and tables kept of a cell": f"{shell.MAX_RICH:,} bytes",
+    "kept of all that the cells of a submission show": f"{judge.MAX_SHOWN // MIB} MiB",
+    "the name of an error": f"{shell.MAX_NAME} characters",
+    "values, containers, arrays and objects of one message": (
+        f"{skeleton.MAX_VALUES:,}, {skeleton.MAX_CONTAINERS:,}, {wire.MAX_OBJECTS:,}"
+    ),
+    "sent while one cell is judged": f"{handles.MAX_RECEIVED // MIB} MiB",
     "one message from a sandbox": f"{wire.MAX_MESSAGE // MIB} MiB, of it {wire.MAX_SKELETON // MIB} MiB besides arrays",
     "containers inside each other": f"{wire.MAX_DEPTH}",
     "deaths of a process before the rest is not run": f"{judge.MAX_DEATHS}, time-outs {judge.MAX_TIMEOUTS}",

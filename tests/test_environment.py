@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ import pytest
 import autograder
 import shared
 from autograder import environment as module
-from autograder.environment import JUDGING, environment, judging_files, versions
+from autograder.course import all_weeks, find_root
+from autograder.engine.judge import ANSWER, TEST
+from autograder.environment import JUDGING, LIBRARIES, environment, judging_files, versions
+from autograder.runner import Code, Job, Mode, Team
+from autograder.source import load_info
+
+ROOT = find_root(Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +66,23 @@ def test_a_library_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
     assert found["torch"]
     assert found["surely-not-installed"] == ""
     assert found["python"].startswith("3.")
+
+
+def test_every_library_that_a_week_imports_is_in_the_key() -> None:
+    distributions = packages_distributions()
+    weeks = [load_info(ROOT / "solutions" / week) for week in all_weeks(ROOT)]
+    imported = {name.partition(".")[0] for info in weeks for name in info.libraries} - {"shared"}  # by its files
+    assert "PIL" in imported
+    for package in imported:
+        assert {name.lower() for name in distributions[package]} & {name.lower() for name in LIBRARIES}, package
+
+
+def test_variables_of_whoever_grades_decide_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PYTHONOPTIMIZE no assertion of a test would be checked; with another profile its sizes would be others."""
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    monkeypatch.setenv("PROFILE", "gpu")
+    test = "import os\nassert 'PROFILE' not in os.environ, 'a profile'\nassert answer == 2, 'wrong'"
+    cells = (Code("answer", "answer = 1", ANSWER, "answer"), Code("test", test, TEST, "answer"))
+    with Team(1, mode=Mode.UNSAFE) as team:
+        (run,) = team.run([Job("ann", cells, names=("answer",))])
+    assert run.cells["test"].message == "AssertionError: wrong"

@@ -376,27 +376,55 @@ def test_a_damaged_submission_stops_nothing_and_leaves_earlier_grades(sample: Sa
 
 
 def test_a_fault_of_the_grader_costs_no_points(sample: Sample, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The judge of one learner ends, twice: nothing of hers is recorded, and the others are graded."""
+    """The judges of two learners end, twice each: nothing of theirs is recorded, and the others are graded."""
     hand_in(course, "ann", answered(sample.built, RIGHT))
     grade(sample, course)
+    hand_in(course, "cleo", answered(sample.built, RIGHT))
     hand_in(course, "bob", answered(sample.built, RIGHT))
     judged, tries = Team._judged, []
 
-    def fails_for_ann(team: Team, job: Job) -> Run:
-        if job.name == "ann":
+    def fails_for_two(team: Team, job: Job) -> Run:
+        if job.name in ("ann", "cleo"):
             tries.append(job.name)
             raise InfraError("the judge ended (SIGKILL)")
         return judged(team, job)
 
-    monkeypatch.setattr(Team, "_judged", fails_for_ann)
+    monkeypatch.setattr(Team, "_judged", fails_for_two)
     outcomes = grade(sample, course, again=True)
     ann = outcomes["ann"]
-    assert len(tries) == 2
+    assert sorted(tries) == ["ann", "ann", "cleo", "cleo"]
     assert ann.damaged == "not graded, the grader failed: InfraError: the judge ended (SIGKILL)"
     assert ann.points == {}
     assert {done.verdict.value for done in ann.verdicts.values()} == {"INFRA"}
     assert auto_scores(course, "ann") == [20, 20, 20, 20]
     assert outcomes["bob"].total == 80
+
+
+def test_work_whose_own_judging_alone_fails_is_recorded_as_tampered(
+    sample: Sample, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would never be graded, and keep an older grade for ever."""
+    hand_in(course, "ann", answered(sample.built, RIGHT))
+    hand_in(course, "bob", answered(sample.built, RIGHT))
+    grade(sample, course)
+    hand_in(course, "ann", answered(sample.built, {"double": DOUBLE, "quadruple": "# ends the judge"}))
+    judged, tries = Team._judged, []
+
+    def fails_for_ann(team: Team, job: Job) -> Run:
+        tries.append(job.name)
+        if job.name == "ann":
+            raise InfraError("the judge ended (SIGKILL)")
+        return judged(team, job)
+
+    monkeypatch.setattr(Team, "_judged", fails_for_ann)
+    outcomes = grade(sample, course)
+    assert tries[:5] == ["ann"] * 4 + ["the course's own answers"]
+    assert {done.verdict.value for done in outcomes["ann"].verdicts.values()} == {"TAMPERED"}
+    assert auto_scores(course, "ann") == [0, 0, 0, 0]
+    assert auto_scores(course, "bob") == [20, 20, 20, 20]
+    page = (course.feedback / "ann" / WEEK / "index.html").read_text(encoding="utf-8")
+    assert "the instructor looks at it" in page
+    assert "SIGKILL" not in page
 
 
 def test_a_library_that_is_missing_stops_before_anything_is_recorded(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from autograder.build import Notebooks, build_week
 from autograder.engine import sandbox
+from autograder.engine.judge import MAX_SHOWN, OWN, TEST, TRUSTED, Judge
+from autograder.engine.outcome import Outcome
 from autograder.jobs import graded_cells, make_job
 from autograder.runner import Code, Job, Mode, Run, Team
 from autograder.source import Limits, load_week
@@ -183,6 +186,109 @@ def test_warnings_and_floods_cost_nothing(judged: Judged) -> None:
     run = judged({"double": loud + "    return 2 * number"}, "print('y' * 10**6)")
     assert verdicts(run) == "PASS PASS PASS PASS"
     assert len(printed(run)) < 200_000
+
+
+# magics and commands
+
+
+def test_commands_and_magics_run_in_the_sandbox_and_cost_nothing(judged: Judged) -> None:
+    """Where the answer runs: without a terminal, a network, the course, and anything that lies on the machine."""
+    mark = Path(__file__)
+    commands = f"!echo seen; ls {mark.parent} {mark}; ls /workbook/autograder\n!cat /etc/passwd; exit 3\n%cd /tmp\n"
+    commands += "names = !echo captured\nprint(names, _exit_code)\n%timeit -n1 -r1 1 + 1\n"
+    run = judged({"double": commands + DOUBLE + "\n%load_ext autograder.magic\n%check double"}, "%%bash\necho bash")
+    assert verdicts(run) == "PASS PASS PASS PASS"
+    shown = printed(run)
+    assert "seen" in shown
+    assert "bash" in shown
+    assert "['captured'] 3" in shown
+    assert shown.count("No such file or directory") >= 2
+    assert "engine" in shown
+    assert "judge" not in shown.replace(str(mark), "")
+    assert "root:" not in shown
+
+
+def test_a_command_that_does_not_end_is_a_timeout(judged: Judged) -> None:
+    assert verdicts(judged({"double": "!sleep 60"}), "double") == "TIMEOUT"
+
+
+def test_a_flood_of_a_command_is_cut(judged: Judged) -> None:
+    run = judged({"double": f"!yes | head -c 3000000\n{DOUBLE}"})
+    assert verdicts(run) == "PASS PASS PASS PASS"
+    assert len(printed(run)) < 100_000
+
+
+# what is kept
+
+
+def test_what_a_submission_shows_is_bounded_as_a_file_holds_it(judged: Judged) -> None:
+    """Each cell shows what it may, in letters of four bytes and in ones that a file writes as six."""
+    show = (
+        "from IPython.display import display\nfor _ in range(9): display({'text/plain': TEXT}, raw=True)\nprint(TEXT)"
+    )
+    own = [show.replace("TEXT", text) for text in ("'🎓' * 100_000", "chr(1) * 100_000") for _ in range(15)]
+    run = judged({}, *own)
+    sizes = [len(json.dumps(cell.outputs, ensure_ascii=False).encode()) for cell in run.cells.values()]
+    assert verdicts(run) == "PASS PASS PASS PASS"
+    assert max(sizes) < 1_300_000
+    assert 10 * 2**20 < sum(sizes) <= MAX_SHOWN
+
+
+def test_cells_that_nobody_reads_are_left_out_where_there_are_too_many(
+    judged: Judged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: dict[str, Outcome] = {}
+    judge = Judge({"limits": {"total_seconds": 9}, "cells": []}, lambda: pytest.fail("nothing is run"), None)
+    for number in range(400):
+        cell = {"id": f"own-{number}", "kind": OWN}
+        judge._keep(said, cell, Outcome("ERROR", "x" * 200_000, outputs=[{"text": "y" * 100_000}]))
+    judge._keep(said, {"id": "test", "kind": TEST}, Outcome("PASS"))
+    assert len(json.dumps([asdict(one) for one in said.values()])) < 2 * MAX_SHOWN + 400 * 500
+    assert "test" in said
+    assert len(said) < 400
+
+
+def test_an_error_of_any_class_is_an_error_of_the_test(judged: Judged) -> None:
+    """Raised by the judge in the learner's name: classes that end a program, or that want more than a text."""
+    errors = "import builtins\nkinds = [k for k in vars(builtins).values() if isinstance(k, type) "
+    errors += "and issubclass(k, BaseException)]\nmade = iter(range(10**6))\n"
+    forge = FORGED.replace("{base!r}", "kinds[next(made) % len(kinds)].__name__").format(operation="call")
+    tests = {"double-test-1": "for _ in range(80):\n    try: double(1)\n    except BaseException: pass\ndouble(1)"}
+    run = judged({"double": errors + DOUBLE + "\n" + forge}, tests=tests)
+    assert verdicts(run, *TESTS[:2]) in ("ERROR FAIL", "ERROR ERROR", "FAIL FAIL")
+
+
+@pytest.mark.parametrize("kind", ["SyntaxError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "StopIteration"])
+def test_an_odd_error_is_an_error_of_its_test(judged: Judged, kind: str) -> None:
+    run = judged({"double": f"def double(number): raise {kind}('\\0🎓')"})
+    assert {*verdicts(run, *TESTS[:2]).split()} <= {"FAIL", "ERROR"}
+    assert verdicts(run, *TESTS[2:]) == "PASS PASS"
+
+
+def test_a_cell_of_the_course_shows_what_it_showed_in_the_judge(judged: Judged, week: Notebooks) -> None:
+    """What the learner's process says about it is the learner's word."""
+    lie = "from autograder.engine import answers\nreal = answers.run_cell\n"
+    lie += "shown = [{'output_type': 'stream', 'name': 'stdout', 'text': 'a lie'}]\n"
+    lie += "answers.run_cell = lambda *cell: real(*cell) | {'outputs': shown}"
+    given = Code("given", "print('from the course')", TRUSTED)
+    job = make_job(week, "ann", graded_cells(week.week), RIGHT)
+    with Team(1, mode=Mode.SANDBOX) as team:
+        (run,) = team.run([replace(job, cells=(Code("own-1", lie, OWN), given, *job.cells))])
+    assert "from the course" in str(run.cells["given"].outputs)
+    assert "a lie" not in str(run.cells["given"].outputs)
+    assert "a lie" in str(run.cells["double"].outputs)
+
+
+@pytest.mark.parametrize("answer", [DOUBLE, "1 / 0", "double = 5", "class double:\n    __or__ = None"])
+def test_a_cell_of_the_course_that_names_an_answer_never_meets_it(judged: Judged, week: Notebooks, answer: str) -> None:
+    """What is missing there, or is something odd, would be a fault of the course's, and nothing would be graded."""
+    given = Code("given", "def apply(function: double | None, number): return function(number)", TRUSTED)
+    job = make_job(week, "ann", graded_cells(week.week), RIGHT | {"double": answer})
+    place = 1 + [cell.id for cell in job.cells].index("double-test-2")
+    with Team(1, mode=Mode.SANDBOX) as team:
+        (run,) = team.run([replace(job, cells=(*job.cells[:place], given, *job.cells[place:]))])
+    assert "INFRA" not in verdicts(run, *TESTS, "given")
+    assert verdicts(run, *TESTS[2:]) == "PASS PASS"
 
 
 # cells of the learner's own, and names

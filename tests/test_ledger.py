@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
 import pytest
+from nbformat.v4 import new_code_cell
 
 from autograder import grade as grading
+from autograder.blame import NOTE
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
+from autograder.engine.judge import OWN
 from autograder.errors import WorkbookError
 from autograder.grade import HELD_BACK, Change, Told, grade_week
 from autograder.jobs import graded_cells, make_job
 from autograder.ledger import Ledger, keys_of_tests, remaining, reusable
 from autograder.outcomes import Graded
 from autograder.record import recorded_scores, register
-from autograder.runner import CellRun, Job, Mode, Run, Verdict, spoiled
+from autograder.runner import CellRun, Code, Job, Mode, Run, Verdict, spoiled
 from autograder.source import Exercise, load_week
 
 from .inprocess import run_here
@@ -372,3 +376,210 @@ def test_nothing_remains_where_every_verdict_is_known(tiny: Class) -> None:
     assert left is not None
     assert [cell.id for cell in left.cells if cell.kind == "test"] == ["double-test-2"]
     assert [cell for cell in left.cells if cell.kind != "test"] == [cell for cell in job.cells if cell.kind != "test"]
+
+
+# whatever a verdict depends on
+
+
+def own(source: str, number: int = 1) -> Code:
+    return Code(f"own-{number}", source, OWN)
+
+
+def with_cells(job: Job, *places: tuple[str, Code]) -> Job:
+    """The job with more cells, each behind one of its own."""
+    cells = list(job.cells)
+    for after, cell in places:
+        cells.insert(1 + next(place for place, one in enumerate(cells) if one.id == after), cell)
+    return replace(job, cells=tuple(cells))
+
+
+def test_a_cell_that_moves_across_a_test_changes_the_keys(tiny: Class) -> None:
+    job = a_job(tiny.built)
+    mine = own("count = 0")
+    before, after = with_cells(job, ("double", mine)), with_cells(job, ("double-test-2", mine))
+    first, second = keys_of_tests(before), keys_of_tests(after)
+    assert first["double-test-1"] != second["double-test-1"]
+    assert first["double-test-2"] != second["double-test-2"]
+    assert first["quadruple-test-1"] != second["quadruple-test-1"], "double's tests decide what stands in for it"
+
+
+def test_two_cells_that_change_places_change_the_keys(tiny: Class) -> None:
+    job = a_job(tiny.built)
+    one, two = own("a = 1", 1), own("a = 2", 2)
+    first = keys_of_tests(with_cells(job, ("setup", one), ("own-1", two)))
+    second = keys_of_tests(with_cells(job, ("setup", two), ("own-2", one)))
+    assert not {*first.values()} & {*second.values()}
+
+
+def other_kind(job: Job) -> Job:
+    """The same text as a cell of another kind: one of the learner's own runs in their process alone."""
+    return replace(job, cells=tuple(replace(c, kind=OWN) if c.id == "setup" else c for c in job.cells))
+
+
+OTHERWISE: dict[str, Callable[[Job], Job]] = {
+    "seconds of a cell": lambda job: replace(job, limits=job.limits.model_copy(update={"cell_seconds": 9.0})),
+    "seconds of all": lambda job: replace(job, limits=job.limits.model_copy(update={"total_seconds": 99.0})),
+    "memory": lambda job: replace(job, limits=job.limits.model_copy(update={"memory_gib": 9.0})),
+    "a name more": lambda job: replace(job, names=(*job.names, "another")),
+    "an own cell": lambda job: with_cells(job, ("quadruple-test-2", own("1"))),
+    "an own cell with another id": lambda job: with_cells(job, ("quadruple-test-2", own("1", 2))),
+    "a cell of another kind": other_kind,
+    "the set-up": lambda job: replace(job, cells=(replace(job.cells[0], source="import math"), *job.cells[1:])),
+    "no cell": lambda job: job,
+}
+
+
+def test_everything_that_a_verdict_depends_on_is_in_its_key(tiny: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(tiny.built)
+    found = {what: keys_of_tests(change(job))["double-test-1"] for what, change in OTHERWISE.items()}
+    found["without walls"] = keys_of_tests(job, unsafe=True)["double-test-1"]
+    monkeypatch.setattr("autograder.ledger.environment", lambda: "another torch")
+    found["the environment"] = keys_of_tests(job)["double-test-1"]
+    assert len({*found.values()}) == len(found)
+
+
+def test_the_reference_that_stands_in_is_in_the_key_of_what_builds_on_it(tiny: Class) -> None:
+    job = a_job(tiny.built)
+    other = replace(job, reference={**job.reference, "double": "def double(number): return 2 * number"})
+    first, second = keys_of_tests(job), keys_of_tests(other)
+    assert [test for test in ALL if first[test] != second[test]] == ALL[2:]
+
+
+def test_work_that_was_run_without_walls_is_run_again_within_them(tiny: Class) -> None:
+    tiny.grade()  # --unsafe
+    crew = Counting()
+    grade_week(tiny.folder, tiny.course, crew=crew, unsafe=False, feedback=False)
+    assert crew.tests == {"ann": ALL, "bob": ALL}
+
+
+def test_a_moved_cell_gets_what_it_deserves(tiny: Class) -> None:
+    """The same cells in another order: whatever was known of the first order is not read for the second."""
+    cells = answered(tiny.built, RIGHT)
+    spoil = new_code_cell("double = lambda number: 0", id="mine")
+    places = {cell.id: place for place, cell in enumerate(cells.cells)}
+    moved = copy.deepcopy(cells)
+    cells.cells.insert(places["double-test-2"] + 1, spoil)
+    moved.cells.insert(places["double-test-1"], spoil)
+    hand_in(tiny.course, "ann", cells)
+    first, _, _ = tiny.grade()
+    hand_in(tiny.course, "ann", moved)
+    second, _, _ = tiny.grade()
+    assert (first["ann"].points["double"], second["ann"].points["double"]) == (40, 0)
+
+
+# scores that chance decides
+
+
+RANDOM = "from pathlib import Path\ndef double(number):\n    return 2 * number if Path(PLACE).exists() else 0"
+
+
+@pytest.fixture
+def lucky(tiny: Class, tmp_path: Path) -> Path:
+    """While this file is there, the answer of bob is right."""
+    place = tmp_path / "lucky"
+    place.touch()
+    hand_in(tiny.course, "bob", answered(tiny.built, {**RIGHT, "double": RANDOM.replace("PLACE", repr(str(place)))}))
+    return place
+
+
+def test_again_shows_changed_scores_of_unchanged_work_before_it_writes_them(tiny: Class, lucky: Path) -> None:
+    tiny.grade()
+    lucky.unlink()
+    notebook = (tiny.course.autograded / "bob" / WEEK / "tiny.ipynb").read_bytes()
+    gradebook = tiny.course.gradebook.read_bytes()
+    expected = [Change("bob", "double", 40, 0), Change("bob", "quadruple", 40, 0)]
+    outcomes, crew, asked = tiny.grade(again=True, agree=False)
+    assert crew.tests == {"ann": ALL, "bob": ALL}
+    assert asked == expected or asked == expected[:1]
+    assert outcomes["bob"].total == 80
+    assert tiny.course.gradebook.read_bytes() == gradebook
+    assert (tiny.course.autograded / "bob" / WEEK / "tiny.ipynb").read_bytes() == notebook
+    _, idle, later = tiny.grade()
+    assert (idle.jobs, later) == ([], []), "what stood there stands, and nobody is asked again"
+    agreed, _, _ = tiny.grade(again=True)
+    assert tiny.scores()["bob"] == agreed["bob"].total < 80
+
+
+def test_a_refused_run_leaves_no_trace_in_what_is_known(tiny: Class, lucky: Path) -> None:
+    tiny.grade()
+    lucky.unlink()
+    tiny.grade(again=True, agree=False)
+    tiny.edit("# Twice a number.", "# Twice a number, that is all.")
+    outcomes, crew, asked = tiny.grade()
+    assert (crew.jobs, asked) == ([], [])
+    assert outcomes["bob"].total == 80
+
+
+def test_points_that_move_from_one_test_to_another_are_shown_too(tiny: Class, lucky: Path) -> None:
+    """The sum of the exercise is the same, but not the scores in the gradebook."""
+    flip = "from pathlib import Path\ndef double(number):\n    lucky = Path(PLACE).exists()\n"
+    flip += "    return 2 * number if (number == 2) == lucky else 7"
+    hand_in(tiny.course, "bob", answered(tiny.built, {**RIGHT, "double": flip.replace("PLACE", repr(str(lucky)))}))
+    tiny.grade()
+    lucky.unlink()
+    _, _, asked = tiny.grade(again=True, agree=False)
+    assert Change("bob", "double-test-1", 20, 0) in asked
+    assert Change("bob", "double-test-2", 0, 20) in asked
+
+
+# INFRA at will
+
+
+class Failing(Counting):
+    """A crew that cannot run some learners' jobs."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    def submit(self, job: Job) -> Future[Run]:
+        answer = super().submit(job)
+        if job.name in self.names:
+            answer = Future()
+            answer.set_result(spoiled(job, "the judge ended (SIGKILL; EOFError)"))
+        return answer
+
+
+def test_what_fails_alone_while_the_courses_own_answers_pass_is_tampered(tiny: Class) -> None:
+    crew = Failing("ann")
+    outcomes, _, _ = tiny.grade(crew)
+    assert [job.name for job in crew.jobs] == ["ann", "bob", "ann", "the course's own answers"]
+    ann = outcomes["ann"]
+    assert (ann.damaged, ann.total, {done.verdict for done in ann.verdicts.values()}) == ("", 0, {Verdict.TAMPERED})
+    assert ann.notes == [NOTE]
+    assert tiny.scores() == {"ann": 0, "bob": 40}
+    _, idle, _ = tiny.grade()
+    assert idle.jobs == [], "it is graded"
+    assert tiny.grade(again=True)[0]["ann"].total == 80, "and can be judged anew"
+
+
+def test_work_that_fails_alone_in_a_class_of_one_is_tampered_too(tiny: Class) -> None:
+    shutil.rmtree(tiny.course.submitted / "bob")
+    assert tiny.grade(Failing("ann"))[0]["ann"].notes == [NOTE]
+
+
+@pytest.mark.parametrize("names", [("ann", "bob"), ("ann", "the course's own answers")])
+def test_where_others_fail_as_well_it_is_the_machine(tiny: Class, names: tuple[str, ...]) -> None:
+    outcomes, _, _ = tiny.grade(Failing(*names))
+    assert outcomes["ann"].damaged == "not graded, the grader failed: the judge ended (SIGKILL; EOFError)"
+    assert "ann" not in tiny.scores()
+
+
+def test_a_course_whose_own_answers_fail_accuses_nobody(tiny: Class) -> None:
+    tiny.edit("    return number + number", "    return number")
+    outcomes, _, _ = tiny.grade(Failing("ann"))
+    assert outcomes["ann"].damaged.startswith("not graded, the grader failed")
+
+
+def test_what_fails_twice_and_then_does_not_is_graded(tiny: Class) -> None:
+    class Once(Failing):
+        def submit(self, job: Job) -> Future[Run]:
+            answer = super().submit(job)
+            self.names = ()
+            return answer
+
+    outcomes, crew, _ = tiny.grade(Once("ann"))
+    assert [job.name for job in crew.jobs] == ["ann", "bob", "ann"]
+    assert (outcomes["ann"].total, outcomes["ann"].notes) == (80, [])
+    _, idle, _ = tiny.grade()
+    assert idle.jobs == []

@@ -437,7 +437,7 @@ def test_a_warm_process_that_dies_twice_under_a_job_is_the_grader_s_fault() -> N
     with Team(1, libraries=()) as team:
         dead, healthy = team.run([job_of("1", deadly, name="ann"), job_of("1", name="bob")])
     assert verdicts(list(dead.cells.values())) == ["INFRA", "INFRA"]
-    assert dead.cells["cell-0"].message == "InfraError: infra: the warm process is gone"
+    assert dead.cells["cell-0"].message == "InfraError: the warm process is gone"
     assert healthy.cells["cell-0"].verdict is Verdict.PASS
 
 

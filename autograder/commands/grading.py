@@ -27,7 +27,9 @@ def grade(
         str, typer.Option(metavar="ADDRESS", help="send the work to a Dask cluster: tcp://HOST:8786")
     ] = "",
     unsafe: Annotated[bool, typer.Option("--unsafe", help="grade without sandboxes, only people you trust")] = False,
-    again: Annotated[bool, typer.Option("--again", help="run everything, also what is known and unchanged")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="run everything, also what is known; asks before scores change")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="write changed scores of unchanged work without asking")] = False,
     feedback: Annotated[bool, typer.Option(help="write pages for the learners")] = True,
 ) -> None:
@@ -95,7 +97,11 @@ def grade(
     if held:
         complaints.print(
             "[yellow]nothing was written[/yellow]: scores of unchanged work would change, see above -> "
-            f"workbook grade {name} --yes writes them; what was run is kept",
+            + (
+                f"workbook grade {name} --again --yes runs all once more and writes what comes out"
+                if again
+                else f"workbook grade {name} --yes writes them; what was run is kept"
+            ),
             highlight=False,
         )
         sys.exit(1)

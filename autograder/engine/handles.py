@@ -15,17 +15,18 @@ import builtins
 import copy
 import io
 import operator
-import pickle
 import time
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import cloudpickle
+from . import results, wire
+from .requests import Writer, check_modes, gradients, refuse
 
-from . import wire
-from .results import is_cell_result
-from .shell import MAX_OUTPUT
+MAX_RECEIVED = 2**30
+"""Bytes that a learner's process may send while one cell is judged: the judge may keep all of it until then."""
+GIVE_OBJECTS = ("call", "names")
+"""Requests whose replies may hold handles, and tensors with a graph."""
 
 
 class GoneError(BaseException):
@@ -40,8 +41,16 @@ class GoneError(BaseException):
         self.detail = detail
 
 
-def _refuse(what: str) -> TypeError:
-    return TypeError(f"{what} cannot be done through a handle: do it in a function for checks.beside")
+class StateChangedError(TypeError):
+    """A test changed its copy of a tensor of the learner's.
+
+    `asked` says whether the test asked for such a tensor (an attribute, an item, a function for `checks.beside`), or
+    called something of the learner's, which chose to return it.
+    """
+
+    def __init__(self, asked: bool) -> None:
+        super().__init__(str(refuse("changing a parameter or buffer of the learner's")))
+        self.asked = asked
 
 
 class Handle:
@@ -69,13 +78,13 @@ class Handle:
         return self._learner.call(getattr, self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise _refuse(f"setting {name!r}")
+        raise refuse(f"setting {name!r}")
 
     def __getitem__(self, index: Any) -> Any:
         return self._learner.call(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise _refuse("setting an item")
+        raise refuse("setting an item")
 
     def __iter__(self) -> Iterator[Any]:
         """Lazily: an endless iterator of the learner's ends with the time of the test."""
@@ -111,19 +120,19 @@ class Handle:
             return f"<{self._name}>"
 
     def __bool__(self) -> bool:
-        raise _refuse("a truth value")
+        raise refuse("a truth value")
 
     def __eq__(self, other: object) -> bool:
-        raise _refuse("a comparison")
+        raise refuse("a comparison")
 
     def __ne__(self, other: object) -> bool:
-        raise _refuse("a comparison")
+        raise refuse("a comparison")
 
     def __hash__(self) -> int:
-        return hash(("handle", self._number))
+        return object.__hash__(self)  # not the number: a learner could choose it to meet another key, and be compared
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise _refuse("a copy")
+        raise refuse("a copy")
 
     def __kind__(self) -> str:
         """The name of the object's class, for `checks`."""
@@ -135,7 +144,7 @@ class Handle:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise _refuse(f"torch's {getattr(function, '__name__', 'function')}")
+        raise refuse(f"torch's {getattr(function, '__name__', 'function')}")
 
 
 class Learner:
@@ -155,19 +164,25 @@ class Learner:
         self._random: bytes | None = None
         self._leaves: dict[int, Any] = {}
         self._sent: list[int] = []
-        self._state: list[tuple[Any, int, bool]] = []
+        self._state: list[tuple[Any, int, bool, bool]] = []
+        self._asked = True
+        self._received = 0
         if (greeting := self._exchange(b"", ready=True)) != 0:  # sent before anything of the learner's was read
             raise self.lost("", str(greeting))
 
     # --- one request and its reply
 
-    def _exchange(self, message: bytes, ready: bool = False) -> Any:
+    def _exchange(self, message: bytes, ready: bool = False, resolve: wire.Resolve | None = None) -> Any:
         if self.gone is not None:
             raise RuntimeError("an object of a process that has ended: make it in this test cell")
         try:
             if not ready:
                 self.channel.send(message)
-            return wire.unpack(self.channel.receive(), self._resolve)
+            reply = self.channel.receive()
+            self._received += len(reply)
+            if self._received > MAX_RECEIVED:
+                raise wire.ProtocolError(f"more than {MAX_RECEIVED // 2**20} MiB in one cell")
+            return wire.unpack(reply, resolve)
         except TimeoutError:
             raise self.lost("TIMEOUT") from None
         except wire.ProtocolError as error:
@@ -202,22 +217,24 @@ class Learner:
         self._count += 1
         released, self.released = self.released, []
         self._sent = []
-        state = {"random": self._random_state(), "gradients": _gradients()}
-        reply = self._exchange(self._request((self._count, operation, arguments, released, state)))
-        if not (isinstance(reply, list) and len(reply) == 3 and reply[0] == self._count and type(reply[0]) is int):
+        state = {"random": self._random_state(), "gradients": gradients()}
+        request = self._request((self._count, operation, arguments, released, state))
+        reply = self._exchange(request, resolve=self._resolve if operation in GIVE_OBJECTS else None)
+        found = results.reply_of(reply, self._count)
+        if found is None:
             raise self.lost("TAMPERED", "a reply that nobody asked for")
-        return reply[1] == "gave", reply[2]
+        return found
 
     def _request(self, request: Any) -> bytes:
         file = io.BytesIO()
-        _Writer(file, self).dump(request)
+        Writer(file, self).dump(request)
         return file.getvalue()
 
     def _error(self, fields: Any) -> BaseException:
-        texts = ("base", "name", "text", "where")
-        if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str) for key in texts):
+        texts = results.error_texts(fields)
+        if texts is None:
             raise self.lost("TAMPERED", "an error without words")
-        base, name, text, where = (fields[key][:MAX_OUTPUT] for key in texts)
+        base, name, text, where = texts
         kind = getattr(builtins, base, None)
         odd = (UnicodeError, BaseExceptionGroup)  # made of more than words
         if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, odd):
@@ -235,32 +252,34 @@ class Learner:
 
     def run(self, source: str) -> dict[str, Any]:
         """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
-        begin = time.perf_counter()
+        begin, self._received = time.perf_counter(), 0
         gave, done = self._reply("run", source)
-        if not gave or not is_cell_result(done):
+        if not gave or not results.is_cell_result(done):
             raise self.lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin
         return dict(done)
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
         """Those of the names that exist there, as plain values or handles; not those whose value cannot be sent."""
+        self._asked, self._received = True, 0
         gave, found = self._reply("names", list(wanted))
         if not gave:
             alone = [self.names([name]) for name in wanted] if len(wanted) > 1 else []
             return {name: value for one in alone for name, value in one.items()}
-        if not isinstance(found, dict) or not set(found) <= set(wanted):
+        if not results.are_names(found, list(wanted)):
             raise self.lost("TAMPERED", "names that nobody asked for")
-        return found
+        return dict(found)
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """`function(*args, **kwargs)` in the learner's process; `function` is a handle or a trusted function."""
-        _check_modes()
+        check_modes()
+        self._asked = type(function) is not Handle
         return self.ask("call", (function, args, kwargs))
 
     def end_of_test(self) -> str:
         """After each test cell: its tensors are forgotten on both sides. Returns what was printed there meanwhile.
 
-        Raises `TypeError` when the test changed a copy of the learner's state.
+        Raises `StateChangedError` when the test changed a copy of the learner's state.
         """
         try:
             self.check_state()
@@ -268,15 +287,15 @@ class Learner:
             self._state.clear()
         self._leaves.clear()
         gave, printed = self._reply("end", None)
-        if not gave or not isinstance(printed, str):
-            raise self.lost("TAMPERED", "an error where none can be")
-        return printed
+        if not gave or not results.is_printed(printed):
+            raise self.lost("TAMPERED", "an unknown end of a test")
+        return str(printed)
 
     # --- values on their way back
 
     def _resolve(self, parts: list[Any]) -> Any:
         match parts:
-            case ["h", int(number), str(name), bool()]:
+            case ["h", number, name, bool()] if _is_number(number) and type(name) is str:
                 handle = self._handles.get(number)
                 if handle is None:
                     handle = self._handles[number] = Handle(self, number, name[:100])
@@ -284,24 +303,32 @@ class Learner:
                 return handle
             case ["T", tensor]:
                 return tensor
-            case ["T", tensor, int(number)]:
+            case ["T", tensor, number] if _is_number(number):
                 from .gradients import with_graph
 
                 leaves = [self._leaves[n] for n in self._sent]
                 return with_graph(self, tensor, number, list(self._sent), leaves)
-            case ["P", tensor, int(number), bool(wants_gradient)]:
+            case ["P", tensor, number, bool(wants_gradient)] if _is_number(number):
                 from .gradients import state_tensor
 
                 found = state_tensor(self, tensor, number, wants_gradient)
-                self._state.append((found, found._version, found.requires_grad))
+                self._state.append((found, found._version, found.requires_grad, self._asked))
                 return found
         raise wire.ProtocolError("an unknown value")
 
     def check_state(self) -> None:
-        """Copies of parameters and buffers are unchanged. Raises `TypeError` otherwise."""
-        for tensor, version, wants_gradient in self._state:
+        """Copies of parameters and buffers are unchanged. Raises `StateChangedError` otherwise."""
+        for tensor, version, wants_gradient, asked in self._state:
             if tensor._version != version or tensor.requires_grad != wants_gradient:
-                raise _refuse("changing a parameter or buffer of the learner's")
+                raise StateChangedError(asked)
+
+    def number_of(self, value: Any) -> int | None:
+        """The number of a handle; None for anything else. Raises `RuntimeError` for one of another process."""
+        if type(value) is not Handle:
+            return None
+        if value._learner is not self:
+            raise RuntimeError("an object of a process that has ended: make it in this test cell")
+        return int(value._number)
 
     def leaf(self, tensor: Any) -> int:
         """A number for a tensor of the judge's that wants a gradient."""
@@ -329,52 +356,6 @@ class Learner:
         return state if changed else None
 
 
-class _Writer(cloudpickle.Pickler):
-    """Writes a request: handles by number, tensors as bytes, functions of test cells by value."""
-
-    def __init__(self, file: Any, learner: Learner) -> None:
-        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._learner = learner
-
-    def persistent_id(self, value: Any) -> Any:
-        if type(value) is Handle:
-            if value._learner is not self._learner:
-                raise RuntimeError("an object of a process that has ended: make it in this test cell")
-            return ("object", value._number)
-        torch = wire.torch_module()
-        if torch is None or not isinstance(value, torch.Tensor):
-            return None
-        number = getattr(value, "learner_number", None)
-        if number is not None:
-            return ("object", number)
-        if value.requires_grad:
-            parameter = isinstance(value, torch.nn.Parameter)
-            return ("leaf", self._learner.leaf(value), parameter, *_fields(value))
-        return None
-
-    def reducer_override(self, value: Any) -> Any:
-        torch = wire.torch_module()
-        if torch is not None and type(value) is torch.Tensor and wire.is_strided(value):
-            return wire.make_tensor, _fields(value)
-        return super().reducer_override(value)
-
-
-def _fields(tensor: Any) -> tuple[str, tuple[int, ...], bytes]:
-    return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), wire.tensor_bytes(tensor)
-
-
-def _gradients() -> bool:
-    torch = wire.torch_module()
-    return torch is not None and bool(torch.is_grad_enabled())
-
-
-def _check_modes() -> None:
-    """Modes of torch's that would watch the judge, where nothing happens, and not the learner's process."""
-    torch = wire.torch_module()
-    if torch is None:
-        return
-    from torch.overrides import _get_current_function_mode_stack
-    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
-
-    if _get_current_function_mode_stack() or _get_current_dispatch_mode_stack() or torch.is_autocast_enabled("cpu"):
-        raise _refuse("a call under a mode of torch's (counting, autocast, default device)")
+def _is_number(value: Any) -> bool:
+    """Whether this can be the number of an object of the learner's."""
+    return type(value) is int and 0 < value < 2**63

@@ -19,41 +19,30 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from typing import Any, NoReturn, Protocol
 
 from . import wire
-from .handles import GoneError, Learner
-from .process import Ending, Started
+from .endings import Ending, Why
+from .handles import GoneError, Learner, StateChangedError
+from .outcome import Outcome, dead, outcome_of
+from .process import Started
+from .results import encoded
 from .shell import printed, run_cell
 
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""
 MAX_TIMEOUTS = 2
-MAX_SHOWN = 32 * 2**20
-"""Characters kept of what all cells of a submission show and say."""
+MAX_SHOWN = 16 * 2**20
+"""Bytes kept of what all cells of a submission show and say, as they are sent and written."""
 GRACE_SECONDS = 0.5
 """How much later than the learner's process the judge itself is stopped in a test."""
-NOT_RUN = "not run: "
 TRUSTED, ANSWER, OWN, TEST = "trusted", "answer", "own", "test"
 """Kinds of cells: from the course; a learner's answer to an exercise; a learner's own; a test."""
 
 
 class InfraError(Exception):
     """The grader's own fault: nothing is said about the submission."""
-
-
-@dataclass
-class Outcome:
-    """What became of one cell: fields of `runner.CellRun`, as plain data."""
-
-    verdict: str
-    message: str = ""
-    seconds: float = 0.0
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-    check: dict[str, str] | None = None
-    line: int = 0
-    stand_ins: list[str] = field(default_factory=list)
 
 
 class Judge:
@@ -78,8 +67,7 @@ class Judge:
         self.died = 0
         self.room = MAX_SHOWN
         self.skip: set[str] = set()
-        self.prepared: set[str] = set()
-        self.standing_in = False
+        self.prepared: dict[str, Outcome] = {}
         self.cpu_seconds, self.peak_kib = 0.0, 0
         self.process: Started | None = None
         self.learner: Learner | None = None
@@ -89,30 +77,27 @@ class Judge:
     def run(self) -> dict[str, Any]:
         """Judge everything; returns outcomes and costs as plain data."""
         self._pass_over(self.cells, {}, self.outcomes)
-        for exercise, group in self._to_stand_in().items():
-            self._with_stand_ins(exercise, group)
         self._stop()
-        return {
-            "cells": {cell_id: asdict(outcome) for cell_id, outcome in self.outcomes.items()},
-            "cpu_seconds": self.cpu_seconds + time.process_time(),
-            "peak_kib": self.peak_kib,
-            "deaths": self.died,
-        }
+        costs = {"cpu_seconds": self.cpu_seconds + time.process_time()}
+        costs |= {"peak_kib": self.peak_kib, "deaths": self.died}
+        if time.monotonic() < self.end:
+            self._stand_in()
+        return {"cells": {cell_id: asdict(outcome) for cell_id, outcome in self.outcomes.items()}, **costs}
 
     def _pass_over(self, cells: Sequence[dict[str, Any]], answers: dict[str, str], into: dict[str, Outcome]) -> None:
         """Run cells in order. `answers` replaces the source of answer cells, by exercise."""
         done: list[dict[str, Any]] = []
         for cell in cells:
             if self._stopped():
-                into[cell["id"]] = self._not_run()
+                self._keep(into, cell, self._not_run())
                 continue
             if cell["kind"] == ANSWER and cell["exercise"] in answers:
                 cell = cell | {"source": answers[cell["exercise"]]}
             if self.learner is None and not self._revive(done, into):
-                into[cell["id"]] = self._not_run()
+                self._keep(into, cell, self._not_run())
                 continue
             outcome = self._test(cell) if cell["kind"] == TEST else self._cell(cell)
-            into[cell["id"]] = self._cut(outcome)
+            self._keep(into, cell, outcome)
             if cell["kind"] != TEST and cell["id"] not in self.skip:
                 done.append(cell)
 
@@ -131,12 +116,16 @@ class Judge:
                 return True
         return False
 
-    def _cut(self, outcome: Outcome) -> Outcome:
-        """What an outcome shows, as long as there is room: a notebook may have very many cells."""
-        self.room -= len(outcome.message) + sum(len(str(output)) for output in outcome.outputs)
+    def _keep(self, into: dict[str, Outcome], cell: dict[str, Any], outcome: Outcome) -> None:
+        """Keep an outcome with what it shows, as long as there is room: a notebook may have very many cells.
+
+        Then nothing is shown any more, and of own cells beyond twice the room nothing is said at all.
+        """
+        self.room -= len(encoded(asdict(outcome)))
         if self.room < 0:
             outcome.outputs, outcome.message, outcome.check = [], outcome.message[:200], None
-        return outcome
+        if self.room > -MAX_SHOWN or cell["kind"] != OWN:
+            into[cell["id"]] = outcome
 
     def _stopped(self) -> bool:
         late = time.monotonic() >= self.end
@@ -147,7 +136,7 @@ class Judge:
     def _not_run(self) -> Outcome:
         last = self.deaths[-1]
         verdict, text = self._said(last, "")
-        return _dead(verdict, f"{NOT_RUN}{text}")
+        return dead(verdict, f"not run: {text}")
 
     # --- one cell
 
@@ -156,19 +145,34 @@ class Judge:
         self.process.channel.deadline = min(time.monotonic() + self.limits["cell_seconds"], self.end)
 
     def _cell(self, cell: dict[str, Any]) -> Outcome:
-        """A cell in the learner's process; one of the course's runs here too, once."""
+        """A cell in the learner's process; one of the course's runs here too, once, and shows what it showed here."""
         if cell["kind"] == TRUSTED and cell["id"] not in self.prepared:
-            self.prepared.add(cell["id"])
-            done = run_cell(self.shell, cell["source"])
-            if done["error"]:
-                raise InfraError(f"cell {cell['id']!r} of the course: {done['error']['message']}")
+            self.prepared[cell["id"]] = self._prepare(cell)
         assert self.learner is not None
         self._deadline()
         try:
-            return outcome_of(self.learner.run(cell["source"]))
+            with self._alarm(self.learner):
+                outcome = outcome_of(self.learner.run(cell["source"]))
         except GoneError as gone:
             self.skip.add(cell["id"])
             return self._death(gone)
+        return replace(self.prepared.get(cell["id"], outcome)) if outcome.verdict == "PASS" else outcome
+
+    def _prepare(self, cell: dict[str, Any]) -> Outcome:
+        """Run a cell of the course here. It may name what answers define, in annotations: empty classes stand there.
+
+        So whether it raises is never the learner's doing.
+        """
+        namespace, begin = self.shell.user_ns, time.perf_counter()
+        empty = {name: type(name, (), {}) for name in self.job["names"]}
+        namespace.update(empty)
+        done = run_cell(self.shell, cell["source"])
+        for name in empty:
+            if namespace.get(name) is empty[name]:
+                del namespace[name]
+        if done["error"]:
+            raise InfraError(f"cell {cell['id']!r} of the course: {done['error']['message']}")
+        return outcome_of(done | {"seconds": time.perf_counter() - begin})
 
     def _test(self, cell: dict[str, Any]) -> Outcome:
         """A test cell: here, with the learner's names as handles."""
@@ -177,25 +181,28 @@ class Judge:
         self._deadline()
         begin = time.perf_counter()
         namespace = self.shell.user_ns
-        for name in self.job["names"]:
-            namespace.pop(name, None)
         try:
             with self._alarm(learner):
                 namespace.update(learner.names(self.job["names"]))
-                done = run_cell(self.shell, cell["source"])
-            if learner.gone is not None:
-                return self._death(learner.gone)
-            if (text := learner.end_of_test()) and not self.standing_in:
-                done["outputs"].insert(0, printed(text))
+                done = run_cell(self.shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
+                if learner.gone is not None:
+                    return self._death(learner.gone)
+                if text := learner.end_of_test():
+                    done["outputs"].insert(0, printed(text))
         except GoneError as gone:
             return self._death(gone)
-        except TypeError as error:  # the test changed a copy of the learner's state
-            raise InfraError(f"test cell {cell['id']!r}: {error}") from None
-        return outcome_of(done | {"seconds": time.perf_counter() - begin})
+        except StateChangedError as error:
+            if error.asked:  # the course's own fault: no answer could have passed
+                raise InfraError(f"test cell {cell['id']!r}: {error}") from None
+            return Outcome("ERROR", f"TypeError: {error}", time.perf_counter() - begin)
+        finally:
+            for name in self.job["names"]:  # a later cell of the course's must not meet the learner's objects
+                namespace.pop(name, None)
+        return outcome_of(done)
 
     @contextmanager
     def _alarm(self, learner: Learner) -> Iterator[None]:
-        """Stop a test that is busy with what it got, and does not wait for the learner's process."""
+        """Stop what is busy with something that came, and does not wait for the learner's process."""
 
         def stop(number: int, frame: Any) -> NoReturn:
             raise learner.lost("TIMEOUT")
@@ -216,7 +223,7 @@ class Judge:
             self.learner = Learner(self.process.channel)
         except GoneError as gone:
             ending = self.process.end()
-            raise InfraError(gone.detail or ending.why or "a sandbox ended while it was started") from None
+            raise InfraError(gone.detail or ending.detail or "a sandbox ended while it was started") from None
 
     def _stop(self) -> Ending:
         """End the learner's process and count what it used."""
@@ -235,14 +242,14 @@ class Judge:
         if why == "TIMEOUT" and time.monotonic() >= self.end:
             why = "TOTAL"
         elif not why:
-            why = {"memory": "OOM", "cpu": "CPU"}.get(ending.why, "CRASH")
-            if ending.why.startswith("infra"):
-                raise InfraError(ending.why)
+            if ending.why is Why.FAULT:
+                raise InfraError(ending.detail)
+            why = {Why.MEMORY: "OOM", Why.CPU: "CPU"}.get(ending.why, "CRASH")
         detail = gone.detail or ending.signal or f"exit code {ending.code}"
         self.deaths.append(why)
         self.died += 1
         verdict, text = self._said(why, detail)
-        return _dead(verdict, text)
+        return dead(verdict, text)
 
     def _said(self, why: str, detail: str) -> tuple[str, str]:
         """Verdict and message of a death."""
@@ -270,49 +277,34 @@ class Judge:
             if self._lost_points(exercise) and (failed := [name for name in used if self._lost_points(name)])
         }
 
-    def _with_stand_ins(self, exercise: str, failed: list[str]) -> None:
-        """Judge the failed tests of an exercise again, with the reference in place of the failed ones it uses.
+    def _stand_in(self) -> None:
+        """Judge again the failed tests of exercises that build on failed ones, with references in place of those.
 
-        Of this run nothing but a PASS is kept: what answers print or return there could hold the reference.
+        The reference is in the learner's process then, which could tell it by anything that may differ: a text, a
+        time, a death, how far it comes. So nothing but a PASS is kept, not even the costs, and which tests are judged
+        again is said before the first of them is.
         """
-        again = [
-            cell
-            for cell in self.cells
-            if cell["kind"] != TEST or (cell["exercise"] == exercise and self.outcomes[cell["id"]].verdict != "PASS")
-        ]
-        last = max(place for place, cell in enumerate(again) if cell["kind"] == TEST)
-        self._stop()
-        self.standing_in = True
-        self.deaths = [death for death in self.deaths if death == "TOTAL"]
+        groups, skip = self._to_stand_in(), set(self.skip)
+        failed = [cell for cell in self.cells if cell["kind"] == TEST and self.outcomes[cell["id"]].verdict != "PASS"]
+        for cell in failed:
+            self.outcomes[cell["id"]].stand_ins = groups.get(cell["exercise"], [])
+        for exercise, used in groups.items():
+            answers = {name: self.job["reference"][name] for name in used}
+            tests = [cell["id"] for cell in failed if cell["exercise"] == exercise]
+            self.skip = {one["id"] for one in self.cells if one["id"] in skip and one["exercise"] not in answers}
+            self.deaths = []
+            for test in self._passed_with(answers, tests):
+                before = self.outcomes[test]
+                self.outcomes[test] = Outcome("PASS", seconds=before.seconds, stand_ins=before.stand_ins)
+
+    def _passed_with(self, answers: dict[str, str], tests: Sequence[str]) -> list[str]:
+        """Those of some tests that pass in a new process with these answers."""
+        cells = [cell for cell in self.cells if cell["kind"] != TEST or cell["id"] in tests]
+        last = max(place for place, cell in enumerate(cells) if cell["kind"] == TEST)
         second: dict[str, Outcome] = {}
-        self._pass_over(again[: last + 1], {name: self.job["reference"][name] for name in failed}, second)
-        for cell in again[: last + 1]:
-            outcome = second[cell["id"]]
-            if cell["kind"] == TEST and not outcome.message.startswith(NOT_RUN):
-                if outcome.verdict == "PASS":
-                    self.outcomes[cell["id"]] = outcome
-                self.outcomes[cell["id"]].stand_ins = failed
-
-
-def outcome_of(done: dict[str, Any]) -> Outcome:
-    """The verdict of a cell that ended: what it showed and, where it failed, why."""
-    error = done["error"]
-    if not error:
-        return Outcome("PASS", "", done["seconds"], done["outputs"])
-    verdict, message = "ERROR", f"{error['name']}: {error['message']}"
-    check = error["check"]
-    if check or error["name"] in ("AssertionError", "NotImplementedError"):
-        verdict, message = "FAIL", error["message"] if check else message
-    raised = check.get("came", "") if check else message
-    if raised.startswith(("MemoryError", "OutOfMemoryError")) or "can't allocate memory" in raised:
-        verdict = "OOM"
-    return Outcome(verdict, message, done["seconds"], done["outputs"], check, error["line"])
-
-
-def _dead(verdict: str, text: str) -> Outcome:
-    name = "CellTimeoutError" if verdict == "TIMEOUT" else "DeadProcessError"
-    output = {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}
-    return Outcome(verdict, text, 0.0, [output])
+        self._pass_over(cells[: last + 1], answers, second)
+        self._stop()
+        return [test for test in tests if second[test].verdict == "PASS"]
 
 
 def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) -> NoReturn:
@@ -328,9 +320,11 @@ def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) ->
     else:
         try:
             result = Judge(job, lambda: Started(sandboxes, job["learner"]), shell).run()
-        except (InfraError, OSError) as error:
+        except InfraError as error:
             result = {"infra": str(error)}
-        channel.send(json.dumps(result).encode())
+        except Exception as error:
+            result = {"infra": f"the judge failed ({type(error).__name__}: {error})"}
+        channel.send(encoded(result))
     os._exit(0)
 
 
@@ -343,11 +337,11 @@ class Sends(Protocol):
 def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
     """All cells in this process, as in a notebook: no sandbox and no handles, for trusted code only."""
     for cell in job["cells"]:
-        channel.send(json.dumps({"start": cell["id"]}).encode())
+        channel.send(encoded({"start": cell["id"]}))
         begin = time.perf_counter()
         done = run_cell(shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
         outcome = outcome_of(done)
-        channel.send(json.dumps({"done": cell["id"], "outcome": asdict(outcome)}).encode())
+        channel.send(encoded({"done": cell["id"], "outcome": asdict(outcome)}))
         if job.get("until_failure") and cell["kind"] == TEST and outcome.verdict != "PASS":
             break
-    channel.send(json.dumps({"end": True}).encode())
+    channel.send(encoded({"end": True}))

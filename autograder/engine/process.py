@@ -5,21 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from dataclasses import dataclass
 from typing import Any
 
 from . import wire
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a process ended: signal or exit code, why its keeper ended it, CPU seconds, peak memory."""
-
-    signal: str = ""
-    code: int = 0
-    why: str = ""
-    cpu_seconds: float = 0.0
-    peak_kib: int = 0
+from .endings import Ending, Why
 
 
 class Started:
@@ -61,7 +50,8 @@ class Started:
                 while block := self._leash.recv(1 << 16):
                     text += block
             try:
-                self._ending = Ending(**json.loads(text))
+                told = json.loads(text)
+                self._ending = Ending(**told | {"why": Why(told["why"])})
             except ValueError:
-                self._ending = Ending(why="infra: the keeper of a process is gone")
+                self._ending = Ending(why=Why.FAULT, detail="the keeper of a process is gone")
         return self._ending

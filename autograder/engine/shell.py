@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import random
+import re
+import subprocess
 import sys
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
@@ -15,9 +18,16 @@ from . import wire
 MAX_OUTPUT = 20_000
 """Characters kept of what a cell prints, and of an error."""
 MAX_RICH = 1_000_000
-"""Characters kept of the figures and tables of a cell."""
+"""Bytes kept of the figures and tables of a cell, as a file holds them."""
+MAX_NAME = 100
+"""Characters kept of the name of an error's class."""
+CUT = "\n… the rest was cut"
+PARTS = ("check", "came", "expected", "where", "cause")
+"""What a failed check says."""
 SHOWN = ("text/plain", "image/png", "image/jpeg")
 """What is kept of a rich output. HTML, SVG and JavaScript of a learner's would run in the instructor's browser."""
+BASE64 = re.compile(r"[A-Za-z0-9+/=\n]*")
+"""How a picture is written: a page holds it between quotes."""
 
 
 class Kept(io.TextIOBase):
@@ -37,7 +47,7 @@ class Kept(io.TextIOBase):
             self.parts.append(text[: self.room])
             self.room -= len(text)
             if self.room <= 0:
-                self.parts.append("\n… the rest was cut")
+                self.parts.append(CUT)
         return len(text)
 
     def take(self) -> str:
@@ -58,7 +68,20 @@ def make_shell() -> Any:
     config.InteractiveShell.ast_node_interactivity = "last_expr"
     shell = InteractiveShell.instance(config=config)
     shell.enable_gui = lambda gui=None: None
+    shell.system = lambda command: _system(shell, command)
+    # a learner's own checks between their code: nothing to check here, and no reason to fail
+    shell.extension_manager.loaded.add("autograder.magic")
+    shell.register_magic_function(lambda line: None, "line", "check")
     return shell
+
+
+def _system(shell: Any, command: str) -> None:
+    """What `!` does: run a command without a terminal, which a sandbox does not have, and print what it prints."""
+    command = shell.var_expand(command, depth=2)
+    nothing, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+    done = subprocess.run(command, shell=True, stdin=nothing, stdout=pipe, stderr=same, check=False)
+    print(done.stdout.decode("utf-8", "replace"), end="")
+    shell.user_ns["_exit_code"] = done.returncode
 
 
 def seed_everything() -> None:
@@ -91,7 +114,8 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     room = MAX_RICH
     for rich in captured.outputs:
         data = {kind: _text(part) for kind, part in rich.data.items() if kind in SHOWN}
-        room -= 100 + sum(map(len, data.values()))
+        data = {kind: part for kind, part in data.items() if kind == "text/plain" or BASE64.fullmatch(part)}
+        room -= 100 + (room if sum(map(len, data.values())) > room else size(data))
         if room < 0:
             break
         outputs.append({"output_type": "display_data", "data": data, "metadata": {}})
@@ -99,13 +123,14 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     if error is None:
         return {"outputs": outputs, "error": None}
     found: dict[str, Any] = {
-        "name": type(error).__name__,
+        "name": str(type(error).__name__)[:MAX_NAME],
         "message": words_of(error),
         "check": None,
         "line": line_of_cell(error),
     }
     if found["name"] == "CheckFailure" and hasattr(error, "as_dict"):
-        found["check"] = {str(key): str(words)[:MAX_OUTPUT] for key, words in error.as_dict().items()}
+        said = error.as_dict()
+        found["check"] = {part: str(said[part])[:MAX_OUTPUT] for part in PARTS if part in said}
     shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
     outputs.append({"output_type": "error", "ename": found["name"], "evalue": found["message"], "traceback": shown})
     return {"outputs": outputs, "error": found}
@@ -114,6 +139,11 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
 def printed(text: str) -> dict[str, Any]:
     """Printed text as a notebook output."""
     return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def size(value: Any) -> int:
+    """Bytes of plain data in a file: a letter may take one of them, or six."""
+    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _text(part: Any) -> str:

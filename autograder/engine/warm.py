@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from . import huge_pages, isolation, wire
+from .endings import Why
 from .shell import make_shell, run_cell, seed_everything
 
 WATCH_SECONDS = 0.1
@@ -47,7 +48,7 @@ def _keep(talk: socket.socket, leash: socket.socket, extra: list[socket.socket],
         isolation.prctl(isolation.PR_SET_CHILD_SUBREAPER, 1)
         pid = os.fork()
     except (isolation.IsolationError, OSError) as error:
-        ending = {"why": f"infra: {error}"}
+        ending = {"why": Why.FAULT, "detail": str(error)}
     else:
         if pid == 0:
             leash.close()
@@ -67,7 +68,7 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any], 
     `family` says whether memory is counted of the processes below the child, too: to find them, all that can be seen
     are looked at. Returns how the child ended.
     """
-    why = ""
+    why, detail = Why.NOTHING, ""
     ended = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
     watched: list[Any] = [leash] if ended is None else [leash, ended]
     most = settings["memory_gib"] * 2**30
@@ -76,10 +77,10 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any], 
         if ready or (ended is None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
             break
         if os.getppid() != warm:
-            why = "infra: the warm process is gone"
+            why, detail = Why.FAULT, "the warm process is gone"
             break
         if _memory(below(pid) if family else [pid]) > most + settings["warm_bytes"]:
-            why = "memory"
+            why = Why.MEMORY
             break
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
@@ -87,11 +88,12 @@ def _watch(pid: int, leash: socket.socket, warm: int, settings: dict[str, Any], 
     _kill_what_is_left()
     signalled = os.WIFSIGNALED(status)
     if not why and signalled and usage.ru_utime + usage.ru_stime >= _cpu_seconds(settings):
-        why = "cpu"  # process 1 of a namespace does not get SIGXCPU, only the SIGKILL a second later
+        why = Why.CPU  # process 1 of a namespace does not get SIGXCPU, only the SIGKILL a second later
     return {
         "signal": signal.Signals(os.WTERMSIG(status)).name if signalled else "",
         "code": 0 if signalled else os.WEXITSTATUS(status),
         "why": why,
+        "detail": detail,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_kib": usage.ru_maxrss,
     }

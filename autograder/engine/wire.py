@@ -20,73 +20,32 @@ from typing import Any
 
 import msgpack
 
+from .arrays import ARRAY_DTYPE, ARRAY_KINDS, check_fits, check_shape
+from .arrays import DTYPES as DTYPES
+from .arrays import MAX_EMPTY as MAX_EMPTY
+from .arrays import ProtocolError as ProtocolError
+from .arrays import TooLargeError as TooLargeError
+from .arrays import is_strided as is_strided
+from .arrays import make_tensor as make_tensor
+from .arrays import tensor_bytes as tensor_bytes
+from .arrays import torch_module as torch_module
+from .skeleton import too_much
+
 MAX_SKELETON = 8 * 2**20
 """Bytes of text, numbers and structure in one message."""
 MAX_MESSAGE = 128 * 2**20
 """Bytes of one message with its arrays."""
 MAX_DEPTH = 32
 """Containers inside each other."""
+MAX_OBJECTS = 2**14
+"""Tensors, arrays and handles of one message: each is a few kilobytes, however short it is on the wire."""
 SIZE = struct.Struct(">Q")
 HEAD = struct.Struct(">I")
-
-FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
-WHOLE = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-DTYPES = frozenset((*FLOATS, *WHOLE))
-"""Names of the torch dtypes that may cross."""
-ARRAY_KINDS = "biufcUSmM"
-"""Kinds of NumPy dtypes that may cross: numbers, text, times; never objects."""
 
 CONTAINERS: tuple[tuple[Any, str], ...] = ((list, "l"), (tuple, "t"), (set, "s"), (frozenset, "z"))
 
 Other = Callable[[Any], list[Any]]
 Resolve = Callable[[list[Any]], Any]
-
-
-class ProtocolError(Exception):
-    """A message that breaks the rules."""
-
-
-class TooLargeError(ValueError):
-    """A value that does not fit into a message."""
-
-
-def torch_module() -> Any:
-    """Torch, if anything here has imported it; without it there are no tensors."""
-    return sys.modules.get("torch")
-
-
-def tensor_bytes(tensor: Any) -> bytes:
-    """The entries of a strided tensor, in order, as bytes."""
-    torch = torch_module()
-    plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg().cpu().contiguous()
-    flat = plain.as_strided((plain.numel(),), (1,))  # of one entry torch keeps any stride, and then cannot view it
-    data: bytes = flat.view(torch.uint8).numpy().tobytes()
-    return data
-
-
-def make_tensor(dtype: str, shape: tuple[int, ...], data: bytes | memoryview) -> Any:
-    """The tensor of this dtype and shape with these bytes; a copy.
-
-    Raises
-    ------
-    ProtocolError
-        when dtype, shape and number of bytes do not fit each other.
-    """
-    torch = torch_module()
-    if dtype not in DTYPES or torch is None:
-        raise ProtocolError(f"a tensor of dtype {dtype!r:.40}")
-    kind = getattr(torch, dtype)
-    _check_shape(shape, len(data), kind.itemsize)
-    if not data:
-        return torch.empty(shape, dtype=kind)
-    flat = torch.frombuffer(bytearray(data), dtype=torch.uint8 if dtype == "bool" else kind)
-    return (flat != 0 if dtype == "bool" else flat).reshape(shape)  # a bool is 0 or 1, whatever byte was sent
-
-
-def _check_shape(shape: Any, size: int, itemsize: int) -> None:
-    whole = isinstance(shape, list | tuple) and all(type(n) is int and 0 <= n < 2**40 for n in shape)
-    if not whole or len(shape) > 64 or math.prod(shape) * itemsize != size:
-        raise ProtocolError("an array whose shape does not fit its bytes")
 
 
 class _Packer:
@@ -96,6 +55,7 @@ class _Packer:
         self.other = other
         self.buffers: list[bytes] = []
         self.size = 0
+        self.objects = 0
 
     def buffer(self, data: bytes) -> list[int]:
         """Append an array's bytes; returns where they begin and how many they are."""
@@ -106,6 +66,7 @@ class _Packer:
         return [begin, len(data)]
 
     def tensor(self, value: Any) -> list[Any]:
+        check_fits(value.shape)
         return [str(value.dtype).removeprefix("torch."), list(value.shape), *self.buffer(tensor_bytes(value))]
 
     def tree(self, value: Any, depth: int = 0) -> Any:
@@ -137,9 +98,13 @@ class _Packer:
         return self._array(value)
 
     def _array(self, value: Any) -> Any:
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise TooLargeError(f"more than {MAX_OBJECTS:,} tensors, arrays and objects in one result")
         torch, numpy = torch_module(), sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic) and value.dtype.kind in ARRAY_KINDS:
             array = numpy.asarray(value)
+            check_fits(array.shape)
             tag = "n" if isinstance(value, numpy.generic) else "N"
             return [tag, array.dtype.str, list(array.shape), *self.buffer(array.tobytes())]
         if torch is not None:
@@ -152,17 +117,6 @@ class _Packer:
         if self.other is None:
             raise TypeError(f"no plain data: {type(value).__name__}")
         return self.other(value)
-
-
-def is_strided(value: Any) -> bool:
-    """Whether a tensor's entries can be sent: dense, of a common dtype, with data behind it."""
-    torch = torch_module()
-    return (
-        value.layout is torch.strided
-        and str(value.dtype).removeprefix("torch.") in DTYPES
-        and value.device.type != "meta"
-        and not value.is_quantized
-    )
 
 
 def pack(value: Any, other: Callable[[_Packer], Other] | None = None) -> bytes:
@@ -186,6 +140,8 @@ def pack(value: Any, other: Callable[[_Packer], Other] | None = None) -> bytes:
     skeleton = msgpack.packb(tree, use_bin_type=True, unicode_errors="replace")
     if len(skeleton) > MAX_SKELETON:
         raise TooLargeError(f"a result of more than {MAX_SKELETON // 2**20} MiB besides its arrays")
+    if why := too_much(skeleton):
+        raise TooLargeError(f"a result of {why}")
     return b"".join([HEAD.pack(len(skeleton)), skeleton, *packer.buffers])
 
 
@@ -207,10 +163,11 @@ def unpack(message: bytes, resolve: Resolve | None = None) -> Any:
     if length > MAX_SKELETON or HEAD.size + length > len(message):
         raise ProtocolError("a message with a wrong head")
     view = memoryview(message)
+    skeleton = view[HEAD.size : HEAD.size + length]
+    if why := too_much(skeleton):
+        raise ProtocolError(f"a message of {why}")
     try:
-        tree = msgpack.unpackb(
-            view[HEAD.size : HEAD.size + length], raw=False, unicode_errors="replace", max_map_len=0, max_ext_len=0
-        )
+        tree = msgpack.unpackb(skeleton, raw=False, unicode_errors="replace", max_map_len=0, max_ext_len=0)
     except Exception as error:  # msgpack raises a dozen kinds
         raise ProtocolError(f"a message that cannot be read ({type(error).__name__})") from None
     try:
@@ -225,6 +182,8 @@ class _Unpacker:
     def __init__(self, buffers: memoryview, resolve: Resolve | None) -> None:
         self.buffers = buffers
         self.resolve = resolve
+        self.read = 0
+        self.objects = 0
 
     def value(self, tree: Any, depth: int = 0) -> Any:
         if not isinstance(tree, list):
@@ -237,11 +196,15 @@ class _Unpacker:
             return kind(self.value(part, depth + 1) for part in parts)
         if tag == "d":
             values = [self.value(part, depth + 1) for part in parts]
-            return dict(zip(values[::2], values[1::2], strict=True))
+            pairs = zip(values[::2], values[1::2], strict=True)
+            return {key: value for key, value in pairs}  # noqa: C416 - an alarm can end this, and not `dict(pairs)`
         if tag == "i":
             return int(parts[0])
         if tag == "c":
             return complex(float(parts[0]), float(parts[1]))
+        self.objects += 1
+        if self.objects > MAX_OBJECTS:
+            raise ProtocolError(f"a message of more than {MAX_OBJECTS:,} tensors, arrays and objects")
         if tag in "nN":
             return self._array(tag, *parts)
         if tag == "D":
@@ -263,20 +226,26 @@ class _Unpacker:
         return make_tensor(dtype, shape, self._bytes(begin, size))
 
     def _bytes(self, begin: Any, size: Any) -> memoryview:
-        if type(begin) is not int or type(size) is not int or not 0 <= begin <= begin + size <= len(self.buffers):
-            raise ProtocolError("an array outside its message")
+        """The bytes of the next array. They follow each other, so that none is there twice."""
+        whole = type(begin) is int and type(size) is int and size >= 0
+        if not whole or begin != self.read or begin + size > len(self.buffers):
+            raise ProtocolError("an array outside its message, or out of order")
+        self.read += size
         return self.buffers[begin : begin + size]
 
     def _array(self, tag: str, dtype: str, shape: list[int], begin: int, size: int) -> Any:
         import numpy
 
-        kind = numpy.dtype(dtype) if isinstance(dtype, str) else numpy.dtype(object)
-        if kind.kind not in ARRAY_KINDS or kind.hasobject:
+        if not isinstance(dtype, str) or not ARRAY_DTYPE.fullmatch(dtype):
             raise ProtocolError("an array of an unknown dtype")
-        _check_shape(shape, size, kind.itemsize)
+        kind = numpy.dtype(dtype)
+        check_shape(shape, size, kind.itemsize)
         if tag == "n" and shape:
             raise ProtocolError("a number that is an array")
         array = numpy.frombuffer(bytearray(self._bytes(begin, size)), kind) if size else numpy.empty(0, kind)
+        if kind.kind == "U" and size:
+            letters = array.view(numpy.dtype("u4").newbyteorder(kind.byteorder))
+            letters[(letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))] = 0xFFFD  # as in other texts
         array = (array.view("u1") != 0 if kind.kind == "b" else array).reshape(shape)
         return array[()] if tag == "n" else array
 

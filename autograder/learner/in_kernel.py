@@ -14,7 +14,7 @@ from rich.console import Console, Group
 
 from ..build import Notebooks
 from ..course import find_root, released_weeks
-from ..engine.judge import outcome_of
+from ..engine.outcome import outcome_of
 from ..engine.shell import line_of_cell, words_of
 from ..errors import WorkbookError
 from ..facts import title

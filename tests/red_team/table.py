@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import test_cheats, test_host, test_pages, test_protocol, test_resources, test_spying, test_tensors
+from . import (
+    test_again,
+    test_cheats,
+    test_faults,
+    test_host,
+    test_pages,
+    test_protocol,
+    test_reference,
+    test_resources,
+    test_spying,
+    test_tensors,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "red-team.md"
 HEAD = """# Red team
@@ -19,10 +30,13 @@ This page is written by `python -m tests.red_team.table`.
 FAMILIES = {
     "Cheats against values": test_cheats,
     "Spying": test_spying,
+    "The reference that stands in": test_reference,
     "Cheats with tensors": test_tensors,
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
+    "The judge's own health": test_faults,
+    "Submitting again": test_again,
     "The instructor's browser": test_pages,
 }
 

@@ -62,8 +62,12 @@ CASES = [
         "the working folder is a private /tmp that goes with the process",
         "import os\nhere = os.getcwd()\nos.rename(here, here + '-moved')\nos.symlink('FOLDER/solutions', here)",
         off="INFRA INFRA", proof="symbolic link", says="Read-only|busy"),
-    Attack("environment", "secrets in the grader's environment variables", "a sandbox begins with an empty environment",
-        "import os\nassert os.environ['PYTEST_CURRENT_TEST']", says="stopped: 'PYTEST_CURRENT_TEST'"),
+    Attack("environment", "secrets in the grader's environment variables, which its process still has",
+        "few variables are handed down, and a sandbox sees no process above it",
+        "import os\npid = os.getpid()\nwhile True:\n"
+        "    parts = open(f'/proc/{pid}/environ', 'rb').read().split(b'\\0')\n"
+        "    if {part.split(b'=')[0].decode() for part in parts} - {'', *os.environ}: break\n"
+        "    pid = int(open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[1])", says="No such file"),
     # network
     Attack("tcp", "a connection that carries the hidden tests out", NET,
         "import socket\nsocket.create_connection(('127.0.0.1', PORT), 1)", says="Network is unreachable"),
