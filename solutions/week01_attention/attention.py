@@ -307,7 +307,9 @@ with checks.step("a query that may attend to no key at all"):
         },
     )
     leaves = [t.clone().requires_grad_() for t in (query, key, value)]
-    for name, gradient in checks.each(["query", "key", "value"], checks.beside(observe.gradients, attention, *leaves, nobody)):
+    for name, gradient in checks.each(
+        ["query", "key", "value"], checks.beside(observe.gradients, attention, *leaves, nobody)
+    ):
         checks.finite(gradient, f"the gradient of {name}")
 ### END HIDDEN TESTS
 
