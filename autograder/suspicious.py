@@ -58,6 +58,7 @@ SUSPICIOUS = (
     "get_ipython",
 )
 """Modules and names, with everything below them."""
+LIBRARIES = frozenset({"torch", "torchvision", "timm", "open_clip", "sklearn", "scipy", "numpy", "sys"})
 GIVEN = frozenset({"shared.checks", "shared.observe"})
 """What a lesson's own set-up imports: only changing it is suspicious."""
 
@@ -81,8 +82,9 @@ def _found(tree: ast.AST) -> Iterator[tuple[int, str]]:
             case ast.ImportFrom(module=str(module), names=names):
                 full = [f"{module}.{one.name}" for one in names]
                 yield from ((node.lineno, name) for one in full if (name := _listed(one)) and name not in GIVEN)
-            case ast.Call(func=ast.Name("getattr" | "setattr" as name), args=[_, wanted, *_]):
-                if not isinstance(wanted, ast.Constant):
+            case ast.Call(func=ast.Name("getattr" | "setattr" as name), args=[target, wanted, *_]):
+                of_library = _dotted(target, aliases).partition(".")[0] in LIBRARIES
+                if of_library and not isinstance(wanted, ast.Constant):
                     yield node.lineno, f"{name} of a computed name"
             case ast.Name() | ast.Attribute():
                 name = _listed(_dotted(node, aliases))
@@ -91,8 +93,8 @@ def _found(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _aliases(tree: ast.AST) -> dict[str, str]:
-    """Names that imports bind, with what they stand for; `checks` and `observe` as set-up cells bind them."""
-    found = {"checks": "shared.checks", "observe": "shared.observe"}
+    """Names that imports bind, with what they stand for; some as set-up cells bind them."""
+    found = {"checks": "shared.checks", "observe": "shared.observe", "F": "torch.nn.functional", "nn": "torch.nn"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {one.asname: one.name for one in node.names if one.asname}

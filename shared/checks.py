@@ -41,6 +41,7 @@ A wrong value counts as a match when the learner's value is close to it and it i
 expected one. A function takes no argument and returns a bool or a wrong value."""
 
 HERE = str(Path(__file__).parent)
+SHORTCUT, HIDES = "a library call does the work of this exercise", "the computation hides from the test"
 _steps: list[str] = []
 _passed: list[str] = []
 """Titles of the steps that passed in the running test cell."""
@@ -317,12 +318,13 @@ def _elsewhere(values: Iterable[Any]) -> Any:
 
 def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
     """`fn(*args)` calls none of these library functions or classes (dotted names)."""
-    from . import observe
+    from . import calls
 
-    called = beside(observe.calls_among, names, fn, args, kwargs)
+    called = beside(calls.calls_among, names, fn, args, kwargs)
+    hiding = [name for name in called if name in calls.EVASIONS]
     if called:
         fail(
-            "a library call does the work of this exercise",
+            HIDES if hiding == called else SHORTCUT,
             came=f"a call of {', '.join(called)}",
             expected="the computation built from basic operations",
         )

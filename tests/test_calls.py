@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from shared import calls, observe
+from shared import calls, checks, observe
 
 SDPA = "torch.nn.functional.scaled_dot_product_attention"
 ENCODER = "torch.nn.TransformerEncoderLayer"
@@ -191,3 +191,11 @@ def test_threads_started_later_are_watched_no_more() -> None:
     before = threading.getprofile()
     observe.calls_among([SDPA], in_a_thread, [X])
     assert threading.getprofile() is before
+
+
+def test_the_message_tells_hiding_from_a_shortcut() -> None:
+    with pytest.raises(checks.CheckFailure, match="hides from the test") as hidden:
+        checks.forbidden([SDPA], lambda: sys.getprofile() and None)
+    assert hidden.value.came == "a call of sys.getprofile"
+    with pytest.raises(checks.CheckFailure, match="a library call does the work"):
+        checks.forbidden([SDPA], lambda: (sys.getprofile(), attend(X, X, X)))

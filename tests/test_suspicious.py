@@ -49,6 +49,7 @@ def test_what_is_pointed_out(code: str, found: tuple[str, ...]) -> None:
         "from shared import checks, observe\nchecks.close(a, b)\nobserve.gradients(f, x)",
         "import torch\nimport torch.nn.functional as F\nfrom torch import nn",
         "getattr(model, 'head', None)",
+        "for name in ('query', 'key'):\n    getattr(self, f'{name}_projection')(x)",
         "model.compile = 3\nself.eval()\nmodel.eval()",
         "inspected = gcd = threading_like = 1",
         "%time f(x)",

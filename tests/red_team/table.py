@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import test_cheats, test_host, test_protocol, test_resources, test_spying, test_tensors
+from . import test_cheats, test_hideouts, test_host, test_protocol, test_resources, test_spying, test_tensors
 
 PAGE = Path(__file__).parents[2] / "docs" / "red-team.md"
 HEAD = """# Red team
@@ -19,6 +19,7 @@ FAMILIES = {
     "Cheats against values": test_cheats,
     "Spying": test_spying,
     "Cheats with tensors": test_tensors,
+    "Forbidden calls in hiding": test_hideouts,
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
