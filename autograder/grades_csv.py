@@ -20,6 +20,6 @@ def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
         points = [graded.points.get(name, "") for name in week.exercises]
         verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
         total = "" if graded.damaged else graded.total
-        notes = "; ".join([*graded.notes, *([WITHOUT_SANDBOX] if graded.unsafe else [])])
+        notes = "; ".join([*graded.notes, *graded.remarks, *([WITHOUT_SANDBOX] if graded.unsafe else [])])
         rows.append([graded.student, *points, total, possible, *verdicts, notes, graded.damaged])
     write_table(path, ["learner", *week.exercises, "total", "possible", *tests, "notes", "damaged"], rows)

@@ -59,6 +59,7 @@ class Entry(BaseModel):
     verdicts: dict[str, CellRun]
     points: dict[str, int]
     notes: list[str]
+    remarks: list[str] = []
     cpu_seconds: float
     peak_mib: float
     unsafe: bool
@@ -74,6 +75,7 @@ class Entry(BaseModel):
             verdicts={test: replace(done, outputs=()) for test, done in graded.verdicts.items()},
             points=graded.points,
             notes=graded.notes,
+            remarks=graded.remarks,
             cpu_seconds=graded.cpu_seconds,
             peak_mib=graded.peak_mib,
             unsafe=graded.unsafe,
@@ -87,6 +89,7 @@ class Entry(BaseModel):
             dict(self.points),
             self.damaged,
             notes=list(self.notes),
+            remarks=list(self.remarks),
             cpu_seconds=self.cpu_seconds,
             peak_mib=self.peak_mib,
             unsafe=self.unsafe,

@@ -9,6 +9,7 @@ from nbformat.notebooknode import NotebookNode
 from .repair import Repaired
 from .runner import CellRun, Run, Verdict
 from .source import Exercise, Test, Week
+from .suspicious import remarks
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Graded:
     points : exercise -> points earned.
     damaged : why nothing was graded or recorded; "" otherwise.
     notes : what was repaired, and for which failed exercises the reference stood in.
+    remarks : what the instructor alone may want to look at; it costs no points.
     unsafe : whether the submission ran without a sandbox.
     notebook : the repaired notebook as it was graded; None for a damaged submission.
     """
@@ -30,6 +32,7 @@ class Graded:
     points: dict[str, int] = field(default_factory=dict)
     damaged: str = ""
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
     unsafe: bool = False
@@ -48,6 +51,7 @@ class Graded:
 def verdicts_of(week: Week, fixed: Repaired, run: Run) -> Graded:
     """A verdict for every test cell. Where the answer cell itself broke, its tests say so."""
     graded = Graded(run.name, notes=list(fixed.notes), cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
+    graded.remarks = _remarks(week, fixed)
     for cell in week.of_kind(Test):
         done = run.cells[cell.id]
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]
@@ -67,6 +71,14 @@ def verdicts_of(week: Week, fixed: Repaired, run: Run) -> Graded:
         earned = cell.words.points if isinstance(cell.words, Test) and done.verdict is Verdict.PASS else 0
         graded.points[cell.name] = graded.points.get(cell.name, 0) + earned
     return graded
+
+
+def _remarks(week: Week, fixed: Repaired) -> list[str]:
+    """What in the answers and in the learner's own cells is worth a look."""
+    sources = {cell.id: cell.source for cell in fixed.notebook.cells if cell.id in fixed.run}
+    course = {cell.id for cell in week.cells}
+    answers = {name: source for name, source in sources.items() if name in week.exercises}
+    return remarks(week, answers, {name: source for name, source in sources.items() if name not in course})
 
 
 def scores_of(week: Week, graded: Graded) -> dict[str, float]:

@@ -215,7 +215,7 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
         " · ".join(f"[magenta]{letter}[/magenta] {name}" for name, letter in LETTERS.items()), highlight=False
     )
     for graded in outcomes:
-        for note in [graded.damaged] if graded.damaged else graded.notes:
+        for note in [graded.damaged] if graded.damaged else [*graded.notes, *graded.remarks]:
             mark = "[red]not graded[/red]" if graded.damaged else "[cyan]note[/cyan]"
             console.print(f"{mark} {escape(graded.student)}: {escape(note)}", highlight=False)
     if any(graded.unsafe for graded in outcomes):

@@ -5,13 +5,10 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
+
+from .calls import calls_among as calls_among
 
 
 def operator_count(fn: Callable[..., Any], *args: Any) -> int:
@@ -119,110 +116,3 @@ def after_loading(module: Any, load: str, state: Mapping[str, Any], *args: Any) 
     for value in state.values():
         value.detach().zero_()
     return first, output(), lost
-
-
-def calls_among(
-    names: Sequence[str],
-    fn: Callable[..., Any],
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-) -> list[str]:
-    """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
-
-    Functions written in Python, builtin functions and all of torch's are seen; NumPy's ufuncs are not. A library that
-    is not imported yet is imported only if `fn` does it: what stays unknown was not called.
-
-    Raises
-    ------
-    ValueError
-        for a name that does not exist.
-    """
-    late = [name for name in names if not _imported(name)]
-    targets = [(name, part) for name in names if name not in late for part in _callables(_resolve(name))]
-    python = [(name, inspect.unwrap(part)) for name, part in targets if hasattr(inspect.unwrap(part), "__code__")]
-    by_id = {id(part): name for name, part in targets}
-    called: set[str] = set()
-    everything: dict[int, Any] = {}  # the values keep what is called alive: no other object gets its number
-
-    def watch(frame: FrameType, event: str, arg: Any) -> None:
-        if event == "call":
-            called.update(name for name, part in python if part.__code__ is frame.f_code and _same_closure(part, frame))
-        elif event == "c_call" and id(arg) in by_id:
-            called.add(by_id[id(arg)])
-        if late and event in ("call", "c_call"):
-            ran = frame.f_code if event == "call" else arg
-            everything[id(ran)] = ran
-
-    before = sys.getprofile()
-    sys.setprofile(watch)
-    try:
-        with _torch_watch(by_id, called):
-            fn(*args, **(kwargs or {}))
-    finally:
-        sys.setprofile(before)
-    for name in filter(_imported, late):
-        parts = [inspect.unwrap(part) for part in _callables(_resolve(name))]
-        if any(id(getattr(part, "__code__", part)) in everything for part in parts):
-            called.add(name)
-    return [name for name in names if name in called]
-
-
-def _imported(name: str) -> bool:
-    """Whether the module of a dotted name is imported; also where there is no such module."""
-    parts = name.split(".")
-    for cut in range(1, len(parts)):
-        path = ".".join(parts[:cut])
-        if path not in sys.modules:
-            try:
-                return importlib.util.find_spec(path) is None
-            except ModuleNotFoundError:  # the part before is no package
-                return True
-    return True
-
-
-def _same_closure(function: Any, frame: FrameType) -> bool:
-    """Whether a frame runs this very function: decorated functions share their wrapper's code."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return all(frame.f_locals.get(name) is cell.cell_contents for name, cell in cells)
-
-
-def _torch_watch(by_id: Mapping[int, str], called: set[str]) -> AbstractContextManager[Any]:
-    """Torch's own view of the functions that are called, also from C (`map`, `functools.partial`)."""
-    if "torch" not in sys.modules:
-        return nullcontext()
-    from torch.overrides import TorchFunctionMode
-
-    class Watch(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if id(func) in by_id:
-                called.add(by_id[id(func)])
-            return func(*args, **(kwargs or {}))
-
-    return Watch()
-
-
-def _resolve(name: str) -> Any:
-    """`torch.nn.functional.softmax` -> the function."""
-    parts = name.split(".")
-    for cut in range(len(parts), 0, -1):
-        try:
-            target = importlib.import_module(".".join(parts[:cut]))
-        except ImportError:
-            continue
-        try:
-            for part in parts[cut:]:
-                target = getattr(target, part)
-        except AttributeError:
-            break
-        return target
-    raise ValueError(f"there is no {name}")
-
-
-def _callables(target: Any) -> Iterator[Any]:
-    """The functions that run when a function is called or a class is used."""
-    if isinstance(target, type):
-        for method in ("__init__", "forward", "__call__"):
-            if method in vars(target):
-                yield vars(target)[method]
-    else:
-        yield target

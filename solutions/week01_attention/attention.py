@@ -230,7 +230,7 @@ with checks.step("one query, two keys, d = 4, worked by hand"):
 
 with checks.step("the arguments after the call"):
     given = (query, key, value, torch.ones(4, 6, dtype=torch.bool).tril())
-    for name, before, after in zip(
+    for name, before, after in checks.each(
         ["query", "key", "value", "mask"], given, checks.beside(observe.arguments_after, attention, *given)
     ):
         checks.equal(after, before, f"{name} (an argument must not be changed in place)")
@@ -307,7 +307,9 @@ with checks.step("a query that may attend to no key at all"):
         },
     )
     leaves = [t.clone().requires_grad_() for t in (query, key, value)]
-    for name, gradient in zip(["query", "key", "value"], checks.beside(observe.gradients, attention, *leaves, nobody)):
+    for name, gradient in checks.each(
+        ["query", "key", "value"], checks.beside(observe.gradients, attention, *leaves, nobody)
+    ):
         checks.finite(gradient, f"the gradient of {name}")
 ### END HIDDEN TESTS
 
@@ -341,7 +343,7 @@ for b, h, lq, lk, d, dv in (
             leaves = [t.clone().requires_grad_() for t in (query, key, value)]
             wanted = observe.gradients(F.scaled_dot_product_attention, *leaves, mask)
             came = checks.beside(observe.gradients, attention, *leaves, mask)
-            for name, mine, theirs in zip(["query", "key", "value"], came, wanted):
+            for name, mine, theirs in checks.each(["query", "key", "value"], came, wanted):
                 checks.close(mine, theirs, f"the gradient of {name}", rtol=1e-8, atol=1e-10)
 
 with checks.step("dropout 0.5 while training, with the identity as values"):
@@ -1541,7 +1543,7 @@ with checks.step("the losses of training"):
     again = PositionedReverser(length=10, d_model=64, n_heads=4)
     few = train_reverser(again, steps=5, lr=3e-3, batch=32, seed=1)
     checks.that(
-        all(abs(a - b) < 1e-5 for a, b in zip(few, losses)),
+        all(abs(a - b) < 1e-5 for a, b in checks.each(losses[:5], few)),
         "the same seed gives the same losses",
         came=f"{[round(v, 4) for v in few]}, then {[round(v, 4) for v in losses[:5]]}",
     )

@@ -2003,7 +2003,7 @@ with checks.step("what the model is shown: two 8 x 8 images, p = 4"):
     checks.that(len(seen) == 4, "each image is seen twice, as it is and shuffled", came=f"{len(seen)} images")
     shuffled = shuffled_among(seen, given)
     checks.that(
-        all(sorted(pieces(a, 4)) == sorted(pieces(b, 4)) for a, b in zip(shuffled, given)),
+        all(sorted(pieces(a, 4)) == sorted(pieces(b, 4)) for a, b in checks.each(shuffled, given)),
         "a shuffled image holds the same patches as before",
         came="patches that the image does not have",
         causes={
@@ -2045,12 +2045,12 @@ for height, width, p, sign in ((8, 8, 4, 1), (8, 12, 2, 1), (8, 12, 2, -1)):
         shuffled = shuffled_among(seen, given)
         before, after = [pieces(image, p) for image in given], [pieces(image, p) for image in shuffled]
         checks.that(
-            all(sorted(a) == sorted(b) for a, b in zip(before, after)),
+            all(sorted(a) == sorted(b) for a, b in checks.each(before, after)),
             "a shuffled image holds the same patches as before",
             came="patches that the image does not have",
         )
         checks.that(before != after, "the patches stand in another order", came="the images as they were")
-        places = [[a.index(piece) for piece in b] for a, b in zip(before, after)]
+        places = [[a.index(piece) for piece in b] for a, b in checks.each(before, after)]
         checks.that(
             places[0] == places[1], "all images of the batch get the same permutation", came="two different ones"
         )

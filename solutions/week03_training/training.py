@@ -622,7 +622,7 @@ for seed, scale, limit in ((0, 1.0, 1.0), (1, 0.01, 1.0), (2, 100.0, 2.5)):
         norm, after, _ = checks.beside(clipped, clip_gradients, given, limit)
         wanted_norm, wanted, _ = clipped(nn.utils.clip_grad_norm_, given, limit)
         checks.close(torch.tensor(norm), wanted_norm.detach(), "the result")
-        for mine, theirs in zip(after, wanted):
+        for theirs, mine in checks.each(wanted, after, name="the gradients"):
             if theirs is not None:
                 checks.close(mine, theirs, "a gradient", causes={
                     "each parameter was clipped alone; the norm is that of all together": lambda: checks.near(

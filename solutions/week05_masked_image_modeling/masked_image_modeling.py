@@ -564,7 +564,7 @@ with checks.step("the noise decides, and the ratio"):
     images = checks.normal(seed=2)(2, 1, 16, 16)
     calls = [(images, 0.75, noise), (images, 0.5, noise), (images, 0.75, -noise)]
     found = checks.beside(encoded, MAEEncoder, sizes, any_vit(sizes, seed=2).state_dict(), calls)
-    for (_, ratio, _), (latent, mask, _) in zip(calls, found):
+    for (_, ratio, _), (latent, mask, _) in checks.each(calls, found):
         checks.equal(mask.float().sum(1), torch.full((2,), 16 * ratio), f"patches hidden with ratio {ratio}")
         checks.shape(latent, (2, 17 - int(16 * ratio), 8), f"the latent with ratio {ratio}")
     checks.that(not torch.equal(found[0][1], found[2][1]), "another noise hides other patches", came="the same patches")

@@ -541,9 +541,9 @@ with checks.step("gradients"):
         return [leaf.grad for leaf in leaves]
 
     found = checks.beside(into, dino_loss, [0.1 * randn(4, 5) for _ in range(3)], [0.1 * randn(4, 5) for _ in range(2)], 0.1 * randn(5))  # fmt: skip
-    for view, gradient in enumerate(found[:3]):
+    for view, gradient in checks.each(range(3), found[:3]):
         checks.that(gradient is not None and bool((gradient != 0).any()), f"student view {view} gets a gradient", came="none")  # fmt: skip
-    for what, gradient in zip(("the teacher's first view", "its second", "the center"), found[3:]):
+    for what, gradient in checks.each(("the teacher's first view", "its second", "the center"), found[3:]):
         checks.that(
             gradient is None or bool((gradient == 0).all()),
             f"no gradient flows into {what}",
@@ -612,7 +612,7 @@ with checks.step("gradients into the student, against F.cross_entropy with soft 
         return [leaf.grad for leaf in leaves]
 
     came = checks.beside(into_student, dino_loss, student, teacher, center)
-    for view, gradient in enumerate(came):
+    for view, gradient in checks.each(range(3), came):
         checks.close(gradient, leaves[view].grad, f"the gradient into student view {view}", atol=1e-9)
 
 with checks.step("logits of 50 and -50: no infinity"):
@@ -908,9 +908,9 @@ def with_buffers(update: Callable, momentum: float) -> dict:
 
 with checks.step("a batch norm: parameters are averaged, buffers copied"):
     seen = checks.beside(with_buffers, update_teacher, 0.8)
-    for before, after, student in zip(seen["before"], seen["after"], seen["student"]):
+    for _, before, after, student in checks.each(range(4), seen["before"], seen["after"], seen["student"]):
         checks.close(after, 0.8 * before + 0.2 * student, "a parameter of the teacher")
-    for name, mine, theirs in zip(("running mean", "running variance", "count"), seen["teacher buffers"], seen["student buffers"]):  # fmt: skip
+    for name, mine, theirs in checks.each(("running mean", "running variance", "count"), seen["teacher buffers"], seen["student buffers"]):  # fmt: skip
         start = torch.ones(4) if name == "running variance" else torch.zeros(4)
         checks.close(mine, theirs, f"the {name} of the teacher", causes={
             "buffers were left alone": start if name != "count" else torch.tensor(0),
@@ -923,9 +923,9 @@ with checks.step("a batch norm: parameters are averaged, buffers copied"):
 
 with checks.step("momentum 1 and momentum 0"):
     still, jump = (checks.beside(with_buffers, update_teacher, m) for m in (1.0, 0.0))
-    for before, after in zip(still["before"], still["after"]):
+    for _, before, after in checks.each(range(4), still["before"], still["after"]):
         checks.close(after, before, "a parameter of the teacher at momentum 1")
-    for student, after in zip(jump["student"], jump["after"]):
+    for _, student, after in checks.each(range(4), jump["student"], jump["after"]):
         checks.close(after, student, "a parameter of the teacher at momentum 0")
 ### END HIDDEN TESTS
 
@@ -1968,7 +1968,7 @@ with checks.step("gradients"):
     checks.equal(reached, mask.bool(), "which patches of the student get a gradient: the hidden ones", causes={
         "patches that the student could see get one as well": lambda: bool(reached.all()),
     })  # fmt: skip
-    for what, gradient in zip(("the teacher", "the center"), gradients[1:]):
+    for what, gradient in checks.each(("the teacher", "the center"), gradients[1:]):
         checks.that(gradient is None or bool((gradient == 0).all()), f"no gradient flows into {what}", came="a gradient", causes={
             "the teacher's probabilities are still in the graph; detach them": lambda: gradients[1] is not None,
         })  # fmt: skip

@@ -321,7 +321,7 @@ with checks.step("random weights, against the softmax of what the qkv layers giv
     model = small_vit(seed=4)
     wanted = softmax_of_qkv(model, images)
     maps, logits = checks.beside(collected, collect_attention, model, images)
-    for number, (weights, expected) in enumerate(zip(maps, wanted)):
+    for number, (expected, weights) in enumerate(checks.each(wanted, maps, name="the maps")):
         checks.close(weights, expected, f"map {number}", causes={
             "the blocks come in reverse order": wanted[-1 - number],
             "rows and columns are exchanged": expected.transpose(-2, -1),
@@ -349,7 +349,7 @@ def same_as_timm(model: nn.Module, images: torch.Tensor) -> None:
     maps, logits = checks.beside(collected, collect_attention, model, images)
     wanted = by_timm(model, images)
     checks.equal(len(maps), len(wanted), "the number of maps")
-    for number, (weights, expected) in enumerate(zip(maps, wanted)):
+    for number, (expected, weights) in enumerate(checks.each(wanted, maps, name="the maps")):
         checks.close(weights, expected, f"map {number}")
     with torch.no_grad():
         checks.close(logits, copy.deepcopy(model).eval()(images), "the logits in eval mode")
@@ -362,7 +362,7 @@ with checks.step("a ViT in train mode with dropout in its attention"):
     model = small_vit(seed=6, attn_drop_rate=0.5, proj_drop_rate=0.3).train()
     images = checks.normal(seed=2)(2, 3, 32, 32)
     maps, logits = checks.beside(collected, collect_attention, model, images)
-    for number, (weights, expected) in enumerate(zip(maps, by_timm(model, images))):
+    for number, (expected, weights) in enumerate(checks.each(by_timm(model, images), maps, name="the maps")):
         checks.close(weights, expected, f"map {number} in eval mode", causes={
             "the model ran in train mode, with dropout": True,
         })  # fmt: skip
@@ -456,7 +456,7 @@ with checks.step("with_grad=True: the gradient of logit 1 with respect to each m
     checks.equal(len(found), 3, "the maps that hang together with the logits", causes={
         "with_grad has no effect: no graph was built": 0,
     })  # fmt: skip
-    for number, (gradient, expected) in enumerate(zip(found, gradients_by_timm_attention(model, images, 1))):
+    for number, (expected, gradient) in enumerate(checks.each(gradients_by_timm_attention(model, images, 1), found)):
         checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
 
 ### BEGIN HIDDEN TESTS
@@ -481,7 +481,7 @@ for frozen, without in ((True, False), (False, True), (True, True)):
             else "the caller's no_grad had the last word: switch gradients on for your own pass"
         )
         checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
-        for number, (gradient, expected) in enumerate(zip(found, wanted)):
+        for number, (expected, gradient) in enumerate(checks.each(wanted, found)):
             checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
         checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
             "requires_grad was set on the caller's own tensor": True,
@@ -719,7 +719,7 @@ with checks.step("three random layers of four heads, 5 images: rows, images, lay
         fn(layers, 0.5, "mean")
         return layers
 
-    for before, now in zip(layers, checks.beside(after, attention_rollout, layers)):
+    for before, now in checks.each(layers, checks.beside(after, attention_rollout, layers)):
         checks.equal(now, before, "an argument after the call")
 
 with checks.step("what is refused"):

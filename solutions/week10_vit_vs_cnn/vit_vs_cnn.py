@@ -452,7 +452,7 @@ with checks.step("what a run says"):
             "accuracy was measured on the training images": numbers[:80].flatten().tolist(),
         })  # fmt: skip
         checks.close(torch.tensor(run["accuracy"]), torch.tensor(run["right"]), "the accuracy")
-        checks.that(run["seconds"] > 0, "seconds of CPU time are positive", came=f"{run['seconds']}")
+        checks.that(run["seconds"] >= 0, "seconds of CPU time are not negative", came=f"{run['seconds']}")
 
 
 # %% test="budget" points=3
@@ -503,7 +503,7 @@ with checks.step("40 steps on two clouds of points: training works"):
 
 ### BEGIN HIDDEN TESTS
 with checks.step("the same model under two names gets the same weights"):
-    for weights in found["weights"][1:]:
+    for _, weights in checks.each(range(3), found["weights"][1:]):
         checks.equal(weights, found["weights"][0], "the weights of the second model", causes={
             "the models do not start from the same seed, or do not see the same batches": lambda: (
                 found["shown"][0] == found["shown"][1] or found["shown"][0][0] != found["shown"][1][0]
@@ -2088,7 +2088,7 @@ for seed in (0, 1):
             ),
         })  # fmt: skip
         checks.equal(found["asked"], epsilons, "the bounds that the attack was called with")
-        for given in found["given"]:
+        for _, given in checks.each(epsilons, found["given"]):
             checks.equal(given, pixels, "the images that the attack was given")
 ### END HIDDEN TESTS
 

@@ -3115,7 +3115,7 @@ with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen
             ["eps", "head", "image", "layer", "upload"], "the keys of the widgets")  # fmt: skip
         expected = wanted(study, 0, study.images[index : index + 1], layer, head)
         checks.equal(len(run["images"]), 3, f"{moment}: the number of pictures")
-        for came, picture, name in zip(run["images"], expected["pictures"], ("tile", "ViT's map", "CNN's map")):
+        for picture, came, name in checks.each(expected["pictures"], run["images"], ("tile", "ViT's map", "CNN's map")):
             old = seen["runs"][max(k - 1, 0)]["images"]
             checks.that(alike(came, picture), f"{moment}: the {name} is right", came=checks.describe(came), causes={
                 "the pictures stand in another order": any(alike(came, other) for other in expected["pictures"]),

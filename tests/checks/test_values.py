@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterable
 
 import pytest
 import torch
@@ -298,3 +300,27 @@ def test_near(a: object, b: object, expected: bool) -> None:
 def test_near_takes_a_tolerance() -> None:
     assert checks.near(1.0, 1.4, atol=0.5)
     assert not checks.near(vector(1.0), vector(1.00005), rtol=0.0, atol=0.0)
+
+
+def test_each_walks_through_what_is_expected_beside_what_came() -> None:
+    assert checks.each(["a", "b"], (1, 2), iter([3, 4])) == [("a", 1, 3), ("b", 2, 4)]
+    assert checks.each([], []) == []
+    rows = checks.each(range(2), torch.tensor([[1, 2], [3, 4]]))
+    assert [(place, row.tolist()) for place, row in rows] == [(0, [1, 2]), (1, [3, 4])]
+
+
+@pytest.mark.parametrize(
+    ("came", "words"),
+    [([], "came:         0"), ([1], "came:         1"), ([1, 2, 3], "more than 2"), (itertools.count(), "more than 2")],
+)
+def test_each_fails_where_fewer_or_more_came(came: Iterable[int], words: str) -> None:
+    failure = failed(lambda: checks.each(["a", "b"], came, name="the gradients"))
+    assert failure.check == "the gradients: another number of entries"
+    assert words in str(failure)
+
+
+def test_fresh_seeds_differ_and_fit_a_generator() -> None:
+    seeds = {checks.fresh_seed() for _ in range(20)}
+    assert len(seeds) > 15
+    for seed in seeds:
+        checks.normal(seed)(1)
