@@ -5,7 +5,7 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .calls import calls_among as calls_among
