@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
@@ -25,6 +26,7 @@ from .source import Test
 if TYPE_CHECKING:
     from .collect import Collection
     from .grade import Change
+    from .mutants import MutationReport
     from .outcomes import Graded
     from .runner import Run
     from .source import Week
@@ -107,6 +109,36 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
     console.print(
         f"{len(matrix.rows)} variants, {len(matrix.misses)} misses, {matrix.seconds:.1f} s "
         f"({matrix.cpu_seconds:.1f} s of CPU in the cells' processes)"
+    )
+
+
+def print_mutants(report: MutationReport, console: Console) -> None:
+    """By exercise how many mutants had which fate, then every one that no test notices."""
+    from .mutants import Fate
+
+    table = Table(title=f"{report.week}: single changes of the references", title_justify="left", pad_edge=False)
+    table.add_column("exercise")
+    for title in ("mutants", "killed", "by time-out", "equivalent", "alive", "killed or explained"):
+        table.add_column(title, justify="right")
+    counts = report.counts()
+    total = sum(counts.values(), Counter())
+    for name, count in (*counts.items(), ("all", total)):
+        if name == "all":
+            table.add_section()
+        every = sum(count.values())
+        alive = count[Fate.ALIVE]
+        killed = str(count[Fate.KILLED] + count[Fate.TIMED_OUT])
+        fates = (killed, str(count[Fate.TIMED_OUT]), str(count[Fate.EQUIVALENT]), f"[red]{alive}[/red]" * bool(alive))
+        table.add_row(escape(name), str(every), *fates, f"{100 * (every - alive) / max(1, every):.1f} %")
+    console.print(table)
+    for one in report.alive:
+        where = f"{report.script}:{one.line}: {one.mutant.exercise}, {one.mutant.operator}"
+        nth = f" (number {one.mutant.occurrence})" if one.mutant.occurrence > 1 else ""
+        console.print(f"[red]alive[/red] {escape(where)}{nth}\n      {escape(one.mutant.change)}", highlight=False)
+    for problem in report.problems:
+        console.print(f"[red]miss[/red] {escape(problem)}", highlight=False)
+    console.print(
+        f"{len(report.tried)} of {report.all_mutants} mutants, {report.misses} misses, {report.seconds:.1f} s"
     )
 
 
