@@ -206,7 +206,7 @@ class ModelEMA:
         name="foreach",
         exercise="ema",
         edits={
-            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n            for mine, theirs in zip(mine_all, [*model.parameters(), *model.buffers()], strict=True):\n                if mine.is_floating_point():\n                    mine.mul_(decay).add_(theirs, alpha=1 - decay)\n                else:\n                    mine.copy_(theirs)": "            pairs = list(zip([*self.module.parameters(), *self.module.buffers()], [*model.parameters(), *model.buffers()]))\n            real = [(a, b) for a, b in pairs if a.is_floating_point()]\n            torch._foreach_lerp_([a for a, _ in real], [b for _, b in real], 1 - decay)\n            for a, b in pairs:\n                if not a.is_floating_point():\n                    a.copy_(b)"
+            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n            for mine, theirs in zip(mine_all, [*model.parameters(), *model.buffers()]):\n                if mine.is_floating_point():\n                    mine.mul_(decay).add_(theirs, alpha=1 - decay)\n                else:\n                    mine.copy_(theirs)": "            pairs = list(zip([*self.module.parameters(), *self.module.buffers()], [*model.parameters(), *model.buffers()]))\n            real = [(a, b) for a, b in pairs if a.is_floating_point()]\n            torch._foreach_lerp_([a for a, _ in real], [b for _, b in real], 1 - decay)\n            for a, b in pairs:\n                if not a.is_floating_point():\n                    a.copy_(b)"
         },
     ),
     Alternative(

@@ -530,6 +530,24 @@ MISCONCEPTIONS = [
         says="some boxes are low and some are high",
         note="alpha decides how much the size of the boxes varies.",
     ),
+    Misconception(
+        name="box-off-center",
+        exercise="mix",
+        edits={"row - box_height // 2": "row - box_height // 3"},
+        rejected_by="mix-test-4",
+        says="opposite edges are pasted over equally often",
+        note="A third of the box above the random row and two thirds below it: the lower edge is pasted over more often.",
+    ),
+    Misconception(
+        name="border-left-out",
+        exercise="mix",
+        edits={
+            "slice(max(0, left), min(width, left + box_width))": "slice(max(1, left), min(width, left + box_width))"
+        },
+        rejected_by="mix-test-4",
+        says="every pixel is pasted over at times",
+        note="The first column has the number 0.",
+    ),
     # ---- exercise 5: RandAugment
     Misconception(
         name="no-sign",
@@ -702,7 +720,7 @@ MISCONCEPTIONS = [
         exercise="ema",
         edits={
             "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
-            "zip(mine_all, [*model.parameters(), *model.buffers()], strict=True)": "zip(self.module.parameters(), model.parameters())",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.parameters(), model.parameters())",
         },
         rejected_by="ema-test-2",
         says="this buffer never changed",
@@ -713,7 +731,7 @@ MISCONCEPTIONS = [
         exercise="ema",
         edits={
             "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
-            "zip(mine_all, [*model.parameters(), *model.buffers()], strict=True)": "zip(self.module.parameters(), model.parameters())",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.parameters(), model.parameters())",
             "                else:\n                    mine.copy_(theirs)": "            for mine, theirs in zip(self.module.buffers(), model.buffers()):\n                mine.copy_(theirs)",
         },
         rejected_by="ema-test-2",
@@ -737,7 +755,7 @@ MISCONCEPTIONS = [
             "                if mine.is_floating_point():": "                if isinstance(theirs, nn.Parameter) and not theirs.requires_grad:\n                    continue\n                if mine.is_floating_point():"
         },
         rejected_by="ema-test-2",
-        says="the average of the frozen parameter",
+        says="it never moved",
         note="What is frozen now may have moved before, or be set by hand; the average must not keep an old value.",
     ),
     Misconception(
@@ -745,10 +763,10 @@ MISCONCEPTIONS = [
         exercise="ema",
         edits={
             "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
-            "zip(mine_all, [*model.parameters(), *model.buffers()], strict=True)": "zip(self.module.state_dict().values(), model.state_dict().values())",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.state_dict().values(), model.state_dict().values())",
         },
         rejected_by="ema-test-2",
-        says="the average of the buffer that a state dict leaves out",
+        says="it never moved",
         note="A state dict holds what is saved: no buffer with persistent=False, and a shared tensor once for each name.",
     ),
     Misconception(
@@ -766,7 +784,7 @@ MISCONCEPTIONS = [
             "        self.updates += 1\n        with": "        self.updates += 1\n        model.zero_grad()\n        with"
         },
         rejected_by="ema-test-2",
-        says="a gradient that the model had before",
+        says="a gradient that the model had before is still there",
         note="The model is left as it is, its gradients included.",
     ),
     # ---- exercise 7: distillation
@@ -898,7 +916,7 @@ MISCONCEPTIONS = [
             "else student\n": "else (student[0].detach(), student[1])\n",
         },
         rejected_by="distill-test-2",
-        says="the gradient",
+        says="both heads get a gradient",
         note="Both heads learn.",
     ),
     Misconception(
@@ -915,8 +933,8 @@ MISCONCEPTIONS = [
         edits={
             "log_q = F.log_softmax(teacher / temperature, dim=-1)": "log_q = F.log_softmax(teacher.div_(temperature), dim=-1)"
         },
-        rejected_by="distill-test-1",
-        says="in place",
+        rejected_by="distill-test-2",
+        says="teacher (must not be changed in place)",
         note="The same logits serve the next epoch; divided again and again, they fade.",
     ),
     # ---- exercise 8: regimes
