@@ -609,7 +609,7 @@ MISCONCEPTIONS = [
             "self.norm2 = nn.LayerNorm(dim, eps=1e-6)": "self.norm2 = nn.LayerNorm(dim)",
         },
         rejected_by="block-test-2",
-        says="eps is 1e-5",
+        says="eps of both norms is 1e-5",
         note="It shows only where the variance of a token is near 1e-5.",
     ),
     Misconception(

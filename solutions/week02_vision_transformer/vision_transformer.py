@@ -1099,6 +1099,11 @@ with checks.step("5 positions do not fit a 2 x 3 grid"):
     checks.raises(ValueError, resize_positions, pos, (2, 3), (4, 4), name="an old grid of 2 x 3")
 
 ### BEGIN HIDDEN TESTS
+with checks.step("the positions after the call"):
+    given = checks.normal(seed=9)(1, 7, 3)
+    came = checks.beside(observe.arguments_after, resize_positions, given, (2, 3), (3, 4))
+    checks.equal(came[0], given, "pos (an argument must not be changed in place)")
+
 for old, new, prefix in (((3, 5), (6, 4), 1), ((4, 4), (7, 7), 0), ((6, 2), (3, 5), 2), ((8, 8), (3, 3), 5)):
     what = f"{old} to {new}, {prefix} prefix tokens"
     with checks.step(f"against timm's resample_abs_pos_embed, {what}"):
@@ -1136,11 +1141,6 @@ with checks.step("float64"):
     pos = checks.normal(seed=9, dtype=torch.float64)(1, 5, 3)
     checks.dtype(resize_positions(pos, (2, 2), (3, 3)), torch.float64, "the positions")
 
-    checks.equal(
-        checks.beside(observe.arguments_after, resize_positions, pos, (2, 2), (3, 3))[0],
-        pos,
-        "the positions after the call (an argument must not be changed in place)",
-    )
 
 with checks.step("without a prefix, 5 positions do not fit a 2 x 2 grid"):
     checks.raises(ValueError, resize_positions, pos, (2, 2), (3, 3), 0, name="5 positions, 2 x 2, n_prefix=0")
@@ -1383,12 +1383,19 @@ with checks.step("tokens as small as 0.001, where the eps of the layer norm show
     tokens = 1e-3 * checks.normal(seed=6)(2, 5, 16)
     other_eps = copy.deepcopy(theirs)
     other_eps.norm1.eps = other_eps.norm2.eps = 1e-5
+    second_eps = copy.deepcopy(theirs)
+    second_eps.norm2.eps = 1e-5
     with torch.no_grad():
         checks.close(
             block(tokens),
             theirs(tokens),
             "the tokens",
-            causes={"eps is 1e-5, the default; it must be 1e-6": lambda: other_eps(tokens)},
+            rtol=1e-5,
+            atol=1e-6,
+            causes={
+                "eps of both norms is 1e-5, the default; it must be 1e-6": lambda: other_eps(tokens),
+                "eps of the second norm is 1e-5, the default; it must be 1e-6": lambda: second_eps(tokens),
+            },
         )
 
 with checks.step("tokens as small as 0.001 behind an attention of 0, where the eps of the second layer norm shows"):

@@ -535,7 +535,7 @@ MISCONCEPTIONS = [
         exercise="mix",
         edits={"row - box_height // 2": "row - box_height // 3"},
         rejected_by="mix-test-4",
-        says="opposite edges are pasted over equally often",
+        says="the random pixel is the center of the box",
         note="A third of the box above the random row and two thirds below it: the lower edge is pasted over more often.",
     ),
     Misconception(

@@ -1254,12 +1254,12 @@ with checks.step("cutmix with the same seed, and with another"):
     )
 
 ### BEGIN HIDDEN TESTS
-with checks.step("600 boxes in images of 40 x 20 pixels, alpha = 1000, so sides of about 0.71"):
+with checks.step("1,200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides of about 0.71"):
     # image k is constant k, so a pixel says where it came from
     x = torch.arange(3.0)[:, None, None, None].expand(3, 1, 40, 20).clone()
-    images, soft = checks.beside(draws, cutmix, x, torch.arange(3), 3, 1000.0, 5, 600)
+    images, soft = checks.beside(draws, cutmix, x, torch.arange(3), 3, 1000.0, 5, 1200)
     pasted = images[:, :, 0].round().long() != torch.arange(3)[:, None, None]
-    boxes = pasted.any(1)  # (600, 40, 20)
+    boxes = pasted.any(1)  # (1200, 40, 20)
     same = [torch.equal(one, box) for draw, box in zip(pasted, boxes) for one in draw if one.any()]
     checks.that(all(same), "all images of a batch get the same box", came="different boxes in one batch")
     drawn = boxes.any((1, 2))
@@ -1302,11 +1302,15 @@ with checks.step("600 boxes in images of 40 x 20 pixels, alpha = 1000, so sides 
             ),
         },
     )
-    edges = [often[:3].mean(), often[-3:].mean(), often[:, :2].mean(), often[:, -2:].mean()]
+    middles = [
+        ((lines.int().argmax(1) + lines.shape[1] - 1 - lines.flip(1).int().argmax(1)) / 2).mean().item()
+        for lines in (rows[drawn], columns[drawn])
+    ]
     checks.that(
-        max(abs(edges[0] - edges[1]), abs(edges[2] - edges[3])) < 0.15,
-        "opposite edges are pasted over equally often: the random pixel is the center of the box",
-        came="top, bottom, left, right: " + ", ".join(f"{edge:.0%}" for edge in edges),
+        abs(middles[0] - 19.5) < 2 and abs(middles[1] - 9.5) < 1,
+        "the random pixel is the center of the box, so the boxes lie around the middle of the image",
+        came=f"middles at row {middles[0]:.1f} and column {middles[1]:.1f} on average",
+        expected="row 19.5 and column 9.5",
     )
     checks.that(
         often.min().item() > 0.03,
