@@ -26,6 +26,7 @@ from .source import Test
 if TYPE_CHECKING:
     from .collect import Collection
     from .grade import Change
+    from .lies import Lies
     from .mutants import MutationReport
     from .outcomes import Graded
     from .runner import Run
@@ -139,6 +140,31 @@ def print_mutants(report: MutationReport, console: Console) -> None:
         console.print(f"[red]miss[/red] {escape(problem)}", highlight=False)
     console.print(
         f"{len(report.tried)} of {report.all_mutants} mutants, {report.misses} misses, {report.seconds:.1f} s"
+    )
+
+
+def print_lies(found: Lies, console: Console) -> None:
+    """Points by exercise and liar, then the test cells that are open."""
+    table = Table(title=f"{found.week}: points that lies earn", title_justify="left", pad_edge=False)
+    table.add_column("exercise", no_wrap=True)
+    for name in found.earned:
+        table.add_column(name, justify="right")
+    table.add_column("any", justify="right")
+    table.add_column("test cells")
+    for name in dict.fromkeys(found.exercises.values()):
+        sums = [found.sum(passed, name) for passed in (*found.earned.values(), found.open)]
+        cells = [test if test in found.hidden else f"({test})" for test in found.open if found.exercises[test] == name]
+        table.add_row(name, *(str(points) if points else "[dim]·[/dim]" for points in sums), ", ".join(cells))
+    table.add_section()
+    every = [found.sum(passed) for passed in (*found.earned.values(), found.open)]
+    table.add_row("all", *map(str, every))
+    console.print(table)
+    for miss in found.misses:
+        console.print(f"[red]miss[/red] {escape(miss)}", highlight=False)
+    hidden = found.sum(test for test in found.open if test in found.hidden)
+    console.print(
+        f"{found.sum(found.open)} points for lies, {hidden} of them in cells with hidden tests (others in brackets); "
+        f"{len(found.listed)} cells are listed as open, {len(found.misses)} misses"
     )
 
 

@@ -81,6 +81,7 @@ def verify(
     ] = False,
     sample: Annotated[int, typer.Option(min=0, help="with --mutants: only so many of a week (0: all)")] = 0,
     seed: Annotated[int, typer.Option(help="with --sample: which ones are drawn")] = 0,
+    lies: Annotated[bool, typer.Option("--lies", help="what processes that lie to the judge earn, instead")] = False,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
 
@@ -101,6 +102,13 @@ def verify(
             raise WorkbookError(
                 f"{alive} mutants are neither killed nor explained",
                 "write a check that fails, or say in equivalents.toml why none can",
+            )
+        return
+    if lies:
+        missed = sum(_lies(root / "solutions" / name, root, exercise, workers) for name in names)
+        if missed:
+            raise WorkbookError(
+                f"{missed} misses", "compare values on inputs that were never seen, fresh ones if need be"
             )
         return
     if watch:
@@ -155,6 +163,21 @@ def _mutants(folder: Path, root: Path, exercise: str, sample: int, seed: int, wo
     write_text(path, report.to_json())
     console.print(f"written to {path.relative_to(root)}")
     return report.misses
+
+
+def _lies(folder: Path, root: Path, exercise: str, workers: int) -> int:
+    """Let liars answer one week; print and write what they earn. Returns the number of misses."""
+    from ..files import write_text
+    from ..lies import find_lies
+    from ..report import print_lies, progress
+
+    with progress(f"lies {folder.name}", console) as bar:
+        found = find_lies(folder, exercise=exercise, workers=workers, on_start=bar.total, on_done=bar.advance_run)
+    print_lies(found, console)
+    path = root / "build" / "verify" / f"{folder.name}-lies.json"
+    write_text(path, found.to_json())
+    console.print(f"written to {path.relative_to(root)}")
+    return len(found.misses)
 
 
 def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mode, workers: int) -> None:
