@@ -234,9 +234,14 @@ with checks.step("the arguments after the call"):
         for name, before, after in zip(["query", "key", "value", "mask"], given, came, strict=True):
             checks.equal(after, before, f"{name} (an argument must not be changed in place)")
 
+with checks.step("random numbers that are new in every run, against torch's scaled_dot_product_attention"):
+    randn = checks.normal(checks.fresh_seed())
+    new = (randn(2, 3, 4, 16), randn(2, 3, 7, 16), randn(2, 3, 7, 5))
+    checks.close(ScaledDotProductAttention(head_dim=16)(*new)[0], F.scaled_dot_product_attention(*new), "context")
+
 for width in (6, 9):
     with checks.step(f"query of width 8 and key of width {width}"):
-        checks.raises(ValueError, attention, query, randn(2, 3, 6, width), value, name="a key of another width")
+        checks.raises(ValueError, attention, query, torch.ones(2, 3, 6, width), value, name="a key of another width")
 
 # %% test="sdpa" points=5
 randn = checks.normal(seed=1)
@@ -858,7 +863,7 @@ def twin_answer(
 
 # %% test="mha" points=8
 torch.manual_seed(0)
-randn = checks.normal(seed=0)
+randn = checks.normal(checks.fresh_seed())  # tokens that are new in every run
 x, memory = randn(2, 6, 16), randn(2, 5, 16)
 
 with checks.step("multi-head attention of 6 tokens, D = 16, H = 4"):
@@ -878,6 +883,8 @@ with checks.step("projection_weights"):
     for name, (weight, bias) in projections.items():
         checks.shape(weight, (16, 16), f"the weight of {name!r}")
         checks.shape(bias, (16,), f"the bias of {name!r}")
+        spread = weight.std().item()
+        checks.that(spread > 1e-4, f"the weight of {name!r} starts at random numbers", came=f"a spread of {spread:.1e}")
 
 with checks.step("D = 10 cannot be cut into 4 heads"):
     checks.raises((ValueError, AssertionError), MultiHeadAttention, 10, 4, name="d_model=10, n_heads=4")
@@ -1335,10 +1342,13 @@ with checks.look():
 # </details>
 
 # %% test="reverse" points=4
-with checks.step("reverse_batch of 64 sequences, 10 tokens of width 32"):
-    x, y = reverse_batch(64, 10, 32, torch.Generator().manual_seed(0))
-    checks.shape(x, (64, 10, 32), "x")
-    checks.shape(y, (64, 10, 32), "y")
+seed = checks.fresh_seed()  # other sequences in every run, and another number of them
+many = 64 + seed % 32
+
+with checks.step(f"reverse_batch of {many} sequences, 10 tokens of width 32"):
+    x, y = reverse_batch(many, 10, 32, torch.Generator().manual_seed(seed))
+    checks.shape(x, (many, 10, 32), "x")
+    checks.shape(y, (many, 10, 32), "y")
     checks.dtype(x, torch.float32, "x")
     checks.equal(
         y,
@@ -1600,7 +1610,7 @@ with checks.step("antidiagonal_mass of weights that are known"):
             "this is the sum over the rows, not the mean": torch.tensor([[4.0, 0.0, 1.0]]),
         },
     )
-    random = checks.normal(seed=6, dtype=torch.float64)(2, 3, 5, 5).softmax(-1)
+    random = checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 3, 5, 5).softmax(-1)
     looped = torch.stack([random[:, :, i, 4 - i] for i in range(5)]).mean(0)
     checks.close(antidiagonal_mass(random), looped, "the mass of random weights, 2 sequences and 3 heads, float64")
     (after,) = checks.beside(observe.arguments_after, antidiagonal_mass, random)

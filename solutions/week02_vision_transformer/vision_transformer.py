@@ -213,6 +213,15 @@ with checks.step("two channels, one patch of 2 x 2"):
         },
     )
 
+with checks.step("pixels that are new in every run: 2 images of 4 x 6 in three channels, p = 2"):
+    pixels = checks.normal(checks.fresh_seed())(2, 3, 4, 6)
+    patches = patchify(pixels, 2)
+    checks.shape(patches, (2, 6, 12), "the patches")
+    for i in range(2):
+        for j in range(3):
+            square = pixels[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(2, 12)
+            checks.equal(patches[:, 3 * i + j], square, f"the patch in row {i}, column {j}")
+
 with checks.step("p = 2 does not divide a height of 5"):
     checks.raises(ValueError, patchify, torch.zeros(1, 3, 5, 4), 2, name="a 5 x 4 image")
 
@@ -506,6 +515,15 @@ with checks.step("the mean of each patch plus 1, from planted weights"):
             "the patches are numbered column by column": wanted[:, [0, 3, 1, 4, 2, 5]],
         },
     )
+
+with checks.step("weights and pixels that are new in every run, against a convolution"):
+    randn = checks.normal(checks.fresh_seed())
+    planted = {"proj.weight": randn(5, 3, 2, 2), "proj.bias": randn(5)}
+    embed.load_timm(planted)
+    pixels = randn(2, 3, 4, 6)
+    maps = F.conv2d(pixels, planted["proj.weight"], planted["proj.bias"], stride=2)  # (2, 5, 2, 3)
+    for patch in range(6):
+        checks.close(embed(pixels)[:, patch], maps[:, :, patch // 3, patch % 3], f"token {patch}")
 
 with checks.step("images of another size"):
     checks.raises(ValueError, embed, torch.zeros(1, 3, 6, 6), name="a 6 x 6 image for a 4 x 6 model")
@@ -819,6 +837,16 @@ with checks.step("TokenAndPosition with 3 patches of width 2, planted weights"):
             "the positions were not added": same(7.0, 1, 2, 3),
         },
     )
+
+with checks.step("numbers that are new in every run"):
+    randn = checks.normal(checks.fresh_seed())
+    planted = {"cls_token": randn(1, 1, 2), "pos_embed": randn(1, 4, 2)}
+    layer.load_timm(planted)
+    given = randn(3, 3, 2)
+    row = layer(given)
+    for image in range(3):
+        checks.close(row[image, 0], (planted["cls_token"] + planted["pos_embed"][:, :1])[0, 0], "the class token")
+        checks.close(row[image, 1:], given[image] + planted["pos_embed"][0, 1:], f"the patches of image {image}")
 
 with checks.step("another number of patches"):
     for count in (4, 2, 1):
@@ -1335,6 +1363,12 @@ with checks.step("one token (3, 1), attention switched off, the MLP worked by ha
         },
     )
 
+with checks.step("tokens that are new in every run, attention and MLP switched off: each token plus two biases"):
+    randn = checks.normal(checks.fresh_seed())
+    shift, lift, given = randn(2), randn(2), randn(2, 3, 2)
+    block.load_timm(by_hand | {"mlp.fc2.weight": torch.zeros(2, 8), "attn.proj.bias": shift, "mlp.fc2.bias": lift})
+    checks.close(block(given), given + shift + lift, "the tokens")
+
 # %% test="block" points=6 forbids="timm.models.vision_transformer.Block, torch.nn.TransformerEncoderLayer"
 with checks.step("the computation is yours"):
     block = EncoderBlock(16, 2).eval()
@@ -1590,7 +1624,7 @@ with checks.look():
 # </details>
 
 # %% test="vit" points=5
-images = checks.normal(seed=8)(2, 3, 32, 32)
+images = checks.normal(checks.fresh_seed())(2, 3, 32, 32)  # new in every run, like the weights below
 
 with checks.step("VisionTransformer(img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2)"):
     torch.manual_seed(0)
@@ -1598,7 +1632,7 @@ with checks.step("VisionTransformer(img_size=32, patch_size=8, embed_dim=16, dep
     checks.shape(model.forward_features(images), (2, 17, 16), "the features")
     checks.shape(model(images), (2, 10), "the logits")
 
-theirs = randomize(timm_vit(embed_dim=16, depth=2, num_heads=2), seed=2)
+theirs = randomize(timm_vit(embed_dim=16, depth=2, num_heads=2), seed=checks.fresh_seed())
 
 
 def variant(name: str) -> torch.Tensor:
@@ -1759,8 +1793,11 @@ def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tenso
 
 
 with checks.step("loading timm's weights"):
-    state = {key: value.clone() for key, value in timm_vit().state_dict().items()}
+    theirs = randomize(timm_vit(), seed=18)
+    state = {key: value.clone() for key, value in theirs.state_dict().items()}
     before, after, same = checks.beside(loaded, model, state, images)
+    with torch.no_grad():
+        checks.close(before, theirs(images), "the logits", rtol=1e-4, atol=1e-4)
     checks.that(same, "timm's state dict is as before", came="one with other entries or numbers")
     checks.close(
         after,
@@ -1952,6 +1989,17 @@ with checks.step("4 x 2 pixels, p = 2, D = 2, one block, r = 4, one channel, 3 c
             ),
         },
     )
+
+with checks.step("sizes that are new in every run, against torch's FLOP counter on timm's model"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    wide, deep, kinds, across = (int(torch.randint(1, 9, (), generator=draw)) for _ in range(4))
+    size, sides = {"embed_dim": 4 * wide, "depth": deep, "num_classes": kinds}, (8, 4 * across)
+    counted = profiling.flops(timm_vit(sides, 4, 3, **size), torch.zeros(1, 3, *sides))
+    checks.equal(
+        token_count(*sides, 4), 2 * across + 1, f"the number of tokens of {sides[0]} x {sides[1]} pixels, p = 4"
+    )
+    came = vit_flops(*sides, 4, 4 * wide, deep, 4.0, 3, kinds)
+    checks.equal(came, counted, f"the FLOPs for D = {4 * wide}, {deep} blocks, {kinds} classes")
 
 # %% test="cost" points=6
 with checks.step("a model without blocks: patch embedding and head alone"):

@@ -260,23 +260,27 @@ with checks.step("the parameters of each group"):
     checks.that(set(kinds) == {"list"}, 'each "params" is a list', came=", ".join(kinds))
 
 
-def decays_by_value(groups: Sequence[dict], model: nn.Module) -> dict:
-    """Name of each parameter -> the weight decays of the groups that hold numbers like its own."""
-    held = [(p.detach(), float(group["weight_decay"])) for group in groups for p in group["params"]]
-    return {
-        name: [decay for p, decay in held if p.shape == mine.shape and torch.equal(p, mine)]
-        for name, mine in model.named_parameters()
-    }
+def after_a_step(fn: Callable, model: nn.Module, weight_decay: float) -> dict:
+    """Name of each parameter -> its numbers after one step of plain gradient descent at rate 0.5, gradients all 1."""
+    optimizer = torch.optim.SGD(fn(model, weight_decay), lr=0.5)
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    return {name: p.detach() for name, p in model.named_parameters()}
 
 
-with checks.step("a model with random numbers in all parameters, weight decay 0.2"):
+with checks.step("one step of an optimizer, weight decay 0.2, from numbers that are new in every run"):
     filled = Sample()
-    randn = checks.normal(seed=11)
+    randn = checks.normal(checks.fresh_seed())
     with torch.no_grad():
         for p in filled.parameters():
             p.copy_(randn(*p.shape))
-    came = decays_by_value(parameter_groups(filled, 0.2), filled)
-    checks.equal(came, {name: [0.2 if name == "linear.weight" else 0.0] for name in came}, "the weight decays")
+    start = {name: p.detach().clone() for name, p in filled.named_parameters()}
+    moved = checks.beside(after_a_step, parameter_groups, copy.deepcopy(filled), 0.2)
+    checks.equal(sorted(moved), sorted(start), "the names of the parameters")
+    for name, old in start.items():
+        pull = 0.2 * old if name == "linear.weight" else 0.0
+        checks.close(moved[name], old - 0.5 * (1.0 + pull), f"{name} after the step")
 
 with checks.step("linear.weight is frozen"):
     partly = Sample()
@@ -1077,6 +1081,13 @@ with checks.step("one lambda for the whole batch"):
         max(spread) < 1e-5, "all images of a batch have the same share", came=f"shares that differ by {max(spread):.3f}"
     )
 
+with checks.step("twelve images and a generator that are new in every run"):
+    seed = checks.fresh_seed()
+    new = checks.normal(seed)(12, 2, 3, 7)
+    blended, told_by = mixup(new, torch.arange(12), 12, 5.0, torch.Generator().manual_seed(seed))
+    checks.close(blended, torch.einsum("bk,kchw->bchw", told_by, new), "the images, against what their labels tell")
+    checks.that(told_by.diagonal().min().item() < 0.999, "labels are mixed", came="labels of one class each")
+
 with checks.step("the partners"):
     checks.close(soft.sum(1), torch.ones(20, 4), "what all labels of a batch say of each class, where each stands once", causes={
         "the partners are no permutation: some images are the partner of several, some of none": lambda: bool(
@@ -1212,6 +1223,14 @@ with checks.step("cutmix of four images of 16 x 12 pixels, 50 draws, alpha = 100
             (soft.sum(1) > 1.001).any()
         ),
     })  # fmt: skip
+
+with checks.step("twelve images and a generator that are new in every run"):
+    seed = checks.fresh_seed()
+    new = checks.normal(seed)(12, 1, 9, 7)
+    pasted_over, told_by = cutmix(new, torch.arange(12), 12, 1000.0, torch.Generator().manual_seed(seed))
+    shares = (pasted_over[:, None] == new[None]).float().mean((2, 3, 4))  # of the pixels, from each image
+    checks.close(told_by, shares, "the soft labels, against the share of pixels from each image")
+    checks.that(shares.diagonal().min().item() < 0.999, "a box is pasted", came="the images as they were")
 
 with checks.step("alpha = 0"):
     images, soft, _ = checks.beside(draws, cutmix, x, y, 4, 0.0, 0, 3)
@@ -1840,6 +1859,20 @@ with checks.step("decay 0.9, a weight that was 0 and is 1 from then on, by hand"
     })  # fmt: skip
     checks.close(torch.tensor(seen["model after"]), torch.tensor(1.0), "the model's own weight after the updates")
 
+with checks.step("weights that are new in every run, by what the average computes"):
+    randn = checks.normal(checks.fresh_seed())
+    old, new = nn.Linear(4, 3), nn.Linear(4, 3)
+    with torch.no_grad():
+        for model in (old, new):
+            model.weight.copy_(randn(3, 4))
+            model.bias.copy_(randn(3))
+        given = randn(6, 4)
+        ema = ModelEMA(old, 0.75)
+        checks.close(ema.module(given).detach(), old(given), "what the copy computes before an update")
+        ema.update(new)
+        wanted = 0.75 * old(given) + 0.25 * new(given)  # the layer is linear in its weights
+        checks.close(ema.module(given).detach(), wanted, "what the average computes after one update")
+
 with checks.step("modes and gradients"):
     checks.that(not any(seen["modes"][:2]), "the copy is in eval mode", came="train mode")
     checks.that(
@@ -1921,11 +1954,6 @@ with checks.step("warmup goes on as long as it gives the smaller decay: decay 0.
     averages = torch.tensor(checks.beside(followed, ModelEMA, values, 0.999, True))
     checks.close(averages, average_by(values, lambda t: (1 + t) / (10 + t)), "the averages")
 
-
-with checks.step("a model of the judge's, by value"):
-    model = nn.Linear(4, 3)
-    copied = ModelEMA(model, 0.9).module
-    checks.close(copied(torch.eye(4)).detach(), model(torch.eye(4)).detach(), "what the copy computes before an update")
 
 with checks.step("five training steps with a batch norm, against timm's ModelEmaV3"):
     averages, models = checks.beside(trained, ModelEMA, 0.8, False, 5)
@@ -2158,6 +2186,16 @@ with checks.step("hard, alpha = 0.25: the label says class 0, the teacher 1, the
         "hard labels need no temperature: the factor T² is too much": scalar(0.75 * says_0 + 0.25 * 4 * says_1),
     })  # fmt: skip
 
+with checks.step("logits that are new in every run, soft, alpha = 1, T = 2"):
+    randn = checks.normal(checks.fresh_seed())
+    new, told = randn(5, 4), randn(5, 4)
+    cooled = [torch.distributions.Categorical(logits=logits / 2) for logits in (told, new)]
+    checks.close(
+        distillation_loss(new, told, torch.tensor([0, 1, 2, 3, 0]), "soft", 1.0, 2.0),
+        4 * torch.distributions.kl_divergence(*cooled).mean(),
+        "the loss",
+    )
+
 with checks.step("a mode that does not exist"):
     checks.raises(ValueError, distillation_loss, student, teacher, label, "medium", name='mode="medium"')
 
@@ -2342,6 +2380,12 @@ def taught(data: datasets.Digits, seed: int) -> tuple[torch.Tensor, torch.Tensor
     return images, names, cnn.eval().requires_grad_(False)
 
 
+with checks.step("logits that are new in every run: hard, with alpha = 1, is the loss of the teacher's answers"):
+    randn = checks.normal(checks.fresh_seed())
+    logits, told = randn(7, 10), randn(7, 10)
+    came = distillation_loss(logits, told, torch.zeros(7, dtype=torch.long), "hard", 1.0, 1.0)
+    checks.close(came, by_labels(logits, told), "the loss")
+
 with checks.step("distilled on the unlabeled images, against the same model on thirty labels"):
     data = datasets.digits()
     thirty, names, cnn = taught(data, 0)
@@ -2476,13 +2520,15 @@ def three_steps(fn: Callable, model: nn.Module, regimes: Sequence[str], size: in
     modes = {name: module.training for name, module in model.named_modules()}
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    torch.manual_seed(0)  # for dropout
     randn = checks.normal(0)
     for _ in range(3 if names else 0):
         optimizer.zero_grad()
         F.cross_entropy(model(randn(6, 1, size, size)), torch.tensor([0, 1, 2, 0, 1, 2])).backward()
         optimizer.step()
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-    return {"learn": names, "modes": modes, "changed": changed, "all": list(before), "redrawn": redrawn}
+    after = torch.cat([value.detach().flatten().float() for value in model.state_dict().values()])
+    return {"learn": names, "modes": modes, "changed": changed, "all": list(before), "redrawn": redrawn, "after": after}
 
 
 with checks.step("frozen: three steps of AdamW on a model with batch norm and dropout"):
@@ -2554,6 +2600,23 @@ for regimes in (["frozen", "full"], ["frozen", "scratch"], ["frozen", "frozen", 
             ),
         })  # fmt: skip
         checks.that(all(seen["modes"].values()), "every module is in train mode", came="modules in eval mode")
+
+
+def by_hand(model: nn.Module, regime: str) -> None:
+    for part in model.modules():
+        part.training = regime == "full" or part in set(model.head.modules())
+    of_head = {id(p) for p in model.head.parameters()}
+    for p in model.parameters():
+        p.requires_grad = regime == "full" or id(p) in of_head
+
+
+for regime in ("frozen", "full"):
+    with checks.step(f"{regime}: every number after three steps"):
+        torch.manual_seed(5)
+        model = Backbone()
+        came = checks.beside(three_steps, set_regime, copy.deepcopy(model), [regime], 8)["after"]
+        wanted = three_steps(by_hand, model, [regime], 8)["after"]
+        checks.close(came, wanted, "parameters and buffers, against a model whose flags were set by hand")
 
 with checks.step("timm's ViT, full and then frozen"):
     seen = checks.beside(three_steps, set_regime, tiny_vit(0, num_classes=3), ["full", "frozen"], 8)
