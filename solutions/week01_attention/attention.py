@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products. No earlier week.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, a test you can read, and three folded hints. Run the test as often as you like. It stops at the first thing that is wrong and says what it saw. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, a test you can read, and three folded hints. Run the test as often as you like. It stops at the first thing that is wrong and says what it saw. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # **One vocabulary for the whole course**
 #
@@ -1017,12 +1017,14 @@ twin = torch_twin(mha.projection_weights(), 4)
 for what, mask in (
     ("of each sequence, (B, 1, 1, Lk)", (torch.arange(5) < torch.tensor([4, 2, 5])[:, None])[:, None, None]),
     ("of each sequence and query, (B, 1, Lq, Lk)", some[:, :1]),
+    ("of each query, (Lq, Lk)", some[0, 0]),
     ("of 0 and 1, (B, H, Lq, Lk)", some),
 ):
     with checks.step(f"a mask {what}"):
         output, weights = mha(query, key, value, mask.long() if mask is some else mask)
         theirs, their_weights = twin_answer(twin, query, key, value, mask.expand(3, 4, 7, 5))
-        of_first = twin_answer(twin, query, key, value, mask[:1].expand(3, 4, 7, 5))
+        first = (mask[:1] if mask.dim() == 4 else mask).expand(3, 4, 7, 5)
+        of_first = twin_answer(twin, query, key, value, first)
         cause = "the mask of the first sequence was used for all of them"
         checks.close(weights, their_weights, "weights", causes={cause: of_first[1]})
         checks.close(output, theirs, "output", causes={cause: of_first[0]})
@@ -1689,6 +1691,28 @@ with checks.step("queries and keys are the tokens plus the positions"):
     randn = checks.normal(seed=7)
     before, after = checks.beside(weights_after_exchange, model, randn(3, 10, 64), randn(1, 10, 64))
     checks.close(after, before, "the weights, with part of the positions moved into the tokens", rtol=1e-3, atol=1e-4)
+
+
+def values_and_output(model: nn.Module) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Weights and biases of the value and of the output projection; nothing where the layer is not that of exercise 3."""
+    for part in model.modules():
+        if hasattr(part, "projection_weights"):
+            found = part.projection_weights()
+            return {name: tuple(t.detach() for t in found[name]) for name in ("v", "out")}
+    return {}
+
+
+with checks.step("ten tokens that are all alike: wherever a query looks, it reads the same"):
+    projections = checks.beside(values_and_output, model)
+    token = checks.normal(checks.fresh_seed())(3, 1, 64).expand(3, 10, 64)
+    if projections:
+        wanted = F.linear(F.linear(token, *projections["v"]), *projections["out"])
+        checks.close(
+            model(token)[0],
+            wanted,
+            "the output, against the value and the output projection of the token",
+            causes={"the tokens were added to what attention gives": wanted + token},
+        )
 
 
 # %% test="reverser" points=8

@@ -772,6 +772,16 @@ class MultiHeadAttention(nn.Module):
         says="against steps=500, lr=1e-3, batch=32, seed=0",
         note="Defaults are part of what the function promises.",
     ),
+    Misconception(
+        name="residual-by-habit",
+        exercise="reverser",
+        edits={
+            "return self.attention(placed, placed, x)": "output, weights = self.attention(placed, placed, x)\n        return x + output, weights"
+        },
+        rejected_by="reverser-test-1",
+        says="the tokens were added to what attention gives",
+        note="Blocks of later weeks have a residual connection; this layer is attention alone.",
+    ),
     # ---- exercise 7: row to map
     Misconception(
         name="column-instead-of-row",

@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** week 2, or the idea of a ViT. The model comes from timm this week, so nothing depends on your answers of weeks 1 and 2.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -365,8 +365,9 @@ with checks.step("a ViT inside another model, against timm with full names"):
         ("bias_scorer.weight", "bias is a piece of this name, but it does not end in it"),
         ("first.weight", "a matrix that two layers share is in more than one group, or twice in one"),
     ):
+        other = [0.0] if theirs[name] == [0.05] else [0.05]
         checks.equal(mine[name], theirs[name], f"the weight decay of {name}", causes={
-            why: lambda: len(mine[name]) != 1 or mine[name] != theirs[name],
+            why: other if name != "first.weight" else lambda: len(mine["first.weight"]) > 1,
         })  # fmt: skip
     what = "rope.relative_position_bias"  # timm asks for ".bias" and lets it decay
     checks.equal(mine[what], [0.0], f"the weight decay of {what}", causes={
@@ -538,7 +539,12 @@ with checks.step("after the last step"):
         max(abs(rate - 0.1) for rate in rates) < 1e-9,
         "the rate stays at min_lr",
         came=f"{rates} at steps 10, 11, 14, 18 and 100",
-        causes={"the cosine rises again: the progress must stop at 1": lambda: max(rates) > 0.1 + 1e-6},
+        causes={
+            "the cosine rises again: the progress must stop at 1": lambda: all(
+                abs(rate - 0.1 - 0.35 * (1 + math.cos(math.pi * (step - 2) / 8))) < 1e-5
+                for rate, step in zip(rates, (10, 11, 14, 18, 100), strict=True)
+            )
+        },
     )
 
 with checks.step("the rate never rises after the warm-up"):
@@ -1294,7 +1300,9 @@ with checks.step("1,200 boxes in images of 40 x 20 pixels, alpha = 1000, so side
             "the sides are 1 - lambda of the image, so the area is its square; take the root": lambda: (
                 19 <= tall <= 22 and 9 <= wide <= 12
             ),
-            "both sides were computed from one side of the image": lambda: abs(tall - wide) <= 1 or wide == 20,
+            "both sides were computed from one side of the image": lambda: (
+                abs(tall - wide) <= 1 or (wide == 20 and 27 <= tall <= 30)
+            ),
         },
     )
     kept = 1 - boxes[drawn].float().mean((1, 2))
