@@ -1364,12 +1364,13 @@ with checks.step(f"reverse_batch of {many} sequences, 10 tokens of width 32"):
     for dim, name in enumerate(["sequences", "tokens", "entries of a token"]):
         within = x.var(dim).mean().item()
         checks.that(within > 1e-3, f"the {name} are not all alike", came=f"a variance of {within:.2f} among them")
-    mean, variance, beyond = x.mean().item(), x.var().item(), (x.abs() > 2).float().mean().item()
+    mean, variance = x.mean().item(), x.var().item()
+    two, three = ((x.abs() > far).float().mean().item() for far in (2, 3))
     checks.that(
-        abs(mean) < 0.05 and abs(variance - 1) < 0.05 and 0.035 < beyond < 0.056,
+        abs(mean) < 0.05 and abs(variance - 1) < 0.05 and 0.035 < two < 0.056 and 0.001 < three < 0.005,
         "the entries are standard normal",
-        came=f"mean {mean:.3f}, variance {variance:.3f}, {beyond:.1%} of the entries beyond -2 and 2",
-        expected="mean 0, variance 1, 4.6% beyond -2 and 2",
+        came=f"mean {mean:.3f}, variance {variance:.3f}, {two:.1%} beyond -2 and 2, {three:.2%} beyond -3 and 3",
+        expected="mean 0, variance 1, 4.6% beyond -2 and 2, 0.27% beyond -3 and 3",
         causes={
             "torch.rand is uniform on [0, 1), with mean 1/2 and variance 1/12": (
                 abs(mean - 0.5) < 0.02 and abs(variance - 1 / 12) < 0.01
@@ -1426,17 +1427,32 @@ with checks.step("the generator moves on"):
     )
 
 
-def elsewhere(draw: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> list[str]:
-    """The devices of x and y for a generator that says it is on another device, "meta"."""
+def elsewhere(draw: Callable[..., tuple[torch.Tensor, torch.Tensor]]) -> tuple[list[str], list[str]]:
+    """The devices of x and y for a generator that says it is on another device, "meta"; those it drew numbers on."""
+    from torch.overrides import TorchFunctionMode
 
     class Elsewhere(torch.Generator):
         device = torch.device("meta")  # type: ignore[assignment]
 
-    return [t.device.type for t in draw(2, 5, 3, Elsewhere())]
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            result = func(*args, **(kwargs or {}))
+            if isinstance((kwargs or {}).get("generator"), Elsewhere):
+                drawn.append(result.device.type)
+            return result
+
+    drawn: list[str] = []
+    with Watch():
+        results = draw(2, 5, 3, Elsewhere())
+    return [t.device.type for t in results], drawn
 
 
 with checks.step("a generator of another device"):
-    checks.equal(checks.beside(elsewhere, reverse_batch), ["meta", "meta"], "the devices of x and y")
+    devices, drawn = checks.beside(elsewhere, reverse_batch)
+    checks.equal(devices, ["meta", "meta"], "the devices of x and y")
+    checks.that(
+        set(drawn) <= {"meta"}, "the numbers are drawn there: a generator draws on its own device only", came=f"{drawn}"
+    )
 
 for length in (2, 3, 5, 6, 10):
     with checks.step(f"the floor for L = {length}, against the best equivariant map of tokens of variance 4"):
@@ -1797,6 +1813,35 @@ with checks.step("the trained layer with its positions set to zero"):
         expected=">= 0.85",
         causes={"the reversal does not come from attention with positions": error < 0.1},
     )
+
+
+def slopes(model: nn.Module, x: torch.Tensor) -> tuple[list[float], list[float]]:
+    """How fast an output changes with each parameter, along a random direction: by autograd, and by two outputs."""
+    model.double()
+    directions = [
+        torch.randn(p.shape, dtype=p.dtype, generator=torch.Generator().manual_seed(4)) for p in model.parameters()
+    ]
+
+    def output() -> torch.Tensor:
+        result = model(x)[0]
+        return (result * torch.arange(result.numel(), dtype=x.dtype).cos().reshape(result.shape)).sum()
+
+    gradients = torch.autograd.grad(output(), list(model.parameters()), allow_unused=True)
+    by_autograd = [0.0 if g is None else (g * d).sum().item() for g, d in zip(gradients, directions)]
+    by_outputs = []
+    with torch.no_grad():
+        for p, d in zip(model.parameters(), directions):
+            ends = [(p.add_(step * d), output().item())[1] for step in (1e-5, -2e-5)]
+            p.add_(1e-5 * d)
+            by_outputs.append((ends[0] - ends[1]) / 2e-5)
+    return by_autograd, by_outputs
+
+
+with checks.step("the gradient of every parameter, against finite differences"):
+    torch.manual_seed(6)
+    small = PositionedReverser(length=5, d_model=8, n_heads=2)
+    came, wanted = checks.beside(slopes, small, checks.normal(seed=8, dtype=torch.float64)(3, 5, 8))
+    checks.close(torch.tensor(came), torch.tensor(wanted), "the slopes", rtol=1e-3, atol=1e-4)
 
 
 def farthest_moved(train: Callable[..., list[float]], model: nn.Module) -> float:

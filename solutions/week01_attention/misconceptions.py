@@ -574,6 +574,22 @@ class MultiHeadAttention(nn.Module):
         note="A generator of the GPU cannot draw numbers on the CPU.",
     ),
     Misconception(
+        name="drawn-here-and-moved",
+        exercise="reverse",
+        edits={", device=generator.device)": ").to(generator.device)"},
+        rejected_by="reverse-test-2",
+        says="the numbers are drawn there",
+        note="A generator of the GPU draws on the GPU only; PyTorch refuses it for tensors on the CPU.",
+    ),
+    Misconception(
+        name="without-tails",
+        exercise="reverse",
+        edits={"    return x, x.flip(1)": "    x = x.clamp(-2.5, 2.5)\n    return x, x.flip(1)"},
+        rejected_by="reverse-test-1",
+        says="the entries are standard normal",
+        note="A normal distribution has no end.",
+    ),
+    Misconception(
         name="uniform-of-variance-1",
         exercise="reverse",
         edits={
@@ -711,6 +727,14 @@ class MultiHeadAttention(nn.Module):
         rejected_by="reverser-test-1",
         says="with part of the positions moved into the tokens",
         note="Queries and keys are x + p.",
+    ),
+    Misconception(
+        name="positions-detached-in-the-keys",
+        exercise="reverser",
+        edits={"self.attention(placed, placed, x)": "self.attention(placed, placed.detach(), x)"},
+        rejected_by="reverser-test-2",
+        says="against finite differences",
+        note="Then the positions learn from the queries alone.",
     ),
     Misconception(
         name="positions-not-in-the-optimizer",
