@@ -1631,14 +1631,16 @@ with checks.step("how often each of eight operations runs in 1,600 draws"):
         },
     )
 
-with checks.step("one of the real operations at a time, image by image"):
-    image = checks.normal(seed=2)(3, 6, 9).sigmoid()
-    possible = torch.stack([operation(image, sign * 0.8).clamp(0, 1) for operation in OPERATIONS for sign in (-1, 1)])
-    for seed in range(12):
-        result = rand_augment(image, 1, 0.8, torch.Generator().manual_seed(seed))
-        checks.shape(result, (3, 6, 9), "the result")
-        gap = (possible - result).abs().amax((1, 2, 3)).min().item()
-        checks.that(gap < 1e-5, "the result is one of the sixteen possible ones", came=f"{gap:.3f} off the nearest")
+for magnitude in (0.8, 1.0):
+    with checks.step(f"one of the real operations at a time, magnitude {magnitude}"):
+        image = checks.normal(seed=2)(3, 6, 9).sigmoid()
+        strengths = (-magnitude, magnitude)
+        possible = torch.stack([operation(image, one).clamp(0, 1) for operation in OPERATIONS for one in strengths])
+        for seed in range(8):
+            result = rand_augment(image, 1, magnitude, torch.Generator().manual_seed(seed))
+            checks.shape(result, (3, 6, 9), "the result")
+            gap = (possible - result).abs().amax((1, 2, 3)).min().item()
+            checks.that(gap < 1e-5, "the result is one of the sixteen possible ones", came=f"{gap:.3f} off the nearest")
 
 with checks.step("a table of three operations"):
     ran = checks.beside(noted, rand_augment, 1, 0.5, 0, 60, 3)
