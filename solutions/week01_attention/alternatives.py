@@ -48,6 +48,31 @@ ALTERNATIVES = [
         },
     ),
     Alternative(
+        name="scale-in-a-buffer",
+        exercise="sdpa",
+        edits={
+            "self.scale = 1.0 / math.sqrt(head_dim)": "self.register_buffer('scale', torch.tensor(head_dim).rsqrt())",
+        },
+    ),
+    Alternative(
+        name="softmax-by-hand",
+        exercise="sdpa",
+        edits={
+            "scores.softmax(dim=-1)": "self.soft(scores)",
+            "        return weights @ value, weights\n": "        return weights @ value, weights\n\n    def soft(self, scores):\n        shifted = (scores - scores.amax(-1, keepdim=True)).exp()\n        return shifted / shifted.sum(-1, keepdim=True)\n",
+        },
+    ),
+    Alternative(
+        name="scale-from-the-query",
+        exercise="sdpa",
+        edits={") * self.scale": ") / query.shape[-1] ** 0.5"},
+    ),
+    Alternative(
+        name="positions-moved-to-the-lengths",
+        exercise="masks",
+        edits={"torch.arange(max_len, device=lengths.device)": "torch.arange(max_len).to(lengths.device)"},
+    ),
+    Alternative(
         name="masks-by-comparison",
         exercise="masks",
         edits={
@@ -101,6 +126,21 @@ class MultiHeadAttention(nn.Module):
         },
     ),
     Alternative(
+        name="xavier-start",
+        exercise="mha",
+        edits={
+            "        self.attention = ScaledDotProductAttention(": "        for layer in (self.to_query, self.to_key, self.to_value, self.to_output):\n            nn.init.xavier_uniform_(layer.weight)\n            nn.init.zeros_(layer.bias)\n        self.attention = ScaledDotProductAttention(",
+        },
+    ),
+    Alternative(
+        name="small-start",
+        exercise="mha",
+        edits={
+            "        self.attention = ScaledDotProductAttention(": "        for layer in (self.to_query, self.to_key, self.to_value, self.to_output):\n            nn.init.normal_(layer.weight, std=0.02)\n            nn.init.zeros_(layer.bias)\n        self.attention = ScaledDotProductAttention(",
+            "return {name: (layer.weight, layer.bias) for": "return {name: (layer.weight.data, layer.bias.data) for",
+        },
+    ),
+    Alternative(
         name="closed-form",
         exercise="flops",
         code='''
@@ -125,6 +165,15 @@ def attention_flops(length, d_model, n_heads):
             "placed = x + self.positions\n        return self.attention(placed, placed, x)": "return self.attention(query=x + self.places, key=x + self.places, value=x)",
             "loss = F.mse_loss(model(x)[0], y)": "loss = nn.MSELoss()(model(x)[0], y)",
             "return weights.flip(-1).diagonal(dim1=-2, dim2=-1).mean(-1)": "n = weights.shape[-1]\n    i = torch.arange(n, device=weights.device)\n    return weights[..., i, n - 1 - i].mean(-1)",
+        },
+    ),
+    Alternative(
+        name="clears-after-the-step",
+        exercise="reverser",
+        edits={
+            "        optimizer.zero_grad()\n": "",
+            "        optimizer.step()\n": "        optimizer.step()\n        model.zero_grad()\n",
+            "torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.0)",
         },
     ),
     Alternative(

@@ -125,6 +125,97 @@ MISCONCEPTIONS = [
         says="a Python loop over the tokens",
         note="A loop runs a few operators for every token; one matrix product does all of them at once.",
     ),
+    Misconception(
+        name="mask-remembered",
+        exercise="sdpa",
+        edits={
+            "        if mask is not None:\n": "        mask = getattr(self, 'mask', None) if mask is None else mask\n        self.mask = mask\n        if mask is not None:\n"
+        },
+        rejected_by="sdpa-test-2",
+        says="the mask of an earlier call was used again",
+        note="A module that keeps what belongs to one call answers the next one wrongly.",
+    ),
+    Misconception(
+        name="mask-cached-by-shape",
+        exercise="sdpa",
+        edits={
+            "            scores = scores.masked_fill(mask == 0,": "            self.hidden = getattr(self, 'hidden', {})\n            hidden = self.hidden.setdefault(mask.shape, mask == 0)\n            scores = scores.masked_fill(hidden,"
+        },
+        rejected_by="sdpa-test-2",
+        says="one mask after another",
+        note="Two masks of one shape need not be the same mask.",
+    ),
+    Misconception(
+        name="literal-minus-1e4",
+        exercise="sdpa",
+        edits={"torch.finfo(scores.dtype).min": "-1e4"},
+        rejected_by="sdpa-test-2",
+        says="the number in the place of hidden scores is not low enough",
+        note="-10,000 fits float16, but an allowed score may be lower; then the hidden keys win.",
+    ),
+    Misconception(
+        name="nan-weights-of-an-empty-row",
+        exercise="sdpa",
+        edits={
+            "torch.finfo(scores.dtype).min": 'float("-inf")',
+            "return weights @ value, weights": "return weights.nan_to_num() @ value, weights",
+        },
+        rejected_by="sdpa-test-2",
+        says="weights not finite",
+        note="The context is finite and the weights are not: whatever reads them, a picture or an entropy, meets nan.",
+    ),
+    Misconception(
+        name="masks-in-place",
+        exercise="sdpa",
+        edits={
+            "            scores = scores.masked_fill(mask == 0, torch.finfo(scores.dtype).min)": "            if mask.is_floating_point():\n                scores = scores + mask.sub_(1).mul_(-torch.finfo(scores.dtype).min / 2)\n            else:\n                scores = scores.masked_fill(mask == 0, torch.finfo(scores.dtype).min)"
+        },
+        rejected_by="sdpa-test-1",
+        says="mask (an argument must not be changed in place)",
+        note="The caller's mask is shared by all layers; the next one gets what this one made of it.",
+    ),
+    Misconception(
+        name="naive-softmax",
+        exercise="sdpa",
+        edits={"scores.softmax(dim=-1)": "scores.exp() / scores.exp().sum(-1, keepdim=True)"},
+        rejected_by="sdpa-test-3",
+        says="exp of a large score is infinite",
+        note="exp(89) does not fit float32. Subtracting the largest score of a row changes nothing but the overflow.",
+    ),
+    Misconception(
+        name="dropout-ignored",
+        exercise="sdpa",
+        edits={"nn.Dropout(dropout)": "nn.Dropout(0.0)"},
+        rejected_by="sdpa-test-3",
+        says="no weight was dropped",
+        note="The argument was accepted and not used.",
+    ),
+    Misconception(
+        name="dropout-of-a-half",
+        exercise="sdpa",
+        edits={"nn.Dropout(dropout)": "nn.Dropout(0.5 if dropout else 0.0)"},
+        rejected_by="sdpa-test-3",
+        says="half of the weights were dropped",
+        note="The probability is the caller's to choose.",
+    ),
+    Misconception(
+        name="dropout-on-the-context",
+        exercise="sdpa",
+        edits={
+            "weights = self.dropout(scores.softmax(dim=-1))\n        return weights @ value, weights": "weights = scores.softmax(dim=-1)\n        return self.dropout(weights @ value), weights"
+        },
+        rejected_by="sdpa-test-3",
+        says="dropped for all entries of its value",
+        note="Dropout on the weights takes a whole value away from a query; on the context it takes single numbers away.",
+    ),
+    Misconception(
+        name="dropout-of-whole-heads",
+        exercise="sdpa",
+        edits={"nn.Dropout(dropout)": "nn.Dropout2d(dropout)"},
+        rejected_by="sdpa-test-3",
+        says="each weight is dropped on its own",
+        note="nn.Dropout2d drops whole channels, here whole heads.",
+    ),
     # ---- exercise 2: masks
     Misconception(
         name="padding-inverted",
@@ -147,7 +238,7 @@ MISCONCEPTIONS = [
         exercise="masks",
         edits={"(lengths < 1).any()": "(lengths < 0).any()"},
         rejected_by="masks-test-1",
-        says="length 0 was accepted",
+        says="[2, 0] was accepted",
         note="A sequence without tokens has no allowed key in any row. Better an error now than nan later.",
     ),
     Misconception(
@@ -165,6 +256,32 @@ MISCONCEPTIONS = [
         rejected_by="masks-test-2",
         says="the diagonal is missing",
         note="Without the diagonal the first token may attend to nothing at all.",
+    ),
+    Misconception(
+        name="only-the-last-length-checked",
+        exercise="masks",
+        edits={"(lengths < 1).any()": "(lengths[-1:] < 1).any()"},
+        rejected_by="masks-test-1",
+        says="[0, 2] was accepted",
+        note="Any of the lengths may be wrong.",
+    ),
+    Misconception(
+        name="mask-on-the-default-device",
+        exercise="masks",
+        edits={"torch.arange(max_len, device=lengths.device)": "torch.arange(max_len)"},
+        rejected_by="masks-test-1",
+        says="where the mask lies",
+        note="On a GPU the positions would lie on the CPU, and comparing them with the lengths fails.",
+    ),
+    Misconception(
+        name="lengths-in-place",
+        exercise="masks",
+        edits={
+            "return (positions < lengths[:, None])[:, None, None, :]": "lengths -= 1\n    return (positions <= lengths[:, None])[:, None, None, :]"
+        },
+        rejected_by="masks-test-1",
+        says="lengths (an argument must not be changed in place)",
+        note="`-=` changes the caller's lengths.",
     ),
     # ---- exercise 3: multi-head attention
     Misconception(
@@ -244,7 +361,7 @@ MISCONCEPTIONS = [
             "ScaledDotProductAttention(d_model // n_heads, dropout)": "ScaledDotProductAttention(d_model // n_heads)"
         },
         rejected_by="mha-test-3",
-        says="dropout reaches the attention weights",
+        says="dropout does not reach the attention weights",
         note="The argument was accepted and never passed on.",
     ),
     Misconception(
@@ -278,6 +395,65 @@ class MultiHeadAttention(nn.Module):
         rejected_by="mha-test-2",
         says="a library call does the work",
         note="The point of this exercise is the bookkeeping inside that layer.",
+    ),
+    Misconception(
+        name="dropout-on-the-output-too",
+        exercise="mha",
+        edits={
+            "        self.n_heads = n_heads\n": "        self.n_heads = n_heads\n        self.drop = nn.Dropout(dropout)\n",
+            "return self.to_output(merged), weights": "return self.drop(self.to_output(merged)), weights",
+        },
+        rejected_by="mha-test-3",
+        says="dropout ran on the output as well",
+        note="`dropout` is the probability of dropping an attention weight; the block around the layer has a dropout of its own.",
+    ),
+    Misconception(
+        name="value-lost-without-key",
+        exercise="mha",
+        edits={
+            "key = query if key is None else key\n        value = key if value is None else value": "if key is None:\n            key = value = query\n        elif value is None:\n            value = key"
+        },
+        rejected_by="mha-test-2",
+        says="the value was lost",
+        note="Each argument has a default of its own; a value may come without a key.",
+    ),
+    Misconception(
+        name="mask-of-the-first-sequence",
+        exercise="mha",
+        edits={
+            "self.attention(q, k, v, mask)": "self.attention(q, k, v, mask if mask is None or mask.dim() < 4 else mask[:1])"
+        },
+        rejected_by="mha-test-3",
+        says="the mask of the first sequence was used for all",
+        note="Sequences of a batch have different lengths; each has a padding mask of its own.",
+    ),
+    Misconception(
+        name="keys-do-not-learn",
+        exercise="mha",
+        edits={"self.split(self.to_key(key))": "self.split(self.to_key(key)).detach()"},
+        rejected_by="mha-test-2",
+        says="the gradient of key",
+        note="A detached part keeps its random start for ever.",
+    ),
+    Misconception(
+        name="output-projection-frozen",
+        exercise="mha",
+        edits={
+            "        self.attention = ScaledDotProductAttention(": "        self.to_output.requires_grad_(False)\n        self.attention = ScaledDotProductAttention("
+        },
+        rejected_by="mha-test-3",
+        says="the weight of 'out' learns",
+        note="A projection that does not require a gradient stays as it was drawn.",
+    ),
+    Misconception(
+        name="query-scaled-in-place",
+        exercise="mha",
+        edits={
+            "        key = query if key is None else key\n": "        query = query.mul_(1.0 + 1e-3) if key is not None else query\n        key = query if key is None else key\n"
+        },
+        rejected_by="mha-test-2",
+        says="must not change it in place",
+        note="The caller's tokens go on to the next layer, and to the residual connection around this one.",
     ),
     # ---- exercise 4: cost
     Misconception(
@@ -389,6 +565,50 @@ class MultiHeadAttention(nn.Module):
         says="draws new tokens",
         note="Seeding the global state gives the same batch at every step: the generator itself must advance.",
     ),
+    Misconception(
+        name="batch-on-the-default-device",
+        exercise="reverse",
+        edits={", device=generator.device)": ")"},
+        rejected_by="reverse-test-2",
+        says="the devices of x and y",
+        note="A generator of the GPU cannot draw numbers on the CPU.",
+    ),
+    Misconception(
+        name="drawn-here-and-moved",
+        exercise="reverse",
+        edits={", device=generator.device)": ").to(generator.device)"},
+        rejected_by="reverse-test-2",
+        says="the numbers are drawn there",
+        note="A generator of the GPU draws on the GPU only; PyTorch refuses it for tensors on the CPU.",
+    ),
+    Misconception(
+        name="without-tails",
+        exercise="reverse",
+        edits={"    return x, x.flip(1)": "    x = x.clamp(-2.5, 2.5)\n    return x, x.flip(1)"},
+        rejected_by="reverse-test-1",
+        says="the entries are standard normal",
+        note="A normal distribution has no end.",
+    ),
+    Misconception(
+        name="uniform-of-variance-1",
+        exercise="reverse",
+        edits={
+            "x = torch.randn(batch, length, d_model, generator=generator, device=generator.device)": "x = math.sqrt(12) * (torch.rand(batch, length, d_model, generator=generator, device=generator.device) - 0.5)"
+        },
+        rejected_by="reverse-test-1",
+        says="the entries are standard normal",
+        note="The right mean and variance do not make a normal distribution: these entries never pass 1.74.",
+    ),
+    Misconception(
+        name="one-sequence-for-the-batch",
+        exercise="reverse",
+        edits={
+            "x = torch.randn(batch, length, d_model, generator=generator, device=generator.device)": "x = torch.randn(1, length, d_model, generator=generator, device=generator.device).expand(batch, -1, -1)"
+        },
+        rejected_by="reverse-test-1",
+        says="the sequences are not all alike",
+        note="32 copies of one sequence teach no more than one.",
+    ),
     # ---- exercise 6: the reverser
     Misconception(
         name="positions-in-values",
@@ -461,8 +681,8 @@ class MultiHeadAttention(nn.Module):
         exercise="reverser",
         edits={"torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.SGD(model.parameters(), lr=lr)"},
         rejected_by="reverser-test-2",
-        says="150 steps of training: the error on new sequences",
-        note="Plain gradient descent at learning rate 0.003 hardly moves in 150 steps; Adam rescales every step.",
+        says="250 steps of training: the error on new sequences",
+        note="Plain gradient descent at learning rate 0.003 hardly moves in 250 steps; Adam rescales every step.",
     ),
     Misconception(
         name="hard-coded-flip",
@@ -473,6 +693,118 @@ class MultiHeadAttention(nn.Module):
         rejected_by="reverser-test-2",
         says="mirror image",
         note="A flip in the code gives the right output, but the attention has learned nothing.",
+    ),
+    Misconception(
+        name="uniform-positions",
+        exercise="reverser",
+        edits={"torch.randn(1, length, d_model)": "(2 * torch.rand(1, length, d_model) - 1) * math.sqrt(3)"},
+        rejected_by="reverser-test-1",
+        says="they start as independent normal numbers",
+        note="The table asks for a normal distribution, not for any of standard deviation 1.",
+    ),
+    Misconception(
+        name="positions-start-alike",
+        exercise="reverser",
+        edits={"torch.randn(1, length, d_model)": "torch.randn(1, 1, d_model).repeat(1, length, 1)"},
+        rejected_by="reverser-test-1",
+        says="all positions start alike",
+        note="Positions that are equal carry no position.",
+    ),
+    Misconception(
+        name="positions-in-a-buffer",
+        exercise="reverser",
+        edits={
+            "self.positions = nn.Parameter(torch.randn(1, length, d_model))": "self.register_buffer('positions', torch.randn(1, length, d_model))"
+        },
+        rejected_by="reverser-test-1",
+        says="one of the parameters that learn has this shape",
+        note="A buffer is saved with the model and never learns.",
+    ),
+    Misconception(
+        name="positions-scaled",
+        exercise="reverser",
+        edits={"placed = x + self.positions": "placed = x + 1.5 * self.positions"},
+        rejected_by="reverser-test-1",
+        says="with part of the positions moved into the tokens",
+        note="Queries and keys are x + p.",
+    ),
+    Misconception(
+        name="positions-detached-in-the-keys",
+        exercise="reverser",
+        edits={"self.attention(placed, placed, x)": "self.attention(placed, placed.detach(), x)"},
+        rejected_by="reverser-test-2",
+        says="against finite differences",
+        note="Then the positions learn from the queries alone.",
+    ),
+    Misconception(
+        name="positions-not-in-the-optimizer",
+        exercise="reverser",
+        edits={
+            "torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.Adam([p for p in model.parameters() if p.shape[0] > 1 or p.dim() < 3], lr=lr)"
+        },
+        rejected_by="reverser-test-2",
+        says="the positions learn",
+        note="What the optimizer is not given keeps its start.",
+    ),
+    Misconception(
+        name="loss-after-the-update",
+        exercise="reverser",
+        edits={
+            "losses.append(loss.item())": "losses.append(F.mse_loss(model(x)[0], y).item())",
+        },
+        rejected_by="reverser-test-2",
+        says="how often the model was called",
+        note="The loss that the gradient came from is known already; a second pass doubles the cost and flatters the model.",
+    ),
+    Misconception(
+        name="batch-of-32",
+        exercise="reverser",
+        edits={"reverse_batch(batch,": "reverse_batch(32,"},
+        rejected_by="reverser-test-2",
+        says="another shape",
+        note="`batch` is the caller's to choose.",
+    ),
+    Misconception(
+        name="seed-0",
+        exercise="reverser",
+        edits={".manual_seed(seed)": ".manual_seed(0)"},
+        rejected_by="reverser-test-2",
+        says="against reverse_batch with a generator of this seed",
+        note="A training that ignores its seed gives the same batches whatever is asked for.",
+    ),
+    Misconception(
+        name="rate-of-3e-3",
+        exercise="reverser",
+        edits={"torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.Adam(model.parameters(), lr=3e-3)"},
+        rejected_by="reverser-test-2",
+        says="Adam ran at another learning rate",
+        note="The rate is the caller's to choose.",
+    ),
+    Misconception(
+        name="decays-its-weights",
+        exercise="reverser",
+        edits={"torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.AdamW(model.parameters(), lr=lr)"},
+        rejected_by="reverser-test-2",
+        says="the loss of every step, before its update",
+        note="AdamW pulls all weights towards 0 unless it is told not to.",
+    ),
+    Misconception(
+        name="other-defaults",
+        exercise="reverser",
+        edits={"lr: float = 1e-3, batch": "lr: float = 3e-3, batch"},
+        rejected_by="reverser-test-2",
+        says="against steps=500, lr=1e-3, batch=32, seed=0",
+        note="Defaults are part of what the function promises.",
+    ),
+    Misconception(
+        name="residual-by-habit",
+        exercise="reverser",
+        edits={
+            "return self.attention(placed, placed, x)": "output, weights = self.attention(placed, placed, x)\n        return x + output, weights"
+        },
+        rejected_by="reverser-test-1",
+        says="the tokens were added to what attention gives",
+        note="Blocks of later weeks have a residual connection; this layer is attention alone.",
     ),
     # ---- exercise 7: row to map
     Misconception(
@@ -506,5 +838,15 @@ class MultiHeadAttention(nn.Module):
         rejected_by="rowmap-test-1",
         says="does not sum to 1",
         note="The prefix took a share of the attention. Without rescaling, maps of different layers cannot be compared.",
+    ),
+    Misconception(
+        name="rescales-in-place",
+        exercise="rowmap",
+        edits={
+            "return (row / row.sum(-1, keepdim=True)).unflatten": "row /= row.sum(-1, keepdim=True)\n    return row.unflatten"
+        },
+        rejected_by="rowmap-test-1",
+        says="weights (an argument must not be changed in place)",
+        note="A slice is a view: `/=` on it changes the caller's weights.",
     ),
 ]

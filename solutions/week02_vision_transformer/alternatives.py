@@ -47,6 +47,26 @@ def unpatchify(tokens, p, grid_hw, channels):
         },
     ),
     Alternative(
+        name="views-that-are-not-contiguous",
+        exercise="patchify",
+        code="""
+def patchify(images, p):
+    b, c, h, w = images.shape
+    if h % p != 0 or w % p != 0:
+        raise ValueError("p does not divide the image")
+    columns_first = images.reshape(b, c, h // p, p, w // p, p).permute(1, 3, 5, 0, 2, 4).reshape(c * p * p, b, -1)
+    return columns_first.permute(1, 2, 0)
+
+
+def unpatchify(tokens, p, grid_hw, channels):
+    gh, gw = grid_hw
+    if tokens.shape[1] != gh * gw:
+        raise ValueError("the grid does not fit")
+    cells = tokens.unflatten(2, (channels, p, p)).unflatten(1, (gh, gw))
+    return torch.einsum("bijcpq->bcipjq", cells).reshape(len(tokens), channels, gh * p, gw * p).transpose(0, 1).contiguous().transpose(0, 1)
+""",
+    ),
+    Alternative(
         name="linear-on-patches",
         exercise="embed",
         edits={
@@ -90,6 +110,39 @@ def unpatchify(tokens, p, grid_hw, channels):
             'size=tuple(new_grid), mode="bicubic", align_corners=False)': 'size=tuple(new_grid), mode="bicubic")',
             "resized.flatten(2).transpose(1, 2)": "resized.permute(0, 2, 3, 1).reshape(1, -1, pos.shape[-1])",
         },
+    ),
+    Alternative(
+        name="one-call-per-channel",
+        exercise="resize",
+        edits={
+            'resized = F.interpolate(image, size=tuple(new_grid), mode="bicubic", align_corners=False)': 'resized = torch.cat([F.interpolate(image[:, d : d + 1], size=tuple(new_grid), mode="bicubic", align_corners=False) for d in range(pos.shape[2])], dim=1)'
+        },
+    ),
+    Alternative(
+        name="bicubic-by-hand",
+        exercise="resize",
+        code='''
+def resize_positions(pos, old_grid, new_grid, n_prefix=1):
+    """Bicubic by two matrices, one for the rows and one for the columns."""
+    if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:
+        raise ValueError("positions and grid do not fit")
+
+    def matrix(old, new):
+        table = torch.zeros(new, old, dtype=torch.float64)
+        for i in range(new):
+            place = (i + 0.5) * old / new - 0.5
+            first = math.floor(place)
+            for k in range(first - 1, first + 3):
+                t = abs(place - k)
+                inner, outer = (1.25 * t - 2.25) * t * t + 1, ((-0.75 * t + 3.75) * t - 6) * t + 3
+                table[i, min(max(k, 0), old - 1)] += inner if t <= 1 else outer
+        return table
+
+    cells = pos[0, n_prefix:].double().reshape(*old_grid, -1)
+    rows, columns = matrix(old_grid[0], new_grid[0]), matrix(old_grid[1], new_grid[1])
+    resized = torch.einsum("ai,bj,ijd->abd", rows, columns, cells).to(pos.dtype)
+    return torch.cat([pos[:, :n_prefix], resized.reshape(1, -1, pos.shape[2])], dim=1)
+''',
     ),
     Alternative(
         name="fused-qkv-and-sdpa",
@@ -173,11 +226,18 @@ def vit_flops(h, w, p, dim, depth, mlp_ratio, channels, classes):
 """,
     ),
     Alternative(
+        name="fractions",
+        exercise="cost",
+        edits={
+            "    return 2 * (depth": "    from fractions import Fraction\n\n    patches = Fraction(h, p) * Fraction(w, p) * channels * p * p * dim\n    return int(2) * int(depth",
+        },
+    ),
+    Alternative(
         name="one-batch-through-fold",
         exercise="sensitivity",
         code="""
 def position_sensitivity(model, images, seed):
-    p, mode = model.patch_size, model.training
+    p, modes = model.patch_size, {module: module.training for module in model.modules()}
     patches = F.unfold(images, p, stride=p)
     generator = torch.Generator()
     generator.manual_seed(seed)
@@ -186,8 +246,9 @@ def position_sensitivity(model, images, seed):
     model.eval()
     with torch.inference_mode():
         before, after = model(torch.cat([images, shuffled])).chunk(2)
-    model.train(mode)
-    return float((after - before).abs().max())
+    for module, mode in modes.items():
+        module.train(mode) if not list(module.children()) else setattr(module, "training", mode)
+    return (after - before).abs().max().double().numpy()[()]
 """,
     ),
 ]

@@ -104,6 +104,16 @@ MISCONCEPTIONS = [
         says="a 2 x 2 grid for 6 patches",
         note="reshape(-1, ...) takes what is left over for the batch: images of other sizes come out, and no error.",
     ),
+    Misconception(
+        name="loop-over-the-grid",
+        exercise="patchify",
+        edits={
+            "return cut.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, rows * p, columns * p)": "lines = [torch.cat([cut[:, i, j] for j in range(columns)], dim=3) for i in range(rows)]\n    return torch.cat(lines, dim=2)"
+        },
+        rejected_by="patchify-test-3",
+        says="a Python loop over the patches or the rows",
+        note="Both directions are asked for without a loop.",
+    ),
     # ---- exercise 2: patch embedding
     Misconception(
         name="grid-is-width-height",
@@ -190,6 +200,36 @@ MISCONCEPTIONS = [
         says="a library call does the work",
         note="timm's layer is what you are building.",
     ),
+    Misconception(
+        name="keeps-timms-projection",
+        exercise="embed",
+        edits={
+            "self.load_state_dict(dict(state))": "self.proj.weight, self.proj.bias = (nn.Parameter(state[f'proj.{name}']) for name in ('weight', 'bias'))"
+        },
+        rejected_by="embed-test-2",
+        says="your parameters are timm's own tensors",
+        note="nn.Parameter(tensor) shares the tensor's memory.",
+    ),
+    Misconception(
+        name="frozen-by-the-loader",
+        exercise="embed",
+        edits={
+            "self.load_state_dict(dict(state))": "self.load_state_dict(dict(state))\n        self.requires_grad_(False)"
+        },
+        rejected_by="embed-test-2",
+        says="weight and bias are parameters that get a gradient",
+        note="Loaded weights are a start; whether they learn is the caller's affair.",
+    ),
+    Misconception(
+        name="empties-the-state",
+        exercise="embed",
+        edits={
+            "self.load_state_dict(dict(state))": "self.load_state_dict({name: state.pop(name) for name in ('proj.weight', 'proj.bias')})"
+        },
+        rejected_by="embed-test-2",
+        says="timm's state dict is as before",
+        note="pop takes the entry away from the caller, who may want to load it twice.",
+    ),
     # ---- exercise 3: class token and positions
     Misconception(
         name="class-token-last",
@@ -242,7 +282,7 @@ MISCONCEPTIONS = [
         exercise="positions",
         edits={"0.02 * torch.randn(1, n_patches + 1, dim)": "torch.zeros(1, n_patches + 1, dim)"},
         rejected_by="positions-test-2",
-        says="the positions start at 0",
+        says="all of it starts at 0",
         note="All places look alike at the start. It can still learn, but this exercise asks for std 0.02.",
     ),
     Misconception(
@@ -331,6 +371,55 @@ MISCONCEPTIONS = [
         says="sine and cosine alternate",
         note="That is the order of Vaswani et al. for sentences.",
     ),
+    Misconception(
+        name="class-token-starts-large",
+        exercise="positions",
+        edits={"0.02 * torch.randn(1, 1, dim)": "torch.randn(1, 1, dim)"},
+        rejected_by="positions-test-2",
+        says="drowns the patches",
+        note="The class token starts as small as the positions.",
+    ),
+    Misconception(
+        name="uniform-start",
+        exercise="positions",
+        edits={
+            "0.02 * torch.randn(1, n_patches + 1, dim)": "0.02 * math.sqrt(3) * (2 * torch.rand(1, n_patches + 1, dim) - 1)"
+        },
+        rejected_by="positions-test-2",
+        says="the positions: mean 0, standard deviation 0.02",
+        note="The right standard deviation does not make a normal distribution.",
+    ),
+    Misconception(
+        name="one-position-for-all",
+        exercise="positions",
+        edits={
+            "0.02 * torch.randn(1, n_patches + 1, dim)": "(0.02 * torch.randn(1, 1, dim)).repeat(1, n_patches + 1, 1)"
+        },
+        rejected_by="positions-test-2",
+        says="every place has its own position",
+        note="Positions that are equal carry no position.",
+    ),
+    Misconception(
+        name="keeps-timms-positions",
+        exercise="positions",
+        edits={
+            'self.load_state_dict({"class_token": state["cls_token"], "positions": state["pos_embed"]})': 'self.class_token, self.positions = nn.Parameter(state["cls_token"]), nn.Parameter(state["pos_embed"])'
+        },
+        rejected_by="positions-test-2",
+        says="your parameters are timm's own tensors",
+        note="nn.Parameter(tensor) shares the tensor's memory; copy_ and load_state_dict copy.",
+    ),
+    Misconception(
+        name="more-patches-only",
+        exercise="positions",
+        edits={
+            "if tokens.shape[1] + 1 != self.positions.shape[1]:": "if tokens.shape[1] + 1 > self.positions.shape[1]:",
+            "dim=1) + self.positions": "dim=1) + self.positions[:, : tokens.shape[1] + 1]",
+        },
+        rejected_by="positions-test-1",
+        says="2 patches for a layer of 3 was accepted",
+        note="Fewer patches would get the positions of the first rows, whatever their grid is.",
+    ),
     # ---- exercise 4: resize
     Misconception(
         name="prefix-resized-too",
@@ -415,6 +504,17 @@ MISCONCEPTIONS = [
         rejected_by="resize-test-1",
         says="a library call does the work",
         note="timm's function is what you are building.",
+    ),
+    Misconception(
+        name="resized-in-place",
+        exercise="resize",
+        edits={
+            "prefix, cells = pos[:, :n_prefix], pos[:, n_prefix:]": "prefix, cells = pos[:, :n_prefix], pos[:, n_prefix:]\n    mean = cells.mean(1, keepdim=True)\n    cells -= mean",
+            "resized.flatten(2).transpose(1, 2)]": "resized.flatten(2).transpose(1, 2) + mean]",
+        },
+        rejected_by="resize-test-1",
+        says="an argument must not be changed in place",
+        note="A slice is a view: `-=` on it changes the caller's positions.",
     ),
     # ---- exercise 5: encoder block
     Misconception(
@@ -509,7 +609,7 @@ MISCONCEPTIONS = [
             "self.norm2 = nn.LayerNorm(dim, eps=1e-6)": "self.norm2 = nn.LayerNorm(dim)",
         },
         rejected_by="block-test-2",
-        says="eps is 1e-5",
+        says="eps of both norms is 1e-5",
         note="It shows only where the variance of a token is near 1e-5.",
     ),
     Misconception(
@@ -548,6 +648,40 @@ class EncoderBlock(nn.Module):
         rejected_by="block-test-2",
         says="a library call does the work",
         note="timm's block is what you are building.",
+    ),
+    Misconception(
+        name="second-eps-by-default",
+        exercise="block",
+        edits={"self.norm2 = nn.LayerNorm(dim, eps=1e-6)": "self.norm2 = nn.LayerNorm(dim)"},
+        rejected_by="block-test-2",
+        says="eps of the second norm is 1e-5",
+        note="Both norms of a block, and the final one, have an eps of 1e-6.",
+    ),
+    Misconception(
+        name="hidden-width-rounded",
+        exercise="block",
+        edits={"hidden = int(dim * mlp_ratio)": "hidden = math.ceil(dim * mlp_ratio)"},
+        rejected_by="block-test-2",
+        says="mlp_ratio=2.75",
+        note="int() cuts off.",
+    ),
+    Misconception(
+        name="drop-path-by-habit",
+        exercise="block",
+        edits={
+            "return tokens + self.mlp(self.norm2(tokens))": "kept = (torch.rand(len(tokens), 1, 1) > 0.1 * self.training) / (1 - 0.1 * self.training)\n        return tokens + kept * self.mlp(self.norm2(tokens))"
+        },
+        rejected_by="block-test-2",
+        says="train mode",
+        note="Stochastic depth drops a tenth of the images' branches; nobody asked for it.",
+    ),
+    Misconception(
+        name="keeps-timms-tensors",
+        exercise="block",
+        edits={"        self.load_state_dict(mine)\n": "        self.load_state_dict(mine, assign=True)\n"},
+        rejected_by="block-test-2",
+        says="your parameters are timm's own tensors",
+        note="assign=True takes the tensors themselves.",
     ),
     # ---- exercise 6: the whole model
     Misconception(
@@ -672,6 +806,62 @@ class VisionTransformer(nn.Module):
         says="a library call does the work",
         note="timm's model is what you are building.",
     ),
+    Misconception(
+        name="pops-the-state",
+        exercise="vit",
+        edits={
+            "return {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}": "return {key.removeprefix(prefix): state_dict.pop(key) for key in list(state_dict) if key.startswith(prefix)}"
+        },
+        rejected_by="vit-test-3",
+        says="timm's state dict is as before",
+        note="pop takes the entries away from the caller.",
+    ),
+    Misconception(
+        name="final-eps-by-default",
+        exercise="vit",
+        edits={"self.norm = nn.LayerNorm(embed_dim, eps=1e-6)": "self.norm = nn.LayerNorm(embed_dim)"},
+        rejected_by="vit-test-2",
+        says="eps of the final norm is 1e-5",
+        note="It shows only where the variance of a token is near 1e-5.",
+    ),
+    Misconception(
+        name="head-with-dropout",
+        exercise="vit",
+        edits={
+            "return self.head(self.forward_features(images)[:, 0])": "return self.head(F.dropout(self.forward_features(images)[:, 0], 0.1, self.training))"
+        },
+        rejected_by="vit-test-2",
+        says="train mode",
+        note="Nothing was said about dropout; in eval mode it does not show.",
+    ),
+    Misconception(
+        name="ratio-two-by-default",
+        exercise="vit",
+        edits={"mlp_ratio: float = 4.0": "mlp_ratio: float = 2.0"},
+        rejected_by="vit-test-1",
+        says="the code raised an error",
+        note="Defaults are part of what the class promises; here even the shapes of timm's weights do not fit any more.",
+    ),
+    Misconception(
+        name="patch-embedding-detached",
+        exercise="vit",
+        edits={
+            "self.token_and_position(self.patch_embedding(images))": "self.token_and_position(self.patch_embedding(images).detach())"
+        },
+        rejected_by="vit-test-2",
+        says="a gradient reaches the images",
+        note="A random patch embedding that never learns can be a trick; here everything learns.",
+    ),
+    Misconception(
+        name="loaded-and-frozen",
+        exercise="vit",
+        edits={
+            'self.head.load_state_dict(share("head."))': 'self.head.load_state_dict(share("head."))\n        for block in self.blocks:\n            block.requires_grad_(False)'
+        },
+        rejected_by="vit-test-3",
+        says="every parameter gets a gradient",
+        note="Loaded weights are a start; whether they learn is the caller's affair.",
+    ),
     # ---- exercise 7: cost
     Misconception(
         name="no-class-token",
@@ -766,13 +956,22 @@ class VisionTransformer(nn.Module):
         says="ratio 4, whatever mlp_ratio says",
         note="The argument was accepted and not used.",
     ),
+    Misconception(
+        name="rounded-at-the-end",
+        exercise="cost",
+        edits={
+            "hidden = int(dim * mlp_ratio)": "hidden = dim * mlp_ratio",
+            "return 2 * (depth * (projections + scores_and_average + mlp) + patches + dim * classes)": "return round(2 * (depth * (projections + scores_and_average + mlp) + patches + dim * classes))",
+        },
+        rejected_by="cost-test-2",
+        says="the hidden width is an int",
+        note="No layer has half a unit.",
+    ),
     # ---- exercise 8: sensitivity
     Misconception(
         name="permutes-the-batch",
         exercise="sensitivity",
-        edits={
-            "shuffled = unpatchify(patches[:, order.to(images.device)], p, grid, images.shape[1])": "shuffled = images.flip(0)"
-        },
+        edits={"shuffled = unpatchify(patches[:, order], p, grid, images.shape[1])": "shuffled = images.flip(0)"},
         rejected_by="sensitivity-test-1",
         says="the images of the batch changed places",
         note="Dimension 0 is the batch; the patches are dimension 1.",
@@ -798,7 +997,7 @@ class VisionTransformer(nn.Module):
     Misconception(
         name="measured-in-train-mode",
         exercise="sensitivity",
-        edits={"    model.eval()\n": "", "    model.train(was_training)\n": ""},
+        edits={"    model.eval()\n": ""},
         rejected_by="sensitivity-test-1",
         says="calls in train mode",
         note="With dropout two calls differ even for the same image.",
@@ -806,7 +1005,7 @@ class VisionTransformer(nn.Module):
     Misconception(
         name="left-in-eval-mode",
         exercise="sensitivity",
-        edits={"    model.train(was_training)\n": ""},
+        edits={"    for module, training in modes:\n        module.training = training\n": ""},
         rejected_by="sensitivity-test-1",
         says="is left in train mode",
         note="The training after the measurement would then run without dropout.",
@@ -834,7 +1033,7 @@ class VisionTransformer(nn.Module):
         exercise="sensitivity",
         edits={
             "torch.randperm(patches.shape[1],": "torch.randperm(patches.shape[2],",
-            "patches[:, order.to(images.device)]": "patches[:, :, order.to(images.device)]",
+            "patches[:, order]": "patches[:, :, order]",
         },
         rejected_by="sensitivity-test-1",
         says="the pixels inside the patches were permuted",
@@ -871,5 +1070,51 @@ class VisionTransformer(nn.Module):
         rejected_by="vit-test-1",
         says="all blocks carry the weights of block 0",
         note="The number of the block is part of timm's names.",
+    ),
+    Misconception(
+        name="one-mode-for-all",
+        exercise="sensitivity",
+        edits={
+            "    for module, training in modes:\n        module.training = training\n": "    model.train(modes[0][1])\n"
+        },
+        rejected_by="sensitivity-test-1",
+        says="one mode was set for all modules",
+        note="model.train(True) switches every module to train mode, a frozen backbone's batch norm included.",
+    ),
+    Misconception(
+        name="shuffles-the-images-themselves",
+        exercise="sensitivity",
+        edits={
+            "        change = (model(shuffled) - model(images)).abs().max().item()\n": "        change = (model(shuffled) - model(images)).abs().max().item()\n        images.copy_(shuffled)\n"
+        },
+        rejected_by="sensitivity-test-1",
+        says="the images (an argument must not be changed in place)",
+        note="The caller's next measurement would start from shuffled images.",
+    ),
+    Misconception(
+        name="measured-with-gradients",
+        exercise="sensitivity",
+        edits={
+            "    with torch.no_grad():\n        change =": "    if True:\n        change =",
+        },
+        rejected_by="sensitivity-test-1",
+        says="the model runs without gradients",
+        note="The graph of both passes is built and thrown away.",
+    ),
+    Misconception(
+        name="frees-the-gradients",
+        exercise="sensitivity",
+        edits={"    model.eval()\n": "    model.eval()\n    model.zero_grad()\n"},
+        rejected_by="sensitivity-test-1",
+        says="a gradient that was there before",
+        note="A measurement between backward and step would lose the step.",
+    ),
+    Misconception(
+        name="freezes-the-model",
+        exercise="sensitivity",
+        edits={"    model.eval()\n": "    model.eval().requires_grad_(False)\n"},
+        rejected_by="sensitivity-test-1",
+        says="which parameters require a gradient",
+        note="torch.no_grad() is enough, and ends by itself.",
     ),
 ]

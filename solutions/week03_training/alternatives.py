@@ -53,6 +53,21 @@ def warmup_cosine(step, total, warmup, base_lr, min_lr=0.0):
 ''',
     ),
     Alternative(
+        name="numpy-floats",
+        exercise="schedule",
+        edits={
+            "math.cos(math.pi * progress)": "np.cos(np.pi * progress)",
+            "return base_lr * (step + 1) / warmup": "return np.float64(base_lr * (step + 1) / warmup)",
+        },
+    ),
+    Alternative(
+        name="numpy-norm",
+        exercise="clip",
+        edits={
+            "norm = math.sqrt(sum(g.square().sum().item() for g in gradients))": "norm = np.sqrt(sum(g.double().square().sum().item() for g in gradients))"
+        },
+    ),
+    Alternative(
         name="norm-of-norms-and-foreach",
         exercise="clip",
         code='''
@@ -191,7 +206,7 @@ class ModelEMA:
         name="foreach",
         exercise="ema",
         edits={
-            "            for mine, theirs in zip(self.module.state_dict().values(), model.state_dict().values()):\n                if mine.is_floating_point():\n                    mine.mul_(decay).add_(theirs, alpha=1 - decay)\n                else:\n                    mine.copy_(theirs)": "            pairs = list(zip(self.module.state_dict().values(), model.state_dict().values()))\n            real = [(a, b) for a, b in pairs if a.is_floating_point()]\n            torch._foreach_lerp_([a for a, _ in real], [b for _, b in real], 1 - decay)\n            for a, b in pairs:\n                if not a.is_floating_point():\n                    a.copy_(b)"
+            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n            for mine, theirs in zip(mine_all, [*model.parameters(), *model.buffers()]):\n                if mine.is_floating_point():\n                    mine.mul_(decay).add_(theirs, alpha=1 - decay)\n                else:\n                    mine.copy_(theirs)": "            pairs = list(zip([*self.module.parameters(), *self.module.buffers()], [*model.parameters(), *model.buffers()]))\n            real = [(a, b) for a, b in pairs if a.is_floating_point()]\n            torch._foreach_lerp_([a for a, _ in real], [b for _, b in real], 1 - decay)\n            for a, b in pairs:\n                if not a.is_floating_point():\n                    a.copy_(b)"
         },
     ),
     Alternative(

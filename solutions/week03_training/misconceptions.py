@@ -109,6 +109,51 @@ MISCONCEPTIONS = [
         says="a matrix that two layers share",
         note="Walking over modules meets a shared parameter once for each module. named_parameters gives it once.",
     ),
+    Misconception(
+        name="bias-as-the-last-part",
+        exercise="groups",
+        edits={'name.endswith("bias")': 'name.split(".")[-1] == "bias"'},
+        rejected_by="groups-test-2",
+        says="its name ends in bias",
+        note="relative_position_bias is a bias, and has two dimensions.",
+    ),
+    Misconception(
+        name="params-as-a-generator",
+        exercise="groups",
+        edits={'{"params": free,': '{"params": (p for p in free),'},
+        rejected_by="groups-test-1",
+        says='each "params" is a list',
+        note="A generator is empty after one walk: who counts the parameters leaves none for the optimizer.",
+    ),
+    Misconception(
+        name="numbers-decay",
+        exercise="groups",
+        edits={"parameter.ndim <= 1": "parameter.ndim == 1"},
+        rejected_by="groups-test-2",
+        says="no dimension at all",
+        note="The logit scale of CLIP is a single number; pulled to 0, it takes all contrast away.",
+    ),
+    Misconception(
+        name="norms-by-their-class",
+        exercise="groups",
+        edits={
+            "    decayed, free = [], []\n": "    decayed, free = [], []\n    norms = {id(p) for m in model.modules() if 'Norm' in type(m).__name__ for p in m.parameters()}\n",
+            "parameter.ndim <= 1": "id(parameter) in norms",
+        },
+        rejected_by="groups-test-2",
+        says="a scale that is no norm's",
+        note="A layer scale is a vector as well, and no norm.",
+    ),
+    Misconception(
+        name="unfreezes-everything",
+        exercise="groups",
+        edits={
+            "    return [{": "    model.requires_grad_(True)\n    return [{",
+        },
+        rejected_by="groups-test-2",
+        says="numbers and flags are as before",
+        note="What is frozen is the caller's affair.",
+    ),
     # ---- exercise 2: schedule
     Misconception(
         name="first-step-lost",
@@ -272,6 +317,14 @@ MISCONCEPTIONS = [
         says="'NoneType' object has no attribute 'square'",
         note="A frozen parameter, or one that the loss does not reach, has no gradient.",
     ),
+    Misconception(
+        name="clips-above-twice-the-limit",
+        exercise="clip",
+        edits={"    if norm > max_norm:\n": "    if norm > 2 * max_norm:\n"},
+        rejected_by="clip-test-1",
+        says="though their norm is above the limit",
+        note="The limit is the limit.",
+    ),
     # ---- exercise 4: mixup and cutmix
     Misconception(
         name="labels-not-mixed",
@@ -419,6 +472,82 @@ MISCONCEPTIONS = [
         says="became a corner of the box",
         note="The lower right of the images would be pasted over far more often.",
     ),
+    Misconception(
+        name="partners-with-replacement",
+        exercise="mix",
+        edits={
+            MIXUP_START: "share = sample_beta(alpha, generator) if alpha > 0 else 1.0\n    partner = torch.randint(len(x), (len(x),), generator=generator)\n    labels"
+        },
+        rejected_by="mix-test-1",
+        says="the partners are no permutation",
+        note="Drawn with replacement, a third of the images is nobody's partner.",
+    ),
+    Misconception(
+        name="box-partners-with-replacement",
+        exercise="mix",
+        edits={
+            CUTMIX_START: "share = sample_beta(alpha, generator) if alpha > 0 else 1.0\n    partner = torch.randint(len(x), (len(x),), generator=generator)\n    height"
+        },
+        rejected_by="mix-test-3",
+        says="the partners are no permutation",
+        note="A permutation gives every image one partner and makes it one.",
+    ),
+    Misconception(
+        name="classes-of-the-batch",
+        exercise="mix",
+        edits={MIXUP_START + " = F.one_hot(y, num_classes)": MIXUP_START + " = F.one_hot(y)"},
+        rejected_by="mix-test-2",
+        says="the number of classes was taken from the labels",
+        note="Without num_classes, one_hot takes the largest label of this batch plus 1.",
+    ),
+    Misconception(
+        name="box-classes-of-the-batch",
+        exercise="mix",
+        edits={
+            "(height * width)\n    labels = F.one_hot(y, num_classes)": "(height * width)\n    labels = F.one_hot(y)"
+        },
+        rejected_by="mix-test-4",
+        says="the number of classes was taken from the labels",
+        note="A small batch need not hold the last class.",
+    ),
+    Misconception(
+        name="one-number-for-row-and-column",
+        exercise="mix",
+        edits={
+            "row, column = (int(torch.randint(length, (), generator=generator)) for length in (height, width))": "place = float(torch.rand((), generator=generator))\n    row, column = int(place * height), int(place * width)"
+        },
+        rejected_by="mix-test-4",
+        says="row and column of the center are not independent",
+        note="Then the boxes lie along the diagonal.",
+    ),
+    Misconception(
+        name="boxes-of-a-half",
+        exercise="mix",
+        edits={
+            CUTMIX_START: "share = 0.5 if alpha > 0 else 1.0\n    partner = torch.randperm(len(x), generator=generator)\n    height"
+        },
+        rejected_by="mix-test-4",
+        says="some boxes are low and some are high",
+        note="alpha decides how much the size of the boxes varies.",
+    ),
+    Misconception(
+        name="box-off-center",
+        exercise="mix",
+        edits={"row - box_height // 2": "row - box_height // 3"},
+        rejected_by="mix-test-4",
+        says="the random pixel is the center of the box",
+        note="A third of the box above the random row and two thirds below it: the lower edge is pasted over more often.",
+    ),
+    Misconception(
+        name="border-left-out",
+        exercise="mix",
+        edits={
+            "slice(max(0, left), min(width, left + box_width))": "slice(max(1, left), min(width, left + box_width))"
+        },
+        rejected_by="mix-test-4",
+        says="every pixel is pasted over at times",
+        note="The first column has the number 0.",
+    ),
     # ---- exercise 5: RandAugment
     Misconception(
         name="no-sign",
@@ -493,6 +622,26 @@ MISCONCEPTIONS = [
         rejected_by="augment-test-1",
         says="one sign was drawn for all operations",
         note="The sign was drawn before the loop.",
+    ),
+    Misconception(
+        name="sign-tied-to-the-operation",
+        exercise="augment",
+        edits={
+            "        operation = operations[int(torch.randint(len(operations), (), generator=generator))]\n        sign = 1 - 2 * int(torch.randint(2, (), generator=generator))\n": "        number = int(torch.randint(2**31 - 1, (), generator=generator))\n        operation, sign = operations[number % len(operations)], 1 - 2 * (number % 2)\n"
+        },
+        rejected_by="augment-test-1",
+        says="operation and sign come from the same random number",
+        note="Every second operation would then always be positive, and the others always negative.",
+    ),
+    Misconception(
+        name="half-the-magnitude",
+        exercise="augment",
+        edits={
+            "operation(image, sign * magnitude)": "operation(image, sign * magnitude * (0.5 if operations is OPERATIONS else 1))"
+        },
+        rejected_by="augment-test-1",
+        says="the result is one of the sixteen possible ones",
+        note="The table's operations know their own largest strength; they are not to be tamed again.",
     ),
     # ---- exercise 6: moving average
     Misconception(
@@ -570,7 +719,8 @@ MISCONCEPTIONS = [
         name="parameters-only",
         exercise="ema",
         edits={
-            "zip(self.module.state_dict().values(), model.state_dict().values())": "zip(self.module.parameters(), model.parameters())"
+            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.parameters(), model.parameters())",
         },
         rejected_by="ema-test-2",
         says="this buffer never changed",
@@ -580,7 +730,8 @@ MISCONCEPTIONS = [
         name="buffers-copied",
         exercise="ema",
         edits={
-            "zip(self.module.state_dict().values(), model.state_dict().values())": "zip(self.module.parameters(), model.parameters())",
+            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.parameters(), model.parameters())",
             "                else:\n                    mine.copy_(theirs)": "            for mine, theirs in zip(self.module.buffers(), model.buffers()):\n                mine.copy_(theirs)",
         },
         rejected_by="ema-test-2",
@@ -596,6 +747,45 @@ MISCONCEPTIONS = [
         rejected_by="ema-test-2",
         says="an integer buffer was averaged",
         note="A count of 5 batches becomes 3 when it is averaged and rounded down.",
+    ),
+    Misconception(
+        name="frozen-ones-left-behind",
+        exercise="ema",
+        edits={
+            "                if mine.is_floating_point():": "                if isinstance(theirs, nn.Parameter) and not theirs.requires_grad:\n                    continue\n                if mine.is_floating_point():"
+        },
+        rejected_by="ema-test-2",
+        says="it never moved",
+        note="What is frozen now may have moved before, or be set by hand; the average must not keep an old value.",
+    ),
+    Misconception(
+        name="state-dict-only",
+        exercise="ema",
+        edits={
+            "            mine_all = [*self.module.parameters(), *self.module.buffers()]\n": "",
+            "zip(mine_all, [*model.parameters(), *model.buffers()])": "zip(self.module.state_dict().values(), model.state_dict().values())",
+        },
+        rejected_by="ema-test-2",
+        says="it never moved",
+        note="A state dict holds what is saved: no buffer with persistent=False, and a shared tensor once for each name.",
+    ),
+    Misconception(
+        name="warmup-of-ten-updates",
+        exercise="ema",
+        edits={" if self.warmup else self.decay": " if self.warmup and self.updates < 10 else self.decay"},
+        rejected_by="ema-test-2",
+        says="warmup goes on as long as",
+        note="The decay rises slowly: to 0.99 it takes 890 updates.",
+    ),
+    Misconception(
+        name="clears-the-gradients",
+        exercise="ema",
+        edits={
+            "        self.updates += 1\n        with": "        self.updates += 1\n        model.zero_grad()\n        with"
+        },
+        rejected_by="ema-test-2",
+        says="a gradient that the model had before is still there",
+        note="The model is left as it is, its gradients included.",
     ),
     # ---- exercise 7: distillation
     Misconception(
@@ -719,6 +909,34 @@ MISCONCEPTIONS = [
         says="the logarithm of a probability that rounded to 0",
         note="softmax rounds small probabilities to 0, and the logarithm of 0 is minus infinity.",
     ),
+    Misconception(
+        name="pair-learns-by-one-head",
+        exercise="distill",
+        edits={
+            "else student\n": "else (student[0].detach(), student[1])\n",
+        },
+        rejected_by="distill-test-2",
+        says="both heads get a gradient",
+        note="Both heads learn.",
+    ),
+    Misconception(
+        name="other-defaults",
+        exercise="distill",
+        edits={"temperature: float = 3.0": "temperature: float = 1.0"},
+        rejected_by="distill-test-2",
+        says="what is not given",
+        note="Defaults are part of what the function promises.",
+    ),
+    Misconception(
+        name="teacher-cooled-in-place",
+        exercise="distill",
+        edits={
+            "log_q = F.log_softmax(teacher / temperature, dim=-1)": "log_q = F.log_softmax(teacher.div_(temperature), dim=-1)"
+        },
+        rejected_by="distill-test-2",
+        says="teacher (must not be changed in place)",
+        note="The same logits serve the next epoch; divided again and again, they fade.",
+    ),
     # ---- exercise 8: regimes
     Misconception(
         name="statistics-drift",
@@ -785,5 +1003,38 @@ MISCONCEPTIONS = [
         rejected_by="regime-test-1",
         says="modules stay in eval mode",
         note="full after frozen must undo what frozen did, in both respects.",
+    ),
+    Misconception(
+        name="frozen-draws-a-new-head",
+        exercise="regime",
+        edits={
+            HEAD: HEAD
+            + "\n    for module in model.head.modules():\n        if regime == 'frozen' and hasattr(module, 'reset_parameters'):\n            module.reset_parameters()"
+        },
+        rejected_by="regime-test-1",
+        says="the head was drawn anew",
+        note="A new head is often a good idea, but it is the caller's to draw.",
+    ),
+    Misconception(
+        name="scratch-draws-new-weights",
+        exercise="regime",
+        edits={
+            HEAD: HEAD
+            + "\n    for module in model.modules():\n        if regime == 'scratch' and hasattr(module, 'reset_parameters'):\n            module.reset_parameters()"
+        },
+        rejected_by="regime-test-1",
+        says="frozen, then scratch: set_regime changes no number",
+        note="Where the weights come from is the caller's affair.",
+    ),
+    Misconception(
+        name="checks-at-the-end",
+        exercise="regime",
+        edits={
+            '    if regime not in ("scratch", "frozen", "full"):\n        raise ValueError(f"regime={regime!r} is none of \'scratch\', \'frozen\', \'full\'")\n': "",
+            HEAD: HEAD + "\n    if regime not in ('scratch', 'frozen', 'full'):\n        raise ValueError(regime)",
+        },
+        rejected_by="regime-test-1",
+        says="against those before the call",
+        note="Check first, then change: an error must not leave half of a change behind.",
     ),
 ]

@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** week 2, or the idea of a ViT. The model comes from timm this week, so nothing depends on your answers of weeks 1 and 2.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -135,7 +135,7 @@ for name, model in (("tiny ViT", tiny_vit(0)), ("small CNN", small_cnn(0))):
 # | group | who is in it | `weight_decay` |
 # | --- | --- | --- |
 # | decay | every other parameter | as given |
-# | no decay | parameters with at most one dimension, parameters whose name ends in `bias`, parameters whose **last part of the name** is in `no_decay` | 0.0 |
+# | no decay | parameters with at most one dimension, parameters whose name ends in `bias` (so a `relative_position_bias`, too), parameters whose **last part of the name** is in `no_decay` | 0.0 |
 # | left out | frozen parameters (`requires_grad` is false) | |
 #
 # `backbone.pos_embed` has the last part `pos_embed`. `pos_embed_mlp.weight` has the last part `weight`.
@@ -145,11 +145,11 @@ for name, model in (("tiny ViT", tiny_vit(0)), ("small CNN", small_cnn(0))):
 def parameter_groups(
     model: nn.Module, weight_decay: float, no_decay: Sequence[str] = ("pos_embed", "cls_token")
 ) -> list[dict]:
-    """Split the trainable parameters into groups for an optimizer, as timm's `param_groups_weight_decay` does.
+    """Split the trainable parameters into groups for an optimizer, much as timm's `param_groups_weight_decay` does.
 
     Parameters
     ----------
-    model : any module. weight_decay : for the parameters that decay.
+    model : any module; not changed. weight_decay : for the parameters that decay.
     no_decay : last parts of the names of parameters that never decay.
 
     Returns
@@ -249,6 +249,39 @@ with checks.step("parameter_groups(model, 0.05)"):
         })  # fmt: skip
     checks.that(len(found) == 6, "only parameters of the model are in the groups", came=f"{list(found)}")
 
+
+def kinds_of_params(fn: Callable, model: nn.Module) -> list[str]:
+    """The type of "params" in each group."""
+    return [type(group["params"]).__name__ for group in fn(model, 0.05)]
+
+
+with checks.step("the parameters of each group"):
+    kinds = checks.beside(kinds_of_params, parameter_groups, Sample())
+    checks.that(set(kinds) == {"list"}, 'each "params" is a list', came=", ".join(kinds))
+
+
+def after_a_step(fn: Callable, model: nn.Module, weight_decay: float) -> dict:
+    """Name of each parameter -> its numbers after one step of plain gradient descent at rate 0.5, gradients all 1."""
+    optimizer = torch.optim.SGD(fn(model, weight_decay), lr=0.5)
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    return {name: p.detach() for name, p in model.named_parameters()}
+
+
+with checks.step("one step of an optimizer, weight decay 0.2, from numbers that are new in every run"):
+    filled = Sample()
+    randn = checks.normal(checks.fresh_seed())
+    with torch.no_grad():
+        for p in filled.parameters():
+            p.copy_(randn(*p.shape))
+    start = {name: p.detach().clone() for name, p in filled.named_parameters()}
+    moved = checks.beside(after_a_step, parameter_groups, copy.deepcopy(filled), 0.2)
+    checks.equal(sorted(moved), sorted(start), "the names of the parameters")
+    for name, old in start.items():
+        pull = 0.2 * old if name == "linear.weight" else 0.0
+        checks.close(moved[name], old - 0.5 * (1.0 + pull), f"{name} after the step")
+
 with checks.step("linear.weight is frozen"):
     partly = Sample()
     partly.linear.weight.requires_grad_(False)
@@ -308,6 +341,11 @@ class Wrapped(nn.Module):
         self.pos_embed_mlp = nn.Linear(4, 4)
         self.rope = nn.Module()
         self.rope.bias = nn.Parameter(torch.zeros(3, 5))
+        self.rope.relative_position_bias = nn.Parameter(torch.zeros(7, 2))
+        self.layer_scale = nn.Module()
+        self.layer_scale.gamma = nn.Parameter(torch.full((4,), 1e-4))
+        self.logit_scale = nn.Parameter(torch.tensor(2.0))
+        self.batch_norm = nn.BatchNorm2d(3)
         self.bias_scorer = nn.Linear(4, 4)
         self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
         self.second.weight = self.first.weight
@@ -322,13 +360,20 @@ with checks.step("a ViT inside another model, against timm with full names"):
         ("backbone.cls_token", "only the last part of the name counts: this is the class token of a part"),
         ("pos_embed_mlp.weight", "pos_embed is a piece of this name, but its last part is weight"),
         ("rope.bias", "a bias with two dimensions is a bias"),
+        ("layer_scale.gamma", "a scale that is no norm's has one dimension, too"),
+        ("logit_scale", "a single number has no dimension at all, so at most one"),
         ("bias_scorer.weight", "bias is a piece of this name, but it does not end in it"),
         ("first.weight", "a matrix that two layers share is in more than one group, or twice in one"),
     ):
+        other = [0.0] if theirs[name] == [0.05] else [0.05]
         checks.equal(mine[name], theirs[name], f"the weight decay of {name}", causes={
-            why: lambda: len(mine[name]) != 1 or mine[name] != theirs[name],
+            why: other if name != "first.weight" else lambda: len(mine["first.weight"]) > 1,
         })  # fmt: skip
-    differ = [name for name in theirs if mine[name] != theirs[name]]
+    what = "rope.relative_position_bias"  # timm asks for ".bias" and lets it decay
+    checks.equal(mine[what], [0.0], f"the weight decay of {what}", causes={
+        "its name ends in bias; the last part need not be bias": [0.05],
+    })  # fmt: skip
+    differ = [name for name in theirs if mine[name] != theirs[name] and name != what]
     checks.that(not differ, "every other parameter decays as timm says", came=f"other decays for {differ}")
 
 with checks.step("another list of names"):
@@ -337,6 +382,26 @@ with checks.step("another list of names"):
     checks.equal(mine["pos_embed"], theirs["pos_embed"], "the weight decay of pos_embed, which is not in the list", causes={
         "the names are built in; `no_decay` was not read": [0.0],
     })  # fmt: skip
+
+with checks.step("a list of names that names no parameter"):
+    mine = checks.beside(decay_by_name, parameter_groups, tiny_vit(0), 0.05, ())
+    checks.equal([mine["pos_embed"], mine["cls_token"]], [[0.05], [0.05]], "the weight decays of positions and token")
+
+
+def as_found(fn: Callable, model: nn.Module) -> tuple[bool, bool]:
+    """Whether the numbers, and whether `requires_grad` and mode are as before."""
+    model.blocks[0].eval().requires_grad_(False)
+    before = [p.detach().clone() for p in model.parameters()]
+    flags = [p.requires_grad for p in model.parameters()] + [m.training for m in model.modules()]
+    fn(model, 0.05)
+    after = [p.requires_grad for p in model.parameters()] + [m.training for m in model.modules()]
+    return all(torch.equal(p, old) for p, old in zip(model.parameters(), before)), after == flags
+
+
+with checks.step("the model after the call"):
+    checks.equal(
+        checks.beside(as_found, parameter_groups, tiny_vit(0)), (True, True), "numbers and flags are as before"
+    )
 
 with checks.step("a backbone that is frozen"):
     frozen = tiny_vit(0).requires_grad_(False)
@@ -415,7 +480,7 @@ with checks.look():
 # %% test="schedule" points=8
 with checks.step("10 steps, 4 of them warm-up, base 0.8, by hand"):
     rates = [warmup_cosine(step, 10, 4, 0.8) for step in range(11)]
-    checks.equal(type(rates[0]).__name__, "float", "the type of the result")
+    checks.that(isinstance(rates[0], float), "the result is a float", came=type(rates[0]).__name__)
     rates = torch.tensor([float(rate) for rate in rates], dtype=torch.float64)
     checks.close(rates[:4], torch.tensor([0.2, 0.4, 0.6, 0.8], dtype=torch.float64), "the warm-up", causes={
         "step 0 has the rate 0 and is lost: count this step, (s + 1) / w": torch.tensor(
@@ -474,7 +539,12 @@ with checks.step("after the last step"):
         max(abs(rate - 0.1) for rate in rates) < 1e-9,
         "the rate stays at min_lr",
         came=f"{rates} at steps 10, 11, 14, 18 and 100",
-        causes={"the cosine rises again: the progress must stop at 1": lambda: max(rates) > 0.1 + 1e-6},
+        causes={
+            "the cosine rises again: the progress must stop at 1": lambda: all(
+                abs(rate - 0.1 - 0.35 * (1 + math.cos(math.pi * (step - 2) / 8))) < 1e-5
+                for rate, step in zip(rates, (10, 11, 14, 18, 100), strict=True)
+            )
+        },
     )
 
 with checks.step("the rate never rises after the warm-up"):
@@ -587,7 +657,7 @@ with checks.step("gradients (1, 2, 2) and (4), max_norm = 1, by hand"):
     # the lengths are 3 and 4, so all together sqrt(9 + 16) = 5
     given = [torch.tensor([1.0, 2.0, 2.0]), torch.tensor([4.0])]
     norm, after, same_weights = checks.beside(clipped, clip_gradients, given, 1.0)
-    checks.equal(type(norm).__name__, "float", "the type of the result")
+    checks.that(isinstance(norm, float), "the result is a float", came=type(norm).__name__)
     checks.close(torch.cat(after), torch.tensor([0.2, 0.4, 0.4, 0.8]), "the gradients", causes={
         "each parameter was clipped alone; the norm is that of all together": torch.tensor([1 / 3, 2 / 3, 2 / 3, 1.0]),
         "each number was clipped alone": torch.ones(4),
@@ -608,6 +678,12 @@ with checks.step("the same gradients, max_norm = 10"):
         "a gradient below the limit was made longer": torch.tensor([2.0, 4, 4, 8]),
     })  # fmt: skip
 
+with checks.step("the same gradients, max_norm = 4, a little less than their norm"):
+    norm, after, _ = checks.beside(clipped, clip_gradients, given, 4.0)
+    checks.close(torch.cat(after), torch.tensor([0.8, 1.6, 1.6, 3.2]), "the gradients", causes={
+        "the gradients are as they were, though their norm is above the limit": torch.tensor([1.0, 2, 2, 4]),
+    })  # fmt: skip
+
 with checks.step("the computation is yours, here for a parameter that has no gradient"):
     checks.forbidden(FORBIDDEN, clip_gradients, [nn.Parameter(torch.ones(3))], 1.0)
 
@@ -615,14 +691,14 @@ with checks.step("a limit of 0"):
     checks.raises(ValueError, clip_gradients, [], 0.0, name="max_norm=0")
 
 ### BEGIN HIDDEN TESTS
-for seed, scale, limit in ((0, 1.0, 1.0), (1, 0.01, 1.0), (2, 100.0, 2.5)):
-    randn = checks.normal(seed)
-    given = [scale * randn(4, 3), None, scale * randn(7), scale * randn(2, 2, 2)]
+for seed, scale, limit in ((0, 1.0, 1.0), (1, 0.01, 1.0), (2, 100.0, 2.5), (3, 1.0, 4.0)):
+    randn, wide = checks.normal(seed), checks.normal(seed + 10, dtype=torch.float64)
+    given = [scale * randn(4, 3), None, scale * randn(7), scale * randn(2, 2, 2), scale * wide(3, 2)]
     with checks.step(f"against torch's clip_grad_norm_, gradients of size {scale}, max_norm={limit}"):
         norm, after, _ = checks.beside(clipped, clip_gradients, given, limit)
         wanted_norm, wanted, _ = clipped(nn.utils.clip_grad_norm_, given, limit)
-        checks.close(torch.tensor(norm), wanted_norm.detach(), "the result")
-        for theirs, mine in checks.each(wanted, after, name="the gradients"):
+        checks.close(torch.tensor(norm), wanted_norm.detach().float(), "the result")
+        for mine, theirs in zip(after, wanted, strict=True):
             if theirs is not None:
                 checks.close(mine, theirs, "a gradient", causes={
                     "each parameter was clipped alone; the norm is that of all together": lambda: checks.near(
@@ -1011,6 +1087,20 @@ with checks.step("one lambda for the whole batch"):
         max(spread) < 1e-5, "all images of a batch have the same share", came=f"shares that differ by {max(spread):.3f}"
     )
 
+with checks.step("twelve images and a generator that are new in every run"):
+    seed = checks.fresh_seed()
+    new = checks.normal(seed)(12, 2, 3, 7)
+    blended, told_by = mixup(new, torch.arange(12), 12, 5.0, torch.Generator().manual_seed(seed))
+    checks.close(blended, torch.einsum("bk,kchw->bchw", told_by, new), "the images, against what their labels tell")
+    checks.that(told_by.diagonal().min().item() < 0.999, "labels are mixed", came="labels of one class each")
+
+with checks.step("the partners"):
+    checks.close(soft.sum(1), torch.ones(20, 4), "what all labels of a batch say of each class, where each stands once", causes={
+        "the partners are no permutation: some images are the partner of several, some of none": lambda: bool(
+            (soft.sum(1) > 1.001).any()
+        ),
+    })  # fmt: skip
+
 with checks.step("alpha = 0"):
     images, soft, _ = checks.beside(draws, mixup, x, y, 4, 0.0, 0, 3)
     checks.equal(images, x.expand(3, *x.shape), "the images")
@@ -1071,9 +1161,12 @@ for alpha in (1.0, 0.2, 8.0):
             causes={"lambda is drawn uniformly, whatever alpha is": lambda: abs(share.var().item() - 1 / 12) < 0.015},
         )
 
-with checks.step("a batch with the same class twice and more"):
+with checks.step("a batch with the same class twice and more, and without the last two of five classes"):
     x, y = checks.normal(seed=1)(6, 1, 4, 4), torch.tensor([0, 0, 0, 1, 1, 2])
-    _, soft = checks.beside(draws, mixup, x, y, 3, 1.0, 0, 30)
+    _, soft = checks.beside(draws, mixup, x, y, 5, 1.0, 0, 30)
+    checks.shape(soft, (30, 6, 5), "the soft labels", causes={
+        "the number of classes was taken from the labels of the batch": lambda: soft.shape[-1] == 3,
+    })  # fmt: skip
     checks.close(soft.sum(-1), torch.ones(30, 6), "the sum of each soft label", causes={
         "the share of a partner of the same class replaced the own one; the two must be added": lambda: (
             soft.sum(-1).min().item() < 0.99
@@ -1085,6 +1178,12 @@ with checks.step("float64 images, against the mixture that the labels tell"):
     images, soft = checks.beside(draws, mixup, x, y, 5, 1.0, 3, 10)
     by_class = x[y.argsort()]
     checks.close(images, torch.einsum("nbk,kchw->nbchw", soft, by_class), "the images", rtol=1e-6, atol=1e-6)
+
+with checks.step("a single call, for images and labels that come back by value"):
+    x, y = checks.normal(seed=21)(7, 2, 3, 5), torch.arange(7)
+    images, soft = mixup(x, y, 9, 1.0, torch.Generator().manual_seed(2))
+    checks.close(images, torch.einsum("bk,kchw->bchw", soft[:, :7], x), "the images, against what their labels tell")
+    checks.that(bool((soft.amax(-1) < 0.999).any()), "labels are mixed", came="labels of one class each")
 ### END HIDDEN TESTS
 
 
@@ -1098,13 +1197,13 @@ def draws(fn: Callable, x: torch.Tensor, y: torch.Tensor, classes: int, alpha: f
 
 
 # every number stands once in the batch, so it says which image and which place it came from
-x = torch.arange(4 * 2 * 16 * 16.0).reshape(4, 2, 16, 16)
+x = torch.arange(4 * 2 * 16 * 12.0).reshape(4, 2, 16, 12)
 y = torch.arange(4)
-every = 2 * 16 * 16
+every = 2 * 16 * 12
 
-with checks.step("cutmix of four images of 16 x 16 pixels, 50 draws, alpha = 1000 (so lambda is about 0.5)"):
+with checks.step("cutmix of four images of 16 x 12 pixels, 50 draws, alpha = 1000 (so lambda is about 0.5)"):
     images, soft, x_after = checks.beside(draws, cutmix, x, y, 4, 1000.0, 0, 50)
-    checks.shape(images, (50, 4, 2, 16, 16), "50 draws of images")
+    checks.shape(images, (50, 4, 2, 16, 12), "50 draws of images")
     checks.shape(soft, (50, 4, 4), "50 draws of soft labels")
     checks.equal(x_after, x, "the images after the call (an argument must not be changed in place)")
     checks.equal((images % every).long(), (x % every).long().expand(50, *x.shape), "the place each pixel came from", causes={
@@ -1125,6 +1224,19 @@ with checks.step("cutmix of four images of 16 x 16 pixels, 50 draws, alpha = 100
     })  # fmt: skip
     counted = F.one_hot(source, 4).float().mean((2, 3, 4))  # the share of pixels from each image
     checks.close(soft, counted, "the soft labels, against the share of pixels from each image")
+    checks.close(soft.sum(1), torch.ones(50, 4), "what all labels of a batch say of each class, where each stands once", causes={
+        "the partners are no permutation: some images are the partner of several, some of none": lambda: bool(
+            (soft.sum(1) > 1.001).any()
+        ),
+    })  # fmt: skip
+
+with checks.step("twelve images and a generator that are new in every run"):
+    seed = checks.fresh_seed()
+    new = checks.normal(seed)(12, 1, 9, 7)
+    pasted_over, told_by = cutmix(new, torch.arange(12), 12, 1000.0, torch.Generator().manual_seed(seed))
+    shares = (pasted_over[:, None] == new[None]).float().mean((2, 3, 4))  # of the pixels, from each image
+    checks.close(told_by, shares, "the soft labels, against the share of pixels from each image")
+    checks.that(shares.diagonal().min().item() < 0.999, "a box is pasted", came="the images as they were")
 
 with checks.step("alpha = 0"):
     images, soft, _ = checks.beside(draws, cutmix, x, y, 4, 0.0, 0, 3)
@@ -1160,14 +1272,19 @@ with checks.step("cutmix with the same seed, and with another"):
         "a random number came from the global state, not from the generator": lambda: torch.equal(same[0], first[0]),
     })  # fmt: skip
     checks.that(not torch.equal(other[0], first[0]), "another seed gives other images", came="the same images")
+    checks.that(
+        not torch.equal(first[0][0], first[0][1]) or not torch.equal(first[0][0], first[0][2]),
+        "the generator moves on: calls differ",
+        came="the same images three times",
+    )
 
 ### BEGIN HIDDEN TESTS
-with checks.step("200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides of about 0.71"):
+with checks.step("1,200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides of about 0.71"):
     # image k is constant k, so a pixel says where it came from
     x = torch.arange(3.0)[:, None, None, None].expand(3, 1, 40, 20).clone()
-    images, soft = checks.beside(draws, cutmix, x, torch.arange(3), 3, 1000.0, 5, 200)
+    images, soft = checks.beside(draws, cutmix, x, torch.arange(3), 3, 1000.0, 5, 1200)
     pasted = images[:, :, 0].round().long() != torch.arange(3)[:, None, None]
-    boxes = pasted.any(1)  # (200, 40, 20)
+    boxes = pasted.any(1)  # (1200, 40, 20)
     same = [torch.equal(one, box) for draw, box in zip(pasted, boxes) for one in draw if one.any()]
     checks.that(all(same), "all images of a batch get the same box", came="different boxes in one batch")
     drawn = boxes.any((1, 2))
@@ -1183,7 +1300,9 @@ with checks.step("200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides 
             "the sides are 1 - lambda of the image, so the area is its square; take the root": lambda: (
                 19 <= tall <= 22 and 9 <= wide <= 12
             ),
-            "both sides were computed from one side of the image": lambda: abs(tall - wide) <= 1 or wide == 20,
+            "both sides were computed from one side of the image": lambda: (
+                abs(tall - wide) <= 1 or (wide == 20 and 27 <= tall <= 30)
+            ),
         },
     )
     kept = 1 - boxes[drawn].float().mean((1, 2))
@@ -1196,17 +1315,53 @@ with checks.step("200 boxes in images of 40 x 20 pixels, alpha = 1000, so sides 
         },
     )
     often = boxes[drawn].float().mean(0)
-    halves = [often[:20].mean(), often[20:].mean(), often[:, :10].mean(), often[:, 10:].mean()]
+    quarters = [part.mean().item() for half in often.split(20) for part in half.split(10, dim=1)]
     checks.that(
-        (max(halves) - min(halves)) < 0.15,
-        "each half of the image is pasted over equally often",
-        came="top, bottom, left, right: " + ", ".join(f"{half:.0%}" for half in halves),
+        max(quarters) - min(quarters) < 0.2,
+        "each quarter of the image is pasted over equally often",
+        came="top left and right, bottom left and right: " + ", ".join(f"{part:.0%}" for part in quarters),
         causes={
             "the random point became a corner of the box, not its center": lambda: (
-                (max(halves) - min(halves)).item() > 0.2
-            )
+                min(quarters[3] - quarters[1], quarters[3] - quarters[2], quarters[1] - quarters[0]) > 0.05
+            ),
+            "row and column of the center are not independent": lambda: (
+                min(quarters[0], quarters[3]) - max(quarters[1], quarters[2]) > 0.1
+            ),
         },
     )
+    middles = [
+        ((lines.int().argmax(1) + lines.shape[1] - 1 - lines.flip(1).int().argmax(1)) / 2).mean().item()
+        for lines in (rows[drawn], columns[drawn])
+    ]
+    checks.that(
+        abs(middles[0] - 19.5) < 2 and abs(middles[1] - 9.5) < 1,
+        "the random pixel is the center of the box, so the boxes lie around the middle of the image",
+        came=f"middles at row {middles[0]:.1f} and column {middles[1]:.1f} on average",
+        expected="row 19.5 and column 9.5",
+    )
+    checks.that(
+        often.min().item() > 0.03,
+        "every pixel is pasted over at times, those at the border and in the corners, too",
+        came=f"one of them in {often.min():.1%} of the boxes",
+    )
+
+with checks.step("200 boxes in images of 20 x 40 pixels, alpha = 1, so lambda is uniform"):
+    x = torch.arange(3.0)[:, None, None, None].expand(3, 1, 20, 40).clone()
+    images, _ = checks.beside(draws, cutmix, x, torch.arange(3), 3, 1.0, 6, 200)
+    boxes = (images[:, :, 0].round().long() != torch.arange(3)[:, None, None]).any(1)
+    tall = boxes.any(2).sum(1)
+    small, large = (tall <= 8).float().mean().item(), (tall >= 16).float().mean().item()
+    checks.that(
+        small > 0.15 and 0.03 < large < 0.5,
+        "some boxes are low and some are high",
+        came=f"{small:.0%} have at most 8 of 20 rows, {large:.0%} at least 16",
+    )
+
+with checks.step("a batch without the last of its classes"):
+    soft = cutmix(torch.rand(5, 1, 4, 6), torch.tensor([0, 1, 0, 1, 2]), 6, 1.0, torch.Generator().manual_seed(0))[1]
+    checks.shape(soft, (5, 6), "the soft labels", causes={
+        "the number of classes was taken from the labels of the batch": lambda: soft.shape[-1] == 3,
+    })  # fmt: skip
 
 for alpha in (1.0, 0.3):
     with checks.step(f"200 draws on 7 x 9 pixels with repeated classes, alpha = {alpha}"):
@@ -1422,7 +1577,9 @@ with checks.step("which operations run: 200 images, n_ops = 3, magnitude 0.7"):
 with checks.step("operations that add 2.0 and then -0.3 to a pixel of 0.5"):
     came = checks.beside(chained, rand_augment, 0.5, [2.0, -0.3])
     checks.close(torch.tensor(came), torch.tensor(0.7), "the pixel", causes={
-        "the image was clipped only at the end; clip after every operation": torch.tensor(1.0),
+        "the image was clipped only at the end; clip after every operation": lambda: (
+            abs(came - 1.0) < 1e-4 and abs(checks.beside(chained, rand_augment, 0.5, [2.0, -1.9]) - 0.6) < 1e-4
+        ),
         "each operation started from the first image": torch.tensor(0.2),
         "nothing was clipped": torch.tensor(2.2),
     })  # fmt: skip
@@ -1461,6 +1618,29 @@ with checks.step("how often each of eight operations runs in 1,600 draws"):
         came=f"in {signs:.0%} of the images both have the same",
         causes={"one sign was drawn for all operations of an image": lambda: signs == 1.0},
     )
+
+    positive = [(ran[..., 1][ran[..., 0] == number] > 0).float().mean().item() for number in range(8)]
+    checks.that(
+        min(positive) > 0.3 and max(positive) < 0.7,
+        "each operation gets both signs",
+        came="shares of plus: " + ", ".join(f"{share:.0%}" for share in positive),
+        causes={
+            "operation and sign come from the same random number": lambda: all(
+                share in (0.0, 1.0) for share in positive
+            )
+        },
+    )
+
+for magnitude in (0.8, 1.0):
+    with checks.step(f"one of the real operations at a time, magnitude {magnitude}"):
+        image = checks.normal(seed=2)(3, 6, 9).sigmoid()
+        strengths = (-magnitude, magnitude)
+        possible = torch.stack([operation(image, one).clamp(0, 1) for operation in OPERATIONS for one in strengths])
+        for seed in range(8):
+            result = rand_augment(image, 1, magnitude, torch.Generator().manual_seed(seed))
+            checks.shape(result, (3, 6, 9), "the result")
+            gap = (possible - result).abs().amax((1, 2, 3)).min().item()
+            checks.that(gap < 1e-5, "the result is one of the sixteen possible ones", came=f"{gap:.3f} off the nearest")
 
 with checks.step("a table of three operations"):
     ran = checks.beside(noted, rand_augment, 1, 0.5, 0, 60, 3)
@@ -1567,9 +1747,9 @@ plt.show()
 # | --- | --- |
 # | `ModelEMA(model, decay, warmup=False)` | copies the model; the model itself is left as it is |
 # | `.module` | the copy: in eval mode, no parameter wants a gradient |
-# | `.update(model)` | one step of the average, over parameters **and** floating-point buffers; integer buffers are copied |
+# | `.update(model)` | one step of the average, over all parameters (frozen ones, too) **and** all floating-point buffers; integer buffers are copied |
 #
-# Buffers are what a model stores and does not learn: running means of a batch norm (floating point), and the number of batches it has seen (integer).
+# Buffers are what a model stores and does not learn: running means of a batch norm (floating point), and the number of batches it has seen (integer). Some are left out when a model is saved (`persistent=False`); they are followed like the others. A tensor that two layers share is one tensor, and moves once in an update.
 
 
 # %% exercise="ema" difficulty=3 minutes=40
@@ -1593,12 +1773,17 @@ class ModelEMA:
         ### END SOLUTION
 
     def update(self, model: nn.Module) -> None:
-        """Move the average toward the model: floating-point tensors by (1 - decay), others are copied."""
+        """Move the average toward the model: floating-point tensors by (1 - decay), others are copied.
+
+        All parameters and buffers, each once, whether they are trained, frozen, or left out of the state dict. The
+        model is not changed.
+        """
         ### BEGIN SOLUTION
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
         self.updates += 1
         with torch.no_grad():
-            for mine, theirs in zip(self.module.state_dict().values(), model.state_dict().values()):
+            mine_all = [*self.module.parameters(), *self.module.buffers()]
+            for mine, theirs in zip(mine_all, [*model.parameters(), *model.buffers()]):
                 if mine.is_floating_point():
                     mine.mul_(decay).add_(theirs, alpha=1 - decay)
                 else:
@@ -1645,7 +1830,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `copy.deepcopy(model)` copies everything. `module.state_dict()` holds parameters and buffers by name, and its tensors share memory with the module, so in-place changes count. `tensor.lerp_(other, weight)` moves `tensor` toward `other` by the share `weight`; here that share is 1 - decay. `tensor.is_floating_point()` tells the two kinds apart. Work inside `with torch.no_grad():`.
+# `copy.deepcopy(model)` copies everything. `module.parameters()` and `module.buffers()` give every tensor once, in the same order for a model and its copy; change them in place. (`state_dict()` would miss the buffers with `persistent=False`, and hold a shared tensor twice.) `tensor.lerp_(other, weight)` moves `tensor` toward `other` by the share `weight`; here that share is 1 - decay. `tensor.is_floating_point()` tells the two kinds apart. Work inside `with torch.no_grad():`.
 #
 # </details>
 
@@ -1667,7 +1852,7 @@ def followed(make: Callable, values: Sequence[float], decay: float, warmup: bool
         "at start": at_start,
         "one object": ema.module is model,
         "model after": model[0].weight.item(),
-        "modes": (ema.module.training, ema.module[1].training, model.training),
+        "modes": (ema.module.training, ema.module[1].training, model.training and model[1].training),
         "gradients": (any(p.requires_grad for p in ema.module.parameters()), model[0].weight.requires_grad),
     }
 
@@ -1683,6 +1868,20 @@ with checks.step("decay 0.9, a weight that was 0 and is 1 from then on, by hand"
         "decay grows with the updates though warmup is off": torch.tensor([0.9, 0.981818, 0.995455]),
     })  # fmt: skip
     checks.close(torch.tensor(seen["model after"]), torch.tensor(1.0), "the model's own weight after the updates")
+
+with checks.step("weights that are new in every run, by what the average computes"):
+    randn = checks.normal(checks.fresh_seed())
+    old, new = nn.Linear(4, 3), nn.Linear(4, 3)
+    with torch.no_grad():
+        for model in (old, new):
+            model.weight.copy_(randn(3, 4))
+            model.bias.copy_(randn(3))
+        given = randn(6, 4)
+        ema = ModelEMA(old, 0.75)
+        checks.close(ema.module(given).detach(), old(given), "what the copy computes before an update")
+        ema.update(new)
+        wanted = 0.75 * old(given) + 0.25 * new(given)  # the layer is linear in its weights
+        checks.close(ema.module(given).detach(), wanted, "what the average computes after one update")
 
 with checks.step("modes and gradients"):
     checks.that(not any(seen["modes"][:2]), "the copy is in eval mode", came="train mode")
@@ -1709,13 +1908,14 @@ def followed(make: Callable, values: Sequence[float], decay: float, warmup: bool
     return averages
 
 
-with checks.step("warmup=True, decay 0.9: the first decays are 1/10, 2/11, 3/12"):
-    wanted = torch.tensor([1 - 1 / 10, 1 - 2 / 110, 1 - 6 / 1320])
-    averages = torch.tensor(checks.beside(followed, ModelEMA, [0.0, 1.0, 1.0, 1.0], 0.9, True))
+with checks.step("warmup=True, decay 0.2: the decays are 1/10, 2/11, and then 0.2"):
+    wanted = torch.tensor([1 - 1 / 10, 1 - 2 / 110, 1 - 0.4 / 110])
+    averages = torch.tensor(checks.beside(followed, ModelEMA, [0.0, 1.0, 1.0, 1.0], 0.2, True))
     checks.close(averages, wanted, "the averages of a weight that was 0 and is 1", causes={
-        "warmup was not read": torch.tensor([0.1, 0.19, 0.271]),
-        "the updates are counted from 1; the first one is t = 0": torch.tensor([1 - 2 / 11, 1 - 6 / 132, 1 - 24 / 1716]),
-        "the larger of the two decays was taken": torch.tensor([0.1, 0.19, 0.271]),
+        "warmup was not read": torch.tensor([0.8, 0.96, 0.992]),
+        "the updates are counted from 1; the first one is t = 0": torch.tensor([1 - 2 / 11, 1 - 0.4 / 11, 1 - 0.08 / 11]),
+        "the larger of the two decays was taken": torch.tensor([0.8, 0.96, 0.99]),
+        "the decay grows beyond `decay`": torch.tensor([1 - 1 / 10, 1 - 2 / 110, 1 - 6 / 1320]),
     })  # fmt: skip
 
 
@@ -1748,16 +1948,22 @@ with checks.step("warmup ends where the decay is reached: decay 0.3, a weight th
     values = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     averages = torch.tensor(checks.beside(followed, ModelEMA, values, 0.3, True))
 
-    def average_by(decay_of: Callable) -> torch.Tensor:
+    def average_by(values: Sequence[float], decay_of: Callable) -> torch.Tensor:
         found, average = [], values[0]
         for t, value in enumerate(values[1:]):
             average = decay_of(t) * average + (1 - decay_of(t)) * value
             found.append(average)
         return torch.tensor(found)
 
-    checks.close(averages, average_by(lambda t: min(0.3, (1 + t) / (10 + t))), "the averages", causes={
-        "the decay grows beyond `decay`": average_by(lambda t: (1 + t) / (10 + t)),
+    checks.close(averages, average_by(values, lambda t: min(0.3, (1 + t) / (10 + t))), "the averages", causes={
+        "the decay grows beyond `decay`": average_by(values, lambda t: (1 + t) / (10 + t)),
     })  # fmt: skip
+
+with checks.step("warmup goes on as long as it gives the smaller decay: decay 0.999, 60 updates"):
+    values = checks.normal(seed=8)(61).tolist()
+    averages = torch.tensor(checks.beside(followed, ModelEMA, values, 0.999, True))
+    checks.close(averages, average_by(values, lambda t: (1 + t) / (10 + t)), "the averages")
+
 
 with checks.step("five training steps with a batch norm, against timm's ModelEmaV3"):
     averages, models = checks.beside(trained, ModelEMA, 0.8, False, 5)
@@ -1773,6 +1979,65 @@ with checks.step("five training steps with a batch norm, against timm's ModelEma
             checks.equal(averages[-1][name], wanted, what, causes={
                 "an integer buffer was averaged or left; copy it": lambda: averages[-1][name].item() != wanted.item(),
             })  # fmt: skip
+
+
+class Odd(nn.Module):
+    """A frozen parameter, a buffer that no state dict holds, and a matrix that two layers share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fixed = nn.Parameter(torch.zeros(3), requires_grad=False)
+        self.register_buffer("window", torch.zeros(4), persistent=False)
+        self.first, self.second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        self.second.weight = self.first.weight
+        self.calm = nn.Dropout(0.1).eval()
+
+
+def odd_tensors(make: Callable, values: Sequence[float], decay: float) -> dict:
+    """The average of each tensor of such a model that takes these values, and what became of both models."""
+    model = Odd()
+    tensors = {"fixed": model.fixed, "window": model.window, "first.weight": model.first.weight}
+    for tensor in tensors.values():
+        nn.init.constant_(tensor, values[0])
+    model.first.weight.grad = torch.full((2, 2), 7.0)
+    ema = make(model, decay)
+    for value in values[1:]:
+        for tensor in tensors.values():
+            nn.init.constant_(tensor, value)
+        ema.update(model)
+    copies = {"fixed": ema.module.fixed, "window": ema.module.window, "first.weight": ema.module.first.weight}
+    return {
+        "averages": {name: tensor.detach().flatten()[0].item() for name, tensor in copies.items()},
+        "model": [tensor.detach().flatten()[0].item() for tensor in tensors.values()],
+        "gradient": model.first.weight.grad,
+        "learns": [p.requires_grad for p in model.parameters()],
+        "modes": [m.training for m in model.modules()],
+        "copy learns": [p.requires_grad for p in ema.module.parameters()],
+        "copy modes": [m.training for m in ema.module.modules()],
+    }
+
+
+with checks.step("a frozen parameter, a buffer with persistent=False, and a matrix that two layers share"):
+    seen = checks.beside(odd_tensors, ModelEMA, [1.0, 3.0, -2.0], 0.6)
+    wanted = torch.tensor(0.6 * (0.6 * 1.0 + 0.4 * 3.0) + 0.4 * -2.0)
+    twice = torch.tensor(0.36 * (0.36 * 1.0 + 0.64 * 3.0) + 0.64 * -2.0)
+    for name, what in (
+        ("fixed", "the frozen parameter"),
+        ("window", "the buffer that a state dict leaves out"),
+        ("first.weight", "the shared matrix"),
+    ):
+        checks.close(torch.tensor(seen["averages"][name]), wanted, f"the average of {what}", causes={
+            "it never moved": torch.tensor(1.0),
+            "it was copied, not averaged": torch.tensor(-2.0),
+            "it moved twice in each update": twice,
+        })  # fmt: skip
+    checks.equal(seen["model"], [-2.0, -2.0, -2.0], "the model's own tensors")
+    checks.that(seen["gradient"] is not None, "a gradient that the model had before is still there", came="none")
+    checks.equal(seen["gradient"], torch.full((2, 2), 7.0), "a gradient that the model had before")
+    checks.equal(seen["learns"], [False, True], "what of the model requires a gradient, as before")
+    checks.equal(seen["modes"], [True, True, True, False], "which modules of the model are in train mode, as before")
+    checks.equal(seen["copy learns"], [False, False], "what of the copy requires a gradient, after the updates")
+    checks.equal(seen["copy modes"], [False] * 4, "which modules of the copy are in train mode, after the updates")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="distill"
@@ -1931,6 +2196,16 @@ with checks.step("hard, alpha = 0.25: the label says class 0, the teacher 1, the
         "hard labels need no temperature: the factor T² is too much": scalar(0.75 * says_0 + 0.25 * 4 * says_1),
     })  # fmt: skip
 
+with checks.step("logits that are new in every run, soft, alpha = 1, T = 2"):
+    randn = checks.normal(checks.fresh_seed())
+    new, told = randn(5, 4), randn(5, 4)
+    cooled = [torch.distributions.Categorical(logits=logits / 2) for logits in (told, new)]
+    checks.close(
+        distillation_loss(new, told, torch.tensor([0, 1, 2, 3, 0]), "soft", 1.0, 2.0),
+        4 * torch.distributions.kl_divergence(*cooled).mean(),
+        "the loss",
+    )
+
 with checks.step("a mode that does not exist"):
     checks.raises(ValueError, distillation_loss, student, teacher, label, "medium", name='mode="medium"')
 
@@ -1951,9 +2226,16 @@ with checks.step("a pair of heads: the first sees the labels, the second the tea
             },
         )
 
-with checks.step("alpha = 1: the labels do not matter"):
+with checks.step("the arguments after the call"):
     randn = checks.normal(seed=0)
     student, teacher = randn(6, 4), randn(6, 4)
+    given = (student, teacher, torch.tensor([0, 1, 2, 3, 0, 1]))
+    for mode in ("soft", "hard"):
+        came = checks.beside(observe.arguments_after, distillation_loss, *given, mode, 0.5, 2.0)
+        for what, old, new in zip(("student", "teacher", "labels"), given, came, strict=True):
+            checks.equal(new, old, f"{what} (must not be changed in place)")
+
+with checks.step("alpha = 1: the labels do not matter"):
     first, second = (
         distillation_loss(student, teacher, labels, "soft", 1.0, 2.0)
         for labels in (torch.zeros(6, dtype=torch.long), torch.full((6,), 3))
@@ -2023,6 +2305,30 @@ with checks.step("gradients, against finite differences of the loop"):
             causes={"the teacher's logits are still in the graph; detach them": lambda: into_teacher is not None},
         )
 
+with checks.step("gradients of a pair of heads"):
+    randn = checks.normal(12, dtype=torch.float64)
+    heads, teacher = [randn(4, 3).requires_grad_() for _ in range(2)], randn(4, 3)
+    labels = torch.tensor([2, 0, 1, 1])
+    softened_teacher = (teacher / 2.0).softmax(-1)
+    for mode in ("soft", "hard"):
+        loss = distillation_loss(tuple(heads), teacher, labels, mode, 0.3, 2.0)
+        into_cls, into_dist = torch.autograd.grad(loss, heads, allow_unused=True)
+        checks.that(into_cls is not None and into_dist is not None, f"both heads get a gradient ({mode})", came="none")
+        cls, dist = (head.detach() for head in heads)
+        checks.close(into_cls, 0.7 * (cls.softmax(-1) - F.one_hot(labels, 3)) / 4, f"into the class head ({mode})")
+        wanted = (
+            0.3 * 2.0 * ((dist / 2.0).softmax(-1) - softened_teacher) / 4
+            if mode == "soft"
+            else 0.3 * (dist.softmax(-1) - F.one_hot(teacher.argmax(-1), 3)) / 4
+        )
+        checks.close(into_dist, wanted, f"into the distillation head ({mode})")
+
+with checks.step("what is not given: alpha = 0.5 and temperature = 3"):
+    randn = checks.normal(13, dtype=torch.float64)
+    student, teacher, labels = randn(4, 3), randn(4, 3), torch.tensor([2, 0, 1, 1])
+    wanted = by_loop(student, student, teacher, labels, "soft", 0.5, 3.0)
+    checks.close(distillation_loss(student, teacher, labels, "soft"), torch.tensor(wanted).double(), "the loss")
+
 with checks.step("T = 1000: the loss is the squared difference of centered logits over 2 K"):
     randn = checks.normal(4, dtype=torch.float64)
     student, teacher = randn(6, 5), randn(6, 5)
@@ -2084,6 +2390,12 @@ def taught(data: datasets.Digits, seed: int) -> tuple[torch.Tensor, torch.Tensor
     return images, names, cnn.eval().requires_grad_(False)
 
 
+with checks.step("logits that are new in every run: hard, with alpha = 1, is the loss of the teacher's answers"):
+    randn = checks.normal(checks.fresh_seed())
+    logits, told = randn(7, 10), randn(7, 10)
+    came = distillation_loss(logits, told, torch.zeros(7, dtype=torch.long), "hard", 1.0, 1.0)
+    checks.close(came, by_labels(logits, told), "the loss")
+
 with checks.step("distilled on the unlabeled images, against the same model on thirty labels"):
     data = datasets.digits()
     thirty, names, cnn = taught(data, 0)
@@ -2136,7 +2448,7 @@ with checks.step("distilled on the unlabeled images, against the same model on t
 
 # %% exercise="regime" difficulty=2 minutes=25
 def set_regime(model: nn.Module, regime: str) -> None:
-    """Set which parameters learn, and the mode of every module; the model is changed in place.
+    """Set which parameters learn, and the mode of every module. No number in the model changes.
 
     Parameters
     ----------
@@ -2144,7 +2456,7 @@ def set_regime(model: nn.Module, regime: str) -> None:
 
     Raises
     ------
-    ValueError : for another regime.
+    ValueError : for another regime; the model is then left as it was.
     """
     ### BEGIN SOLUTION
     if regime not in ("scratch", "frozen", "full"):
@@ -2210,24 +2522,38 @@ class Backbone(nn.Module):
 
 def three_steps(fn: Callable, model: nn.Module, regimes: Sequence[str], size: int) -> dict:
     """What the last of some regimes does to a model, and what three steps of AdamW change in it."""
+    given = {name: value.clone() for name, value in model.state_dict().items()}
     for regime in regimes:
         fn(model, regime)
+    redrawn = [name for name, value in model.state_dict().items() if not torch.equal(value, given[name])]
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     modes = {name: module.training for name, module in model.named_modules()}
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    torch.manual_seed(0)  # for dropout
     randn = checks.normal(0)
     for _ in range(3 if names else 0):
         optimizer.zero_grad()
         F.cross_entropy(model(randn(6, 1, size, size)), torch.tensor([0, 1, 2, 0, 1, 2])).backward()
         optimizer.step()
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
-    return {"learn": names, "modes": modes, "changed": changed, "all": list(before)}
+    after = torch.cat([value.detach().flatten().float() for value in model.state_dict().values()])
+    return {"learn": names, "modes": modes, "changed": changed, "all": list(before), "redrawn": redrawn, "after": after}
 
 
 with checks.step("frozen: three steps of AdamW on a model with batch norm and dropout"):
     torch.manual_seed(0)
     seen = checks.beside(three_steps, set_regime, Backbone(), ["frozen"], 8)
+    checks.that(
+        not seen["redrawn"],
+        "set_regime changes no number of the model",
+        came=f"changed: {', '.join(seen['redrawn'])}",
+        causes={
+            "the head was drawn anew; the weights are the caller's affair": lambda: all(
+                name.startswith("head.") for name in seen["redrawn"]
+            )
+        },
+    )
     drifted = [name for name in seen["changed"] if not name.startswith("head.")]
     checks.that(
         not drifted,
@@ -2270,6 +2596,11 @@ for regimes in (["frozen", "full"], ["frozen", "scratch"], ["frozen", "frozen", 
     with checks.step(f"{', then '.join(regimes)}"):
         model = Backbone().eval()
         seen = checks.beside(three_steps, set_regime, model, regimes, 8)
+        checks.that(
+            not seen["redrawn"],
+            "set_regime changes no number of the model",
+            came=f"changed: {', '.join(seen['redrawn'])}",
+        )
         checks.equal(seen["changed"], seen["all"], "what three steps change", causes={
             "a later call does not undo an earlier one: parameters stay frozen": lambda: (
                 "stem.0.weight" not in seen["changed"]
@@ -2280,10 +2611,48 @@ for regimes in (["frozen", "full"], ["frozen", "scratch"], ["frozen", "frozen", 
         })  # fmt: skip
         checks.that(all(seen["modes"].values()), "every module is in train mode", came="modules in eval mode")
 
+
+def by_hand(model: nn.Module, regime: str) -> None:
+    for part in model.modules():
+        part.training = regime == "full" or part in set(model.head.modules())
+    of_head = {id(p) for p in model.head.parameters()}
+    for p in model.parameters():
+        p.requires_grad = regime == "full" or id(p) in of_head
+
+
+for regime in ("frozen", "full"):
+    with checks.step(f"{regime}: every number after three steps"):
+        torch.manual_seed(5)
+        model = Backbone()
+        came = checks.beside(three_steps, set_regime, copy.deepcopy(model), [regime], 8)["after"]
+        wanted = three_steps(by_hand, model, [regime], 8)["after"]
+        checks.close(came, wanted, "parameters and buffers, against a model whose flags were set by hand")
+
 with checks.step("timm's ViT, full and then frozen"):
     seen = checks.beside(three_steps, set_regime, tiny_vit(0, num_classes=3), ["full", "frozen"], 8)
     checks.equal(sorted(seen["changed"]), ["head.bias", "head.weight"], "what three steps change")
     checks.equal(sorted(seen["learn"]), ["head.bias", "head.weight"], "the parameters that require a gradient")
+
+
+def after_an_error(fn: Callable, model: nn.Module) -> tuple[list[bool], list[bool]]:
+    """`requires_grad` and mode of everything before and after a call with an unknown regime."""
+    model.stem.eval().requires_grad_(False)
+
+    def flags() -> list[bool]:
+        return [p.requires_grad for p in model.parameters()] + [m.training for m in model.modules()]
+
+    before = flags()
+    try:
+        fn(model, "half")
+    except ValueError:
+        return before, flags()
+    return before, []
+
+
+with checks.step("the model after a regime that does not exist"):
+    before, after = checks.beside(after_an_error, set_regime, Backbone())
+    checks.equal(after, before, "requires_grad and mode of everything, against those before the call")
+    checks.equal(len(after), 20, "the number of parameters and modules")
 
 with checks.step("an empty name of a regime"):
     checks.raises(ValueError, set_regime, Backbone(), "", name='regime=""')
@@ -2469,7 +2838,7 @@ display(
 # - **All labels** stand far above everything: model and budget are good enough. What is missing is labels.
 # - The **CNN** has the same thirty labels as scratch and is over 20 points better. It does not need to learn that neighbors belong together.
 # - **Full** starts at about half of the digits right, without one label of handwriting, and thirty labels carry it far beyond scratch. **Frozen** can only re-mix what type has taught it; it stops early.
-# - **Distilled** never saw a label of yours. It comes out near its teacher, sometimes above it: the teacher's mistakes differ from image to image, and a student that must find one rule for 1,347 images cannot follow each of them. On **only the thirty images** the same teacher is no help at all: there it says exactly what the labels say, so the run is scratch again, digit for digit. What counts is the pool.
+# - **Distilled** never saw a label of yours. It comes out up to 12 points below its teacher, and once level with it: where the teacher's mistakes differ from image to image, a student that must find one rule for 1,347 images cannot follow each of them. On **only the thirty images** the same teacher is no help at all: there it says exactly what the labels say, so the run is scratch again, digit for digit. What counts is the pool.
 # - **Hard** beats soft here, as DeiT reports for ImageNet. That is agreement, not proof: one temperature, three seeds, 100 steps.
 
 # %% [markdown]
@@ -2586,7 +2955,7 @@ for what, piece in pieces.items():
 print(profiling.table(rows, title="one step of the tiny ViT, 32 images, on the CPU"))
 
 # %% [markdown]
-# **Explain.** At this size every operator costs mostly its own start, so what runs image by image (RandAugment) or parameter by parameter (clipping, the average) is expensive. Libraries run those on whole lists of tensors (`torch._foreach_*`) and the augmentations in other processes. Measure before you believe that the model is the slow part.
+# **Explain.** Forward and backward are nearly all of a step. Among the rest, what runs image by image (RandAugment) or parameter by parameter (the optimizer, clipping, the average) takes longer than what treats the batch as one tensor (mixup, CutMix): at this size every operator costs mostly its own start. Libraries run those on whole lists of tensors (`torch._foreach_*`) and the augmentations in other processes. Measure before you believe that one of them is the slow part.
 
 # %% [markdown]
 # ### On a GPU: photographs
