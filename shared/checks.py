@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from .comparing import describe as describe
 from .comparing import difference, is_tensor, plain
 from .comparing import near as near
+from .unchanged import first_change
 
 if TYPE_CHECKING:
     import torch
@@ -278,6 +279,15 @@ def raises(
     except Exception as error:
         fail(f"{name} raised another error", came=_words(error), expected=wanted)
     fail(f"{name} was accepted", came="no error", expected=wanted)
+
+
+def as_found(seen: Mapping[str, Any], name: str = "the model") -> None:
+    """A function left a model and its arguments as they were: `seen` is what `unchanged.asked` brought back."""
+    if changed := first_change(seen["before"], seen["after"]):
+        what = f"{name} afterwards: its {changed.what} are not what they were"
+        fail(what, came=changed.came, expected=changed.expected, cause=changed.cause)
+    if not all(seen["arguments"]):
+        fail("the tensors that were given are not what they were", came=f"as they were: {seen['arguments']}")
 
 
 def beside(fn: Callable[..., Any], *objects: Any, **options: Any) -> Any:
