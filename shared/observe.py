@@ -5,7 +5,6 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import inspect
 import sys
@@ -70,68 +69,6 @@ def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     copies = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
     fn(*copies)
     return tuple(a for a in copies if isinstance(a, torch.Tensor))
-
-
-def left_behind(fn: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> tuple[list[str], str]:
-    """What `fn(model, *args)` leaves changed in a copy of a model that is in use: it should be nothing.
-
-    The copy is in use: its modules are in train and eval mode in turn, every third parameter is frozen, each has a
-    gradient already, and a hook of somebody else's waits on the whole model.
-
-    Returns
-    -------
-    The names of what changed, such as "mode of blocks.0.attn" or "gradient of head.weight", and the class name of
-    the error that `fn` raised, "" without one.
-    """
-    import torch
-
-    model = copy.deepcopy(model)
-    for number, module in enumerate(model.modules()):
-        module.training = number % 2 == 0
-    for number, parameter in enumerate(model.parameters()):
-        parameter.requires_grad_(number % 3 != 1)
-        parameter.grad = torch.full_like(parameter, 0.5 + number)
-    next(model.modules()).register_forward_hook(lambda *_: None)
-    error = ""
-    with torch.enable_grad():
-        before = _state(model)
-        try:
-            fn(model, *args, **kwargs)
-        except Exception as raised:
-            error = type(raised).__name__
-        after = _state(model)
-    names = sorted({*before, *after})
-    return [name for name in names if not _alike(before.get(name), after.get(name))], error
-
-
-def _state(model: Any) -> dict[str, Any]:
-    """Copies of all that a model keeps: grad mode, modes, hooks, replaced methods, parameters, buffers, gradients."""
-    import torch
-
-    state: dict[str, Any] = {"torch's grad mode": torch.is_grad_enabled()}
-    for name, module in model.named_modules():
-        where = name or "the model"
-        state[f"mode of {where}"] = module.training
-        state[f"hooks of {where}"] = [
-            id(hook)
-            for kind in ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-            for hook in getattr(module, kind).values()
-        ]
-        state[f"methods of {where}"] = sorted(key for key, value in vars(module).items() if inspect.isroutine(value))
-    for name, parameter in model.named_parameters():
-        state[f"value of {name}"] = parameter.detach().clone()
-        state[f"requires_grad of {name}"] = parameter.requires_grad
-        state[f"gradient of {name}"] = None if parameter.grad is None else parameter.grad.clone()
-    state |= {f"value of {name}": buffer.clone() for name, buffer in model.named_buffers()}
-    return state
-
-
-def _alike(a: Any, b: Any) -> bool:
-    import torch
-
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
-        return a.shape == b.shape and a.dtype == b.dtype and bool((a == b).all())
-    return type(a) is type(b) and bool(a == b)
 
 
 def calls_among(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 import os
@@ -334,86 +333,3 @@ def test_the_profile_function_is_restored(fails: bool) -> None:
     finally:
         sys.setprofile(before)
     assert after is mine
-
-
-class Leaves:
-    """Changes one thing in a model, as its name says."""
-
-    @staticmethod
-    def nothing(model: nn.Sequential) -> None:
-        with torch.no_grad():
-            model(torch.ones(1, 2))
-
-    @staticmethod
-    def mode(model: nn.Sequential) -> None:
-        model.eval()
-
-    @staticmethod
-    def frozen(model: nn.Sequential) -> None:
-        model[0].weight.requires_grad_(False)
-
-    @staticmethod
-    def unfrozen(model: nn.Sequential) -> None:
-        model[0].bias.requires_grad_(True)
-
-    @staticmethod
-    def no_gradients(model: nn.Sequential) -> None:
-        model[0].weight.grad = None
-
-    @staticmethod
-    def more_gradients(model: nn.Sequential) -> None:
-        model(torch.ones(1, 2)).sum().backward()
-
-    @staticmethod
-    def hook(model: nn.Sequential) -> None:
-        model[1].register_forward_pre_hook(lambda *_: None)
-
-    @staticmethod
-    def no_hook(model: nn.Sequential) -> None:
-        model._forward_hooks.clear()
-
-    @staticmethod
-    def method(model: nn.Sequential) -> None:
-        model[1].forward = torch.tanh
-
-    @staticmethod
-    def weights(model: nn.Sequential) -> None:
-        with torch.no_grad():
-            next(model.parameters()).mul_(2)
-
-    @staticmethod
-    def statistics(model: nn.Sequential) -> None:
-        next(model.buffers()).add_(1)
-
-    @staticmethod
-    def grad_mode(model: nn.Sequential) -> None:
-        torch.set_grad_enabled(False)
-        raise ArithmeticError
-
-
-@pytest.mark.parametrize(
-    ("change", "names"),
-    [
-        (Leaves.nothing, []),
-        (Leaves.mode, ["mode of 1", "mode of the model"]),
-        (Leaves.frozen, ["requires_grad of 0.weight"]),
-        (Leaves.unfrozen, ["requires_grad of 0.bias"]),
-        (Leaves.no_gradients, ["gradient of 0.weight"]),
-        (Leaves.more_gradients, ["gradient of 0.weight", "gradient of 1.bias", "gradient of 1.weight"]),
-        (Leaves.hook, ["hooks of 1"]),
-        (Leaves.no_hook, ["hooks of the model"]),
-        (Leaves.method, ["methods of 1"]),
-        (Leaves.weights, ["value of 0.weight"]),
-        (Leaves.statistics, ["value of 0.running_mean"]),
-        (Leaves.grad_mode, ["torch's grad mode"]),
-    ],
-)
-def test_what_a_call_leaves_behind_in_a_model_is_named(change: Callable[[nn.Module], None], names: list[str]) -> None:
-    model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 3))  # the first in eval mode
-    state = copy.deepcopy(model.state_dict())
-    changed, error = observe.left_behind(change, model)
-    assert changed == names
-    assert error == ("ArithmeticError" if change is Leaves.grad_mode else "")
-    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
-    assert torch.is_grad_enabled()
-    assert all(p.grad is None for p in model.parameters())

@@ -440,7 +440,7 @@ MISCONCEPTIONS = [
         exercise="extractor",
         edits={"        self.model.eval()\n": "        self.model.eval().requires_grad_(False)\n"},
         rejected_by="extractor-test-4",
-        says="what is changed after the block",
+        says="the parameters were frozen, and stay so",
         note="A frozen backbone is a good idea; here it stays frozen when its training goes on.",
     ),
     Misconception(
@@ -453,7 +453,7 @@ MISCONCEPTIONS = [
             )
         },
         rejected_by="extractor-test-4",
-        says="what is changed after a block that ends with an error",
+        says="gradients were switched off for everybody",
         note="`with torch.no_grad()` ends with an error, too.",
     ),
     # ---- exercise 3: data set
