@@ -59,7 +59,7 @@ def collect_attention(model, images, with_grad=False):
             undo.callback(setattr, module, "training", module.training)
         model.eval()
         for number, block in enumerate(blocks):
-            if not isinstance(getattr(block.attn, "attn_drop", None), nn.Dropout):
+            if not isinstance(getattr(getattr(block, "attn", None), "attn_drop", None), nn.Dropout):
                 raise ValueError("no attn_drop")
             undo.callback(setattr, block.attn, "fused_attn", block.attn.fused_attn)
             block.attn.fused_attn = False
@@ -259,7 +259,7 @@ def gradient_relevance(model, image, target):
         weights.retain_grad()
     targets = torch.full((len(image),), target) if isinstance(target, int) else target
     with torch.enable_grad():
-        (logits * F.one_hot(targets, logits.shape[1]).to(logits)).sum().backward()
+        (logits * F.one_hot(targets, logits.shape[1]).to(logits)).sum().backward(inputs=maps)
     tokens = maps[0].shape[-1]
     relevance = torch.eye(tokens).to(logits).expand(len(image), tokens, tokens).clone()
     for weights in maps:
@@ -299,7 +299,7 @@ def gradient_relevance(model, image, target):
         for number, weights in enumerate(maps):
             weights.register_hook(lambda grad, number=number: seen.__setitem__(number, grad))
         with torch.enable_grad():
-            logits[0, label].backward()
+            logits[0, label].backward(inputs=maps)
         matrix = torch.eye(maps[0].shape[-1]).to(one.dtype)
         for number, weights in enumerate(maps):
             matrix = matrix + (weights.detach()[0] * seen[number][0]).clamp(min=0).mean(0) @ matrix
