@@ -5,6 +5,7 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import inspect
 import sys
@@ -69,6 +70,38 @@ def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     copies = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
     fn(*copies)
     return tuple(a for a in copies if isinstance(a, torch.Tensor))
+
+
+def devices_away(fn: Callable[..., Any], *args: Any) -> list[str]:
+    """The devices of the tensors that `fn(*args)` gives when its tensors and modules lie on torch's meta device.
+
+    Tensors have no numbers there, and meet no tensor of the CPU: code that makes one on the way fails as it would on
+    a GPU. A result that the code copies to the CPU counts as "cpu".
+    """
+    try:
+        return list(_devices(fn(*_away(args))))
+    except NotImplementedError:  # what torch says to such a copy
+        return ["cpu"]
+
+
+def _away(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, list | tuple):
+        return type(value)(_away(item) for item in value)
+    if isinstance(value, torch.nn.Module):
+        return copy.deepcopy(value).to("meta")
+    return value.to("meta") if isinstance(value, torch.Tensor) else value
+
+
+def _devices(value: Any) -> Iterator[str]:
+    import torch
+
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _devices(item)
+    elif isinstance(value, torch.Tensor):
+        yield str(value.device)
 
 
 def calls_among(

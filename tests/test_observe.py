@@ -333,3 +333,16 @@ def test_the_profile_function_is_restored(fails: bool) -> None:
     finally:
         sys.setprofile(before)
     assert after is mine
+
+
+def test_devices_away_tells_code_that_stays_on_the_device_from_code_that_does_not() -> None:
+    layer, rows = nn.Linear(3, 2), torch.ones(4, 3)
+    assert observe.devices_away(lambda m, x: (m(x), [x.sum()], 3), layer, rows) == ["meta", "meta"]
+    assert observe.devices_away(lambda pair: pair[0] + torch.eye(3, device=pair[1].device), (rows[:3], rows)) == [
+        "meta"
+    ]
+    assert observe.devices_away(lambda x: x.cpu(), rows) == ["cpu"]
+    assert observe.devices_away(lambda x: torch.zeros(2), rows) == ["cpu"]
+    with pytest.raises(RuntimeError):
+        observe.devices_away(lambda x: x[:3] + torch.eye(3), rows)
+    assert layer.weight.device.type == "cpu"

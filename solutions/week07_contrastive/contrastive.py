@@ -14,7 +14,7 @@
 # - train two towers from scratch and classify with nothing but words, also combinations that were never shown;
 # - measure how much a prompt matters, when an ensemble of prompts helps, and which attribute the model gets wrong.
 #
-# **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** weeks 2 and 3, or the ideas of a transformer block and of a training loop. Nothing depends on your answers of those weeks.
+# **Time** about 12 hours: 3 of reading, 4.5 of coding, 2 of experiments, 2.5 of writing. **You need** weeks 2 and 3, or the ideas of a transformer block and of a training loop. Nothing depends on your answers of those weeks.
 #
 # **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
@@ -254,6 +254,11 @@ with checks.step("five pairs that are all the same vector: who guesses among fiv
 with checks.step("one pair: there is nothing to confuse it with"):
     checks.close(clip_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]), 14.0), torch.tensor(0.0), "the loss")
 
+with checks.step("4 pairs of width 3 that are drawn anew each time, against open_clip's ClipLoss"):
+    randn = checks.normal(checks.fresh_seed(), dtype=torch.float64)
+    images, texts, scale = F.normalize(randn(4, 3), dim=-1), F.normalize(randn(4, 3), dim=-1), 1 + float(randn(1).abs())
+    checks.close(clip_loss(images, texts, scale), ClipLoss()(images, texts, scale), "the loss")
+
 
 # %% test="clip" points=7 forbids="open_clip.loss.ClipLoss"
 def unit_rows(seed: int, *size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -320,13 +325,9 @@ with checks.step("gradients into images, captions and scale, against those of op
         checks.close(came, wanted, f"the gradient into {name}", atol=1e-9)
 
 
-def on_meta(fn: Callable, *more: float) -> str:
-    """The device of the loss for embeddings on the meta device, where tensors have no numbers."""
-    return str(fn(torch.empty(3, 4, device="meta"), torch.empty(3, 4, device="meta"), *more).device)
-
-
 with checks.step("embeddings on another device than the CPU"):
-    checks.equal(checks.beside(on_meta, clip_loss, 10.0), "meta", "the device of the loss")
+    devices = checks.beside(observe.devices_away, clip_loss, unit_rows(9, 3, 4), unit_rows(10, 3, 4), 10.0)
+    checks.equal(devices, ["meta"], "the device of the loss")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="scale"
@@ -777,6 +778,12 @@ with checks.step("one pair with cosine 1, s = 2, b = -1: -ln sigmoid(1)"):
     one = torch.tensor([[0.6, 0.8]])
     checks.close(siglip_loss(one, one, 2.0, -1.0), torch.tensor(math.log(1 + math.exp(-1))), "the loss")
 
+with checks.step("4 pairs of width 3 that are drawn anew each time, against open_clip's SigLipLoss"):
+    randn = checks.normal(checks.fresh_seed(), dtype=torch.float64)
+    images, texts = F.normalize(randn(4, 3), dim=-1), F.normalize(randn(4, 3), dim=-1)
+    scale, bias = 1 + float(randn(1).abs()), float(randn(1))
+    checks.close(siglip_loss(images, texts, scale, bias), SigLipLoss()(images, texts, scale, bias), "the loss")
+
 
 # %% test="siglip" points=6 forbids="open_clip.loss.SigLipLoss"
 def unit_rows(seed: int, *size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -841,13 +848,9 @@ with checks.step("the arguments after the call"):
         checks.equal(now, before, f"{name} afterwards")
 
 
-def on_meta(fn: Callable, *more: float) -> str:
-    """The device of the loss for embeddings on the meta device, where tensors have no numbers."""
-    return str(fn(torch.empty(3, 4, device="meta"), torch.empty(3, 4, device="meta"), *more).device)
-
-
 with checks.step("embeddings on another device than the CPU"):
-    checks.equal(checks.beside(on_meta, siglip_loss, 10.0, -10.0), "meta", "the device of the loss")
+    devices = checks.beside(observe.devices_away, siglip_loss, unit_rows(9, 3, 4), unit_rows(10, 3, 4), 10.0, -10.0)
+    checks.equal(devices, ["meta"], "the device of the loss")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1246,6 +1249,19 @@ with checks.step("another word in the first caption"):
     checks.that(float(change[0]) > 1e-3, "the vector of the first caption changes", came=f"by {float(change[0]):.2g}")
     checks.that(float(change[1]) < 1e-5, "the vector of the second stays", came=f"a change of {float(change[1]):.2g}")
 
+with checks.step("captions that are drawn anew each time, in rows of 6 and of 9"):
+    torch.manual_seed(5)
+    encoder = TextEncoder(50, 9, 16, 1, 2).eval()
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    words = torch.randint(3, 49, (4, 6), generator=draw)
+    words[:, 0] = 1
+    ids = torch.where(torch.arange(6) < torch.tensor([3, 4, 5, 6])[:, None], words, 0)
+    ids = torch.where(torch.arange(6) == torch.tensor([2, 3, 4, 5])[:, None], 2, ids)
+    short, row = encoder(ids, ids != 0).detach(), F.pad(ids, (0, 3))
+    checks.close(encoder(row, row != 0), short, "the vectors in a longer row", atol=1e-5)
+    changed = encoder(torch.where(torch.arange(6) == 1, ids + 1, ids), ids != 0).detach()
+    least = float((changed - short).abs().amax(1).min())
+    checks.that(least > 1e-4, "another first word changes every vector", came=f"one changes by {least:.2g}")
 
 # %% test="text" points=5
 with checks.step("five captions of one batch, and each of them alone"):
@@ -1583,6 +1599,18 @@ with checks.step("the scale"):
         "this is the logarithm of the scale; call logit_scale": torch.tensor(math.log(1 / 0.07)),
     })  # fmt: skip
     checks.that(facts["same as encode"], "forward gives what encode_image and encode_text give", came="other vectors")
+
+with checks.step("a tower, images and weights that are drawn anew each time"):
+    torch.manual_seed(checks.fresh_seed())
+    tower, images = nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), torch.randn(3, 3, 2, 2)
+    pair, numbers, shares = nn.Bilinear(4, 4, 6), torch.randn(3, 4), torch.rand(3, 4)  # a tower of two arguments
+    model = DualEncoder(tower, pair, 5, 6, 4)
+    for side, came, matrix, raw in (
+        ("image", model.encode_image(images), model.image_projection.weight, tower(images)),
+        ("text", model.encode_text(numbers, shares), model.text_projection.weight, pair(numbers, shares)),
+    ):
+        checks.shape(matrix, (4, raw.shape[1]), f"the weights of {side}_projection")
+        checks.close(came, F.normalize(raw @ matrix.detach().T, dim=-1), f"the {side} vectors")
 
 ### BEGIN HIDDEN TESTS
 with checks.step("every part learns"):
@@ -1933,6 +1961,18 @@ with checks.step("three classes in a plane, one image at 10 degrees"):
         "the order is that of the classes, not of their cosines": torch.tensor([[0, 1, 2]]),
         "the best came last": torch.tensor([[0, 2, 1]]),
     })  # fmt: skip
+
+with checks.step("vectors and classes that are drawn anew each time"):
+    randn = checks.normal(checks.fresh_seed())
+    vectors = randn(4, 3) + torch.eye(4, 3)
+    table = dict(zip(("ox", "an ox", "elk", "an elk"), vectors.tolist(), strict=True))
+    weights, _ = checks.beside(with_planted, zero_shot_weights, table, ["ox", "elk"], ["{}", "an {}"])
+    each = F.normalize(vectors, dim=-1).unflatten(0, (2, 2))
+    checks.close(weights, F.normalize(each.mean(1), dim=-1), "the weights", rtol=1e-3, atol=1e-4)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(checks.fresh_seed()))
+    angles = (5 + 14 * order).deg2rad()
+    came = zero_shot_predict(torch.tensor([[1.0, 0.0]]), torch.stack([angles.cos(), angles.sin()], dim=-1), 4)
+    checks.equal(came, order.argsort()[None, :4], "the four classes at the smallest angles, the nearest first")
 
 
 # %% test="zero-shot" points=6

@@ -242,6 +242,11 @@ with checks.step("the tokens given stay as they are"):
         (after,) = checks.beside(observe.arguments_after, pool_tokens, tokens, 1, how)
         checks.equal(after, tokens, f"the tokens after {how!r}")
 
+with checks.step("tokens that are drawn anew each time"):
+    tokens = checks.normal(checks.fresh_seed())(2, 7, 3)
+    mean = sum(tokens[:, i] for i in range(2, 7)) / 5
+    checks.close(pool_tokens(tokens, 2, "cls_mean"), torch.cat([tokens[:, 0], mean], 1), "cls_mean, 2 prefix tokens")
+
 # %% test="pool" points=5
 with checks.step("a map of 2 x 2 places with 3 channels, the numbers 0 to 11, channels last"):
     tokens = torch.arange(12.0).reshape(1, 2, 2, 3)
@@ -519,6 +524,14 @@ with checks.step("a layer with a typing error: thrise"):
     checks.equal(kind, "KeyError", "the error when the extractor is made")
     checks.that("thrice" in words, "the message names the similar layer 'thrice'", came=words)
 
+with checks.step("factors and images that are drawn anew each time"):
+    randn = checks.normal(checks.fresh_seed())
+    first, second, images = float(randn(1)), float(randn(1)), randn(3, 2)
+    model = nn.Sequential(Times(first), nn.Sequential(Times(second)))
+    found = checks.beside(read, FeatureExtractor, model, ["0", "1.0"], images)
+    checks.close(found["0"], first * images, "layer 0")
+    checks.close(found["1.0"], first * second * images, "layer 1.0")
+
 
 # %% test="extractor" points=4
 class Noisy(nn.Module):
@@ -557,8 +570,12 @@ def life(make: Callable, model: nn.Module, images: torch.Tensor) -> dict:
 def broken(make: Callable, model: nn.Module, images: torch.Tensor) -> dict:
     """The same for a block that ends with an error."""
     model.train()
-    seen: dict = {"error": "none", "outside": "none"}
+    seen: dict = {"error": "none", "before": "none", "outside": "none"}
     extractor = make(model, ["norm", "drop"])
+    try:
+        extractor(images)
+    except RuntimeError:
+        seen["before"] = "RuntimeError"
     try:
         with extractor as extract:
             extract(images[:1].expand(3, 2))
@@ -602,6 +619,16 @@ with checks.step("the model raises an error inside the block"):
     })  # fmt: skip
     checks.equal(seen["training"], True, "train mode after the error")
     checks.equal(seen["outside"], "RuntimeError", "the error of a call outside of the block")
+    checks.equal(seen["before"], "RuntimeError", "the error of a call before the block")
+
+with checks.step("images, mean and variance that are drawn anew each time"):
+    randn, model = checks.normal(checks.fresh_seed()), Noisy()
+    images, mean, deviation = randn(2, 2), randn(2), 1 + randn(2).abs()
+    model.norm.running_mean, model.norm.running_var = mean, deviation**2
+    seen = checks.beside(life, FeatureExtractor, model, images)
+    wanted = (images - mean) / (deviation**2 + 1e-5).sqrt()
+    for number in ("first", "second"):
+        checks.close(seen[number], wanted, f"the features of the {number} block")
 
 
 # %% test="extractor" points=4
@@ -1027,6 +1054,13 @@ with checks.step("8 images in batches of 3"):
 with checks.step("a batch size of 0"):
     checks.raises(ValueError, checks.beside, recorded, extract_dataset, images, 0, name="batch_size=0")
 
+with checks.step("images that are drawn anew each time"):
+    images = checks.normal(checks.fresh_seed())(5, 1, 3, 2)
+    sums = images.flatten(1).sum(1)
+    features, index, *_ = checks.beside(recorded, extract_dataset, images.clone(), 2)
+    stored(features, "sum", sums, "the feature 'sum'")
+    checks.equal(index, torch.arange(5), "the index")
+
 # %% test="dataset" points=4
 with checks.step("a ResNet in train mode, with batch norm: batches of 2 and of 6"):
     images = checks.normal(seed=1)(6, 3, 32, 32)
@@ -1355,6 +1389,15 @@ with checks.step("k = 0, and k = 4 with three training images"):
     for k in (0, 4):
         checks.raises(ValueError, knn_classify, at(0.99, 0.9, 0.8), labels, ask, k, name=f"k = {k}")
 
+with checks.step("24 directions with labels and lengths that are drawn anew each time"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    labels, ask = torch.randint(7, (24,), generator=draw), torch.randperm(24, generator=draw)
+    around = torch.deg2rad(15.0 * torch.arange(24))
+    train_f = torch.stack([around.cos(), around.sin()], 1) * (1 + 9 * torch.rand(24, 1, generator=draw))
+    beside_it = around[ask] + 0.07  # 4 degrees from one direction, 11 from the next
+    came = knn_classify(train_f, labels, torch.stack([beside_it.cos(), beside_it.sin()], 1), 1)
+    checks.equal(came, labels[ask], "the labels of the nearest directions")
+
 # %% test="knn" points=5 forbids="sklearn.neighbors.KNeighborsClassifier, sklearn.neighbors.NearestNeighbors"
 with checks.step("the computation is yours"):
     checks.forbidden(FORBIDDEN, knn_classify, torch.eye(3), torch.arange(3), torch.eye(3), 1)
@@ -1407,6 +1450,15 @@ with checks.step("the number of torch operators for more questions and for more 
             came=f"{few} operators, then {more}",
             causes={f"a Python loop over the {what}": more - few >= 50},
         )
+
+with checks.step("ties of three classes, in an order that is drawn anew each time"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    for _ in range(12):
+        names = torch.randperm(9, generator=draw)[:3]  # of the pairs 0.6, 0.5 and 0.99, 0.1 and 0.9, 0.8
+        order = torch.randperm(6, generator=draw)
+        train_f, labels = at(0.6, 0.5, 0.99, 0.1, 0.9, 0.8)[order], names.repeat_interleave(2)[order]
+        came = knn_classify(train_f, labels, torch.tensor([[1.0, 0.0]]), 6)
+        checks.equal(came, names[2:], "the label of the pair 0.9, 0.8")
 
 # %% test="knn" points=4
 with checks.step("against scikit-learn, 300 training images of 7 classes, 100 questions, k = 5, votes exp(s / 0.07)"):
@@ -1780,6 +1832,12 @@ with checks.step("the same images in other units: each feature multiplied by 0.0
 
 with checks.step("one class has a single image"):
     checks.raises(ValueError, linear_probe, train_f[:4], train_y[:4], (0.1, 1.0), 0, name="a class with one image")
+
+with checks.step("three clouds far apart, whose labels are drawn anew each time"):
+    names = torch.randperm(10, generator=torch.Generator().manual_seed(checks.fresh_seed()))[:3]
+    (train_f, train_y), (test_f, test_y) = blobs(20, 60, 3, 5, 9.0), blobs(21, 90, 3, 5, 9.0)
+    came = predicted(linear_probe(train_f, names[train_y], (0.1, 1.0), 0), test_f)
+    checks.equal(came, names[test_y], "the labels of 90 test images")
 
 
 # %% test="probe" points=4
@@ -2243,6 +2301,30 @@ with checks.step("60 training images of three classes (30, 12 and 18), budgets 2
 with checks.step("a budget of 13, where a class has 12 images"):
     checks.raises(ValueError, checks.beside, subsets, label_efficiency, labels, [2, 13], 1, 0, name="a budget of 13")
 
+with checks.step("probes that are right as often as is drawn anew each time"):
+
+    def planted(fn: Callable, right: list) -> list:
+        """The table for probes that get the given numbers of 50 test images right, one after the other."""
+        results = iter(right)
+
+        class Right:
+            def __init__(self, count: int) -> None:
+                self.count = count
+
+            def predict(self, features: object) -> np.ndarray:
+                return np.where(np.arange(50) < self.count, 1, 0)
+
+        train, test = (torch.zeros(8, 2), torch.arange(8) % 2), (torch.zeros(50, 2), torch.ones(50).long())
+        return fn(train, test, [2], len(right), 0, lambda x, y, seed: Right(next(results)))
+
+    right = torch.randint(51, (5,), generator=torch.Generator().manual_seed(checks.fresh_seed())).tolist()
+    (row,) = checks.beside(planted, label_efficiency, right)
+    for name, wanted in (("mean", np.mean(right) / 50), ("std", np.std(right) / 50)):
+        checks.that(
+            abs(row[name] - wanted) < 1e-6, f"the {name} for {right} of 50 right",
+            came=f"{row[name]:.4f}", expected=f"{wanted:.4f}",
+        )  # fmt: skip
+
 # %% test="budget" points=4
 with checks.step("subsets within one repeat"):
 
@@ -2586,6 +2668,16 @@ with checks.step("two islands far apart: purity 1 for k = 3, and less for k = 4"
 with checks.step("k = 0 and k = 8 with 8 points"):
     for k in (0, 8):
         checks.raises(ValueError, neighbor_purity, places, labels, k, name=f"k = {k}")
+
+with checks.step("60 points in a row, with gaps and labels that are drawn anew each time; k = 1"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    gaps, labels = 1 + torch.randperm(59, generator=draw), torch.randint(3, (60,), generator=draw)
+    row = F.pad(gaps.cumsum(0), (1, 0)).float()
+    wide = F.pad(gaps, (1, 1), value=99)  # the nearer neighbor lies across the smaller of the two gaps
+    nearest = torch.arange(60) + torch.where(wide[:-1] < wide[1:], -1, 1)
+    wanted = (labels[nearest] == labels).double().mean().item()
+    came = neighbor_purity(torch.stack([row, 2 * row], 1), labels, 1)
+    checks.that(abs(came - wanted) < 1e-6, "the purity", came=f"{came:.4f}", expected=f"{wanted:.4f}")
 
 # %% test="purity" points=4
 with checks.step("the same picture, turned, enlarged 1,000 times and moved"):

@@ -157,7 +157,7 @@ def attention_distance(attn, grid_hw, patch, n_prefix):
 def attention_distance(attn, grid_hw, patch, n_prefix):
     if grid_hw[0] * grid_hw[1] + n_prefix != attn.shape[3]:
         raise ValueError(f"{grid_hw} does not fit")
-    index = torch.arange(grid_hw[0] * grid_hw[1])
+    index = torch.arange(grid_hw[0] * grid_hw[1], device=attn.device)
     down, across = index // grid_hw[1], index % grid_hw[1]
     table = torch.hypot((down[:, None] - down).to(attn.dtype), (across[:, None] - across).to(attn.dtype)) * patch
     kept = F.normalize(attn[:, :, n_prefix:, n_prefix:], p=1, dim=3)

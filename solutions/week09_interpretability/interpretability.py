@@ -171,7 +171,7 @@ for name in SMALL:
 # | `model` | a timm ViT | has `model.blocks[i].attn` with `attn_drop` and `fused_attn` (ViT, DeiT, BEiT, EVA, DINOv2); a Swin or a ResNet does not: `ValueError` |
 # | `images` | $(B, C, H, W)$ | |
 # | `with_grad` | bool | whether the maps stay connected to the logits, so that `torch.autograd.grad(logits[:, 3].sum(), maps)` works; also for a model whose parameters are frozen, and inside `torch.no_grad()` |
-# | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads |
+# | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads; dtype and device of the model |
 # | `logits` | $(B, \text{classes})$ | of the same pass, in eval mode; what the untouched model gives, up to $10^{-5}$ |
 #
 # Without `with_grad` neither maps nor logits carry a graph. Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, which parameters ask for gradients and the gradients that they have, all hooks but yours. The images ask for no gradient that they did not ask for before.
@@ -330,6 +330,14 @@ with checks.step("the same with queries that are all zero"):
             "these are the scores before the softmax": torch.zeros(2, 2, 17, 17),
         })  # fmt: skip
 
+with checks.step("images that are drawn anew each time, in float64"):
+    model, images = small_vit(seed=4).double(), checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 3, 32, 32)
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    for number, (weights, expected) in enumerate(zip(maps, softmax_of_qkv(model, images), strict=True)):
+        checks.close(weights, expected, f"map {number}")
+    with torch.no_grad():
+        checks.close(logits, model(images), "the logits")
+
 
 # %% test="collect" points=4
 def collected(collect: Callable, model: nn.Module, images: torch.Tensor) -> tuple:
@@ -403,6 +411,10 @@ class Halves(nn.Module):
 
 with checks.step("models without blocks[i].attn"):
     images = torch.zeros(1, 3, 32, 32)
+    for name in ("swin_tiny_patch4_window7_224", "resnet18"):
+        small = {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
+        model = timm.create_model(name, **(small if name.startswith("swin") else {"channels": (4, 4, 4, 4)}))
+        checks.raises(ValueError, checks.beside, collected, collect_attention, model, images, name=name)
     for name, model in (
         ("an MLP-Mixer, whose blocks have no attn", MlpMixer(img_size=32, patch_size=8, embed_dim=8, num_blocks=2)),
         ("a ViT whose last block has no attn_drop", Halves(small_vit(seed=15))),
@@ -410,10 +422,6 @@ with checks.step("models without blocks[i].attn"):
         seen = checks.beside(unchanged.asked, asks, model, collect_attention, images)
         checks.equal(seen["raised"], "ValueError", f"the error for {name}")
         checks.as_found(seen, name)
-    for name in ("swin_tiny_patch4_window7_224", "resnet18"):
-        small = {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
-        model = timm.create_model(name, **(small if name.startswith("swin") else {"channels": (4, 4, 4, 4)}))
-        checks.raises(ValueError, checks.beside, collected, collect_attention, model, images, name=name)
 ### END HIDDEN TESTS
 
 
@@ -498,6 +506,24 @@ with checks.step("the model raises an error in the middle"):
         "they are restored only when all went well: use finally": lambda: seen["fused"] == [True, True, False],
     })  # fmt: skip
 
+for frozen, without in ((True, False), (False, True), (True, True)):
+    with checks.step(f"with_grad=True, parameters frozen: {frozen}, inside of no_grad: {without}"):
+        model = small_vit(seed=13)
+        wanted = gradients_by_timm_attention(model, images, 3)
+        model.requires_grad_(not frozen)
+        *found, asked = checks.beside(gradients, collect_attention, model, images, 3, without)
+        why = (
+            "nothing asks for a gradient where the parameters are frozen: let the images ask for one"
+            if frozen
+            else "the caller's no_grad had the last word: switch gradients on for your own pass"
+        )
+        checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
+        for number, (gradient, expected) in enumerate(zip(found, wanted, strict=True)):
+            checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
+        checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
+            "requires_grad was set on the caller's own tensor": True,
+        })  # fmt: skip
+
 with checks.step(
     "a model in use: hooks, modes, settings, gradients and what asks for them, for 3 images and for a wrong size"
 ):
@@ -523,23 +549,10 @@ with checks.step("without with_grad, for a model whose parameters ask for gradie
     asked = checks.beside(graphs, collect_attention, small_vit(seed=17), images)
     checks.equal(asked, [False] * 4, "whether the logits and the three maps carry a graph")
 
-for frozen, without in ((True, False), (False, True), (True, True)):
-    with checks.step(f"with_grad=True, parameters frozen: {frozen}, inside of no_grad: {without}"):
-        model = small_vit(seed=13)
-        wanted = gradients_by_timm_attention(model, images, 3)
-        model.requires_grad_(not frozen)
-        *found, asked = checks.beside(gradients, collect_attention, model, images, 3, without)
-        why = (
-            "nothing asks for a gradient where the parameters are frozen: let the images ask for one"
-            if frozen
-            else "the caller's no_grad had the last word: switch gradients on for your own pass"
-        )
-        checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
-        for number, (gradient, expected) in enumerate(zip(found, wanted, strict=True)):
-            checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
-        checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
-            "requires_grad was set on the caller's own tensor": True,
-        })  # fmt: skip
+
+with checks.step("model and images on another device than the CPU"):
+    devices = checks.beside(observe.devices_away, collect_attention, small_vit(seed=18), images)
+    checks.equal(devices, ["meta"] * 4, "the devices of three maps and of the logits")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -745,16 +758,22 @@ with checks.step("two layers, by hand: the last layer of token 0 looks at token 
             "r belongs into every layer, not once at the end": (1 - residual) * two_layers(0.0) + residual * torch.eye(3),
         })  # fmt: skip
 
+with checks.step("two layers that are drawn anew each time"):
+    randn, eye = checks.normal(checks.fresh_seed(), dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    first, second = (randn(2, 1, 4, 4).softmax(-1) for _ in range(2))
+    wanted = (0.7 * second[:, 0] + 0.3 * eye) @ (0.7 * first[:, 0] + 0.3 * eye)
+    checks.close(attention_rollout([first, second], 0.3), wanted, "the rollout for r = 0.3")
+
 # %% test="rollout" points=5
 with checks.step("one layer, two heads: row 0 is [1, 0] in head 0 and [0, 1] in head 1; row 1 is [0.5, 0.5] in both"):
     heads = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]]])
-    checks.close(attention_rollout([heads], 0.5, "mean"), torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]), "mean")
+    checks.close(attention_rollout([heads.clone()], 0.5, "mean"), torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]), "mean")
     # max: row 0 is [1, 1], so 0.5 * [1, 1] + 0.5 * [1, 0] = [1, 0.5], divided by 1.5
-    checks.close(attention_rollout([heads], 0.5, "max"), torch.tensor([[[2 / 3, 1 / 3], [0.25, 0.75]]]), "max", causes={
+    checks.close(attention_rollout([heads.clone()], 0.5, "max"), torch.tensor([[[2 / 3, 1 / 3], [0.25, 0.75]]]), "max", causes={
         "the rows are not divided by their sum": torch.tensor([[[1.0, 0.5], [0.25, 0.75]]]),
         "the rows were divided before the residual was added; do it afterwards": torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]),
     })  # fmt: skip
-    checks.close(attention_rollout([heads], 0.5, "min"), torch.tensor([[[1.0, 0.0], [0.25, 0.75]]]), "min", causes={
+    checks.close(attention_rollout([heads.clone()], 0.5, "min"), torch.tensor([[[1.0, 0.0], [0.25, 0.75]]]), "min", causes={
         "the rows are not divided by their sum": torch.tensor([[[0.5, 0.0], [0.25, 0.75]]]),
     })  # fmt: skip
 
@@ -781,6 +800,15 @@ with checks.step("what is refused"):
     for residual in (1.0, -0.1, 1.5):
         checks.raises(ValueError, attention_rollout, layers, residual, name=f"residual={residual}")
     checks.raises(ValueError, attention_rollout, layers, 0.5, "median", name='head_fusion="median"')
+
+with checks.step("two heads that are drawn anew each time, 2 tokens, r = 0.5"):
+    a, b = torch.rand(2, generator=torch.Generator().manual_seed(checks.fresh_seed()), dtype=torch.float64).tolist()
+    heads = torch.tensor([[[[a, 1 - a], [0.5, 0.5]], [[b, 1 - b], [0.5, 0.5]]]], dtype=torch.float64)
+    for fusion, fuse in (("mean", lambda *of: sum(of) / 2), ("max", max), ("min", min)):
+        left, right = (fuse(x, y) for x, y in ((a, b), (1 - a, 1 - b)))
+        row = [(left + 1) / (left + right + 1), right / (left + right + 1)]
+        wanted = torch.tensor([[row, [0.25, 0.75]]], dtype=torch.float64)
+        checks.close(attention_rollout([heads], 0.5, fusion), wanted, f"the rollout with {fusion}")
 
 # %% test="rollout" points=6
 with checks.step("row 0 of a cycle: each of three layers moves everything by one token, r = 0"):
@@ -833,11 +861,8 @@ with checks.step("residual 0.9999: nearly the identity"):
 
 with checks.step("bfloat16, and maps on another device than the CPU"):
     checks.dtype(attention_rollout([layer.bfloat16() for layer in layers]), torch.bfloat16, "the rollout")
-
-    def on_meta(fn: Callable) -> str:
-        return str(fn([torch.empty(2, 3, 4, 4, device="meta")] * 2).device)
-
-    checks.equal(checks.beside(on_meta, attention_rollout), "meta", "the device of the rollout")
+    devices = checks.beside(observe.devices_away, attention_rollout, layers)
+    checks.equal(devices, ["meta"], "the device of the rollout")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -980,6 +1005,11 @@ with checks.step("even attention over 1 x n patches: the mean of |i - j| is (n *
         came = attention_distance(torch.full((1, 1, n, n), 1 / n), (1, n), 2, 0)
         checks.close(came, torch.tensor([2 * (n * n - 1) / (3 * n)]), f"n = {n}")
 
+with checks.step("one head on a grid of 1 x 4 with patches of 3, drawn anew each time"):
+    weights = checks.normal(checks.fresh_seed(), dtype=torch.float64)(1, 1, 4, 4).softmax(-1)
+    wanted = sum(3 * abs(i - j) * weights[0, 0, i, j] for i in range(4) for j in range(4)) / 4
+    checks.close(attention_distance(weights, (1, 4), 3, 0), wanted[None], "the distance")
+
 
 # %% test="distance" points=6
 def distance_by_loop(attn: torch.Tensor, grid: tuple, patch: float, prefix: int) -> torch.Tensor:
@@ -1048,11 +1078,8 @@ with checks.step("the attention that was given"):
     checks.equal(after, attn, "the attention afterwards")
 
 with checks.step("attention on another device than the CPU"):
-
-    def on_meta(fn: Callable) -> str:
-        return str(fn(torch.empty(2, 3, 7, 7, device="meta"), (2, 3), 8, 1).device)
-
-    checks.equal(checks.beside(on_meta, attention_distance), "meta", "the device of the distances")
+    devices = checks.beside(observe.devices_away, attention_distance, attn, (3, 3), 14, 5)
+    checks.equal(devices, ["meta"], "the device of the distances")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="entropy"
@@ -1157,6 +1184,14 @@ with checks.step("rows [1, 0, 0, 0], [0.5, 0.5, 0, 0] and four times 0.25"):
     })  # fmt: skip
     checks.close(prefix_mass(rows, 2), torch.tensor([[[1.0, 1.0, 0.5, 0.0]]]), "the mass of two prefix tokens")
     checks.close(prefix_mass(rows, 0), torch.zeros(1, 1, 4), "the mass of no prefix token")
+
+with checks.step("rows that are drawn anew each time"):
+    attn = checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 1, 3, 3).softmax(-1)
+    a, b, c = attn.unbind(-1)
+    checks.close(attention_entropy(attn), -(a * a.log() + b * b.log() + c * c.log()), "the entropy")
+    length = (a * a + b * b + c * c).sqrt()
+    checks.close(hoyer_sparsity(attn), (3**0.5 - 1 / length) / (3**0.5 - 1), "Hoyer's sparsity")
+    checks.close(prefix_mass(attn, 2), a + b, "the mass of two prefix tokens")
 
 # %% test="entropy" points=5
 with checks.step("even attention over N keys: entropy ln N, sparsity 0"):
@@ -1374,6 +1409,22 @@ with checks.step("redundant heads: 1 is like 0, 2 is like 1 but not like 0, 3 is
     })  # fmt: skip
     checks.equal(list(redundant_heads(chain, 0.05)), [], "the redundant heads below 0.05")
     checks.equal(list(redundant_heads(chain, 0.4)), [1, 2], "the redundant heads below 0.4")
+
+with checks.step("two heads that are drawn anew each time, and heads in a new order"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    a, b = torch.rand(2, generator=draw, dtype=torch.float64).tolist()
+
+    def spread(first: float) -> float:
+        return float(-first * np.log(first) - (1 - first) * np.log(1 - first))
+
+    gap = spread((a + b) / 2) - (spread(a) + spread(b)) / 2
+    both = torch.tensor([[[a, 1 - a]] * 2, [[b, 1 - b]] * 2], dtype=torch.float64)
+    came = head_similarity([both[None]])
+    checks.close(came, torch.tensor([[0, gap], [gap, 0]], dtype=torch.float64), "the matrix of two heads")
+    group = torch.randint(4, (10,), generator=draw).tolist()  # heads of a group do the same
+    matrix = torch.tensor([[0.0 if x == y else 0.5 for y in group] for x in group])
+    wanted = [head for head in range(10) if group[head] in group[:head]]
+    checks.equal(list(redundant_heads(matrix, 0.1)), wanted, f"the redundant heads of the groups {group}")
 
 # %% test="similarity" points=4
 with checks.step("three random layers of two heads: symmetric, 0 on the diagonal, a planted copy"):
@@ -1657,6 +1708,14 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
                 "the map was divided by its sum; give it as it is": wanted / wanted.sum(1, keepdim=True),
             })  # fmt: skip
 
+with checks.step("images that are drawn anew each time, in float64"):
+    model = one_block(9).double()
+    images = checks.normal(checks.fresh_seed(), dtype=torch.float64)(3, 1, 4, 4)
+    weights, adds, _ = parts(model, images)
+    for label in range(3):
+        came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
+        checks.close(came, (weights * adds[..., label])[:, :, 1:].relu().mean(1), f"the relevance for class {label}")
+
 
 # %% test="relevance" points=4
 def relevant(fn: Callable, model: nn.Module, images: torch.Tensor, target: object) -> tuple:
@@ -1695,6 +1754,29 @@ with checks.step("a head that gives the same logits for every image"):
     checks.close(came, torch.zeros(3, 16), "the relevance, where nothing matters", causes={
         "0 / 0 gave nan: the map is not normalized": lambda: bool(came.isnan().any()),
     })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+
+
+def relevance_by_matrices(model: nn.Module, images: torch.Tensor, label: int) -> torch.Tensor:
+    """The rule for three blocks at once, with gradients from a copy of the model that keeps its maps."""
+    copied, kept = copy.deepcopy(model).requires_grad_(True), []
+    for attn in (block.attn for block in copied.blocks):
+        attn.fused_attn = False
+        attn.attn_drop.register_forward_hook(lambda module, given, weights: kept.append(weights))
+    slopes = torch.autograd.grad(copied(images)[:, label].sum(), kept)
+    eye = torch.eye(kept[0].shape[-1], dtype=images.dtype)
+    first, second, third = (eye + (w * g).relu().mean(1).detach() for w, g in zip(kept, slopes, strict=True))
+    return (third @ second @ first)[:, 0, model.num_prefix_tokens :]
+
+
+with checks.step("images that are drawn anew each time, in float64, against the rule by matrices"):
+    model = small_vit(seed=27).double()
+    images = checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 3, 32, 32)
+    for label in (0, 4):
+        came, *_ = checks.beside(relevant, gradient_relevance, model, images, label)
+        checks.close(came, relevance_by_matrices(model, images, label), f"the relevance for class {label}")
+### END HIDDEN TESTS
 
 # %% test="relevance" points=5
 with checks.step("a distilled DeiT has two prefix tokens and 16 patches"):
@@ -1765,15 +1847,9 @@ with checks.step("a model in use: hooks, modes, settings, gradients and what ask
         checks.as_found(seen, "the model" if not error else "the model, after an error,")
 
 
-def on_meta(fn: Callable) -> str:
-    """The device of the relevance for a model and images on the meta device, where tensors have no numbers."""
-    with torch.device("meta"):
-        model = VisionTransformer(img_size=8, patch_size=4, embed_dim=8, depth=2, num_heads=2, num_classes=3)
-        return str(fn(model, torch.empty(2, 3, 8, 8), 1).device)
-
-
 with checks.step("model and images on another device than the CPU"):
-    checks.equal(checks.beside(on_meta, gradient_relevance), "meta", "the device of the relevance")
+    devices = checks.beside(observe.devices_away, gradient_relevance, small_vit(seed=28), torch.zeros(2, 3, 32, 32), 1)
+    checks.equal(devices, ["meta"], "the device of the relevance")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -2003,6 +2079,18 @@ with checks.step("deleted pixels get the value of fill"):
         "deleted pixels are 0 whatever fill says": torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]),
     })  # fmt: skip
 
+with checks.step("20 maps that are drawn anew each time: each image stays right until its top left patch is deleted"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    ranks = torch.stack([torch.randperm(4, generator=draw) for _ in range(20)])  # 0: the most relevant
+    bright, ones = torch.ones(20, 1, 4, 4), torch.ones(20, dtype=torch.int64)
+    for insert in (False, True):
+        deleted = torch.arange(5)[:, None] > ranks[:, 0]  # (fraction, image): whether the top left patch is among the k
+        wanted = (deleted if insert else ~deleted).float().mean(1)
+        came = checks.beside(
+            call, deletion_curve, TopLeft(), bright, ones, (5.0 - ranks).reshape(20, 2, 2), quarters, insert=insert
+        )
+        checks.close(came, wanted, "insertion" if insert else "deletion")
+
 
 # %% test="deletion" points=3
 def near_number(came: object, wanted: float, what: str, causes: dict | None = None) -> None:
@@ -2022,6 +2110,9 @@ with checks.step("areas of curves"):
     })  # fmt: skip
     near_number(area(torch.ones(3), [0.0, 0.1, 0.5]), 1.0, "the area of a curve that is always 1, from 0 to 0.5", {
         "the area is not divided by the range of the fractions": 0.5,
+    })  # fmt: skip
+    near_number(area(torch.ones(2), [0.2, 0.6]), 1.0, "the area of a curve that is always 1, from 0.2 to 0.6", {
+        "the area is divided by the last fraction; divide by last minus first": 2 / 3,
     })  # fmt: skip
 
 with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum there, elsewhere, everywhere"):
@@ -2045,6 +2136,24 @@ with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum the
             mass_inside(torch.zeros(1, 2, 2), mask[:1]).isnan().any()
         ),
     })  # fmt: skip
+
+with checks.step("curve, maps and masks that are drawn anew each time"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    curve, steps = torch.rand(4, generator=draw), (0.05 + torch.rand(3, generator=draw)).tolist()
+    places = [0.0, steps[0], steps[0] + steps[1], sum(steps)]
+    under = sum(step * float(curve[i] + curve[i + 1]) / 2 for i, step in enumerate(steps))
+    came = area(curve, places)
+    checks.that(
+        abs(came - under / sum(steps)) < 1e-5, "the area", came=f"{came:.5f}", expected=f"{under / sum(steps):.5f}"
+    )
+    maps = torch.stack(
+        [1.0 + torch.randperm(6, generator=draw) for _ in range(30)]
+    )  # each holds 1 to 6, their sum is 21
+    mask = torch.rand(30, 6, generator=draw) < 0.4
+    hits, inside = float(mask[maps == 6].double().mean()), (maps * mask).sum(1) / 21
+    came = pointing_game(maps.reshape(30, 2, 3), mask.reshape(30, 2, 3))
+    checks.that(abs(came - hits) < 1e-6, "the hit rate", came=f"{came:.4f}", expected=f"{hits:.4f}")
+    checks.close(mass_inside(maps.reshape(30, 2, 3), mask.reshape(30, 2, 3)), inside, "the mass inside")
 
 
 # %% test="deletion" points=3

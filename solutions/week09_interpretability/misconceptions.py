@@ -285,6 +285,14 @@ def collect_attention(model, images, with_grad=False):
         says="whether the logits and the three maps carry a graph",
         note="A list of such maps keeps the activations of every batch in memory.",
     ),
+    Misconception(
+        name="maps-to-the-cpu",
+        exercise="collect",
+        edits={COLLECTED: "return [weights.cpu() for weights in maps], logits"},
+        rejected_by="collect-test-3",
+        says="model and images on another device than the CPU",
+        note="Maps that lie elsewhere than the model cannot be combined with what it computes; move them where you keep them.",
+    ),
     # ---- exercise 2: rollout
     Misconception(
         name="no-residual",
@@ -973,6 +981,14 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="deletion-test-2",
         says="not divided by the range of the fractions",
         note="Half a curve would have half the area.",
+    ),
+    Misconception(
+        name="divided-by-the-last-fraction",
+        exercise="deletion",
+        edits={AREA: "return float(torch.trapezoid(curve.double(), places.double()) / places[-1])"},
+        rejected_by="deletion-test-2",
+        says="divided by the last fraction",
+        note="A curve need not begin at 0.",
     ),
     Misconception(
         name="tie-to-the-last",
