@@ -1451,14 +1451,17 @@ with checks.step("the number of torch operators for more questions and for more 
             causes={f"a Python loop over the {what}": more - few >= 50},
         )
 
-with checks.step("ties of three classes, in an order that is drawn anew each time"):
+with checks.step("12 questions, each with three classes that tie, and labels that are drawn anew each time"):
     draw = torch.Generator().manual_seed(checks.fresh_seed())
-    for _ in range(12):
-        names = torch.randperm(9, generator=draw)[:3]  # of the pairs 0.6, 0.5 and 0.99, 0.1 and 0.9, 0.8
-        order = torch.randperm(6, generator=draw)
-        train_f, labels = at(0.6, 0.5, 0.99, 0.1, 0.9, 0.8)[order], names.repeat_interleave(2)[order]
-        came = knn_classify(train_f, labels, torch.tensor([[1.0, 0.0]]), 6)
-        checks.equal(came, names[2:], "the label of the pair 0.9, 0.8")
+    pairs = at(0.6, 0.5, 0.99, 0.1, 0.9, 0.8)  # the third pair has the largest sum
+    train_f, train_y, wanted = torch.zeros(12, 6, 24), torch.zeros(12, 6, dtype=torch.int64), []
+    for number in range(12):  # each question has a plane of its own
+        names, order = torch.randperm(9, generator=draw)[:3], torch.randperm(6, generator=draw)
+        train_f[number, :, 2 * number : 2 * number + 2] = pairs[order]
+        train_y[number] = names.repeat_interleave(2)[order]
+        wanted.append(int(names[2]))
+    came = knn_classify(train_f.flatten(0, 1), train_y.flatten(), torch.eye(24)[::2], 6)
+    checks.equal(came, torch.tensor(wanted), "the labels of the pairs 0.9, 0.8")
 
 # %% test="knn" points=4
 with checks.step("against scikit-learn, 300 training images of 7 classes, 100 questions, k = 5, votes exp(s / 0.07)"):
@@ -1835,7 +1838,8 @@ with checks.step("one class has a single image"):
 
 with checks.step("three clouds far apart, whose labels are drawn anew each time"):
     names = torch.randperm(10, generator=torch.Generator().manual_seed(checks.fresh_seed()))[:3]
-    (train_f, train_y), (test_f, test_y) = blobs(20, 60, 3, 5, 9.0), blobs(21, 90, 3, 5, 9.0)
+    clouds = [blobs(checks.fresh_seed(), n, 3, 5, 9.0) for n in (60, 90)]
+    (train_f, train_y), (test_f, test_y) = clouds
     came = predicted(linear_probe(train_f, names[train_y], (0.1, 1.0), 0), test_f)
     checks.equal(came, names[test_y], "the labels of 90 test images")
 
@@ -2669,12 +2673,12 @@ with checks.step("k = 0 and k = 8 with 8 points"):
     for k in (0, 8):
         checks.raises(ValueError, neighbor_purity, places, labels, k, name=f"k = {k}")
 
-with checks.step("60 points in a row, with gaps and labels that are drawn anew each time; k = 1"):
+with checks.step("61 points in a row, with gaps and labels that are drawn anew each time; k = 1"):
     draw = torch.Generator().manual_seed(checks.fresh_seed())
-    gaps, labels = 1 + torch.randperm(59, generator=draw), torch.randint(3, (60,), generator=draw)
+    gaps, labels = 1 + torch.randperm(60, generator=draw), torch.randint(3, (61,), generator=draw)
     row = F.pad(gaps.cumsum(0), (1, 0)).float()
     wide = F.pad(gaps, (1, 1), value=99)  # the nearer neighbor lies across the smaller of the two gaps
-    nearest = torch.arange(60) + torch.where(wide[:-1] < wide[1:], -1, 1)
+    nearest = torch.arange(61) + torch.where(wide[:-1] < wide[1:], -1, 1)
     wanted = (labels[nearest] == labels).double().mean().item()
     came = neighbor_purity(torch.stack([row, 2 * row], 1), labels, 1)
     checks.that(abs(came - wanted) < 1e-6, "the purity", came=f"{came:.4f}", expected=f"{wanted:.4f}")

@@ -300,7 +300,7 @@ def gradient_relevance(model, image, target):
             weights.register_hook(lambda grad, number=number: seen.__setitem__(number, grad))
         with torch.enable_grad():
             logits[0, label].backward(inputs=maps)
-        matrix = torch.eye(maps[0].shape[-1]).to(one.dtype)
+        matrix = torch.eye(maps[0].shape[-1]).to(one)
         for number, weights in enumerate(maps):
             matrix = matrix + (weights.detach()[0] * seen[number][0]).clamp(min=0).mean(0) @ matrix
         rows.append(matrix[0, model.num_prefix_tokens:])

@@ -718,6 +718,14 @@ def collect_attention(model, images, with_grad=False):
         says="a divergence that equals the threshold was taken",
         note="Below is below.",
     ),
+    Misconception(
+        name="zeros-lifted-in-place",
+        exercise="similarity",
+        edits={HEADS: "for attn in attentions:\n        attn.clamp_(min=1e-9)\n    " + HEADS},
+        rejected_by="similarity-test-2",
+        says="an argument after the call",
+        note="What a function is given is the caller's.",
+    ),
     # ---- exercise 6: relevance
     Misconception(
         name="absolute-values",
