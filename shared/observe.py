@@ -5,7 +5,13 @@ Each takes a callable and its arguments and returns plain observations, never a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import FrameType
 from typing import Any
 
 from .calls import calls_among as calls_among
@@ -68,8 +74,45 @@ def arguments_after(fn: Callable[..., Any], *args: Any) -> tuple[Any, ...]:
     return tuple(a for a in copies if isinstance(a, torch.Tensor))
 
 
-def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:
-    """The output of `module(*args)`, and the output after one step of gradient descent on all its parameters.
+def devices_away(fn: Callable[..., Any], *args: Any) -> list[str]:
+    """The devices of the tensors that `fn(*args)` gives when its tensors and modules lie on torch's meta device.
+
+    Tensors have no numbers there, and meet no tensor of the CPU: code that makes one on the way fails as it would on
+    a GPU. A result that the code copies to the CPU counts as "cpu".
+    """
+    try:
+        return list(_devices(fn(*_away(args))))
+    except NotImplementedError:  # what torch says to such a copy
+        return ["cpu"]
+
+
+def _away(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, list | tuple):
+        return type(value)(_away(item) for item in value)
+    if isinstance(value, torch.nn.Module):
+        return copy.deepcopy(value).to("meta")
+    return value.to("meta") if isinstance(value, torch.Tensor) else value
+
+
+def _devices(value: Any) -> Iterator[str]:
+    import torch
+
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _devices(item)
+    elif isinstance(value, torch.Tensor):
+        yield str(value.device)
+
+
+def calls_among(
+    names: Sequence[str],
+    fn: Callable[..., Any],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
 
     The loss is `sum(output * cos(index))`, `output` the result or its first item. What is frozen, detached or missing
     in `parameters()` does not move, and the second output tells.

@@ -1,4 +1,4 @@
-"""Whether a function that only asks a model leaves it as it found it: hooks, modes, gradients, parameters.
+"""Whether a function that only asks a model leaves it as it found it: hooks, modes, settings, gradients, parameters.
 
 `asked` runs next to the learner's code, by `checks.beside`, and brings plain values back; `first_change` compares
 them where the test runs.
@@ -10,6 +10,7 @@ them where the test runs.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,7 @@ def in_use(model: Any) -> Any:
     parameters = list(model.parameters())
     for place, parameter in enumerate(parameters):
         parameter.grad = torch.full_like(parameter, place + 1.0) if place % 2 == 0 else None
-    if parameters:
-        parameters[-1].requires_grad_(False)
+        parameter.requires_grad_(place < len(parameters) - 1)
     model.register_forward_hook(lambda part, given, output: None)
     model.register_forward_pre_hook(lambda part, given: None)
     return model
@@ -41,14 +41,26 @@ def in_use(model: Any) -> Any:
 
 def state_of(model: Any) -> dict[str, list[Any]]:
     """What a function that only asks a model has to leave as it was."""
+    import torch
+
     parts, parameters = list(model.modules()), list(model.parameters())
     return {
         "hooks": [sum(len(getattr(part, kind)) for kind in HOOKS) for part in parts],
         "train modes": [part.training for part in parts],
+        "settings": [_settings(part) for part in parts],
+        "gradient mode": [torch.is_grad_enabled()],
         "requires_grad": [parameter.requires_grad for parameter in parameters],
         "gradients": [None if p.grad is None else p.grad.double().abs().sum().item() for p in parameters],
         "parameters and buffers": [_digest(tensor) for tensor in model.state_dict().values()],
     }
+
+
+def _settings(part: Any) -> str:
+    """The class of a part, its plain attributes such as `fused_attn`, and methods that were put into it."""
+    found = {name: value for name, value in vars(part).items() if not name.startswith("_") and name != "training"}
+    plain = [f"{name}={value!r}" for name, value in found.items() if isinstance(value, bool | int | float | str)]
+    methods = [name for name, value in found.items() if inspect.isroutine(value)]
+    return " ".join([type(part).__name__, *sorted(plain), *sorted(methods)])
 
 
 def _digest(tensor: Any) -> str:
@@ -63,6 +75,13 @@ def asked(fn: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> dict
     "result" : what `fn` gave; None where it raised. "raised" : the name of the exception's class, or "".
     "before", "after" : `state_of` the model. "arguments" : whether each tensor among the arguments is what it was.
     """
+    import torch
+
+    with torch.enable_grad():  # and leave the caller's mode as it was, whatever `fn` does with it
+        return _asked(fn, model, args, kwargs)
+
+
+def _asked(fn: Callable[..., Any], model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
     before = state_of(in_use(model))
@@ -121,6 +140,16 @@ def _of_modes(was: list[bool], now: list[bool]) -> str:
     return "all parts were set to train mode, also those that were in eval mode" if all(now) else ""
 
 
+def _of_settings(was: list[str], now: list[str]) -> str:
+    if any(a.split()[0] != b.split()[0] for a, b in zip(was, now, strict=True)):
+        return "a part was exchanged, and stays so"
+    return "an attribute of a part was set, and stays so"
+
+
+def _of_gradient_mode(was: list[bool], now: list[bool]) -> str:
+    return "gradients were switched off for everybody, as set_grad_enabled does outside of a with statement"
+
+
 def _of_wishes(was: list[bool], now: list[bool]) -> str:
     if not any(now):
         return "the parameters were frozen, and stay so"
@@ -136,6 +165,8 @@ def _of_gradients(was: list[float | None], now: list[float | None]) -> str:
 _CAUSES: dict[str, Callable[[list[Any], list[Any]], str]] = {
     "hooks": _of_hooks,
     "train modes": _of_modes,
+    "settings": _of_settings,
+    "gradient mode": _of_gradient_mode,
     "requires_grad": _of_wishes,
     "gradients": _of_gradients,
 }

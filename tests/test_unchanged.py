@@ -61,8 +61,25 @@ def fills_with_zeros(model: nn.Sequential, x: torch.Tensor) -> None:
     model.zero_grad(set_to_none=False)
 
 
+def sets_an_attribute(model: nn.Sequential, x: torch.Tensor) -> None:
+    model.get_submodule("2.1").__dict__["p"] = 0.0
+
+
+def exchanges_a_part(model: nn.Sequential, x: torch.Tensor) -> None:
+    part = nn.Identity().eval()
+    model.get_submodule("2").add_module("1", part)
+
+
+def replaces_a_method(model: nn.Sequential, x: torch.Tensor) -> None:
+    model.get_submodule("2.1").__dict__["forward"] = torch.tanh
+
+
+def switches_gradients_off(model: nn.Sequential, x: torch.Tensor) -> None:
+    torch.set_grad_enabled(False)
+
+
 def leaves_a_hook(model: nn.Sequential, x: torch.Tensor) -> None:
-    model[2][1].register_full_backward_hook(lambda part, given, out: None)
+    model.get_submodule("2.1").register_full_backward_hook(lambda part, given, out: None)
 
 
 def clears_hooks(model: nn.Sequential, x: torch.Tensor) -> None:
@@ -74,7 +91,7 @@ def puts_a_part_in(model: nn.Sequential, x: torch.Tensor) -> None:
 
 
 def changes_a_weight(model: nn.Sequential, x: torch.Tensor) -> None:
-    model[0].weight.data[0, 0] += 1
+    next(model.parameters()).data[0, 0] += 1
 
 
 def changes_its_argument(model: nn.Sequential, x: torch.Tensor) -> None:
@@ -94,6 +111,10 @@ CHANGES: dict[Callable[..., None], str] = {
     goes_backward: "backward() reaches the parameters",
     empties: "as zero_grad() does",
     fills_with_zeros: "as zero_grad() does",
+    sets_an_attribute: "an attribute of a part was set",
+    exchanges_a_part: "a part was exchanged",
+    replaces_a_method: "an attribute of a part was set",
+    switches_gradients_off: "gradients were switched off for everybody",
     leaves_a_hook: "a hook was left behind",
     clears_hooks: "somebody else's hook was removed",
     puts_a_part_in: "parts of the model were put in",
@@ -114,6 +135,7 @@ def test_each_change_is_seen_and_told(change: Callable[..., None]) -> None:
     with pytest.raises(checks.CheckFailure) as failed:
         checks.as_found(checks.beside(unchanged.asked, change, network(), torch.ones(5, 3)))
     assert CHANGES[change] in str(failed.value)
+    assert torch.is_grad_enabled()
 
 
 def test_what_is_left_after_an_error_is_seen_as_well() -> None:

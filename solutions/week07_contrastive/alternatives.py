@@ -47,17 +47,59 @@ class LogitScale(nn.Module):
 ''',
     ),
     Alternative(
-        name="from-below-as-well",
+        name="bounded-through-exp-and-log",
         exercise="scale",
-        edits={"self.log_scale.clamp_(max=self.bound)": "self.log_scale.data.clamp_(0, self.bound)"},
+        code='''
+class LogitScale(nn.Module):
+    """The bound is kept as a plain number, and the scale itself is compared with it."""
+
+    def __init__(self, initial=1 / 0.07, maximum=100.0):
+        super().__init__()
+        self.maximum = maximum
+        self.log_scale = nn.Parameter(torch.tensor(initial).log())
+
+    def forward(self):
+        return self.log_scale.exp()
+
+    def clamp_(self):
+        view = self.log_scale.detach()
+        view.copy_(view.exp().clamp(max=self.maximum).log())
+''',
+    ),
+    Alternative(
+        name="bounded-on-a-detached-view",
+        exercise="scale",
+        code='''
+import numpy as np
+
+
+class LogitScale(nn.Module):
+    """In float64, as NumPy computes."""
+
+    def __init__(self, initial=1 / 0.07, maximum=100.0):
+        super().__init__()
+        self.maximum = maximum
+        self.log_scale = nn.Parameter(torch.tensor(np.log(initial)))
+
+    def forward(self):
+        """The scale."""
+        return torch.exp(self.log_scale)
+
+    @torch.no_grad()
+    def clamp_(self):
+        """Back to the bound."""
+        self.log_scale.detach().clamp_max_(np.log(self.maximum))
+''',
     ),
     Alternative(
         name="table-of-equals",
         exercise="floor",
         code="""
 def duplicate_floor(content_ids):
-    counts = (content_ids.unsqueeze(0) == content_ids.unsqueeze(1)).sum(dim=1)
-    return float(torch.log(counts.float()).mean())
+    import numpy as np
+
+    ids = content_ids.numpy()
+    return np.log((ids[None] == ids[:, None]).sum(axis=1)).mean()
 """,
     ),
     Alternative(
@@ -102,10 +144,10 @@ class CaptionTokenizer:
     def __init__(self, captions):
         words = []
         for caption in captions:
-            words += self.cut(caption)
+            words += self.split(caption)
         self.words = ["<pad>", "<start>", "<end>", "<unknown>"] + sorted(set(words))
 
-    def cut(self, text):
+    def split(self, text):
         """The pieces of a text."""
         spaced = "".join(c if c.isalnum() or c == "_" or c.isspace() else f" {c} " for c in text.lower())
         return spaced.split()
@@ -117,7 +159,7 @@ class CaptionTokenizer:
         rows, masks = [], []
         for caption in captions:
             row = [1]
-            for word in self.cut(caption):
+            for word in self.split(caption):
                 if len(row) < length - 1:
                     row.append(self.words.index(word) if word in self.words[4:] else 3)
             row.append(2)
@@ -139,11 +181,11 @@ class CaptionTokenizer:
         },
     ),
     Alternative(
-        name="positions-as-embedding-and-mean-before-norm",
+        name="positions-as-embedding-and-mean-of-the-filled",
         exercise="text",
         code='''
 class TextEncoder(nn.Module):
-    """Positions from an nn.Embedding; the mean is taken first, then normed."""
+    """Positions from an nn.Embedding; padding is filled with 0 before the mean."""
 
     def __init__(self, vocab_size, max_length, width, depth, n_heads):
         super().__init__()
@@ -161,8 +203,7 @@ class TextEncoder(nn.Module):
         x = self.embed(ids) + self.place(torch.arange(ids.size(1), device=ids.device))
         for k in range(self.depth):
             x = getattr(self, f"block{k}")(x, mask)
-        x = x.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-        return self.ln(x)
+        return self.ln(x).masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 ''',
     ),
     Alternative(

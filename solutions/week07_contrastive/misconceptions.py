@@ -100,7 +100,7 @@ MISCONCEPTIONS = [
         exercise="clip",
         edits={LOGITS: "logits = float(logit_scale) * image_emb @ text_emb.T"},
         rejected_by="clip-test-2",
-        says="the scale became a plain number",
+        says="a gradient flows into the scale",
         note="The loss is right, and the temperature never learns.",
     ),
     Misconception(
@@ -110,6 +110,32 @@ MISCONCEPTIONS = [
         rejected_by="clip-test-2",
         says="a library call does the work",
         note="That loss is what you are building.",
+    ),
+    Misconception(
+        name="no-gradient-for-captions",
+        exercise="clip",
+        edits={LOGITS: "logits = logit_scale * image_emb @ text_emb.T.detach()"},
+        rejected_by="clip-test-2",
+        says="a gradient flows into the captions",
+        note="A frozen text tower is a choice of the training, not of the loss.",
+    ),
+    Misconception(
+        name="answers-on-the-cpu",
+        exercise="clip",
+        edits={"torch.arange(len(logits), device=logits.device)": "torch.arange(len(logits))"},
+        rejected_by="clip-test-2",
+        says="embeddings on another device than the CPU",
+        note="On a GPU the logits and the right answers must lie on the same device.",
+    ),
+    Misconception(
+        name="scales-the-images-in-place",
+        exercise="clip",
+        edits={
+            LOGITS: "logits = image_emb.mul_(logit_scale.detach() if torch.is_tensor(logit_scale) else logit_scale) @ text_emb.T"
+        },
+        rejected_by="clip-test-2",
+        says="the images afterwards",
+        note="The caller's vectors would not have length 1 any more.",
     ),
     # ---- exercise 2: the scale
     Misconception(
@@ -168,6 +194,22 @@ MISCONCEPTIONS = [
         says="clamp_ made a new nn.Parameter",
         note="The optimizer goes on training the old one, which nobody reads.",
     ),
+    Misconception(
+        name="bounded-from-below-as-well",
+        exercise="scale",
+        edits={CLAMP: "self.log_scale.clamp_(0, self.bound)"},
+        rejected_by="scale-test-1",
+        says="a scale below 1 was lifted to 1",
+        note="open_clip does so in its training loop. Here the bound is above only.",
+    ),
+    Misconception(
+        name="clamp-does-nothing",
+        exercise="scale",
+        edits={CLAMP: "self.log_scale.clamp(max=self.bound)"},
+        rejected_by="scale-test-1",
+        says="the scale is at most 100",
+        note="clamp gives a new tensor; clamp_ changes this one.",
+    ),
     # ---- exercise 3: the floor
     Misconception(
         name="entropy",
@@ -208,6 +250,19 @@ MISCONCEPTIONS = [
         rejected_by="floor-test-1",
         says="only neighbors were counted",
         note="unique_consecutive expects sorted numbers.",
+    ),
+    Misconception(
+        name="sorts-the-contents",
+        exercise="floor",
+        edits={
+            UNIQUE: (
+                "content_ids.copy_(content_ids.sort().values)\n"
+                "    _, where, counts = content_ids.unique_consecutive(return_inverse=True, return_counts=True)"
+            )
+        },
+        rejected_by="floor-test-1",
+        says="the contents that were given",
+        note="The caller's contents no longer stand in the order of the pairs.",
     ),
     # ---- exercise 4: SigLIP's loss
     Misconception(
@@ -297,6 +352,22 @@ MISCONCEPTIONS = [
         rejected_by="siglip-test-2",
         says="a library call does the work",
         note="The sigmoid loss, too, is yours to build.",
+    ),
+    Misconception(
+        name="signs-on-the-cpu",
+        exercise="siglip",
+        edits={"dtype=logits.dtype, device=logits.device) - 1": "dtype=logits.dtype) - 1"},
+        rejected_by="siglip-test-2",
+        says="embeddings on another device than the CPU",
+        note="On a GPU the signs must lie where the logits lie.",
+    ),
+    Misconception(
+        name="bias-as-a-number",
+        exercise="siglip",
+        edits={PAIR_LOGITS: "logits = scale * image_emb @ text_emb.T + float(bias)"},
+        rejected_by="siglip-test-2",
+        says="a gradient flows into the bias",
+        note="The loss is right, and the bias stays at -10.",
     ),
     # ---- exercise 5: the tokenizer
     Misconception(
@@ -398,6 +469,38 @@ MISCONCEPTIONS = [
         says="length 1 raised another error",
         note="A row of 1 cannot hold start and end.",
     ),
+    Misconception(
+        name="digits-stand-alone",
+        exercise="tokenizer",
+        edits={SPLIT: 'return re.findall(r"[^\\W\\d]+|\\d|[^\\w\\s]", caption.lower())'},
+        rejected_by="tokenizer-test-1",
+        says="the pieces of '3rd of 12, x1'",
+        note="A word is a run of letters, digits and underscores: 12 is one word.",
+    ),
+    Misconception(
+        name="underscore-stands-alone",
+        exercise="tokenizer",
+        edits={SPLIT: 'return re.findall(r"[^\\W_]+|_|[^\\w\\s]", caption.lower())'},
+        rejected_by="tokenizer-test-1",
+        says="the pieces of 'a_b of Ring_'",
+        note="Python's \\w has the underscore among the letters, and so do we.",
+    ),
+    Misconception(
+        name="marks-joined",
+        exercise="tokenizer",
+        edits={SPLIT: 'return re.findall(r"\\w+|[^\\w\\s]+", caption.lower())'},
+        rejected_by="tokenizer-test-1",
+        says="the pieces of 'Élan: a naïve ring?!...'",
+        note="Each mark stands alone, or '?!' and '!?' would be two words more.",
+    ),
+    Misconception(
+        name="decode-drops-unknown-words",
+        exercise="tokenizer",
+        edits={"if number > 2)": "if number > 3)"},
+        rejected_by="tokenizer-test-1",
+        says="decode of a word that nobody has seen",
+        note="<unknown> says that there was a word.",
+    ),
     # ---- exercise 6: the text tower
     Misconception(
         name="pools-the-last-position",
@@ -478,6 +581,106 @@ MISCONCEPTIONS = [
         says="a row of 9 was accepted",
         note="Positions that begin again tell the model that word 9 is word 1.",
     ),
+    Misconception(
+        name="pools-the-maximum",
+        exercise="text",
+        edits={POOL: "return self.norm(x).masked_fill(~mask[..., None], -torch.inf).amax(1)"},
+        rejected_by="text-test-2",
+        says="the maximum over the words",
+        note="It blocks the padding as well, but it is another tower.",
+    ),
+    Misconception(
+        name="mean-without-the-ends",
+        exercise="text",
+        edits={
+            POOL: "words = (mask & ((ids > 2) | (ids[:, 1:2] == 2)))[..., None].to(x.dtype)\n        return (self.norm(x) * words).sum(1) / words.sum(1)"
+        },
+        rejected_by="text-test-2",
+        says="start and end are missing in the mean",
+        note="An empty caption would have no vector.",
+    ),
+    Misconception(
+        name="norm-after-the-mean",
+        exercise="text",
+        edits={
+            POOL: "words = mask[..., None].to(x.dtype)\n        return self.norm((x * words).sum(1) / words.sum(1))"
+        },
+        rejected_by="text-test-2",
+        says="the norm comes before the pooling",
+        note="Normed first, each word speaks equally loud.",
+    ),
+    Misconception(
+        name="no-final-norm",
+        exercise="text",
+        edits={
+            POOL: "words = mask[..., None].to(x.dtype)\n        return (x * words).sum(1) / words.sum(1) + 0 * self.norm(x).mean(1) * self.norm.weight.abs().max()"
+        },
+        rejected_by="text-test-2",
+        says="parameters without gradient",
+        note="The blocks add and add; nothing but the norm brings their sum back.",
+    ),
+    Misconception(
+        name="pools-the-start",
+        exercise="text",
+        edits={POOL: "return self.norm(x)[:, 0]"},
+        rejected_by="text-test-2",
+        says="<start> was taken",
+        note="BERT reads its first token; CLIP its last one.",
+    ),
+    Misconception(
+        name="positions-in-a-buffer",
+        exercise="text",
+        edits={
+            "self.positions = nn.Parameter(0.1 * torch.randn(max_length, width))": (
+                'self.register_buffer("positions", 0.1 * torch.randn(max_length, width))'
+            )
+        },
+        rejected_by="text-test-2",
+        says="a buffer or a constant never learns",
+        note="All values are right at the start, and stay as they were drawn.",
+    ),
+    Misconception(
+        name="loud-positions",
+        exercise="text",
+        edits={"nn.Parameter(0.1 * torch.randn(max_length, width))": "nn.Parameter(torch.randn(max_length, width))"},
+        rejected_by="text-test-2",
+        says="the default of nn.Embedding is 1",
+        note="Then the place of a word counts as much as the word.",
+    ),
+    Misconception(
+        name="one-head-always",
+        exercise="text",
+        edits={"Block(width, n_heads) for _": "Block(width, 1) for _"},
+        rejected_by="text-test-2",
+        says="the blocks have one head",
+        note="The parameters have the same shapes for any number of heads; only the values tell.",
+    ),
+    Misconception(
+        name="divides-by-the-row",
+        exercise="text",
+        edits={POOL: "return (self.norm(x) * mask[..., None].to(x.dtype)).mean(1)"},
+        rejected_by="text-test-1",
+        says="divided by the length of the row",
+        note="Padding is 0 in the sum and still counts in the mean: short captions get short vectors.",
+    ),
+    Misconception(
+        name="positions-from-the-right",
+        exercise="text",
+        edits={"self.tokens(ids) + self.positions[:length]": "self.tokens(ids) + self.positions[-length:]"},
+        rejected_by="text-test-1",
+        says="the same captions in rows of 8",
+        note="The place of a word then depends on the padding behind it.",
+    ),
+    Misconception(
+        name="dropout-on-the-tokens",
+        exercise="text",
+        edits={
+            "x = self.tokens(ids) + self.positions[:length]": "x = F.dropout(self.tokens(ids) + self.positions[:length], 0.1, self.training)"
+        },
+        rejected_by="text-test-2",
+        says="the vectors, pooled by the mean over the words",
+        note="Nothing asks for dropout, and a table of negatives does its work already.",
+    ),
     # ---- exercise 7: the dual encoder
     Misconception(
         name="no-unit-length",
@@ -528,7 +731,7 @@ MISCONCEPTIONS = [
         exercise="dual",
         edits={TEXT: TEXT.replace("self.text_tower(ids, mask)", "self.text_tower(ids, mask).detach()")},
         rejected_by="dual-test-1",
-        says="the text tower was cut off",
+        says="a gradient reaches the text tower",
         note="All values are right. Only a test of gradients sees it.",
     ),
     Misconception(

@@ -161,8 +161,45 @@ MISCONCEPTIONS = [
         exercise="pool",
         edits={LAYOUT: 'if layout not in ("NLC", "NHWC", "NCHW"):\n'},
         rejected_by="pool-test-2",
-        says='three dimensions with layout "NCHW" was accepted',
+        says='of three dimensions as "NCHW" was accepted',
         note="Three dimensions read as a map give a vector of the wrong length, and no error.",
+    ),
+    Misconception(
+        name="none-before-the-checks",
+        exercise="pool",
+        edits={
+            'if how not in ("cls", "mean", "cls_mean", "none"):': (
+                'if how == "none":\n        return tokens\n    if how not in ("cls", "mean", "cls_mean"):'
+            ),
+            '    if how == "none":\n        return tokens\n    if layout == "NHWC"': '    if layout == "NHWC"',
+        },
+        rejected_by="pool-test-2",
+        says="'none' of three dimensions as \"NCHW\" was accepted",
+        note="A wrong layout is an error, whatever is done with the tokens; it would show at the next `how`.",
+    ),
+    Misconception(
+        name="prefix-zeroed-in-place",
+        exercise="pool",
+        edits={
+            PATCHES: (
+                "cls = tokens[:, 0].clone()\n    tokens[:, :n_prefix] = 0\n"
+                "    mean = tokens.sum(dim=1) / (tokens.shape[1] - n_prefix)"
+            ),
+            CLS: 'return cls if how == "cls" else torch.cat([cls, mean], dim=1)',
+        },
+        rejected_by="pool-test-1",
+        says="the tokens after 'cls' not as expected",
+        note="The class token of the caller is gone: the next layer of the model reads the same memory.",
+    ),
+    Misconception(
+        name="mean-in-float32",
+        exercise="pool",
+        edits={
+            PATCHES: "mean = tokens[:, n_prefix:].mean(dim=1, dtype=torch.promote_types(tokens.dtype, torch.float32))"
+        },
+        rejected_by="pool-test-2",
+        says="another dtype",
+        note="Accumulating in float32 is good; the result goes back to the dtype of the tokens.",
     ),
     # ---- exercise 2: extractor
     Misconception(
@@ -359,6 +396,66 @@ MISCONCEPTIONS = [
         says="restore each module",
         note="train() goes through all parts. Batch norms that were frozen on purpose are awake again.",
     ),
+    Misconception(
+        name="prefix-of-maps",
+        exercise="extractor",
+        edits={
+            'feature = pool_tokens(feature, 0, self.pool, getattr(self.model, "output_fmt", "NCHW"))': (
+                'prefix = getattr(self.model, "num_prefix_tokens", 0)\n'
+                '            feature = pool_tokens(feature, prefix, self.pool, getattr(self.model, "output_fmt", "NCHW"))'
+            )
+        },
+        rejected_by="extractor-test-3",
+        says="the patch embedding of a DeiT",
+        note="A model with prefix tokens has layers with maps as well, and these have no prefix.",
+    ),
+    Misconception(
+        name="one-prefix-token-by-default",
+        exercise="extractor",
+        edits={'getattr(self.model, "num_prefix_tokens", 0)': 'getattr(self.model, "num_prefix_tokens", 1)'},
+        rejected_by="extractor-test-3",
+        says="a model that says nothing has none",
+        note="Not every sequence begins with a class token.",
+    ),
+    Misconception(
+        name="features-as-float32",
+        exercise="extractor",
+        edits={KEEP: "self.seen[layer] = feature.clone().float()"},
+        rejected_by="extractor-test-3",
+        says="another dtype",
+        note="A feature is what the module returned.",
+    ),
+    Misconception(
+        name="runs-once-a-layer",
+        exercise="extractor",
+        edits={
+            "            self.model(images)\n": "            for _ in self.layers:\n                self.model(images)\n"
+        },
+        rejected_by="extractor-test-4",
+        says="the model ran once for each layer",
+        note="One forward pass calls all hooks.",
+    ),
+    Misconception(
+        name="freezes-the-model",
+        exercise="extractor",
+        edits={"        self.model.eval()\n": "        self.model.eval().requires_grad_(False)\n"},
+        rejected_by="extractor-test-4",
+        says="the parameters were frozen, and stay so",
+        note="A frozen backbone is a good idea; here it stays frozen when its training goes on.",
+    ),
+    Misconception(
+        name="gradients-off-after-an-error",
+        exercise="extractor",
+        edits={
+            "        with torch.no_grad():\n            self.model(images)\n": (
+                "        before = torch.is_grad_enabled()\n        torch.set_grad_enabled(False)\n"
+                "        self.model(images)\n        torch.set_grad_enabled(before)\n"
+            )
+        },
+        rejected_by="extractor-test-4",
+        says="gradients were switched off for everybody",
+        note="`with torch.no_grad()` ends with an error, too.",
+    ),
     # ---- exercise 3: data set
     Misconception(
         name="last-batch-dropped",
@@ -450,6 +547,22 @@ MISCONCEPTIONS = [
         says="batch_size=-2 raised another error",
         note="The message from inside split does not name the argument.",
     ),
+    Misconception(
+        name="squeezed",
+        exercise="dataset",
+        edits={"torch.cat([part[layer] for part in parts])": "torch.cat([part[layer] for part in parts]).squeeze()"},
+        rejected_by="dataset-test-2",
+        says="features of shape (7, 1): another shape",
+        note="squeeze takes away every dimension of length 1, also one that means something.",
+    ),
+    Misconception(
+        name="stored-as-bfloat16",
+        exercise="dataset",
+        edits={"torch.cat([part[layer] for part in parts])": "torch.cat([part[layer] for part in parts]).bfloat16()"},
+        rejected_by="dataset-test-1",
+        says="if it is not float16,: another dtype",
+        note="bfloat16 keeps two to three digits: neighbors that differ in the third become one.",
+    ),
     # ---- exercise 4: neighbors
     Misconception(
         name="euclidean-distance",
@@ -480,7 +593,7 @@ MISCONCEPTIONS = [
         exercise="knn",
         edits={WINNER: "return labels[:, 0]"},
         rejected_by="knn-test-1",
-        says="the nearest decided alone",
+        says="the nearest outvoted the other two",
         note="That is k = 1.",
     ),
     Misconception(
@@ -520,7 +633,7 @@ MISCONCEPTIONS = [
         exercise="knn",
         edits={WINNER: "return votes.argmax(dim=1)"},
         rejected_by="knn-test-2",
-        says="a tie went to the smaller label",
+        says="the tie went to the smaller label",
         note="scikit-learn does this. With k = 20 and ten classes ties are frequent.",
     ),
     Misconception(
@@ -580,6 +693,40 @@ MISCONCEPTIONS = [
         rejected_by="knn-test-2",
         says="a sum of similarities is no vote",
         note="With cosines near 1 it looks the same as votes.",
+    ),
+    Misconception(
+        name="shifted-by-one",
+        exercise="knn",
+        edits={WEIGHTS: "weights = ((near - 1) / temperature).exp()"},
+        rejected_by="knn-test-3",
+        says="all votes became 0",
+        note="The largest similarity of a row may be far below 1; then exp of the rest underflows.",
+    ),
+    Misconception(
+        name="normalizes-in-place",
+        exercise="knn",
+        edits={
+            COSINE: "test_f /= test_f.norm(dim=1, keepdim=True)\n    similarity = test_f @ F.normalize(train_f, dim=1).T"
+        },
+        rejected_by="knn-test-3",
+        says="test_f afterwards",
+        note="`/=` writes into the tensor of the caller.",
+    ),
+    Misconception(
+        name="tie-to-the-nearest",
+        exercise="knn",
+        edits={WINNER: "return labels.gather(1, tied.gather(1, labels).int().argmax(dim=1, keepdim=True)).squeeze(1)"},
+        rejected_by="knn-test-2",
+        says="the tie went to the nearest",
+        note="A common rule, but not the one that is written down.",
+    ),
+    Misconception(
+        name="loop-over-training-images",
+        exercise="knn",
+        edits={COSINE: "similarity = torch.stack([F.cosine_similarity(test_f, row[None]) for row in train_f], dim=1)"},
+        rejected_by="knn-test-2",
+        says="a Python loop over the training images",
+        note="One matrix product gives all similarities.",
     ),
     # ---- exercise 5: probe
     Misconception(
@@ -678,7 +825,7 @@ MISCONCEPTIONS = [
             DRAWN: "drawn = np.stack([np.random.default_rng(seed + i).permutation(len(right)) for i in range(resamples)])"
         },
         rejected_by="probe-test-3",
-        says="without replacement each draw is the same",
+        says="this is the accuracy, as where each draw is the same 400 images",
         note="A permutation changes no mean.",
     ),
     Misconception(
@@ -698,6 +845,70 @@ MISCONCEPTIONS = [
         rejected_by="probe-test-3",
         says="this is accuracy ± 1.96 deviations",
         note="With few images or an accuracy near 0 or 1 it leaves [0, 1].",
+    ),
+    Misconception(
+        name="not-refitted",
+        exercise="probe",
+        edits={
+            FITTED: (
+                "best = search.fit(x, y).best_estimator_\n    keep, _ = next(folds.split(x, y))\n    return best.fit(x[keep], y[keep])"
+            )
+        },
+        rejected_by="probe-test-2",
+        says="part of the images was held back from the last fit",
+        note="The split is for the choice of C. Labels are rare: the probe that you keep uses all of them.",
+    ),
+    Misconception(
+        name="labels-counted-from-zero",
+        exercise="probe",
+        edits={"smallest = int(np.unique(y, return_counts=True)[1].min())": "smallest = int(np.bincount(y).min())"},
+        rejected_by="probe-test-2",
+        says="labels 3, 7 and 8 only",
+        note="A label that does not occur is no class with 0 images.",
+    ),
+    Misconception(
+        name="split-seed-fixed",
+        exercise="probe",
+        edits={"random_state=seed)": "random_state=0)"},
+        rejected_by="probe-test-2",
+        says="another seed splits other images off",
+        note="With one split for all seeds the luck of that split is in every number.",
+    ),
+    Misconception(
+        name="split-not-stratified",
+        exercise="probe",
+        edits={"StratifiedKFold(min(3, smallest)": "__import__('sklearn').model_selection.KFold(min(3, smallest)"},
+        rejected_by="probe-test-2",
+        says="each fit of the search sees the classes in their proportions",
+        note="A rare class may be missing in a fold.",
+    ),
+    Misconception(
+        name="standardizes-in-place",
+        exercise="probe",
+        edits={
+            "x, y = np.asarray(train_f), np.asarray(train_y)\n": (
+                "x, y = np.asarray(train_f), np.asarray(train_y)\n    train_f -= 0 * train_f.mean(0) + 1e-3\n"
+            )
+        },
+        rejected_by="probe-test-2",
+        says="train_f afterwards",
+        note="np.asarray shares the memory of a tensor.",
+    ),
+    Misconception(
+        name="resamples-fixed",
+        exercise="probe",
+        edits={"size=(resamples, len(right))": "size=(2000, len(right))"},
+        rejected_by="probe-test-3",
+        says="low and high of a single draw",
+        note="An argument that does nothing.",
+    ),
+    Misconception(
+        name="resampling-seed-fixed",
+        exercise="probe",
+        edits={"np.random.default_rng(seed)": "np.random.default_rng(0)"},
+        rejected_by="probe-test-3",
+        says="another seed draws other images",
+        note="How much an interval depends on its draws shows only with several seeds.",
     ),
     # ---- exercise 6: budget
     Misconception(
@@ -762,7 +973,7 @@ MISCONCEPTIONS = [
             ROWS: "fresh = torch.randperm(len(train_y), generator=generator)\n            rows = torch.cat([fresh[train_y[fresh] == label][:budget] for label in classes])"
         },
         rejected_by="budget-test-2",
-        says="each budget draws anew",
+        says="how many lie inside one with",
         note="Then a larger budget can be worse by the luck of the draw.",
     ),
     Misconception(
@@ -814,10 +1025,40 @@ MISCONCEPTIONS = [
     Misconception(
         name="best-repeat",
         exercise="budget",
+        edits={"scores[:, column].mean()": "scores[:, column].max()"},
+        rejected_by="budget-test-3",
+        says="this is the best repeat",
+        note="The best of several draws shows luck.",
+    ),
+    Misconception(
+        name="median-of-repeats",
+        exercise="budget",
         edits={"scores[:, column].mean()": "np.median(scores[:, column])"},
         rejected_by="budget-test-3",
-        says="this is the best repeat, or the median",
+        says="this is the median",
         note="The table asks for the mean.",
+    ),
+    Misconception(
+        name="table-by-rising-budget",
+        exercise="budget",
+        edits={
+            "for column, budget in enumerate(budgets)\n    ]": "for column, budget in enumerate(sorted(budgets))\n    ]"
+        },
+        rejected_by="budget-test-2",
+        says="the budgets in the table",
+        note="The order of `budgets` is the caller's.",
+    ),
+    Misconception(
+        name="labels-from-zero",
+        exercise="budget",
+        edits={
+            "classes, counts = train_y.unique(return_counts=True)": (
+                "counts = train_y.bincount()\n    classes = torch.arange(len(counts))"
+            )
+        },
+        rejected_by="budget-test-2",
+        says="the code raised an error",
+        note="A label that does not occur has no images, and no budget either.",
     ),
     Misconception(
         name="labels-out-of-step",
@@ -887,7 +1128,7 @@ MISCONCEPTIONS = [
             )
         },
         rejected_by="purity-test-2",
-        says="do not survive this",
+        says="the picture enlarged 1,000 times has the same purity",
         note="Distances of a t-SNE picture mean nothing, so no radius does either.",
     ),
     Misconception(
@@ -897,6 +1138,19 @@ MISCONCEPTIONS = [
         rejected_by="purity-test-2",
         says="the first of k + 1 neighbors was dropped",
         note="Right as long as no two points coincide.",
+    ),
+    Misconception(
+        name="centered-in-place",
+        exercise="purity",
+        edits={
+            "places, labels = torch.as_tensor(embedding_2d).double(), torch.as_tensor(labels)\n": (
+                "places, labels = torch.as_tensor(embedding_2d), torch.as_tensor(labels)\n"
+                "    places -= places.mean(0)\n    places = places.double()\n"
+            )
+        },
+        rejected_by="purity-test-2",
+        says="the places afterwards",
+        note="torch.as_tensor shares the memory of what it is given.",
     ),
     Misconception(
         name="tensors-only",

@@ -59,7 +59,7 @@ def collect_attention(model, images, with_grad=False):
             undo.callback(setattr, module, "training", module.training)
         model.eval()
         for number, block in enumerate(blocks):
-            if not isinstance(getattr(block.attn, "attn_drop", None), nn.Dropout):
+            if not isinstance(getattr(getattr(block, "attn", None), "attn_drop", None), nn.Dropout):
                 raise ValueError("no attn_drop")
             undo.callback(setattr, block.attn, "fused_attn", block.attn.fused_attn)
             block.attn.fused_attn = False
@@ -157,7 +157,7 @@ def attention_distance(attn, grid_hw, patch, n_prefix):
 def attention_distance(attn, grid_hw, patch, n_prefix):
     if grid_hw[0] * grid_hw[1] + n_prefix != attn.shape[3]:
         raise ValueError(f"{grid_hw} does not fit")
-    index = torch.arange(grid_hw[0] * grid_hw[1])
+    index = torch.arange(grid_hw[0] * grid_hw[1], device=attn.device)
     down, across = index // grid_hw[1], index % grid_hw[1]
     table = torch.hypot((down[:, None] - down).to(attn.dtype), (across[:, None] - across).to(attn.dtype)) * patch
     kept = F.normalize(attn[:, :, n_prefix:, n_prefix:], p=1, dim=3)
@@ -259,7 +259,7 @@ def gradient_relevance(model, image, target):
         weights.retain_grad()
     targets = torch.full((len(image),), target) if isinstance(target, int) else target
     with torch.enable_grad():
-        (logits * F.one_hot(targets, logits.shape[1]).to(logits)).sum().backward()
+        (logits * F.one_hot(targets, logits.shape[1]).to(logits)).sum().backward(inputs=maps)
     tokens = maps[0].shape[-1]
     relevance = torch.eye(tokens).to(logits).expand(len(image), tokens, tokens).clone()
     for weights in maps:
@@ -299,8 +299,8 @@ def gradient_relevance(model, image, target):
         for number, weights in enumerate(maps):
             weights.register_hook(lambda grad, number=number: seen.__setitem__(number, grad))
         with torch.enable_grad():
-            logits[0, label].backward()
-        matrix = torch.eye(maps[0].shape[-1]).to(one.dtype)
+            logits[0, label].backward(inputs=maps)
+        matrix = torch.eye(maps[0].shape[-1]).to(one)
         for number, weights in enumerate(maps):
             matrix = matrix + (weights.detach()[0] * seen[number][0]).clamp(min=0).mean(0) @ matrix
         rows.append(matrix[0, model.num_prefix_tokens:])

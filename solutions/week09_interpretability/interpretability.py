@@ -40,11 +40,12 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
+from timm.models.mlp_mixer import MlpMixer
 from timm.models.vision_transformer import VisionTransformer
 from timm.utils import AttentionExtract
 from torch import nn
 
-from shared import checks, datasets, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -170,10 +171,10 @@ for name in SMALL:
 # | `model` | a timm ViT | has `model.blocks[i].attn` with `attn_drop` and `fused_attn` (ViT, DeiT, BEiT, EVA, DINOv2); a Swin or a ResNet does not: `ValueError` |
 # | `images` | $(B, C, H, W)$ | |
 # | `with_grad` | bool | whether the maps stay connected to the logits, so that `torch.autograd.grad(logits[:, 3].sum(), maps)` works; also for a model whose parameters are frozen, and inside `torch.no_grad()` |
-# | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads |
+# | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads; dtype and device of the model |
 # | `logits` | $(B, \text{classes})$ | of the same pass, in eval mode; what the untouched model gives, up to $10^{-5}$ |
 #
-# Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, all hooks but yours. The images ask for no gradient that they did not ask for before.
+# Without `with_grad` neither maps nor logits carry a graph. Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, which parameters ask for gradients and the gradients that they have, all hooks but yours. The images ask for no gradient that they did not ask for before.
 
 
 # %% exercise="collect" difficulty=3 minutes=60
@@ -186,7 +187,8 @@ def collect_attention(
     ----------
     model : with `blocks[i].attn.attn_drop` and `blocks[i].attn.fused_attn`; left as it was found, also after an error.
     images : (B, C, H, W), not changed.
-    with_grad : keep the graph from the maps to the logits, even under `torch.no_grad()` or with frozen parameters.
+    with_grad : keep the graph from the maps to the logits, even under `torch.no_grad()` or with frozen parameters;
+        without it there is no graph.
 
     Returns
     -------
@@ -296,36 +298,43 @@ def softmax_of_qkv(model: nn.Module, images: torch.Tensor) -> list:
     return found
 
 
-with checks.step("a ViT of 3 blocks whose queries are all zero, 2 images of 16 patches"):
+with checks.step("a ViT of 3 blocks, 2 images of 16 patches, against the softmax of what the qkv layers give"):
+    images, model = checks.normal(seed=0)(2, 3, 32, 32), small_vit(seed=4)
+    wanted = softmax_of_qkv(model, images)
+    maps, logits = checks.beside(collected, collect_attention, model, images)
+    checks.equal(len(maps), 3, "the number of maps", causes={
+        "nothing went through attn_drop, as where fused attention was still on": 0,
+        "only the last block's map was kept": lambda: len(maps) == 1 and checks.near(maps[0], wanted[-1]),
+    })  # fmt: skip
+    for number, (weights, expected) in enumerate(zip(maps, wanted, strict=True)):
+        checks.shape(weights, (2, 2, 17, 17), f"map {number}", causes={
+            "the heads were averaged; keep them apart": expected.mean(1),
+            "this is attention times values, not attention": lambda w=weights: w.shape[-1] in (12, 24),
+        })  # fmt: skip
+        checks.close(weights, expected, f"map {number}", causes={
+            "the blocks come in reverse order": wanted[-1 - number],
+            "rows and columns are exchanged": expected.transpose(-2, -1),
+        })  # fmt: skip
+    with torch.no_grad():
+        checks.close(logits, model(images), "the logits")
+
+with checks.step("the same with queries that are all zero"):
     model = small_vit(seed=3)
     with torch.no_grad():
         for block in model.blocks:
             block.attn.qkv.weight[:24] = 0
             block.attn.qkv.bias[:24] = 0
-    images = checks.normal(seed=0)(2, 3, 32, 32)
     maps, logits = checks.beside(collected, collect_attention, model, images)
-    checks.equal(len(maps), 3, "the number of maps", causes={
-        "nothing went through attn_drop: fused attention was still on": 0,
-        "only the last block's map was kept": 1,
-    })  # fmt: skip
-    for number, weights in enumerate(maps):
-        checks.shape(weights, (2, 2, 17, 17), f"map {number}", causes={
-            "the heads were averaged; keep them apart": lambda w=weights: w.ndim == 3,
-            "this is attention times values, not attention": lambda w=weights: w.shape[-1] in (12, 24),
-        })  # fmt: skip
-        checks.close(weights, torch.full((2, 2, 17, 17), 1 / 17), f"map {number}, where each row is 17 times 1/17", causes={
+    for number in range(3):
+        checks.close(maps[number], torch.full((2, 2, 17, 17), 1 / 17), f"map {number}, where each row is 17 times 1/17", causes={
             "these are the scores before the softmax": torch.zeros(2, 2, 17, 17),
         })  # fmt: skip
 
-with checks.step("random weights, against the softmax of what the qkv layers give"):
-    model = small_vit(seed=4)
-    wanted = softmax_of_qkv(model, images)
+with checks.step("images that are drawn anew each time, in float64"):
+    model, images = small_vit(seed=4).double(), checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 3, 32, 32)
     maps, logits = checks.beside(collected, collect_attention, model, images)
-    for number, (expected, weights) in enumerate(checks.each(wanted, maps, name="the maps")):
-        checks.close(weights, expected, f"map {number}", causes={
-            "the blocks come in reverse order": wanted[-1 - number],
-            "rows and columns are exchanged": expected.transpose(-2, -1),
-        })  # fmt: skip
+    for number, (weights, expected) in enumerate(zip(maps, softmax_of_qkv(model, images), strict=True)):
+        checks.close(weights, expected, f"map {number}")
     with torch.no_grad():
         checks.close(logits, model(images), "the logits")
 
@@ -349,7 +358,7 @@ def same_as_timm(model: nn.Module, images: torch.Tensor) -> None:
     maps, logits = checks.beside(collected, collect_attention, model, images)
     wanted = by_timm(model, images)
     checks.equal(len(maps), len(wanted), "the number of maps")
-    for number, (expected, weights) in enumerate(checks.each(wanted, maps, name="the maps")):
+    for number, (weights, expected) in enumerate(zip(maps, wanted, strict=True)):
         checks.close(weights, expected, f"map {number}")
     with torch.no_grad():
         checks.close(logits, copy.deepcopy(model).eval()(images), "the logits in eval mode")
@@ -362,9 +371,10 @@ with checks.step("a ViT in train mode with dropout in its attention"):
     model = small_vit(seed=6, attn_drop_rate=0.5, proj_drop_rate=0.3).train()
     images = checks.normal(seed=2)(2, 3, 32, 32)
     maps, logits = checks.beside(collected, collect_attention, model, images)
-    for number, (expected, weights) in enumerate(checks.each(by_timm(model, images), maps, name="the maps")):
+    again, _ = checks.beside(collected, collect_attention, model, images)
+    for number, (weights, expected) in enumerate(zip(maps, by_timm(model, images), strict=True)):
         checks.close(weights, expected, f"map {number} in eval mode", causes={
-            "the model ran in train mode, with dropout": True,
+            "two calls differ: the model ran in train mode, with dropout": lambda n=number: not checks.near(maps[n], again[n]),
         })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS
@@ -379,12 +389,39 @@ for name, seed in (
     with checks.step(f"{name} against timm's AttentionExtract"):
         same_as_timm(small_vit(name, seed), checks.normal(seed=seed)(2, 3, 32, 32))
 
+with checks.step("a ViT in float64"):
+    same_as_timm(small_vit(seed=14).double(), checks.normal(seed=14, dtype=torch.float64)(1, 3, 32, 32))
+
+
+def asks(model: nn.Module, collect: Callable, images: torch.Tensor) -> None:
+    collect(model, images)
+
+
+class Halves(nn.Module):
+    """A ViT in which the last block has no attention that can be read."""
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__()
+        self.whole, self.blocks = whole, whole.blocks
+        self.blocks[-1].attn = nn.Identity()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.whole(images)
+
+
 with checks.step("models without blocks[i].attn"):
     images = torch.zeros(1, 3, 32, 32)
     for name in ("swin_tiny_patch4_window7_224", "resnet18"):
         small = {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
         model = timm.create_model(name, **(small if name.startswith("swin") else {"channels": (4, 4, 4, 4)}))
         checks.raises(ValueError, checks.beside, collected, collect_attention, model, images, name=name)
+    for name, model in (
+        ("an MLP-Mixer, whose blocks have no attn", MlpMixer(img_size=32, patch_size=8, embed_dim=8, num_blocks=2)),
+        ("a ViT whose last block has no attn_drop", Halves(small_vit(seed=15))),
+    ):
+        seen = checks.beside(unchanged.asked, asks, model, collect_attention, images)
+        checks.equal(seen["raised"], "ValueError", f"the error for {name}")
+        checks.as_found(seen, name)
 ### END HIDDEN TESTS
 
 
@@ -456,17 +493,17 @@ with checks.step("with_grad=True: the gradient of logit 1 with respect to each m
     checks.equal(len(found), 3, "the maps that hang together with the logits", causes={
         "with_grad has no effect: no graph was built": 0,
     })  # fmt: skip
-    for number, (expected, gradient) in enumerate(checks.each(gradients_by_timm_attention(model, images, 1), found)):
+    for number, (gradient, expected) in enumerate(
+        zip(found, gradients_by_timm_attention(model, images, 1), strict=True)
+    ):
         checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
 
 ### BEGIN HIDDEN TESTS
 with checks.step("the model raises an error in the middle"):
-    checks.that("after an error" in seen, "the error goes on to the caller", causes={
-        "the error was swallowed": True,
-    })  # fmt: skip
+    checks.that("after an error" in seen, "the error goes on to the caller", came="no error")
     after = seen["after an error"]
     checks.equal((after["fused"], after["hooks"], after["training"]), ([True, True, False], 1, [True, False, True, True]), "flags, hooks and modes afterwards", causes={
-        "they are restored only when all went well: use finally": True,
+        "they are restored only when all went well: use finally": lambda: seen["fused"] == [True, True, False],
     })  # fmt: skip
 
 for frozen, without in ((True, False), (False, True), (True, True)):
@@ -481,11 +518,41 @@ for frozen, without in ((True, False), (False, True), (True, True)):
             else "the caller's no_grad had the last word: switch gradients on for your own pass"
         )
         checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
-        for number, (expected, gradient) in enumerate(checks.each(wanted, found)):
+        for number, (gradient, expected) in enumerate(zip(found, wanted, strict=True)):
             checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
         checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
             "requires_grad was set on the caller's own tensor": True,
         })  # fmt: skip
+
+with checks.step(
+    "a model in use: hooks, modes, settings, gradients and what asks for them, for 3 images and for a wrong size"
+):
+
+    def with_maps(model: nn.Module, collect: Callable, images: torch.Tensor, with_grad: bool) -> None:
+        collect(model, images, with_grad)
+
+    for with_grad in (False, True):
+        for size, error in ((32, ""), (48, "AssertionError")):
+            some = checks.normal(seed=4)(3, 3, size, size)
+            seen = checks.beside(unchanged.asked, with_maps, small_vit(seed=16), collect_attention, some, with_grad)
+            checks.equal(seen["raised"], error, f"the error for images of {size} x {size}")
+            checks.as_found(seen, f"the model, with_grad={with_grad}, images of {size} x {size},")
+
+
+def graphs(collect: Callable, model: nn.Module, images: torch.Tensor) -> list:
+    """Whether logits and maps carry a graph, without `with_grad`."""
+    maps, logits = collect(model, images)
+    return [tensor.requires_grad for tensor in (logits, *maps)]
+
+
+with checks.step("without with_grad, for a model whose parameters ask for gradients"):
+    asked = checks.beside(graphs, collect_attention, small_vit(seed=17), images)
+    checks.equal(asked, [False] * 4, "whether the logits and the three maps carry a graph")
+
+
+with checks.step("model and images on another device than the CPU"):
+    devices = checks.beside(observe.devices_away, collect_attention, small_vit(seed=18), images)
+    checks.equal(devices, ["meta"] * 4, "the devices of three maps and of the logits")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -561,8 +628,8 @@ plt.show()
 # | --- | --- | --- |
 # | `attentions` | sequence of $L$ tensors $(B, H, N, N)$ | first layer first |
 # | `residual` | float in $[0, 1)$ | $r$; else `ValueError` |
-# | `head_fusion` | `"mean"`, `"max"`, `"min"` | over the heads; else `ValueError`. Rows are divided by their sum *after* fusing and adding $r I$ |
-# | result | $(B, N, N)$ | rows sum to 1; same dtype |
+# | `head_fusion` | `"mean"`, `"max"`, `"min"` | over the heads; else `ValueError`. Rows are divided by their sum *after* fusing and adding $r I$. (`"min"` with $r = 0$ is for maps whose heads share a key in every row: a row of zeros has no sum to be divided by) |
+# | result | $(B, N, N)$ | rows sum to 1; same dtype and device |
 
 
 # %% exercise="rollout" difficulty=3 minutes=45
@@ -579,7 +646,8 @@ def attention_rollout(
 
     Returns
     -------
-    (B, N, N): row i says how much of each input token is in output token i; rows sum to 1.
+    (B, N, N): row i says how much of each input token is in output token i; rows sum to 1. In dtype and on the
+    device of the attentions.
 
     Raises
     ------
@@ -690,42 +758,60 @@ with checks.step("two layers, by hand: the last layer of token 0 looks at token 
             "r belongs into every layer, not once at the end": (1 - residual) * two_layers(0.0) + residual * torch.eye(3),
         })  # fmt: skip
 
+with checks.step("two layers that are drawn anew each time"):
+    randn, eye = checks.normal(checks.fresh_seed(), dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    first, second = (randn(2, 1, 4, 4).softmax(-1) for _ in range(2))
+    wanted = (0.7 * second[:, 0] + 0.3 * eye) @ (0.7 * first[:, 0] + 0.3 * eye)
+    checks.close(attention_rollout([first, second], 0.3), wanted, "the rollout for r = 0.3")
+
 # %% test="rollout" points=5
 with checks.step("one layer, two heads: row 0 is [1, 0] in head 0 and [0, 1] in head 1; row 1 is [0.5, 0.5] in both"):
     heads = torch.tensor([[[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]]])
-    checks.close(attention_rollout([heads], 0.5, "mean"), torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]), "mean")
+    checks.close(attention_rollout([heads.clone()], 0.5, "mean"), torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]), "mean")
     # max: row 0 is [1, 1], so 0.5 * [1, 1] + 0.5 * [1, 0] = [1, 0.5], divided by 1.5
-    checks.close(attention_rollout([heads], 0.5, "max"), torch.tensor([[[2 / 3, 1 / 3], [0.25, 0.75]]]), "max", causes={
+    checks.close(attention_rollout([heads.clone()], 0.5, "max"), torch.tensor([[[2 / 3, 1 / 3], [0.25, 0.75]]]), "max", causes={
         "the rows are not divided by their sum": torch.tensor([[[1.0, 0.5], [0.25, 0.75]]]),
         "the rows were divided before the residual was added; do it afterwards": torch.tensor([[[0.75, 0.25], [0.25, 0.75]]]),
     })  # fmt: skip
-    checks.close(attention_rollout([heads], 0.5, "min"), torch.tensor([[[1.0, 0.0], [0.25, 0.75]]]), "min", causes={
+    checks.close(attention_rollout([heads.clone()], 0.5, "min"), torch.tensor([[[1.0, 0.0], [0.25, 0.75]]]), "min", causes={
         "the rows are not divided by their sum": torch.tensor([[[0.5, 0.0], [0.25, 0.75]]]),
     })  # fmt: skip
 
 with checks.step("three random layers of four heads, 5 images: rows, images, layers of identities, arguments"):
     layers = [checks.normal(seed=s)(5, 4, 6, 6).softmax(-1) for s in range(3)]
-    for fusion in ("mean", "max", "min"):
-        came = attention_rollout(layers, 0.3, fusion)
-        checks.close(came.sum(-1), torch.ones(5, 6), f"the row sums with {fusion}")
-        alone = attention_rollout([layer[2:3] for layer in layers], 0.3, fusion)
-        checks.close(came[2:3], alone, f"image 2 alone and in a batch with {fusion}", causes={
-            "images of a batch are mixed": True,
-        })  # fmt: skip
-    still = torch.eye(6).expand(2, 3, 6, 6)
-    checks.close(attention_rollout([still] * 4, 0.3), torch.eye(6).expand(2, 6, 6), "the rollout of identities")
 
     def after(fn: Callable, layers: list) -> list:
         fn(layers, 0.5, "mean")
         return layers
 
-    for before, now in checks.each(layers, checks.beside(after, attention_rollout, layers)):
+    for before, now in zip(
+        layers, checks.beside(after, attention_rollout, [layer.clone() for layer in layers]), strict=True
+    ):
         checks.equal(now, before, "an argument after the call")
+
+    for fusion in ("mean", "max", "min"):
+        came = attention_rollout(layers, 0.3, fusion)
+        checks.close(came.sum(-1), torch.ones(5, 6), f"the row sums with {fusion}")
+        alone = attention_rollout([layer[2:3] for layer in layers], 0.3, fusion)
+        checks.close(came[2:3], alone, f"image 2 alone and in a batch with {fusion}", causes={
+            "images of a batch are mixed": lambda: checks.near(came[0], came[1]),
+        })  # fmt: skip
+    still = torch.eye(6).expand(2, 3, 6, 6)
+    checks.close(attention_rollout([still] * 4, 0.3), torch.eye(6).expand(2, 6, 6), "the rollout of identities")
 
 with checks.step("what is refused"):
     for residual in (1.0, -0.1, 1.5):
         checks.raises(ValueError, attention_rollout, layers, residual, name=f"residual={residual}")
     checks.raises(ValueError, attention_rollout, layers, 0.5, "median", name='head_fusion="median"')
+
+with checks.step("two heads that are drawn anew each time, 2 tokens, r = 0.5"):
+    a, b = torch.rand(2, generator=torch.Generator().manual_seed(checks.fresh_seed()), dtype=torch.float64).tolist()
+    heads = torch.tensor([[[[a, 1 - a], [0.5, 0.5]], [[b, 1 - b], [0.5, 0.5]]]], dtype=torch.float64)
+    for fusion, fuse in (("mean", lambda *of: sum(of) / 2), ("max", max), ("min", min)):
+        left, right = (fuse(x, y) for x, y in ((a, b), (1 - a, 1 - b)))
+        row = [(left + 1) / (left + right + 1), right / (left + right + 1)]
+        wanted = torch.tensor([[row, [0.25, 0.75]]], dtype=torch.float64)
+        checks.close(attention_rollout([heads], 0.5, fusion), wanted, f"the rollout with {fusion}")
 
 # %% test="rollout" points=6
 with checks.step("row 0 of a cycle: each of three layers moves everything by one token, r = 0"):
@@ -740,31 +826,30 @@ with checks.step("row 0 of a cycle: each of three layers moves everything by one
 
 def sum_over_paths(layers: list, residual: float, fusion: str) -> torch.Tensor:
     """Every path input j -> u -> v -> output i through three layers, one number at a time."""
-    found = torch.zeros(len(layers[0]), 3, 3, dtype=layers[0].dtype)
+    every = range(layers[0].shape[-1])
+    found = torch.zeros(len(layers[0]), len(every), len(every), dtype=layers[0].dtype)
     for image in range(len(found)):
         steps = []
         for layer in layers:
-            step = [[0.0] * 3 for _ in range(3)]
-            for i in range(3):
-                for j in range(3):
+            step = [[0.0] * len(every) for _ in every]
+            for i in every:
+                for j in every:
                     of_heads = [float(weight) for weight in layer[image, :, i, j]]
                     fused = {"mean": sum(of_heads) / len(of_heads), "max": max(of_heads), "min": min(of_heads)}[fusion]
                     step[i][j] = (1 - residual) * fused + residual * (i == j)
             steps.append([[entry / sum(row) for entry in row] for row in step])
-        for i in range(3):
-            for j in range(3):
-                found[image, i, j] = sum(
-                    steps[2][i][v] * steps[1][v][u] * steps[0][u][j] for u in range(3) for v in range(3)
-                )
+        for i in every:
+            for j in every:
+                found[image, i, j] = sum(steps[2][i][v] * steps[1][v][u] * steps[0][u][j] for u in every for v in every)
     return found
 
 
 for seed, residual, fusion, kind in (
     (1, 0.5, "mean", torch.float32), (2, 0.2, "max", torch.float32), (3, 0.8, "min", torch.float64), (4, 0.0, "mean", torch.float64),
 ):  # fmt: skip
-    with checks.step(f"against the sum over all paths, 3 layers, 3 tokens, r = {residual}, {fusion}, {kind}"):
+    with checks.step(f"against the sum over all paths, 3 layers, 2 heads, 4 tokens, r = {residual}, {fusion}, {kind}"):
         randn = checks.normal(seed=seed, dtype=kind)
-        layers = [(2 * randn(2, 3, 3, 3)).softmax(-1) for _ in range(3)]
+        layers = [(2 * randn(5, 2, 4, 4)).softmax(-1) for _ in range(3)]
         tight = {"rtol": 0.0, "atol": 1e-10} if kind == torch.float64 else {}
         checks.close(attention_rollout(layers, residual, fusion), sum_over_paths(layers, residual, fusion), "the rollout", **tight, causes={
             "the product is A_1 ... A_L; the last layer stands on the left": sum_over_paths(layers[::-1], residual, fusion),
@@ -776,6 +861,11 @@ with checks.step("residual 0.9999: nearly the identity"):
     layers = [checks.normal(seed=6)(1, 2, 5, 5).softmax(-1) for _ in range(2)]
     came = attention_rollout(layers, 0.9999)
     checks.close(came, torch.eye(5)[None], "the rollout", atol=1e-3)
+
+with checks.step("bfloat16, and maps on another device than the CPU"):
+    checks.dtype(attention_rollout([layer.bfloat16() for layer in layers]), torch.bfloat16, "the rollout")
+    devices = checks.beside(observe.devices_away, attention_rollout, layers)
+    checks.equal(devices, ["meta"], "the device of the rollout")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -818,7 +908,7 @@ for residual in (0.0, 0.5, 0.9):
 # | `grid_hw` | $(g_h, g_w)$ | patches in row-major order; $g_h g_w = N - p$, else `ValueError` |
 # | `patch` | int or float | side of a patch in pixels |
 # | `n_prefix` | int | $p$ |
-# | result | $(H,)$ | pixels; same dtype |
+# | result | $(H,)$ | pixels; same dtype and device |
 
 
 # %% exercise="distance" difficulty=2 minutes=35
@@ -827,12 +917,13 @@ def attention_distance(attn: torch.Tensor, grid_hw: tuple[int, int], patch: floa
 
     Parameters
     ----------
-    attn : (B, H, N, N), rows sum to 1. grid_hw : rows and columns of patches, row by row behind the prefix tokens.
+    attn : (B, H, N, N), rows sum to 1; not changed. grid_hw : rows and columns of patches, row by row behind the prefix tokens.
     patch : side of a patch in pixels. n_prefix : tokens in front that are no patches.
 
     Returns
     -------
-    (H,), the mean over images and patch queries; prefix tokens are left out and rows renormalized.
+    (H,), the mean over images and patch queries, in dtype and on the device of attn; prefix tokens are left out and
+    rows renormalized.
 
     Raises
     ------
@@ -917,12 +1008,32 @@ with checks.step("even attention over 1 x n patches: the mean of |i - j| is (n *
         came = attention_distance(torch.full((1, 1, n, n), 1 / n), (1, n), 2, 0)
         checks.close(came, torch.tensor([2 * (n * n - 1) / (3 * n)]), f"n = {n}")
 
+with checks.step("one head on a grid of 1 x 4 with patches of 3, drawn anew each time"):
+    weights = checks.normal(checks.fresh_seed(), dtype=torch.float64)(1, 1, 4, 4).softmax(-1)
+    wanted = sum(3 * abs(i - j) * weights[0, 0, i, j] for i in range(4) for j in range(4)) / 4
+    checks.close(attention_distance(weights, (1, 4), 3, 0), wanted[None], "the distance")
+
+
 # %% test="distance" points=6
+def distance_by_loop(attn: torch.Tensor, grid: tuple, patch: float, prefix: int) -> torch.Tensor:
+    """One pair of patches at a time."""
+    batch, heads, tokens, _ = attn.shape
+    total = torch.zeros(heads, dtype=attn.dtype)
+    for b in range(batch):
+        for h in range(heads):
+            for i in range(tokens - prefix):
+                row = attn[b, h, prefix + i, prefix:]
+                for j in range(tokens - prefix):
+                    down, across = i // grid[1] - j // grid[1], i % grid[1] - j % grid[1]
+                    total[h] += float(row[j] / row.sum()) * patch * (down**2 + across**2) ** 0.5
+    return total / (batch * (tokens - prefix))
+
+
 with checks.step("a class token that takes half of the attention of each patch"):
     patches = checks.normal(seed=0)(2, 3, 4, 4).softmax(-1)
     attn = torch.zeros(2, 3, 5, 5)
     attn[:, :, 1:, 1:], attn[:, :, 1:, 0], attn[:, :, 0] = 0.5 * patches, 0.5, 0.2
-    wanted = attention_distance(patches, (2, 2), 8, 0)
+    wanted = distance_by_loop(patches, (2, 2), 8, 0)
     with_token = torch.cdist(
         torch.tensor([[0.0, 0], [0, 0], [0, 8], [8, 0], [8, 8]]),
         torch.tensor([[0.0, 0], [0, 0], [0, 8], [8, 0], [8, 8]]),
@@ -944,18 +1055,13 @@ with checks.step("a grid that does not fit"):
 ### BEGIN HIDDEN TESTS
 
 
-def distance_by_loop(attn: torch.Tensor, grid: tuple, patch: float, prefix: int) -> torch.Tensor:
-    """One pair of patches at a time."""
-    batch, heads, tokens, _ = attn.shape
-    total = torch.zeros(heads, dtype=attn.dtype)
-    for b in range(batch):
-        for h in range(heads):
-            for i in range(tokens - prefix):
-                row = attn[b, h, prefix + i, prefix:]
-                for j in range(tokens - prefix):
-                    down, across = i // grid[1] - j // grid[1], i % grid[1] - j % grid[1]
-                    total[h] += float(row[j] / row.sum()) * patch * (down**2 + across**2) ** 0.5
-    return total / (batch * (tokens - prefix))
+def one_prefix_token(attn: torch.Tensor, grid: tuple, patch: float, prefix: int) -> torch.Tensor:
+    """What comes out where one prefix token is left out, and the others are patches at no distance from anything."""
+    count = grid[0] * grid[1]
+    places = patch * torch.tensor([divmod(i, grid[1]) for i in range(count)], dtype=attn.dtype)
+    apart = F.pad(torch.cdist(places, places), (prefix - 1, 0, prefix - 1, 0))
+    weights = attn[:, :, 1:, 1:]
+    return (weights / weights.sum(-1, keepdim=True) * apart).sum(-1).mean((0, 2))
 
 
 for seed, grid, patch, prefix, kind in (
@@ -967,8 +1073,16 @@ for seed, grid, patch, prefix, kind in (
         tight = {"rtol": 0.0, "atol": 1e-10} if kind == torch.float64 else {}
         checks.close(attention_distance(attn, grid, patch, prefix), distance_by_loop(attn, grid, patch, prefix), "the distances", **tight, causes={
             "rows and columns of the grid are exchanged": distance_by_loop(attn, grid[::-1], patch, prefix),
-            "only one prefix token was left out": lambda: prefix > 1 and True,
+            "only one prefix token was left out": lambda: one_prefix_token(attn, grid, patch, prefix),
         })  # fmt: skip
+
+with checks.step("the attention that was given"):
+    (after,) = checks.beside(observe.arguments_after, attention_distance, attn, (3, 3), 14, 5)
+    checks.equal(after, attn, "the attention afterwards")
+
+with checks.step("attention on another device than the CPU"):
+    devices = checks.beside(observe.devices_away, attention_distance, attn, (3, 3), 14, 5)
+    checks.equal(devices, ["meta"], "the device of the distances")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="entropy"
@@ -1074,6 +1188,14 @@ with checks.step("rows [1, 0, 0, 0], [0.5, 0.5, 0, 0] and four times 0.25"):
     checks.close(prefix_mass(rows, 2), torch.tensor([[[1.0, 1.0, 0.5, 0.0]]]), "the mass of two prefix tokens")
     checks.close(prefix_mass(rows, 0), torch.zeros(1, 1, 4), "the mass of no prefix token")
 
+with checks.step("rows that are drawn anew each time"):
+    attn = checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 1, 3, 3).softmax(-1)
+    a, b, c = attn.unbind(-1)
+    checks.close(attention_entropy(attn), -(a * a.log() + b * b.log() + c * c.log()), "the entropy")
+    length = (a * a + b * b + c * c).sqrt()
+    checks.close(hoyer_sparsity(attn), (3**0.5 - 1 / length) / (3**0.5 - 1), "Hoyer's sparsity")
+    checks.close(prefix_mass(attn, 2), a + b, "the mass of two prefix tokens")
+
 # %% test="entropy" points=5
 with checks.step("even attention over N keys: entropy ln N, sparsity 0"):
     for tokens in (2, 5, 197):
@@ -1086,6 +1208,13 @@ with checks.step("even attention over N keys: entropy ln N, sparsity 0"):
 ### BEGIN HIDDEN TESTS
 from scipy.special import entr
 
+
+def below_by_a_constant(attn: torch.Tensor) -> bool:
+    """Whether each entropy is too small by the same little number: w ln(w + e) is w ln w + e, for each key."""
+    gap = (torch.special.entr(attn).sum(-1) - attention_entropy(attn)).flatten()[1:]  # the first row has zeros
+    return bool(0 < gap.mean() < 0.01 and gap.std() < 0.1 * gap.mean())
+
+
 for seed, size in ((0, (2, 3, 5, 5)), (1, (1, 1, 9, 9)), (2, (3, 2, 17, 17))):
     with checks.step(f"against SciPy and a loop over rows, shape {size}, float64"):
         attn = (3 * checks.normal(seed=seed, dtype=torch.float64)(*size)).softmax(-1)
@@ -1093,7 +1222,7 @@ for seed, size in ((0, (2, 3, 5, 5)), (1, (1, 1, 9, 9)), (2, (3, 2, 17, 17))):
         tight = {"rtol": 0.0, "atol": 1e-10}
         entropies = [entr(row.numpy()).sum() for row in attn.flatten(0, 2)]
         checks.close(attention_entropy(attn), torch.tensor(entropies).reshape(size[:3]), "the entropy", **tight, causes={
-            "a small number was added inside the logarithm; put 0 where the weight is 0 instead": lambda: True,
+            "a small number was added inside the logarithm; put 0 where the weight is 0 instead": lambda: below_by_a_constant(attn),
         })  # fmt: skip
         root = size[-1] ** 0.5
         sparse = [(root - sum(abs(row)) / sum(row**2) ** 0.5) / (root - 1) for row in attn.flatten(0, 2).numpy()]
@@ -1284,6 +1413,22 @@ with checks.step("redundant heads: 1 is like 0, 2 is like 1 but not like 0, 3 is
     checks.equal(list(redundant_heads(chain, 0.05)), [], "the redundant heads below 0.05")
     checks.equal(list(redundant_heads(chain, 0.4)), [1, 2], "the redundant heads below 0.4")
 
+with checks.step("two heads that are drawn anew each time, and heads in a new order"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    a, b = torch.rand(2, generator=draw, dtype=torch.float64).tolist()
+
+    def spread(first: float) -> float:
+        return float(-first * np.log(first) - (1 - first) * np.log(1 - first))
+
+    gap = spread((a + b) / 2) - (spread(a) + spread(b)) / 2
+    both = torch.tensor([[[a, 1 - a]] * 2, [[b, 1 - b]] * 2], dtype=torch.float64)
+    came = head_similarity([both[None]])
+    checks.close(came, torch.tensor([[0, gap], [gap, 0]], dtype=torch.float64), "the matrix of two heads")
+    group = torch.randint(4, (10,), generator=draw).tolist()  # heads of a group do the same
+    matrix = torch.tensor([[0.0 if x == y else 0.5 for y in group] for x in group])
+    wanted = [head for head in range(10) if group[head] in group[:head]]
+    checks.equal(list(redundant_heads(matrix, 0.1)), wanted, f"the redundant heads of the groups {group}")
+
 # %% test="similarity" points=4
 with checks.step("three random layers of two heads: symmetric, 0 on the diagonal, a planted copy"):
     layers = [(2 * checks.normal(seed=s)(3, 2, 5, 5)).softmax(-1) for s in range(3)]
@@ -1311,6 +1456,24 @@ for seed, size in ((3, (2, 2, 4, 4)), (4, (1, 3, 6, 6))):
             "the maps were averaged over the images before they were compared; average the divergences": of_means,
             "the square was taken of the mean; average the squares": distances,
         })  # fmt: skip
+
+with checks.step("a divergence that is exactly the threshold is not below it"):
+    ties = torch.tensor([[0.0, 0.25, 0.125], [0.25, 0.0, 0.25], [0.125, 0.25, 0.0]])
+    checks.equal(list(redundant_heads(ties, 0.25)), [2], "the redundant heads below 0.25", causes={
+        "a divergence that equals the threshold was taken for one below it": [1, 2],
+    })  # fmt: skip
+
+with checks.step("the maps that were given"):
+
+    def maps_after(fn: Callable, layers: list) -> list:
+        fn(layers)
+        return layers
+
+    layers = [torch.eye(4).roll(turn, dims=1).expand(2, 3, 4, 4).clone() for turn in (0, 1)]
+    for before, now in zip(
+        layers, checks.beside(maps_after, head_similarity, [layer.clone() for layer in layers]), strict=True
+    ):
+        checks.equal(now, before, "an argument after the call")
 
 with checks.step("redundant heads of a random matrix, against the rule said the other way round"):
     for seed in range(4):
@@ -1418,6 +1581,8 @@ plt.show()
 # | `target` | int, or $(B,)$ int64 | the class $c$ for all images or for each |
 # | result | $(B, N - p)$ | at least 0, without a graph; image $b$ as if it were alone |
 #
+# The model is left as it was found, gradients of its parameters included, and it does not matter whether they are frozen, or whether the call stands inside of `torch.no_grad()`.
+#
 # The gradient is that of the **logit**, not of the loss: a sure model has a loss near 0, and all its gradients vanish. One backward pass serves the batch: $\sum_b y_{c_b}$ has, for image $b$, the gradient of its own logit only.
 
 
@@ -1427,12 +1592,14 @@ def gradient_relevance(model: nn.Module, image: torch.Tensor, target: int | torc
 
     Parameters
     ----------
-    model : a timm ViT with a class token; left as it was found.
-    image : (B, C, H, W). target : the class, one for all images or (B,) int64.
+    model : a timm ViT with a class token; left as it was found, also its gradients, also after an error. Its
+        parameters may be frozen, and the call may stand inside of `torch.no_grad()`.
+    image : (B, C, H, W), not changed. target : the class, one for all images or (B,) int64.
 
     Returns
     -------
-    (B, N - p): relevance of each patch for the logit of the class, at least 0; detached, not normalized.
+    (B, N - p): relevance of each patch for the logit of the class, at least 0; detached, not normalized; in dtype and
+    on the device of the logits.
     """
     ### BEGIN SOLUTION
     maps, logits = collect_attention(model, image, with_grad=True)
@@ -1545,8 +1712,15 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
                 "negative products are still in it": product.mean(1),
                 "the gradient was divided by the number of images: sum over the batch, no mean": wanted / 2,
                 "the map was divided by its sum; give it as it is": wanted / wanted.sum(1, keepdim=True),
-                "column 0 was read; row 0 is what the class token takes from the patches": torch.zeros(2, 4),
             })  # fmt: skip
+
+with checks.step("images that are drawn anew each time, in float64"):
+    model = one_block(9).double()
+    images = checks.normal(checks.fresh_seed(), dtype=torch.float64)(3, 1, 4, 4)
+    weights, adds, _ = parts(model, images)
+    for label in range(3):
+        came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
+        checks.close(came, (weights * adds[..., label])[:, :, 1:].relu().mean(1), f"the relevance for class {label}")
 
 
 # %% test="relevance" points=4
@@ -1564,10 +1738,11 @@ with checks.step("a ViT of three blocks, 3 images with the targets 0, 3 and 1"):
     checks.equal(same, True, "whether fused_attn is as it was before")
     checks.that(bool((came >= 0).all()), "no relevance is negative", came=checks.describe(came))
     for number, label in enumerate((0, 3, 1)):
-        alone, _, _ = checks.beside(relevant, gradient_relevance, model, images[number : number + 1], label)
+        one = images[number : number + 1]
+        alone, _, _ = checks.beside(relevant, gradient_relevance, model, one, label)
+        first, _, _ = checks.beside(relevant, gradient_relevance, model, one, 0)
         checks.close(came[number : number + 1], alone, f"image {number} in the batch and alone, target {label}", rtol=1e-3, causes={
-            "the gradient was divided by the number of images: sum over the batch, no mean": lambda: bool((came[number] < alone[0]).all()),
-            "every image got the first image's target": lambda: number > 0 and label != 0,
+            "every image got the first image's target": first,
         })  # fmt: skip
 
 with checks.step("two targets for one image"):
@@ -1575,7 +1750,7 @@ with checks.step("two targets for one image"):
     second, _, _ = checks.beside(relevant, gradient_relevance, model, images[:1], 4)
     gap = (first / first.sum() - second / second.sum()).abs().max().item()
     checks.that(gap > 1e-3, "the maps for two classes differ", came=f"largest difference {gap:.1e}", causes={
-        "the target is not used": True,
+        "the target is not used": lambda: checks.near(first, second),
     })  # fmt: skip
 
 with checks.step("a head that gives the same logits for every image"):
@@ -1585,6 +1760,29 @@ with checks.step("a head that gives the same logits for every image"):
     checks.close(came, torch.zeros(3, 16), "the relevance, where nothing matters", causes={
         "0 / 0 gave nan: the map is not normalized": lambda: bool(came.isnan().any()),
     })  # fmt: skip
+
+### BEGIN HIDDEN TESTS
+
+
+def relevance_by_matrices(model: nn.Module, images: torch.Tensor, label: int) -> torch.Tensor:
+    """The rule for three blocks at once, with gradients from a copy of the model that keeps its maps."""
+    copied, kept = copy.deepcopy(model).requires_grad_(True), []
+    for attn in (block.attn for block in copied.blocks):
+        attn.fused_attn = False
+        attn.attn_drop.register_forward_hook(lambda module, given, weights: kept.append(weights))
+    slopes = torch.autograd.grad(copied(images)[:, label].sum(), kept)
+    eye = torch.eye(kept[0].shape[-1], dtype=images.dtype)
+    first, second, third = (eye + (w * g).relu().mean(1).detach() for w, g in zip(kept, slopes, strict=True))
+    return (third @ second @ first)[:, 0, model.num_prefix_tokens :]
+
+
+with checks.step("images that are drawn anew each time, in float64, against the rule by matrices"):
+    model = small_vit(seed=27).double()
+    images = checks.normal(checks.fresh_seed(), dtype=torch.float64)(2, 3, 32, 32)
+    for label in (0, 4):
+        came, *_ = checks.beside(relevant, gradient_relevance, model, images, label)
+        checks.close(came, relevance_by_matrices(model, images, label), f"the relevance for class {label}")
+### END HIDDEN TESTS
 
 # %% test="relevance" points=5
 with checks.step("a distilled DeiT has two prefix tokens and 16 patches"):
@@ -1641,6 +1839,23 @@ with checks.step("float64, a frozen model, called inside of no_grad"):
     wanted = relevance_by_paths(model, images, [2], 1)
     came = checks.beside(without_gradients, gradient_relevance, model, images)
     checks.close(came, wanted, "the relevance", rtol=1e-6, atol=1e-10)
+
+
+def ask(model: nn.Module, fn: Callable, images: torch.Tensor) -> None:
+    fn(model, images, 1)
+
+
+with checks.step("a model in use: hooks, modes, settings, gradients and what asks for them"):
+    for size, error in ((32, ""), (48, "AssertionError")):  # the model refuses images of another size
+        images = checks.normal(seed=26)(2, 3, size, size)
+        seen = checks.beside(unchanged.asked, ask, small_vit(seed=26), gradient_relevance, images)
+        checks.equal(seen["raised"], error, f"the error for images of {size} x {size}")
+        checks.as_found(seen, "the model" if not error else "the model, after an error,")
+
+
+with checks.step("model and images on another device than the CPU"):
+    devices = checks.beside(observe.devices_away, gradient_relevance, small_vit(seed=28), torch.zeros(2, 3, 32, 32), 1)
+    checks.equal(devices, ["meta"], "the device of the relevance")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1714,8 +1929,9 @@ def deletion_curve(
 
     Parameters
     ----------
-    model : images (n, C, H, W) -> logits (n, classes). images : not changed. labels : (n,) int64.
-    maps : (n, gh, gw), larger is more relevant; ties go to the smaller index.
+    model : any function of images (n, C, H, W) that gives logits (n, classes); left as it was found. images : not
+        changed. labels : (n,) int64.
+    maps : (n, gh, gw), not changed; larger is more relevant; ties go to the smaller index.
     fractions : shares of the patches; floor(share * gh * gw + 1/2) are deleted, or inserted.
     fill : the value of deleted pixels. insert : begin with everything deleted.
 
@@ -1846,9 +2062,8 @@ def images_after(fn: Callable, model: nn.Module, *rest: object) -> torch.Tensor:
 
 
 with checks.step("the images after the call"):
-    checks.equal(checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters), torch.ones(2, 1, 4, 4), "the images", causes={
-        "the caller's images were filled in place": True,
-    })  # fmt: skip
+    after = checks.beside(images_after, deletion_curve, TopLeft(), images.clone(), labels, maps, quarters)
+    checks.equal(after, torch.ones(2, 1, 4, 4), "the caller's images")
 
 with checks.step("each image alone, deletion and insertion"):
     for number, wanted in ((0, [1.0, 0.0, 0.0, 0.0, 0.0]), (1, [1.0, 1.0, 1.0, 1.0, 0.0])):
@@ -1870,6 +2085,18 @@ with checks.step("deleted pixels get the value of fill"):
         "deleted pixels are 0 whatever fill says": torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]),
     })  # fmt: skip
 
+with checks.step("20 maps that are drawn anew each time: each image stays right until its top left patch is deleted"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    ranks = torch.stack([torch.randperm(4, generator=draw) for _ in range(20)])  # 0: the most relevant
+    bright, ones = torch.ones(20, 1, 4, 4), torch.ones(20, dtype=torch.int64)
+    for insert in (False, True):
+        deleted = torch.arange(5)[:, None] > ranks[:, 0]  # (fraction, image): whether the top left patch is among the k
+        wanted = (deleted if insert else ~deleted).float().mean(1)
+        came = checks.beside(
+            call, deletion_curve, TopLeft(), bright, ones, (5.0 - ranks).reshape(20, 2, 2), quarters, insert=insert
+        )
+        checks.close(came, wanted, "insertion" if insert else "deletion")
+
 
 # %% test="deletion" points=3
 def near_number(came: object, wanted: float, what: str, causes: dict | None = None) -> None:
@@ -1890,6 +2117,9 @@ with checks.step("areas of curves"):
     near_number(area(torch.ones(3), [0.0, 0.1, 0.5]), 1.0, "the area of a curve that is always 1, from 0 to 0.5", {
         "the area is not divided by the range of the fractions": 0.5,
     })  # fmt: skip
+    near_number(area(torch.ones(2), [0.2, 0.6]), 1.0, "the area of a curve that is always 1, from 0.2 to 0.6", {
+        "the area is divided by the last fraction; divide by last minus first": 2 / 3,
+    })  # fmt: skip
 
 with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum there, elsewhere, everywhere"):
     maps = torch.tensor([[[1.0, 1.0], [1.0, 3.0]], [[6.0, 2.0], [1.0, 1.0]], [[2.0, 2.0], [2.0, 2.0]]])
@@ -1908,8 +2138,27 @@ with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum the
         "a map that is even everywhere gave nan": lambda: bool(came.isnan().any()),
     })  # fmt: skip
     checks.close(mass_inside(torch.zeros(1, 2, 2), mask[:1]), torch.zeros(1), "the mass inside of a map of zeros", causes={
-        "0 / 0 gave nan; a map of zeros has nothing inside": lambda: True,
+        "0 / 0 gave nan; a map of zeros has nothing inside": lambda: bool(
+            mass_inside(torch.zeros(1, 2, 2), mask[:1]).isnan().any()
+        ),
     })  # fmt: skip
+
+with checks.step("curve, maps and masks that are drawn anew each time"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    curve, steps = torch.rand(4, generator=draw), (0.05 + torch.rand(3, generator=draw)).tolist()
+    places = [0.0, steps[0], steps[0] + steps[1], sum(steps)]
+    under = sum(step * float(curve[i] + curve[i + 1]) / 2 for i, step in enumerate(steps))
+    came = area(curve, places)
+    checks.that(
+        abs(came - under / sum(steps)) < 1e-5, "the area", came=f"{came:.5f}", expected=f"{under / sum(steps):.5f}"
+    )
+    maps = torch.stack(
+        [1.0 + torch.randperm(6, generator=draw) for _ in range(31)]
+    )  # each holds 1 to 6, their sum is 21
+    mask = torch.rand(31, 6, generator=draw) < 0.4
+    hits, inside = float(mask[maps == 6].double().mean()), (maps * mask).sum(1) / 21
+    near_number(pointing_game(maps.reshape(31, 2, 3), mask.reshape(31, 2, 3)), hits, "the hit rate")
+    checks.close(mass_inside(maps.reshape(31, 2, 3), mask.reshape(31, 2, 3)), inside, "the mass inside")
 
 
 # %% test="deletion" points=3
@@ -1936,9 +2185,10 @@ with checks.step("maps of zeros: patches are deleted by index, the left column o
 
 
 def curve_by_loop(
-    images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, fractions: list, fill: float, insert: bool
-) -> torch.Tensor:
-    """One image, one patch at a time."""
+    images: torch.Tensor, labels: torch.Tensor, maps: torch.Tensor, fractions: list, fill: float, insert: bool,
+    whole: Callable = lambda count: int(count + 0.5),
+) -> torch.Tensor:  # fmt: skip
+    """One image, one patch at a time; `whole` makes a number of patches of share times patches."""
     n, rows, columns = maps.shape
     high, wide = images.shape[2] // rows, images.shape[3] // columns
     curve = []
@@ -1946,7 +2196,7 @@ def curve_by_loop(
         right = 0
         for image, label, relevance in zip(images, labels, maps):
             numbered = sorted(range(rows * columns), key=lambda j: (-float(relevance.flatten()[j]), j))
-            count = int(fraction * rows * columns + 0.5)
+            count = whole(fraction * rows * columns)
             changed = image.clone()
             for j in numbered[count:] if insert else numbered[:count]:
                 r, c = divmod(j, columns)
@@ -1966,11 +2216,50 @@ for seed, grid, fill, insert in (
         randn = checks.normal(seed=seed)
         images, labels = randn(40, 2, 6, 8), torch.arange(40) % 4
         maps = (3 * randn(40, *grid)).round()  # many ties
-        fractions = [0.0, 0.1, 0.3, 0.45, 0.8, 1.0]
-        came = checks.beside(call, deletion_curve, Brightest(), images, labels, maps, fractions, fill, insert)
-        checks.close(came, curve_by_loop(images, labels, maps, fractions, fill, insert), "the curve", causes={
-            "the number of patches was cut off, not rounded": lambda: True,
+        halves = [(k + 0.5) / (grid[0] * grid[1]) for k in (0, 2, 4)]  # floor(2.5 + 1/2) is 3
+        fractions = [0.0, 0.1, 0.3, 0.45, 0.8, 1.0, *halves]
+        given = (images, labels, maps, fractions, fill, insert)
+        came = checks.beside(call, deletion_curve, Brightest(), *given)
+        checks.close(came, curve_by_loop(*given), "the curve", causes={
+            "the number of patches was cut off, not rounded": curve_by_loop(*given, whole=int),
+            "halves were rounded to even numbers, as round does; here they go up": curve_by_loop(*given, whole=round),
+            "the number of patches was rounded up": curve_by_loop(*given, whole=lambda count: -int(-count // 1)),
         })  # fmt: skip
+
+
+class Learned(nn.Module):
+    """Logits from one linear layer behind dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.0), nn.Linear(12, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(images.flatten(1)))
+
+
+def used(model: nn.Module, fn: Callable, *rest: object) -> bool:
+    return fn(model, *rest).requires_grad
+
+
+def with_function(fn: Callable, *rest: object) -> torch.Tensor:
+    """The curve for a model that is a plain function: the class is the number of the brightest of three rows."""
+    return fn(lambda images: images.mean((1, 3)), *rest)
+
+
+with checks.step("a model in use, and one that is a plain function"):
+    randn = checks.normal(seed=8)
+    given = (randn(5, 2, 3, 2), torch.arange(5) % 3, randn(5, 3, 1))
+    seen = checks.beside(unchanged.asked, used, Learned(), deletion_curve, *given, [0.0, 0.5])
+    checks.equal(seen["raised"], "", "the error")
+    checks.as_found(seen)
+    checks.equal(seen["result"], False, "whether the curve has a graph")
+    images, labels, maps = given
+    came = checks.beside(with_function, deletion_curve, *given, [0.0, 1 / 3], -9.0)
+    rows = images.mean((1, 3))
+    without = rows.scatter(1, maps.flatten(1).argmax(1, keepdim=True), -9.0)
+    wanted = torch.stack([(found.argmax(1) == labels).float().mean() for found in (rows, without)])
+    checks.close(came, wanted, "the curve of a function")
 
 with checks.step("2,000 random maps of 16 patches, one of them in the mask: chance"):
     generator = torch.Generator().manual_seed(5)
@@ -1991,6 +2280,22 @@ with checks.step("masks of several cells"):
     checks.close(
         mass_inside(maps, mask), torch.stack([v[m].sum() / v.sum() for v, m in zip(maps, mask)]), "the mass inside"
     )
+
+with checks.step("maps of very small values: relevance is not normalized"):
+    small = torch.tensor([[[1e-15, 3e-15]], [[2e-12, 6e-12]]])
+    mask = torch.tensor([[[False, True]], [[True, False]]])
+    checks.close(mass_inside(small, mask), torch.tensor([0.75, 0.25]), "the mass inside", causes={
+        "a small number in the denominator is large beside these values": lambda: bool(
+            (mass_inside(small, mask) < torch.tensor([0.74, 0.24])).any()
+        ),
+    })  # fmt: skip
+
+with checks.step("maps and masks that were given"):
+    given = maps, maps > 0.5
+    for name, fn in (("pointing_game", pointing_game), ("mass_inside", mass_inside)):
+        after = checks.beside(observe.arguments_after, fn, *given)
+        for before, now in zip(given, after, strict=True):
+            checks.equal(now, before, f"an argument of {name} after the call")
 ### END HIDDEN TESTS
 
 # %% [markdown]

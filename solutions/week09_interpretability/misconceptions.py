@@ -62,7 +62,7 @@ MISCONCEPTIONS = [
         exercise="collect",
         edits={FUSED_OFF: ""},
         rejected_by="collect-test-1",
-        says="fused attention was still on",
+        says="as where fused attention was still on",
         note="The fused kernel never makes the map, so the dropout module is never called and its hook never runs.",
     ),
     Misconception(
@@ -112,7 +112,7 @@ MISCONCEPTIONS = [
         exercise="collect",
         edits={"        model.eval()\n": ""},
         rejected_by="collect-test-2",
-        says="the model ran in train mode",
+        says="two calls differ: the model ran in train mode",
         note="Dropout in the first block changes what the second one sees: every call gives another map.",
     ),
     Misconception(
@@ -123,7 +123,7 @@ MISCONCEPTIONS = [
             HOOKS: "handles = [layer.attn_drop.register_forward_hook(lambda _, inputs, output: maps.append(output)) for layer in layers]",
         },
         rejected_by="collect-test-2",
-        says="the model ran in train mode",
+        says="two calls differ: the model ran in train mode",
         note="In train mode the output of the dropout has holes and rows that do not sum to 1.",
     ),
     Misconception(
@@ -246,6 +246,52 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="collect-test-3",
         says="the caller's no_grad had the last word",
         note="Evaluation loops run inside of no_grad. with_grad has to say what it wants, both ways.",
+    ),
+    Misconception(
+        name="asks-for-blocks-only",
+        exercise="collect",
+        edits={
+            'layers = [getattr(block, "attn", None) for block in getattr(model, "blocks", ())]\n': (
+                'if not hasattr(model, "blocks"):\n        raise ValueError("no blocks")\n'
+                "    layers = [block.attn for block in model.blocks]\n"
+            ),
+            REFUSED: "if not layers:",
+        },
+        rejected_by="collect-test-2",
+        says="the error for an MLP-Mixer",
+        note="An MLP-Mixer and an EfficientNet have blocks, too.",
+    ),
+    Misconception(
+        name="first-block-decides",
+        exercise="collect",
+        edits={REFUSED: 'if not layers or not hasattr(layers[0], "attn_drop"):'},
+        rejected_by="collect-test-2",
+        says="the error for a ViT whose last block has no attn_drop",
+        note="Look at every block before you change the first one.",
+    ),
+    Misconception(
+        name="unfreezes",
+        exercise="collect",
+        edits={MARKED: "images = images.detach()\n            model.requires_grad_(True)"},
+        rejected_by="collect-test-3",
+        says="frozen parameters were switched on, and stay so",
+        note="A frozen backbone would be trained along in the next epoch.",
+    ),
+    Misconception(
+        name="graph-without-asking",
+        exercise="collect",
+        edits={"torch.set_grad_enabled(with_grad)": "torch.enable_grad()"},
+        rejected_by="collect-test-3",
+        says="whether the logits and the three maps carry a graph",
+        note="A list of such maps keeps the activations of every batch in memory.",
+    ),
+    Misconception(
+        name="maps-to-the-cpu",
+        exercise="collect",
+        edits={COLLECTED: "return [weights.cpu() for weights in maps], logits"},
+        rejected_by="collect-test-3",
+        says="model and images on another device than the CPU",
+        note="Maps that lie elsewhere than the model cannot be combined with what it computes; move them where you keep them.",
     ),
     # ---- exercise 2: rollout
     Misconception(
@@ -384,6 +430,27 @@ def collect_attention(model, images, with_grad=False):
         says="the rollout not as expected",
         note="With two layers both orders can look right. Test products with three factors.",
     ),
+    Misconception(
+        name="identity-on-the-cpu",
+        exercise="rollout",
+        edits={", device=attentions[0].device)": ")"},
+        rejected_by="rollout-test-3",
+        says="maps on another device than the CPU",
+        note="On a GPU the identity must lie where the maps lie.",
+    ),
+    Misconception(
+        name="residual-written-into-the-maps",
+        exercise="rollout",
+        edits={
+            LAYER: (
+                "weights.mul_(1 - residual).diagonal(dim1=-2, dim2=-1).add_(residual)\n"
+                "        layer = fuse[head_fusion](weights, dim=1)"
+            )
+        },
+        rejected_by="rollout-test-2",
+        says="an argument after the call",
+        note="The caller's maps are needed for the next method.",
+    ),
     # ---- exercise 3: distance
     Misconception(
         name="distance-in-patches",
@@ -472,6 +539,22 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="distance-test-2",
         says="only one prefix token was left out",
         note="A distilled DeiT has two, a DINOv2 with registers five.",
+    ),
+    Misconception(
+        name="divides-in-place",
+        exercise="distance",
+        edits={AGAIN: "    weights /= weights.sum(dim=-1, keepdim=True)\n"},
+        rejected_by="distance-test-2",
+        says="the attention afterwards",
+        note="A slice shares memory with what it was cut from: the caller's rows no longer sum to 1.",
+    ),
+    Misconception(
+        name="places-on-the-cpu",
+        exercise="distance",
+        edits={PLACES: PLACES.replace(".to(attn)", ".to(attn.dtype)")},
+        rejected_by="distance-test-2",
+        says="attention on another device than the CPU",
+        note="On a GPU the distances must lie where the attention lies.",
     ),
     # ---- exercise 4: entropy
     Misconception(
@@ -627,6 +710,22 @@ def collect_attention(model, images, with_grad=False):
         says="the maps were averaged over the images",
         note="Heads that do opposite things in two images can have the same mean.",
     ),
+    Misconception(
+        name="at-the-threshold",
+        exercise="similarity",
+        edits={GREEDY: GREEDY.replace("<", "<=")},
+        rejected_by="similarity-test-2",
+        says="a divergence that equals the threshold was taken",
+        note="Below is below.",
+    ),
+    Misconception(
+        name="zeros-lifted-in-place",
+        exercise="similarity",
+        edits={HEADS: "for attn in attentions:\n        attn.clamp_(min=1e-9)\n    " + HEADS},
+        rejected_by="similarity-test-2",
+        says="an argument after the call",
+        note="What a function is given is the caller's.",
+    ),
     # ---- exercise 6: relevance
     Misconception(
         name="absolute-values",
@@ -697,7 +796,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="relevance",
         edits={ROW: "return relevance[:, model.num_prefix_tokens :, 0]"},
         rejected_by="relevance-test-1",
-        says="column 0 was read",
+        says="the relevance for class 0 not as expected",
         note="The column says what the patches take from the class token.",
     ),
     Misconception(
@@ -785,6 +884,37 @@ def collect_attention(model, images, with_grad=False):
         says="the code raised an error",
         note="Under no_grad the choice of the logit is not recorded, although the maps are.",
     ),
+    Misconception(
+        name="gradients-thrown-away",
+        exercise="relevance",
+        edits={
+            "gradients = torch.autograd.grad(chosen, maps)": "model.zero_grad()\n    gradients = torch.autograd.grad(chosen, maps)"
+        },
+        rejected_by="relevance-test-3",
+        says="as zero_grad() does",
+        note="Somebody may be collecting gradients over several batches.",
+    ),
+    Misconception(
+        name="goes-backward",
+        exercise="relevance",
+        edits={
+            "gradients = torch.autograd.grad(chosen, maps)": (
+                "for weights in maps:\n        weights.retain_grad()\n    chosen.backward()\n"
+                "    gradients = [weights.grad for weights in maps]"
+            )
+        },
+        rejected_by="relevance-test-3",
+        says="backward() reaches the parameters",
+        note="backward() adds to the gradient of every parameter. torch.autograd.grad, or backward(inputs=maps), does not.",
+    ),
+    Misconception(
+        name="relevance-on-the-cpu",
+        exercise="relevance",
+        edits={", dtype=logits.dtype, device=logits.device)": ", dtype=logits.dtype)"},
+        rejected_by="relevance-test-3",
+        says="model and images on another device than the CPU",
+        note="On a GPU the identity must lie where the maps lie.",
+    ),
     # ---- exercise 7: deletion
     Misconception(
         name="least-relevant-first",
@@ -833,7 +963,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="deletion",
         edits={FILLED: "logits = model(images.masked_fill_(hidden[:, None], fill))"},
         rejected_by="deletion-test-1",
-        says="the caller's images were filled in place",
+        says="the caller's images not as expected",
         note="What one fraction deleted is missing for all later ones, and for the caller. In deletion from small to large fractions the curve even looks right.",
     ),
     Misconception(
@@ -859,6 +989,14 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="deletion-test-2",
         says="not divided by the range of the fractions",
         note="Half a curve would have half the area.",
+    ),
+    Misconception(
+        name="divided-by-the-last-fraction",
+        exercise="deletion",
+        edits={AREA: "return float(torch.trapezoid(curve.double(), places.double()) / places[-1])"},
+        rejected_by="deletion-test-2",
+        says="divided by the last fraction",
+        note="A curve need not begin at 0.",
     ),
     Misconception(
         name="tie-to-the-last",
@@ -917,5 +1055,75 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="deletion-test-3",
         says="was cut off, not rounded",
         note="0.29 * 100 is 28.999999999999996 for a computer: int makes 28 of it.",
+    ),
+    Misconception(
+        name="halves-to-even",
+        exercise="deletion",
+        edits={COUNT: "chosen = rank < round(fraction * rows * columns)"},
+        rejected_by="deletion-test-3",
+        says="halves were rounded to even numbers",
+        note="Python rounds 0.5 to 0 and 2.5 to 2. floor(x + 1/2) gives 1 and 3.",
+    ),
+    Misconception(
+        name="order-for-rank",
+        exercise="deletion",
+        edits={RANK: "rank = order.reshape(count, rows, columns)"},
+        rejected_by="deletion-test-3",
+        says="the curve not as expected",
+        note="argsort says which patch stands at a place; its argsort says at which place a patch stands.",
+    ),
+    Misconception(
+        name="height-for-width",
+        exercise="deletion",
+        edits={HIDDEN: HIDDEN.replace("(height, 1)", "(width, 1)").replace("(width, 2)", "(height, 2)")},
+        rejected_by="deletion-test-3",
+        says="the code raised an error",
+        note="On square patches nobody sees it.",
+    ),
+    Misconception(
+        name="curve-with-a-graph",
+        exercise="deletion",
+        edits={
+            "        with torch.no_grad():\n            logits": "        logits",
+            "accuracies.append((logits.argmax(1) == labels).float().mean())": (
+                "accuracies.append((logits.argmax(1) == labels).float().mean() + 0 * logits.sum())"
+            ),
+        },
+        rejected_by="deletion-test-3",
+        says="whether the curve has a graph",
+        note="A graph for each fraction is a lot of memory, and nobody needs one.",
+    ),
+    Misconception(
+        name="model-into-eval-mode",
+        exercise="deletion",
+        edits={
+            "    accuracies = []\n": "    accuracies = []\n    if isinstance(model, nn.Module):\n        model.eval()\n"
+        },
+        rejected_by="deletion-test-3",
+        says="the model was left in eval mode",
+        note="The mode is the caller's business.",
+    ),
+    Misconception(
+        name="modules-only",
+        exercise="deletion",
+        edits={
+            "    accuracies = []\n": (
+                "    accuracies = []\n    modes = {part: part.training for part in model.modules()}\n    model.eval()\n"
+            ),
+            "    return torch.stack(accuracies)\n": (
+                "    for part, mode in modes.items():\n        part.training = mode\n    return torch.stack(accuracies)\n"
+            ),
+        },
+        rejected_by="deletion-test-3",
+        says="a model in use, and one that is a plain function: the code raised an error",
+        note="Any function of images will do.",
+    ),
+    Misconception(
+        name="small-number-in-the-denominator",
+        exercise="deletion",
+        edits={MASS: "return (maps * mask_grid).flatten(1).sum(dim=1) / (total + 1e-8)"},
+        rejected_by="deletion-test-3",
+        says="a small number in the denominator is large beside these values",
+        note="Relevance of a deep model may be as small as 1e-10.",
     ),
 ]
