@@ -62,7 +62,7 @@ def fills_with_zeros(model: nn.Sequential, x: torch.Tensor) -> None:
 
 
 def leaves_a_hook(model: nn.Sequential, x: torch.Tensor) -> None:
-    model[2][1].register_full_backward_hook(lambda part, given, out: None)
+    model.get_submodule("2.1").register_full_backward_hook(lambda part, given, out: None)
 
 
 def clears_hooks(model: nn.Sequential, x: torch.Tensor) -> None:
@@ -74,7 +74,7 @@ def puts_a_part_in(model: nn.Sequential, x: torch.Tensor) -> None:
 
 
 def changes_a_weight(model: nn.Sequential, x: torch.Tensor) -> None:
-    model[0].weight.data[0, 0] += 1
+    next(model.parameters()).data[0, 0] += 1
 
 
 def changes_its_argument(model: nn.Sequential, x: torch.Tensor) -> None:

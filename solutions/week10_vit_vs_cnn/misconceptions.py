@@ -126,7 +126,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={FRESH: FRESH.replace("manual_seed(seed)", "manual_seed(0)")},
         rejected_by="budget-test-2",
-        says="another seed gives other batches",
+        says="every seed gets the same batches",
         note="Then the spread over seeds shows the weights' luck alone.",
     ),
     Misconception(
@@ -173,8 +173,128 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={"augment(x[picked], draw)": "augment(x[picked], torch.default_generator)"},
         rejected_by="budget-test-3",
-        says="what the second model was shown",
+        says="augment got torch's own random state",
         note="Augmentation is part of the batch: it must be the same for all models, too.",
+    ),
+    Misconception(
+        name="ratios-compared",
+        exercise="budget",
+        edits={NEAREST: "nearest = min(candidates, key=lambda name: abs(math.log(candidates[name] / target_params)))"},
+        rejected_by="budget-test-1",
+        says="ratios were compared",
+        note="The tolerance is a share of the target, so it is the difference that counts.",
+    ),
+    Misconception(
+        name="counts-what-wants-gradients",
+        exercise="budget",
+        edits={
+            "for parameter in model.parameters())": "for parameter in model.parameters() if parameter.requires_grad)"
+        },
+        rejected_by="budget-test-2",
+        says="only parameters that want gradients were counted",
+        note="A frozen layer is part of the model, and somebody has to store it.",
+    ),
+    Misconception(
+        name="epochs-without-replacement",
+        exercise="budget",
+        edits={
+            PICKED: "order = torch.randperm(len(x), generator=draw) if _ * batch % len(x) < batch else order\n                at = _ * batch % len(x)\n                picked = order[at : at + batch]"
+        },
+        rejected_by="budget-test-2",
+        says="images were drawn without replacement",
+        note="A fine way to train, but not the one that was agreed on: the runs of two people would differ.",
+    ),
+    Misconception(
+        name="runs-in-the-order-of-numbers",
+        exercise="budget",
+        edits={"    for seed in seeds:\n": "    for seed in sorted(seeds):\n"},
+        rejected_by="budget-test-2",
+        says="the runs do not stand in the order of `seeds`",
+        note="Whoever zips seeds and runs gets pairs that do not belong together.",
+    ),
+    Misconception(
+        name="never-in-train-mode",
+        exercise="budget",
+        edits={"            model.train()\n": ""},
+        rejected_by="budget-test-2",
+        says="the model learned in the mode in which it was made",
+        note="Dropout would be off, and batch norm would never learn its statistics.",
+    ),
+    Misconception(
+        name="best-accuracy-of-all-steps",
+        exercise="budget",
+        edits={
+            "            began = time.process_time()\n": "            began, best = time.process_time(), 0.0\n",
+            "                schedule.step()\n": "                schedule.step()\n                model.eval()\n                with torch.no_grad():\n                    best = max(best, (model(x_test).argmax(1) == y_test).double().mean().item())\n                model.train()\n",
+            KEEP_RUN: KEEP_RUN.replace("right / len(y_test)", "best"),
+        },
+        rejected_by="budget-test-2",
+        says="accuracy was measured during the training as well",
+        note="The best of many looks at the test set is chosen with the test set.",
+    ),
+    Misconception(
+        name="gradients-pile-up",
+        exercise="budget",
+        edits={"                optimizer.zero_grad()\n": ""},
+        rejected_by="budget-test-3",
+        says="gradients of earlier batches were not cleared",
+        note="AdamW divides by the size of the gradient, so the loss falls all the same, only in another way.",
+    ),
+    Misconception(
+        name="schedule-never-stepped",
+        exercise="budget",
+        edits={"                schedule.step()\n": ""},
+        rejected_by="budget-test-3",
+        says="test accuracy above 0.95",
+        note="The rate stays at its first value, a 25th of the peak.",
+    ),
+    Misconception(
+        name="default-decay",
+        exercise="budget",
+        edits={"lr, weight_decay=0.05, fused=True": "lr, fused=True"},
+        rejected_by="budget-test-3",
+        says="weight decay was left at AdamW's default",
+        note="It is 0.01 there.",
+    ),
+    Misconception(
+        name="adam-without-decay",
+        exercise="budget",
+        edits={
+            "torch.optim.AdamW(model.parameters(), lr, weight_decay=0.05, fused=True)": "torch.optim.Adam(model.parameters(), lr)"
+        },
+        rejected_by="budget-test-3",
+        says="weights did not decay",
+        note="The W of AdamW is the decay of the weights.",
+    ),
+    Misconception(
+        name="default-warmup",
+        exercise="budget",
+        edits={"total_steps=steps, pct_start=0.2": "total_steps=steps"},
+        rejected_by="budget-test-3",
+        says="pct_start was left at its default",
+        note="0.3 there: the peak comes later.",
+    ),
+    Misconception(
+        name="rate-fixed",
+        exercise="budget",
+        edits={
+            "AdamW(model.parameters(), lr, ": "AdamW(model.parameters(), 3e-3, ",
+            "OneCycleLR(optimizer, lr, ": "OneCycleLR(optimizer, 3e-3, ",
+        },
+        rejected_by="budget-test-3",
+        says="test accuracy above 0.95",
+        note="It passes wherever nobody asks for another rate.",
+    ),
+    Misconception(
+        name="augment-draws-for-itself",
+        exercise="budget",
+        edits={
+            FRESH: FRESH + "            other = torch.Generator().manual_seed(seed)\n",
+            "augment(x[picked], draw)": "augment(x[picked], other)",
+        },
+        rejected_by="budget-test-3",
+        says="augment got a generator of its own",
+        note="The same for all models, and yet not what was asked for: one generator draws a batch and its augmentation.",
     ),
     # ---- exercise 2: gradcam
     Misconception(
