@@ -513,7 +513,7 @@ class Study:
 
 
 # %% given="pair"
-def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[dict[str, nn.Module], RunLog]:
+def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[dict[str, nn.Module], "RunLog"]:
     """Both models of a configuration, trained side by side, and then logged."""
     log = RunLog(root, config)
     models = {"vit": small_vit(config["seed"]), "cnn": small_cnn(config["seed"])}
