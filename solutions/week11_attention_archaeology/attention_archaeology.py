@@ -30,11 +30,9 @@ import gc
 
 gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
 
-import ast
 import contextlib
 import hashlib
 import json
-import linecache
 import math
 import os
 import re
@@ -56,7 +54,7 @@ from scipy.stats import fisher_exact, spearmanr
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from shared import apps, checks, datasets, observe, plotting, profiling
+from shared import apps, checks, datasets, exporting, observe, plotting, profiling
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -3264,74 +3262,10 @@ with checks.step("another study: three layers of three heads, the last of each, 
 # %% [markdown]
 # ### Export: the project as a folder
 #
-# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with the imports that each file needs; a checkpoint of the two models with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
+# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with your helpers and constants and the imports that each file needs; a checkpoint of the two models with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
 
 
 # %% given="export"
-def source_of(name: str, names: Mapping[str, object]) -> str:
-    """The source of a function, a class or a constant: as it stands in the cell that defined it.
-
-    Cells are text that only the interpreter has; `linecache` keeps it under the file name that the code carries.
-    """
-    if not callable(names[name]):
-        return f"{name} = {names[name]!r}"
-    owners = [names[name], *(other for other in names.values() if callable(other))]
-    parts = [part for owner in owners for part in (owner, *(vars(owner).values() if isinstance(owner, type) else ()))]
-    for file in dict.fromkeys(part.__code__.co_filename for part in parts if hasattr(part, "__code__")):
-        text = "".join(linecache.getlines(file))
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-                begin = min(part.lineno for part in (node, *node.decorator_list))
-                return "\n".join(text.splitlines()[begin - 1 : node.end_lineno])
-    raise LookupError(f"the source of {name} is not known; run its cell again")
-
-
-IMPORTS = {
-    "contextlib": "import contextlib", "hashlib": "import hashlib", "json": "import json", "math": "import math", "re": "import re",
-    "OrderedDict": "from collections import OrderedDict", "Callable": "from collections.abc import Callable",
-    "Iterable": "from collections.abc import Iterable", "Mapping": "from collections.abc import Mapping",
-    "Sequence": "from collections.abc import Sequence", "dataclass": "from dataclasses import dataclass",
-    "Path": "from pathlib import Path", "plt": "import matplotlib.pyplot as plt", "np": "import numpy as np",
-    "torch": "import torch", "F": "import torch.nn.functional as F", "Image": "from PIL import Image",
-    "ImageOps": "from PIL import ImageOps", "load_file": "from safetensors.torch import load_file",
-    "save_file": "from safetensors.torch import save_file", "datasets": "from shared import datasets",
-    "profile": "from shared import profiles as profile",
-    "fisher_exact": "from scipy.stats import fisher_exact", "spearmanr": "from scipy.stats import spearmanr",
-    "VisionTransformer": "from timm.models.vision_transformer import VisionTransformer", "nn": "from torch import nn",
-}  # fmt: skip
-
-
-def write_package(
-    folder: Path, modules: Mapping[str, tuple[str, Sequence[str]]], names: Mapping[str, object], last: Mapping[str, str]
-) -> None:
-    """Write modules of functions, classes and constants; each may use those before it.
-
-    Parameters
-    ----------
-    modules : name of the file without .py -> (what it is, names of what stands in it). names : name -> object.
-    last : what comes at the end of a file.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    chosen = {name: names[name] for _, inside in modules.values() for name in inside}
-    where: dict[str, str] = {}
-    for module, (about, inside) in modules.items():
-        body = "\n\n\n".join([*(source_of(name, chosen) for name in inside), last.get(module, "")]).rstrip() + "\n"
-        used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-        own = [
-            f"from archaeology.{other} import {', '.join(sorted(n for n in used if where.get(n) == other))}"
-            for other in sorted({where[name] for name in used if name in where})
-        ]
-        # a script has its own folder on the path, not the one above it, where the package lies
-        find = (
-            "import sys\n\nsys.path.insert(0, str(Path(__file__).resolve().parent.parent))" if "page" in inside else ""
-        )
-        libraries = sorted({IMPORTS[name] for name in used if name in IMPORTS})
-        head = ("from __future__ import annotations", "\n".join(libraries), find, "\n".join(own))
-        text = "\n\n".join([f'"""{about}"""', *(part for part in head if part)])
-        (folder / f"{module}.py").write_text(f"{text}\n\n\n{body}", encoding="utf-8")
-        where |= dict.fromkeys(inside, module)
-
-
 def save_study(study: Study, folder: Path, tiles: int = 24) -> None:
     """A checkpoint of a study of `small_vit` and `small_cnn`: weights, some tiles, names of the classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -3387,13 +3321,16 @@ PACKAGE = {
         "HEADINGS", "VERDICTS", "leaves", "numbers_in", "shows", "strangers", "verdict", "render_report")),
     "app": ("The demo: `streamlit run archaeology/app.py`.", ("enlarged", "read_tile", "head_heat", "page")),
 }  # fmt: skip
+FIRST = {  # a script has its own folder on the path, not the one above it, where the package lies
+    "app": "import sys\nfrom pathlib import Path\n\nsys.path.insert(0, str(Path(__file__).resolve().parent.parent))",
+}
 LAST = {
     "experiments": 'if __name__ == "__main__":\n    reproduce(Path(__file__).resolve().parent)\n',
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
 # %% explore=true
-write_package(HERE, PACKAGE, globals(), LAST)
+exporting.write_package(HERE, PACKAGE, globals(), first=FIRST, last=LAST)
 save_study(STUDY, HERE / "checkpoint")
 README = f"""# Attention archaeology
 
