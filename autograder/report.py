@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
@@ -25,6 +26,8 @@ from .source import Test
 if TYPE_CHECKING:
     from .collect import Collection
     from .grade import Change
+    from .lies import Lies
+    from .mutants import MutationReport
     from .outcomes import Graded
     from .runner import Run
     from .source import Week
@@ -107,6 +110,61 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
     console.print(
         f"{len(matrix.rows)} variants, {len(matrix.misses)} misses, {matrix.seconds:.1f} s "
         f"({matrix.cpu_seconds:.1f} s of CPU in the cells' processes)"
+    )
+
+
+def print_mutants(report: MutationReport, console: Console) -> None:
+    """By exercise how many mutants had which fate, then every one that no test notices."""
+    from .mutants import Fate
+
+    table = Table(title=f"{report.week}: single changes of the references", title_justify="left", pad_edge=False)
+    table.add_column("exercise")
+    for title in ("mutants", "killed", "by time-out", "equivalent", "alive", "killed or explained"):
+        table.add_column(title, justify="right")
+    counts = report.counts()
+    total = sum(counts.values(), Counter())
+    for name, count in (*counts.items(), ("all", total)):
+        if name == "all":
+            table.add_section()
+        every = sum(count.values())
+        alive = count[Fate.ALIVE]
+        killed = str(count[Fate.KILLED] + count[Fate.TIMED_OUT])
+        fates = (killed, str(count[Fate.TIMED_OUT]), str(count[Fate.EQUIVALENT]), f"[red]{alive}[/red]" * bool(alive))
+        table.add_row(escape(name), str(every), *fates, f"{100 * (every - alive) / max(1, every):.1f} %")
+    console.print(table)
+    for one in report.alive:
+        where = f"{report.script}:{one.line}: {one.mutant.exercise}, {one.mutant.operator}"
+        nth = f" (number {one.mutant.occurrence})" if one.mutant.occurrence > 1 else ""
+        console.print(f"[red]alive[/red] {escape(where)}{nth}\n      {escape(one.mutant.change)}", highlight=False)
+    for problem in report.problems:
+        console.print(f"[red]miss[/red] {escape(problem)}", highlight=False)
+    console.print(
+        f"{len(report.tried)} of {report.all_mutants} mutants, {report.misses} misses, {report.seconds:.1f} s"
+    )
+
+
+def print_lies(found: Lies, console: Console) -> None:
+    """Points by exercise and liar, then the test cells that are open."""
+    table = Table(title=f"{found.week}: points that lies earn", title_justify="left", pad_edge=False)
+    table.add_column("exercise", no_wrap=True)
+    for name in found.earned:
+        table.add_column(name, justify="right")
+    table.add_column("any", justify="right")
+    table.add_column("test cells")
+    for name in dict.fromkeys(found.exercises.values()):
+        sums = [found.sum(passed, name) for passed in (*found.earned.values(), found.open)]
+        cells = [test if test in found.hidden else f"({test})" for test in found.open if found.exercises[test] == name]
+        table.add_row(name, *(str(points) if points else "[dim]·[/dim]" for points in sums), ", ".join(cells))
+    table.add_section()
+    every = [found.sum(passed) for passed in (*found.earned.values(), found.open)]
+    table.add_row("all", *map(str, every))
+    console.print(table)
+    for miss in found.misses:
+        console.print(f"[red]miss[/red] {escape(miss)}", highlight=False)
+    hidden = found.sum(test for test in found.open if test in found.hidden)
+    console.print(
+        f"{found.sum(found.open)} points for lies, {hidden} of them in cells with hidden tests (others in brackets); "
+        f"{len(found.listed)} cells are listed as open, {len(found.misses)} misses"
     )
 
 

@@ -75,6 +75,7 @@ class Job:
     names : what answers define and tests use.
     uses : exercise -> all exercises that it builds on; of those that have an answer at all.
     reference : exercise -> the reference answer, for those that others use.
+    until_failure : whether a run in one process ends with the first test that is not passed.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Job:
     names: tuple[str, ...] = ()
     uses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reference: Mapping[str, str] = field(default_factory=dict)
+    until_failure: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,8 @@ class Team:
             if current:
                 run.cells[current] = died(why, job.limits)
                 skip.add(current)
+                if job.until_failure:
+                    return run
             if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
                 for cell in job.cells:
                     run.cells.setdefault(cell.id, died(why, job.limits, f"not run: stopped in cell {current!r}: "))
@@ -260,7 +264,7 @@ class Team:
                 if self._cancelled:  # after it was added: now `cancel` sees it, or it sees `cancel`
                     raise EOFError
                 kept = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
-                process.channel.send(json.dumps({"cells": kept}).encode())
+                process.channel.send(json.dumps({"cells": kept, "until_failure": job.until_failure}).encode())
                 while True:
                     process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
                     event = json.loads(process.channel.receive())

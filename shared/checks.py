@@ -16,6 +16,7 @@ runs a trusted function next to the learner's code and brings plain observations
 
 from __future__ import annotations
 
+import secrets
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -175,6 +176,14 @@ def normal(seed: int, dtype: torch.dtype | None = None) -> Callable[..., torch.T
         return torch.randn(*size, generator=generator, dtype=dtype)
 
     return randn
+
+
+def fresh_seed() -> int:
+    """A seed that nobody knows before the test runs, for inputs whose results cannot be written down beforehand.
+
+    Only where a right answer passes for every seed: `randn = checks.normal(checks.fresh_seed())`.
+    """
+    return secrets.randbits(31)
 
 
 def tensor(value: Any, name: str = "the result") -> torch.Tensor:

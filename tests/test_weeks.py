@@ -15,6 +15,7 @@ from autograder.build import build_week, to_text
 from autograder.course import Course, all_weeks
 from autograder.engine import sandbox
 from autograder.jobs import graded_cells, make_job
+from autograder.lies import find_lies
 from autograder.runner import Code, Job, Mode, Team, Verdict
 from autograder.source import Exercise, Explore, Look, Test, load_info, load_week
 from autograder.verify import Matrix, verify_week
@@ -89,6 +90,12 @@ def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) ->
     rejecting = {test for row in rows for test in hidden - {*row.left_out} if row.verdicts.get(test) == "FAIL"}
     assert hidden
     assert hidden - rejecting == set()
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_lies_earn_nothing_but_in_the_cells_that_are_listed(name: str) -> None:
+    """A process without an answer that lies to the judge. The lists (`lies.json` of a week) may only get shorter."""
+    assert find_lies(ROOT / "solutions" / name, workers=2).misses == []
 
 
 @pytest.fixture(scope="module")

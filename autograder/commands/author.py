@@ -76,10 +76,17 @@ def verify(
     watch: Annotated[
         bool, typer.Option("--watch", help="go on: after each save, what it touches; Ctrl-C ends")
     ] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="instead: single changes of the references, which the tests must notice")
+    ] = False,
+    sample: Annotated[int, typer.Option(min=0, help="with --mutants: only so many of a week (0: all)")] = 0,
+    seed: Annotated[int, typer.Option(help="with --sample: which ones are drawn")] = 0,
+    lies: Annotated[bool, typer.Option("--lies", help="what processes that lie to the judge earn, instead")] = False,
 ) -> None:
     """Prove the tests: reference and alternatives pass, stubs and misconceptions fail as they should.
 
-    Prints the matrix, writes it to build/verify/WEEK.json, exits with 1 on any miss.
+    Prints the matrix, writes it to build/verify/WEEK.json, exits with 1 on any miss. With --mutants it prints how
+    many single changes of the references the tests notice, and where the others stand.
 
     Example: [bold]workbook verify week01 --exercise sdpa --watch[/bold]
     """
@@ -89,6 +96,21 @@ def verify(
     root = find_root()
     mode = Mode.SANDBOX if sandbox else Mode.NOTEBOOK
     names = [week_name(root, asked) for asked in weeks or all_weeks(root)]
+    if mutants:
+        alive = sum(_mutants(root / "solutions" / name, root, exercise, sample, seed, workers) for name in names)
+        if alive:
+            raise WorkbookError(
+                f"{alive} mutants are neither killed nor explained",
+                "write a check that fails, or say in equivalents.toml why none can",
+            )
+        return
+    if lies:
+        missed = sum(_lies(root / "solutions" / name, root, exercise, workers) for name in names)
+        if missed:
+            raise WorkbookError(
+                f"{missed} misses", "compare values on inputs that were never seen, fresh ones if need be"
+            )
+        return
     if watch:
         _watch([root / "solutions" / name for name in names], root, exercise, thorough, mode, workers)
         return
@@ -118,6 +140,44 @@ def _verify(folder: Path, root: Path, exercise: str, thorough: bool, mode: Mode,
     write_text(path, matrix.to_json())
     console.print(f"written to {path.relative_to(root)}")
     return len(matrix.misses)
+
+
+def _mutants(folder: Path, root: Path, exercise: str, sample: int, seed: int, workers: int) -> int:
+    """Try the mutants of one week, print and write what became of them. Returns the number of misses."""
+    from ..files import write_text
+    from ..mutants import try_mutants
+    from ..report import print_mutants, progress
+
+    with progress(f"mutants of {folder.name}", console) as bar:
+        report = try_mutants(
+            folder,
+            exercise=exercise,
+            sample=sample,
+            seed=seed,
+            workers=workers,
+            on_start=bar.total,
+            on_done=bar.advance_run,
+        )
+    print_mutants(report, console)
+    path = root / "build" / "verify" / f"{folder.name}.mutants.json"
+    write_text(path, report.to_json())
+    console.print(f"written to {path.relative_to(root)}")
+    return report.misses
+
+
+def _lies(folder: Path, root: Path, exercise: str, workers: int) -> int:
+    """Let liars answer one week; print and write what they earn. Returns the number of misses."""
+    from ..files import write_text
+    from ..lies import find_lies
+    from ..report import print_lies, progress
+
+    with progress(f"lies {folder.name}", console) as bar:
+        found = find_lies(folder, exercise=exercise, workers=workers, on_start=bar.total, on_done=bar.advance_run)
+    print_lies(found, console)
+    path = root / "build" / "verify" / f"{folder.name}-lies.json"
+    write_text(path, found.to_json())
+    console.print(f"written to {path.relative_to(root)}")
+    return len(found.misses)
 
 
 def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mode, workers: int) -> None:

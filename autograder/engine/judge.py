@@ -346,5 +346,8 @@ def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
         channel.send(json.dumps({"start": cell["id"]}).encode())
         begin = time.perf_counter()
         done = run_cell(shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
-        channel.send(json.dumps({"done": cell["id"], "outcome": asdict(outcome_of(done))}).encode())
+        outcome = outcome_of(done)
+        channel.send(json.dumps({"done": cell["id"], "outcome": asdict(outcome)}).encode())
+        if job.get("until_failure") and cell["kind"] == TEST and outcome.verdict != "PASS":
+            break
     channel.send(json.dumps({"end": True}).encode())
