@@ -399,6 +399,19 @@ with checks.step("the tolerance is a share of the target: 112 parameters, target
     checks.raises(ValueError, match_budget, {"a": 112}, 100, 0.11, name="112 is 12 % away from 100")
     checks.equal(tried({"a": 112}, 100, 0.12), "a", "the name with a tolerance of 12 %")
 
+for seed in range(3):
+    with checks.step(f"60 random counts, against sorting them, seed {seed}"):
+        drawn = torch.randint(1_000, 9_000, (60,), generator=torch.Generator().manual_seed(seed)).tolist()
+        target = 3_000 + 1_000 * seed
+        wanted = sorted(drawn, key=lambda count: abs(count - target))[0]
+        came = tried({f"model {place}": count for place, count in enumerate(drawn)}, target)
+        checks.that(
+            came == f"model {drawn.index(wanted)}",
+            "the chosen name",
+            came=came,
+            expected=f"model {drawn.index(wanted)}",
+        )
+
 with checks.step("the edge below the target, and what lies beyond both: 900, 899 and 1,101 parameters"):
     checks.that(tried({"far": 200, "edge": 900}, 1000) == "edge", "900 is 10 % away from 1,000", came="a ValueError")
     for count in (899, 1101):
@@ -494,6 +507,27 @@ with checks.step("both models get the same images in the same order"):
             ),
             "every seed gets the same batches": lambda: small[0]["seen"] == small[1]["seen"],
         })  # fmt: skip
+
+with checks.step(
+    "images that are 0 give weights no gradient, so these only decay, by 0.05 times the rate of each step"
+):
+    secret = checks.fresh_seed()
+    torch.manual_seed(secret)
+    line = nn.Linear(3, 2).double()
+    rate = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.8)
+    plan, left = (
+        torch.optim.lr_scheduler.OneCycleLR(rate, 0.8, total_steps=15, pct_start=0.2, cycle_momentum=False),
+        1.0,
+    )
+    for _ in range(15):
+        left *= 1 - 0.05 * rate.param_groups[0]["lr"]
+        rate.step()
+        plan.step()
+    nothing = torch.zeros(9, 3, dtype=torch.float64), torch.arange(9) % 2
+    (run,) = fair_train({"line": lambda: nn.Linear(3, 2).double()}, (*nothing, *nothing), 15, [secret], 4, 0.8)["line"]
+    checks.close(run.model.weight, left * line.weight.detach(), "the weights after 15 steps with peak 0.8", rtol=1e-6, atol=1e-9, causes={
+        "weights did not decay": line.weight.detach(),
+    })  # fmt: skip
 
 with checks.step("what a run says"):
     checks.equal([run["params"] for run in runs], [8, 8, 64, 64], "parameters", causes={
@@ -868,6 +902,13 @@ with checks.step(
     checks.close(grad_cam(model, "maps", maps, torch.tensor([0])), torch.tensor([[[1.0, 2 / 3], [0.0, 1 / 3]]]), "the map", causes={
         "the largest gradient of a channel was taken; take the mean": torch.tensor([[[0.4, 0.6], [1.0, 0.8]]]),
     })  # fmt: skip
+
+with checks.step("three random images of 4 x 5 places with 6 maps, a mean over places, random heads of 3 classes"):
+    randn = checks.normal(checks.fresh_seed())
+    maps, weight, asked = randn(3, 6, 4, 5), randn(3, 6), torch.tensor([2, 0, 1])
+    wanted = (maps * weight[asked][:, :, None, None]).sum(1).clamp(min=0)
+    wanted = wanted / wanted.flatten(1).max(1).values.clamp(min=1e-9)[:, None, None]
+    checks.close(grad_cam(OneLayer(weight, pooled=True), "maps", maps, asked), wanted, "the maps", rtol=1e-3, atol=1e-4)
 
 
 # %% test="gradcam" points=5
@@ -1302,7 +1343,15 @@ with checks.step("pixels (0.95, 0.02), true class 1, eps 0.1: no pixel leaves [0
         "the range was forgotten: a pixel below 0 or above 1 is no pixel": torch.tensor([[1.05, -0.08]]),
     })  # fmt: skip
 
+with checks.step("nine random pixels of five images, two random rows of weights"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    x, y = torch.rand(5, 9, generator=draw), torch.tensor([0, 1, 1, 0, 1])
+    rows = torch.randn(2, 9, generator=draw)
+    uphill = (rows[1 - y] - rows[y]).sign()  # raises the other logit over the true one
+    checks.close(fgsm(line(rows.tolist()), x, y, 0.07), (x + 0.07 * uphill).clamp(0, 1), "the attacked pixels")
+
 with checks.step("eps 0 changes nothing, and a negative eps is refused"):
+    x, y = torch.tensor([[0.95, 0.02]]), torch.tensor([1])
     checks.equal(fgsm(two, x, y, 0.0), x, "the pixels with eps 0")
     checks.raises(ValueError, fgsm, two, x, y, -0.1, name="eps -0.1")
     checks.raises(ValueError, fgsm, two, x, y, 0.1, 1.0, 0.0, name="lo = 1 above hi = 0")
@@ -1463,6 +1512,18 @@ with checks.step("one pixel 0.97: it stays below 1; one pixel 0.01 that is pushe
     checks.close(
         pgd(slope(-3.0), torch.tensor([[0.01]]), zero, 0.1, 0.04, 5, False), torch.tensor([[0.0]]), "the second pixel"
     )
+
+
+with checks.step("six random pixels of four images, a random linear model of two classes, 3 steps of 0.03"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    x, y, rows = torch.rand(4, 6, generator=draw), torch.tensor([1, 0, 0, 1]), torch.randn(2, 6, generator=draw)
+    model = nn.Linear(6, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(rows)
+    uphill = (rows[1 - y] - rows[y]).sign()
+    for eps, reach in ((0.2, 0.09), (0.05, 0.05)):
+        came = pgd(model, x, y, eps, 0.03, 3, False)
+        checks.close(came, (x + reach * uphill).clamp(0, 1), f"the attacked pixels with eps {eps}")
 
 
 def started(fn: Callable, x: torch.Tensor, y: torch.Tensor, eps: float, seed: int, elsewhere: int) -> tuple:
@@ -1911,6 +1972,18 @@ with checks.step("two pixels (0.5, 0.5), margin 6a + 8b - 6 = 1: the border is 1
             cw_l2(plane, x, y, 1.0, 0.0, 20, 0.02)[0], moved
         ),
     })  # fmt: skip
+
+with checks.step("a border in a random direction, 0.12 away from the middle of four pixels"):
+    way = F.normalize(checks.normal(checks.fresh_seed())(4), dim=0)
+    apart = half_space(
+        [(5 * way).tolist(), (-5 * way).tolist()], [0.6 - 2.5 * float(way.sum()), 2.5 * float(way.sum()) - 0.6]
+    )
+    middle = torch.full((1, 4), 0.5)
+    moved, success = cw_l2(apart, middle, torch.tensor([0]), 1.0, 0.0, 200, 0.02)
+    checks.equal(success, torch.tensor([True]), "success")
+    length, along = float((moved - middle).norm()), float(-(moved - middle)[0] @ way)
+    checks.that(along >= 0.1199 and length <= 0.14, "the image lies beyond the border, and nearly as near as it can",
+        came=f"{along:.4f} toward the border, {length:.4f} in all", expected="0.12 or a little more")  # fmt: skip
 
 with checks.step("c = 0.001 is too weak to reach the border: the image comes back as it was"):
     moved, success = cw_l2(plane, x, y, 0.001, 0.0, 60, 0.02)
@@ -2364,6 +2437,24 @@ with checks.step("eight pixels, two of them wrong from the start, eps 0, 0.03, 0
     checks.equal(found["training"], True, "train mode of the model afterwards")
     checks.equal(found["grad"], [True] * 5, "whether gradients are on where the attack is called")
 
+with checks.step("50 random pixels, against counting"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    pixels, labels = torch.rand(50, 1, generator=draw), torch.randint(2, (50,), generator=draw)
+
+    def shifted(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, eps: float) -> torch.Tensor:
+        return images + eps * (1 - 2 * labels[:, None])
+
+    came = robustness_curve(Threshold(), pixels, labels, [0.0, 0.05, 0.2], shifted)
+    checks.shape(came, (3,), "the curve")
+    for value, eps in zip(came.tolist(), (0.0, 0.05, 0.2), strict=True):
+        right = [p <= 0.5 - eps if k == 0 else p > 0.5 + eps for p, k in zip(pixels[:, 0].tolist(), labels.tolist())]
+        checks.that(
+            abs(value - sum(right) / 50) < 1e-6,
+            f"the accuracy at eps {eps}",
+            came=f"{value}",
+            expected=f"{sum(right) / 50}",
+        )
+
 with checks.step("two clean curves, and one that rises"):
     checks.equal(masking_alarm([0.1, 0.2, 1.0], [0.8, 0.5, 0.3], [0.7, 0.3, 0.0]), [], "no alarm", causes={
         "one step may survive any eps; only the iterated attack must not": ["survives"],
@@ -2710,6 +2801,17 @@ with checks.step("the same, and two images whose cues agree: they count nowhere"
         "divided by all images; only conflicts were asked for": torch.tensor(4 / 8),
     })  # fmt: skip
 
+with checks.step("90 random answers, counted one by one"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    pred, shape, texture = (torch.randint(4, (90,), generator=draw) for _ in range(3))
+    said = [(p == a, p == b) for p, a, b in zip(pred.tolist(), shape.tolist(), texture.tolist()) if a != b]
+    ones, others = (sum(votes) for votes in zip(*said))
+    bias, decided = shape_bias(pred, shape, texture)
+    checks.that(
+        abs(bias - ones / (ones + others)) < 1e-6, "the bias", came=f"{bias}", expected=f"{ones / (ones + others)}"
+    )
+    checks.that(abs(decided - (ones + others) / len(said)) < 1e-6, "the decided share", came=f"{decided}")
+
 # %% test="bias" points=4
 with checks.step("only answers by texture, then only by shape"):
     shape, texture = torch.tensor([0, 1, 2]), torch.tensor([1, 2, 0])
@@ -2949,6 +3051,17 @@ with checks.step("ten images, two of each group"):
             "images were counted into 'same' although both are right": lambda name=name: name == "both_wrong_same" and 0 in found[name].tolist(),
         })  # fmt: skip
 
+with checks.step("80 random answers, sorted one by one"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    pred_a, pred_b, y = (torch.randint(3, (80,), generator=draw) for _ in range(3))
+    found = error_taxonomy(pred_a, pred_b, y)
+    places: dict = {name: [] for name in GROUPS}
+    for index, (a, b, true) in enumerate(zip(pred_a.tolist(), pred_b.tolist(), y.tolist())):
+        wrong = {(False, False): 0, (True, False): 1, (False, True): 2, (True, True): 3 if a == b else 4}
+        places[GROUPS[wrong[a != true, b != true]]].append(index)
+    for name in GROUPS:
+        checks.equal(found[name], torch.tensor(places[name], dtype=torch.int64), f"the indices of {name}")
+
 # %% test="errors" points=3
 GROUPS = ["both_right", "only_a_wrong", "only_b_wrong", "both_wrong_same", "both_wrong_different"]
 with checks.step("two perfect models: a group may be empty"):
@@ -2971,6 +3084,8 @@ for seed, classes in ((0, 2), (1, 4), (2, 10)):
         found = error_taxonomy(pred_a, pred_b, y)
         places = sorted(index for name in GROUPS for index in found[name].tolist())
         checks.equal(places, list(range(300)), "all indices, each once")
+        both = ((pred_a == y) & (pred_b == y)).tolist()
+        checks.equal(found["both_right"].tolist(), [k for k in range(300) if both[k]], "the indices of both_right")
         for name in GROUPS:
             for index in found[name].tolist():
                 a, b, true = pred_a[index].item(), pred_b[index].item(), y[index].item()

@@ -3400,6 +3400,40 @@ with checks.step("a file that claims to be absurdly large"):
     )
 
 
+with checks.step("another study: three layers of two heads, then two layers of four, the last of each, epsilon 8"):
+    study = untrained_study(5, 3, 2)
+
+    def deep(visit: Callable, make: Callable, page: Callable) -> dict:
+        calls: list = []
+
+        def load() -> object:
+            calls.append(1)
+            return make(5, 3, 2)
+
+        runs = visit(page, (load,), [{"layer": 2, "head": 1}, {"eps": 8}, {"image": 5}])
+        return {"runs": runs, "loads": len(calls), "wide": visit(page, (lambda: make(5, 2, 4),), [{"head": 3}])}
+
+    seen = checks.beside(deep, apps.visit, untrained_study, page)
+    run, moved = (
+        seen["runs"][-1],
+        pgd(study.vit, study.images[5:], logits_of(study.vit, study.images[5:]).argmax(1), 8 / 255),
+    )
+    checks.that(not run["exceptions"], "no exception", came="; ".join(run["exceptions"])[:300])
+    for run, layers, heads in ((seen["runs"][-1], 3, 2), (seen["wide"][-1], 2, 4)):
+        checks.equal(
+            [run["options"].get(key) for key in ("layer", "head")],
+            [layers, heads],
+            "how many layers and heads can be chosen",
+        )
+    run = seen["runs"][-1]
+    picture = torch.from_numpy(enlarged(moved[0], head_heat(study.vit, moved, 2, 1)))
+    checks.that(
+        float((run["images"][1].float() - picture.float()).abs().mean()) < 1.5,
+        "the ViT's map is that of layer 2, head 1",
+    )
+    checks.equal(seen["loads"], 1, "how often the study was loaded in four runs")
+
+
 def small_study(seed: int) -> Study:
     """A study of tiles of 24 x 24 pixels, nine patches; two layers of three heads."""
     torch.manual_seed(seed)
@@ -3445,39 +3479,6 @@ with checks.step("a study of tiles with 24 x 24 pixels, and an upload"):
         < 1.5,
         "without it: the map of layer 1, head 2",
     )
-
-with checks.step("another study: three layers of two heads, then two layers of four, the last of each, epsilon 8"):
-    study = untrained_study(5, 3, 2)
-
-    def deep(visit: Callable, make: Callable, page: Callable) -> dict:
-        calls: list = []
-
-        def load() -> object:
-            calls.append(1)
-            return make(5, 3, 2)
-
-        runs = visit(page, (load,), [{"layer": 2, "head": 1}, {"eps": 8}, {"image": 5}])
-        return {"runs": runs, "loads": len(calls), "wide": visit(page, (lambda: make(5, 2, 4),), [{"head": 3}])}
-
-    seen = checks.beside(deep, apps.visit, untrained_study, page)
-    run, moved = (
-        seen["runs"][-1],
-        pgd(study.vit, study.images[5:], logits_of(study.vit, study.images[5:]).argmax(1), 8 / 255),
-    )
-    checks.that(not run["exceptions"], "no exception", came="; ".join(run["exceptions"])[:300])
-    for run, layers, heads in ((seen["runs"][-1], 3, 2), (seen["wide"][-1], 2, 4)):
-        checks.equal(
-            [run["options"].get(key) for key in ("layer", "head")],
-            [layers, heads],
-            "how many layers and heads can be chosen",
-        )
-    run = seen["runs"][-1]
-    picture = torch.from_numpy(enlarged(moved[0], head_heat(study.vit, moved, 2, 1)))
-    checks.that(
-        float((run["images"][1].float() - picture.float()).abs().mean()) < 1.5,
-        "the ViT's map is that of layer 2, head 1",
-    )
-    checks.equal(seen["loads"], 1, "how often the study was loaded in four runs")
 ### END HIDDEN TESTS
 
 # %% [markdown]
