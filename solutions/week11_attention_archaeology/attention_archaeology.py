@@ -280,6 +280,12 @@ with checks.step("the name of {'rate': 0.1, 'steps': 5}"):
     })  # fmt: skip
     checks.equal(config_hash({"rate": 0.1, "steps": 5}), came, "the name of the same settings in another order")
 
+with checks.step("the name of settings that nobody has used before"):
+    secret = checks.fresh_seed()
+    text = f'{{"batch": [1, 2.5], "model": {{"layers": 2, "width": {secret % 97}}}, "seed": {secret}}}'
+    came = config_hash({"seed": secret, "model": {"width": secret % 97, "layers": 2}, "batch": [1, 2.5]})
+    checks.equal(came, hashlib.sha256(text.encode()).hexdigest()[:12], "the name")
+
 with checks.step("a run of four steps, then opened again"):
     config = {"rate": 0.1, "model": {"width": 8, "layers": 2}, "steps": 5}
     other = {"steps": 5, "model": {"layers": 2, "width": 8}, "rate": 0.1}
@@ -1006,6 +1012,12 @@ for heads in ([(0, 1)], [(1, 0)], [(1, 2)], [(0, 0), (0, 2), (1, 1)]):
             "only the last layer's heads were taken away": by_weights(model, images, [p for p in heads if p[0] == heads[-1][0]]),
         })  # fmt: skip
 
+with checks.step("zeros for the heads (0, 2) and (1, 0) of a ViT that nobody has seen"):
+    secret = checks.fresh_seed()
+    unseen, tiles = scrambled_vit(secret), datasets.field_tiles(3, seed=secret).x
+    came = checks.beside(ablated, HeadAblator, unseen, tiles, [(0, 2), (1, 0)])
+    checks.close(came, by_weights(unseen, tiles, [(0, 2), (1, 0)]), "the logits", rtol=1e-3, atol=1e-4)
+
 with checks.step("heads that do not exist"):
     for layer, head in ((2, 0), (0, 3), (-1, 0), (0, -1)):
         checks.raises(IndexError, HeadAblator, model, [(0, 0), (layer, head)], name=f"head {head} of layer {layer}")
@@ -1024,9 +1036,8 @@ def visits(make: Callable, model: nn.Module, images: torch.Tensor, state: Callab
     ablator = make(model, [(0, 1), (1, 1)])
     seen["made"] = state(model)
     with torch.no_grad():
-        seen["plain"] = model(images)
         with ablator:
-            model(images)
+            seen["inside the block"] = model(images)
             seen["inside"] = state(model)
         seen["after"] = state(model)
         try:
@@ -1041,7 +1052,12 @@ def visits(make: Callable, model: nn.Module, images: torch.Tensor, state: Callab
 
 
 with checks.step("a model before, inside and after two blocks"):
-    model, images = scrambled_vit(1), datasets.field_tiles(3, seed=1).x
+    secret = checks.fresh_seed()
+    model, images = scrambled_vit(secret), datasets.field_tiles(3, seed=secret).x
+    plain, gone = logits_of(model, images), deepcopy(model)
+    with torch.no_grad():
+        for block in gone.blocks:
+            block.attn.proj.weight[:, 4:8] = 0  # head 1 of each layer
     seen = checks.beside(visits, HeadAblator, model, images, unchanged.state_of, unchanged.in_use)
     for moment in ("made", "after", "after an error"):
         named = "the model when the ablator is made," if moment == "made" else f"the model {moment}"
@@ -1049,7 +1065,8 @@ with checks.step("a model before, inside and after two blocks"):
     same = seen["inside"]["parameters"] == seen["at first"]["parameters"]
     checks.that(same, "inside the block the parameters are what they were", came="others")
     checks.equal(seen.get("error"), "ArithmeticError", "the error that leaves the block")
-    checks.equal(seen["again"], seen["plain"], "the logits after both blocks")
+    checks.close(seen["inside the block"], logits_of(gone, images), "the logits inside the block", rtol=1e-3, atol=1e-4)
+    checks.close(seen["again"], plain, "the logits after both blocks", rtol=1e-3, atol=1e-4)
     checks.equal(seen["others"], 1, "how often somebody else's hook ran in one pass")
 
 
@@ -1445,6 +1462,18 @@ with checks.step("each effect against a copy of the model whose columns are 0"):
             expected + F.cross_entropy(whole, y, reduction="none"),
         "each image got the mean over all images": expected.mean(2, keepdim=True).expand(2, 3, 48),
     })  # fmt: skip
+
+with checks.step("a ViT and tiles that nobody has seen: the effects of the last head"):
+    secret = checks.fresh_seed()
+    model, tiles = scrambled_vit(secret), datasets.field_tiles(12, seed=secret)
+    changed = deepcopy(model)
+    with torch.no_grad():
+        changed.blocks[1].attn.proj.weight[:, 8:] = 0
+    wanted = F.cross_entropy(logits_of(changed, tiles.x), tiles.y, reduction="none")
+    wanted -= F.cross_entropy(logits_of(model, tiles.x), tiles.y, reduction="none")
+    effects = head_effects(model, tiles.x, tiles.y)
+    checks.shape(effects, (2, 3, 12), "the effects")
+    checks.close(effects[1, 2], wanted, "the effects", rtol=1e-3, atol=1e-4)
 
 # %% test="importance" points=4
 with checks.step("means in the place of the heads"):
@@ -1886,6 +1915,24 @@ with checks.step("a class token and 2 x 3 patches of 8 pixels; every token looks
             causes={text: abs(card[name] - wrong) < 1e-5 for text, wrong in causes.items()},
         )  # fmt: skip
 
+with checks.step("random rows that nobody has seen"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    rows, shares = torch.randn(3, 7, 7, generator=draw).softmax(-1), torch.rand(3, 2, 3, generator=draw)
+    card = head_card(rows, shares, 8)
+    looks = [row for image in rows.double().tolist() for row in image]
+    on_evidence = [
+        sum(a * e for a, e in zip(image[0][1:], share)) / sum(image[0][1:])
+        for image, share in zip(rows.double().tolist(), shares.flatten(1).tolist())
+    ]
+    for name, wanted in (
+        ("entropy", -sum(a * math.log(a) for row in looks for a in row) / 21),
+        ("class_mass", sum(row[0] for k, row in enumerate(looks) if k % 7) / 18),
+        ("evidence_mass", sum(on_evidence) / 3),
+    ):
+        checks.that(
+            abs(card[name] - wanted) < 1e-5, f"{name!r} of them", came=f"{card[name]:.5f}", expected=f"{wanted:.5f}"
+        )
+
 with checks.step("a head in which every token looks at itself only"):
     card = head_card(0.999 * torch.eye(7)[None] + 0.001 * even, evidence, 8)
     checks.that(card["distance"] < 0.05 and card["sparsity"] > 0.99 and card["entropy"] < 0.02,
@@ -2289,6 +2336,20 @@ with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; h
         "nothing was corrected": abs(first["p_holm"] - 1 / 6) < 1e-9,
         "each owner was corrected by itself; the correction is over all rows": abs(first["p_holm"] - 2 / 6) < 1e-9,
     })  # fmt: skip
+
+with checks.step("80 random images, counted one by one"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    a, b, holds = (torch.rand(80, generator=draw) < share for share in (0.4, 0.3, 0.5))
+    found = failure_taxonomy(a, b, {"some": holds})
+    images = list(zip(a.tolist(), b.tolist(), holds.tolist()))
+    checks.equal(len(found), 3, "the number of rows")
+    for row, owner in zip(found, ((True, False), (False, True), (True, True)), strict=True):
+        own = [held for vit_is, cnn_is, held in images if (vit_is, cnn_is) == owner]
+        c = sum(held for _, _, held in images)
+        checks.equal((row["errors"], row["hits"]), (len(own), sum(own)), f"errors and hits of {row['owner']}")
+        outside = c - sum(own)
+        wanted = fisher_exact([[sum(own), len(own) - sum(own)], [outside, 80 - len(own) - outside]]).pvalue
+        checks.that(abs(row["p"] - (wanted if own else 1.0)) < 1e-7, f"p of {row['owner']}", came=f"{row['p']:.5f}")
 
 with checks.step("lists of different lengths"):
     checks.raises(ValueError, failure_taxonomy, vit, cnn[:9], {"haze": haze}, name="10 and 9 images")
@@ -2912,7 +2973,12 @@ def refused(render: Callable, results: dict) -> list:
 for path in (("accuracy",), ("data", "train"), ("failures", 1, "lift"), ("limitations",)):
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))
-        checks.equal(kind, "KeyError", "the error", causes={"a default hides the missing number": "no error"})
+        checks.equal(
+            kind,
+            "KeyError",
+            "the error",
+            causes={"what is missing is hidden: by a default, or because only what is there is written": "no error"},
+        )
         checks.that(str(path[-1]) in words, "the error names the key", came=words)
         checks.equal(left, False, "whether a report was written all the same", causes={
             "the file was opened before all numbers were there": True,
@@ -2927,7 +2993,12 @@ for path in (
 ):  # fmt: skip
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))
-        checks.equal(kind, "KeyError", "the error", causes={"a default hides the missing number": "no error"})
+        checks.equal(
+            kind,
+            "KeyError",
+            "the error",
+            causes={"what is missing is hidden: by a default, or because only what is there is written": "no error"},
+        )
         checks.that(str(path[-1]) in words, "the error names the key", came=words)
         checks.equal(left, False, "whether a report was written all the same")
 
