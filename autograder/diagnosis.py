@@ -24,7 +24,7 @@ from .runner import CellRun, Verdict
 from .source import Test, Week
 from .variants import Misconception
 
-SCHEMA = 1
+SCHEMA = 2
 LONGEST = 20_000
 """Characters of a message that are compared."""
 
@@ -60,11 +60,18 @@ Signature = dict[str, Outcome]
 
 
 class Table(BaseModel):
-    """The file of a week's signatures. `key` is a hash of all that they depend on."""
+    """The file of a week's signatures.
+
+    Attributes
+    ----------
+    key : a hash of all that they depend on.
+    failed : misconceptions that the grader itself could not run -> why. Their signatures are empty.
+    """
 
     version: int
     key: str
     signatures: dict[str, Signature]
+    failed: dict[str, str]
 
 
 def signature(week: Week, exercise: str, verdicts: Mapping[str, CellRun]) -> Signature:
@@ -157,30 +164,41 @@ Runner = Callable[[Sequence[Misconception]], Mapping[str, Mapping[str, CellRun]]
 """Runs each misconception between the reference's answers: its name -> the verdicts of its exercise's tests."""
 
 
-def signatures(week: Week, misconceptions: Sequence[Misconception], run: Runner, cache: Path) -> dict[str, Signature]:
+def signatures(
+    week: Week, misconceptions: Sequence[Misconception], run: Runner, cache: Path, *, again: bool = False
+) -> Table:
     """The signatures of a week's misconceptions, from the file `cache` where that is up to date.
 
     A file that is damaged, or was made from other sources or with another torch, is made again. A run that the
-    grader itself spoiled has no signature, and nothing is kept then, so that it is tried again the next time.
+    grader itself spoiled has no signature; that is kept as well, with the reason, and tried once more with `again`
+    only, so that a fault that stays costs its time once.
     """
-    kept = kept_signatures(week, cache)
-    if kept is not None:
+    kept = kept_table(week, cache)
+    if kept is not None and not (again and kept.failed):
         return kept
-    runs = run(misconceptions)
-    found = {item.name: signature(week, item.exercise, runs[item.name]) for item in misconceptions}
-    if not any(done.verdict == Verdict.INFRA for verdicts in runs.values() for done in verdicts.values()):
-        table = Table(version=SCHEMA, key=content_key(week), signatures=found)
-        write_text(cache, table.model_dump_json(indent=1) + "\n")
-    return found
+    left = [item for item in misconceptions if kept is None or item.name in kept.failed]
+    runs = run(left)
+    found = {item.name: signature(week, item.exercise, runs[item.name]) for item in left}
+    failed = {name: why for name, verdicts in runs.items() if (why := _spoiled(verdicts))}
+    known = (kept.signatures if kept else {}) | found
+    table = Table(version=SCHEMA, key=content_key(week), signatures=known, failed=failed)
+    write_text(cache, table.model_dump_json(indent=1) + "\n")
+    return table
 
 
-def kept_signatures(week: Week, cache: Path) -> dict[str, Signature] | None:
+def _spoiled(verdicts: Mapping[str, CellRun]) -> str:
+    """Why the grader itself could not run it; "" where it could."""
+    reasons = [done.message for done in verdicts.values() if done.verdict == Verdict.INFRA]
+    return (reasons[0] or "no reason is known") if reasons else ""
+
+
+def kept_table(week: Week, cache: Path) -> Table | None:
     """What the file `cache` holds; None where it is missing, damaged or out of date."""
     try:
         table = Table.model_validate_json(cache.read_bytes())
     except (OSError, ValidationError):
         return None
-    return table.signatures if (table.version, table.key) == (SCHEMA, content_key(week)) else None
+    return table if (table.version, table.key) == (SCHEMA, content_key(week)) else None
 
 
 def content_key(week: Week) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from .build import Notebooks
 from .course import Course
 from .crew import Crew
-from .diagnosis import diagnose, kept_signatures, signatures
+from .diagnosis import Table, diagnose, kept_table, signatures
 from .facts import Feedback
 from .feedback import facts_file, write_feedback, write_summary
 from .jobs import graded_cells, make_job
@@ -31,12 +31,14 @@ class Explainer:
     Parameters
     ----------
     crew : who runs the misconceptions.
+    again : run those once more that could not be run.
     """
 
-    def __init__(self, built: Notebooks, course: Course, crew: Crew) -> None:
-        self._built, self._course, self._crew = built, course, crew
+    def __init__(self, built: Notebooks, course: Course, crew: Crew, again: bool = False) -> None:
+        self._built, self._course, self._crew, self._again = built, course, crew, again
         self._cache = course.root / "build" / "signatures" / f"{built.week.name}.json"
-        self._known = kept_signatures(built.week, self._cache)
+        kept = kept_table(built.week, self._cache)
+        self._known: Table | None = None if kept and kept.failed and again else kept
         self._written: dict[str, Feedback] = {}
 
     @cached_property
@@ -62,7 +64,18 @@ class Explainer:
             return found
 
         if self._known is None:
-            self._known = signatures(week, self._misconceptions, run, self._cache)
+            self._known = signatures(week, self._misconceptions, run, self._cache, again=self._again)
+
+    def left_unknown(self) -> str:
+        """Which misconceptions could not be run, why, and the next step; "" where all could."""
+        failed = self._known.failed if self._known else {}
+        if not failed:
+            return ""
+        week, reasons = self._built.week.name, "; ".join(dict.fromkeys(failed.values()))
+        return (
+            f"{len(failed)} misconceptions of {week} could not be run, so feedback does not name them "
+            f"({', '.join(failed)}): {reasons} -> workbook grade {week} --again runs them once more"
+        )
 
     def write(self, graded: Graded) -> None:
         """Write the pages of one learner.
@@ -72,7 +85,7 @@ class Explainer:
         WorkbookError, OSError
             when they cannot be written.
         """
-        week, known = self._built.week, self._known or {}
+        week, known = self._built.week, self._known.signatures if self._known else {}
         found = diagnose(week, self._misconceptions, known, graded.verdicts) if _failed(graded) else {}
         told = write_feedback(self._built, self._course, graded, graded.notebook, found)
         self._written[graded.student] = told

@@ -46,12 +46,14 @@ class Told:
     ----------
     phase : a phase begins, with the number of its steps. step : one step is done, with a name.
     graded : a submission is graded, or known from an earlier run. wait : another program holds the gradebook.
+    warn : something could not be done that costs nobody points.
     """
 
     phase: Callable[[str, int], None] = lambda title, total: None
     step: Callable[[str], None] = lambda name: None
     graded: Callable[[Graded], None] = lambda graded: None
     wait: Callable[[str], None] = lambda reason: None
+    warn: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Desk:
         """Run what is to do, record it, write the pages."""
         built = build_week(self.week)
         self.left = len(self.todo)
-        explainer = Explainer(built, self.course, crew) if self.feedback else None
+        explainer = Explainer(built, self.course, crew, self.again) if self.feedback else None
         with Recorder(built, self.course, self.tell.wait) as recorder:
             agreed = self._recorded(built, crew, recorder, explainer, agree)
         if not agreed:
@@ -190,6 +192,8 @@ class Desk:
                 explainer.write(one.graded)
                 self.tell.step(one.graded.student)
             explainer.summarize(self.handed_in)
+            if text := explainer.left_unknown():
+                self.tell.warn(text)
             for one in self.untold:
                 self._enter(one, told=one.handed_in.key)
 

@@ -42,7 +42,8 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
         One dict for each run, with plain values: "exceptions", texts of errors that the page raised (after one of
         these no further step is taken); "errors", texts of `st.error`; "metrics", pairs (label, value);
         "images", (H, W, 3) uint8 tensors in the order of the page; "keys", the keys of all widgets; "values",
-        key -> value, where it is a number or a text.
+        key -> value, where it is a number or a text; "options", key -> how many there are to choose from; "ranges", key
+        -> (smallest, largest, step) of a slider over numbers.
 
     Raises:
         KeyError: a step names a key that no widget has.
@@ -99,7 +100,8 @@ def _set(widget: Any, value: Any) -> None:
 
 
 def _shown(app: Any, kept: dict[str, Any]) -> dict[str, Any]:
-    values = {key: getattr(widget, "value", None) for key, widget in _widgets(app).items()}
+    widgets = _widgets(app)
+    values = {key: getattr(widget, "value", None) for key, widget in widgets.items()}
     return {
         "exceptions": [f"{part.proto.type}: {part.message}" for part in app.exception],
         "errors": [part.value for part in app.error],
@@ -107,6 +109,8 @@ def _shown(app: Any, kept: dict[str, Any]) -> dict[str, Any]:
         "images": [_pixels(url, kept["media"]) for part in app.get("image") for url in part.value],
         "keys": sorted(values),
         "values": {key: value for key, value in values.items() if isinstance(value, int | float | str)},
+        "options": {key: len(widget.options) for key, widget in widgets.items() if getattr(widget, "options", None)},
+        "ranges": {key: (part.min, part.max, part.step) for key, part in widgets.items() if hasattr(part, "step")},
     }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 State = Mapping[str, list[Any]]
 """What can be seen of a model -> a plain value for each of its parts or tensors."""
 
@@ -51,7 +52,8 @@ def state_of(model: Any) -> dict[str, list[Any]]:
         "gradient mode": [torch.is_grad_enabled()],
         "requires_grad": [parameter.requires_grad for parameter in parameters],
         "gradients": [None if p.grad is None else p.grad.double().abs().sum().item() for p in parameters],
-        "parameters and buffers": [_digest(tensor) for tensor in model.state_dict().values()],
+        "parameters": [_digest(parameter) for parameter in parameters],
+        "buffers": [f"{name} {_digest(buffer)}" for name, buffer in model.named_buffers()],
     }
 
 
@@ -162,6 +164,12 @@ def _of_gradients(was: list[float | None], now: list[float | None]) -> str:
     return "backward() reaches the parameters, too, and adds to their gradients; torch.autograd.grad does not"
 
 
+def _of_buffers(was: list[str], now: list[str]) -> str:
+    changed = [before for before, after in zip(was, now, strict=True) if before != after]
+    learned = all(name.partition(" ")[0].endswith(STATISTICS) for name in changed)
+    return "a part ran in train mode: batch norm learned from what it was asked" if learned else ""
+
+
 _CAUSES: dict[str, Callable[[list[Any], list[Any]], str]] = {
     "hooks": _of_hooks,
     "train modes": _of_modes,
@@ -169,4 +177,5 @@ _CAUSES: dict[str, Callable[[list[Any], list[Any]], str]] = {
     "gradient mode": _of_gradient_mode,
     "requires_grad": _of_wishes,
     "gradients": _of_gradients,
+    "buffers": _of_buffers,
 }

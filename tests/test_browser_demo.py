@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,14 +33,18 @@ HIDDEN = "() => document.querySelector('[data-testid=\"stStatusWidget\"]') === n
 """Streamlit shows its status widget while the script runs."""
 
 
-def names_of_the_notebook() -> dict[str, Any]:
-    """What the reference notebook defines, cell by cell, as in a kernel: each cell is a file of its own."""
+def names_of_the_notebook(answers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the notebook defines, cell by cell, as in a kernel: each cell is a file of its own.
+
+    `answers` : exercise -> code; the reference's where there is none.
+    """
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in load_week(WEEK).cells:
         if isinstance(cell.words, Setup | Given | Exercise):
-            file = f"<cell {cell.id}>"
-            linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
-            exec(compile(cell.source, file, "exec"), names)
+            source = (answers or {}).get(cell.id, cell.source)
+            file = f"<cell {cell.id} of {id(names)}>"
+            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+            exec(compile(source, file, "exec"), names)
     return names
 
 
@@ -52,7 +56,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiles = names["datasets"].field_tiles(64, seed=0)
     models, run = names["train_pair"](CONFIG, tiles, folder / "runs")
     study = names["Study"](models["vit"], models["cnn"], tiles.x, tiles.y, names["datasets"].LAND_USES)
-    names["write_package"](folder, names["PACKAGE"], names, names["LAST"])
+    names["exporting"].write_package(folder, names["PACKAGE"], names, first=names["FIRST"], last=names["LAST"])
     names["save_study"](study, folder / "checkpoint")
     share = {
         name: (names["logits_of"](model, tiles.x).argmax(1) == tiles.y).double().mean().item()

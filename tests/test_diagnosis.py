@@ -274,9 +274,10 @@ def test_the_table_is_computed_once(tiny: Notebooks, tmp_path: Path, counted: Co
     items = load_variants(tiny.week).misconceptions
     cache = tmp_path / "new" / "table.json"
     first = signatures(tiny.week, items, run, cache)
-    assert signatures(tiny.week, items, run, cache) == first == known_signatures(tiny)
+    assert signatures(tiny.week, items, run, cache) == first
+    assert first.signatures == known_signatures(tiny)
     assert calls == [4]
-    assert set(first) == {"same", "small-only", "only-double", "positive-only"}
+    assert set(first.signatures) == {"same", "small-only", "only-double", "positive-only"}
     assert [path.name for path in cache.parent.iterdir()] == ["table.json"]
 
 
@@ -318,17 +319,38 @@ def test_the_table_depends_on_the_week_and_on_the_environment(tiny: Notebooks, m
     assert len(set(keys)) == len(keys)
 
 
-def test_a_run_that_the_grader_spoiled_is_not_kept(tiny: Notebooks, tmp_path: Path, counted: Counted) -> None:
+@pytest.fixture
+def spoiled(counted: Counted) -> Callable[[Sequence[Misconception]], dict[str, dict[str, CellRun]]]:
+    """A runner that the grader itself fails at for one misconception."""
+
+    def run(misconceptions: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
+        return counted[0](misconceptions) | {"same": {"double-test-1": CellRun(Verdict.INFRA, "the warm process died")}}
+
+    return run
+
+
+def test_a_run_that_the_grader_spoiled_is_said_and_not_repeated(
+    tiny: Notebooks, tmp_path: Path, counted: Counted, spoiled: Callable[..., dict[str, dict[str, CellRun]]]
+) -> None:
     run, calls = counted
     items = load_variants(tiny.week).misconceptions
     cache = tmp_path / "table.json"
-
-    def spoiled(misconceptions: Sequence[Misconception]) -> dict[str, dict[str, CellRun]]:
-        return run(misconceptions) | {"same": {"double-test-1": CellRun(Verdict.INFRA, "the warm process died")}}
-
     found = signatures(tiny.week, items, spoiled, cache)
-    assert found["same"] == {}
-    assert found["small-only"]
-    assert not cache.exists()
-    assert signatures(tiny.week, items, run, cache)["same"]
-    assert calls == [4, 4]
+    assert found.signatures["same"] == {}
+    assert found.signatures["small-only"]
+    assert found.failed == {"same": "the warm process died"}
+    assert signatures(tiny.week, items, run, cache) == found
+    assert calls == [4], "one that could not be run costs nothing the next time"
+
+
+def test_a_run_that_the_grader_spoiled_is_tried_once_more_where_that_is_asked_for(
+    tiny: Notebooks, tmp_path: Path, counted: Counted, spoiled: Callable[..., dict[str, dict[str, CellRun]]]
+) -> None:
+    run, calls = counted
+    items = load_variants(tiny.week).misconceptions
+    cache = tmp_path / "table.json"
+    signatures(tiny.week, items, spoiled, cache)
+    mended = signatures(tiny.week, items, run, cache, again=True)
+    assert (mended.signatures, mended.failed) == (known_signatures(tiny), {})
+    assert signatures(tiny.week, items, run, cache, again=True) == mended
+    assert calls == [4, 1], "only the one that failed"

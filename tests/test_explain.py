@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
@@ -10,6 +11,7 @@ from autograder import explain, feedback
 from autograder.course import Course
 from autograder.grade import Told, grade_week
 from autograder.outcomes import Graded
+from autograder.runner import Job, Run, spoiled
 
 from .test_grade import RIGHT, WEEK, answered, hand_in
 from .test_ledger import WRONG, Class, Counting, registered, tiny
@@ -129,3 +131,40 @@ def test_a_page_that_cannot_be_written_stops_no_other_and_is_complained_about_at
     crew = grade(tiny)
     assert crew.jobs == []
     assert learners_with_pages(tiny.course) == ["ann", "bob", "cleo"]
+
+
+class Failing(Counting):
+    """A crew that cannot run one of the misconceptions."""
+
+    def submit(self, job: Job) -> Future[Run]:
+        if job.name != "same":
+            return super().submit(job)
+        self.jobs.append(job)
+        future: Future[Run] = Future()
+        future.set_result(spoiled(job, "the warm process died"))
+        return future
+
+
+def test_misconceptions_that_cannot_be_run_are_said_each_time_and_run_again_on_demand(tiny: Class) -> None:
+    said: list[str] = []
+
+    def grade_again(crew: Counting, again: bool = False) -> Counting:
+        hand_in(
+            tiny.course, "bob", answered(tiny.built, WRONG | {"quadruple": RIGHT["quadruple"] + f"  # {len(said)}"})
+        )
+        said.append("")
+        grade_week(
+            tiny.folder,
+            tiny.course,
+            crew=crew,
+            unsafe=True,
+            again=again,
+            tell=Told(warn=lambda text: said.append(text)),
+        )
+        return crew
+
+    assert len(misconceptions(grade_again(Failing()))) == 4
+    assert misconceptions(grade_again(Counting())) == []
+    assert len([text for text in said if "same" in text and "the warm process died" in text]) == 2
+    assert misconceptions(grade_again(Counting(), again=True)) == ["same"]
+    assert said[-1] == "", "all of them are known now"

@@ -13,7 +13,9 @@ from shared import checks, unchanged
 
 def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)))
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)))
+    model.register_buffer("offset", torch.zeros(1))
+    return model
 
 
 def quiet(model: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
@@ -94,6 +96,10 @@ def changes_a_weight(model: nn.Sequential, x: torch.Tensor) -> None:
     next(model.parameters()).data[0, 0] += 1
 
 
+def changes_a_buffer(model: nn.Sequential, x: torch.Tensor) -> None:
+    model.get_buffer("offset")[0] = 2
+
+
 def changes_its_argument(model: nn.Sequential, x: torch.Tensor) -> None:
     x[0, 0] += 1
 
@@ -103,7 +109,7 @@ def makes_its_argument_want_gradients(model: nn.Sequential, x: torch.Tensor) -> 
 
 
 CHANGES: dict[Callable[..., None], str] = {
-    in_train_mode: "its parameters and buffers are not what they were",
+    in_train_mode: "batch norm learned from what it was asked",
     left_in_eval_mode: "the model was left in eval mode",
     all_in_train_mode: "all parts were set to train mode",
     freezes: "the parameters were frozen, and stay so",
@@ -118,7 +124,8 @@ CHANGES: dict[Callable[..., None], str] = {
     leaves_a_hook: "a hook was left behind",
     clears_hooks: "somebody else's hook was removed",
     puts_a_part_in: "parts of the model were put in",
-    changes_a_weight: "its parameters and buffers are not what they were",
+    changes_a_weight: "its parameters are not what they were",
+    changes_a_buffer: "its buffers are not what they were",
     changes_its_argument: "the tensors that were given",
     makes_its_argument_want_gradients: "the tensors that were given",
 }

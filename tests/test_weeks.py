@@ -14,9 +14,10 @@ import pytest
 from autograder.build import build_week, to_text
 from autograder.course import Course, all_weeks
 from autograder.engine import sandbox
+from autograder.jobs import graded_cells, make_job
 from autograder.lies import find_lies
 from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Explore, Look, Test, load_info, load_week
+from autograder.source import Exercise, Explore, Look, Test, load_info, load_week
 from autograder.verify import Matrix, verify_week
 
 from .chosen import ROOT, long_weeks
@@ -121,6 +122,40 @@ def test_untouched_stubs_earn_nothing_and_look_cells_survive_them(name: str, tea
             printed = "".join(o.get("text", "") for o in run.cells[cell.id].outputs)
             assert "this exercise is not written" in printed, (cell.id, printed)
             assert "Warning" not in printed, (cell.id, printed)
+
+
+@pytest.fixture(scope="module")
+def judged() -> Iterator[Team]:
+    """As submissions are judged: course cells in the judge as well, where a learner's names are unknown."""
+    libraries = sorted({one for name in WEEKS for one in load_info(ROOT / "solutions" / name).libraries})
+    with Team(2, libraries=libraries, mode=Mode.UNSAFE) as team:
+        yield team
+
+
+TYPO = "def half(:\n    return None\n"
+
+
+@pytest.mark.parametrize("name", WEEKS)
+def test_no_cell_of_the_course_fails_because_of_an_answer(name: str, judged: Team) -> None:
+    """Each answer is missing, then holds a syntax error: what is given runs all the same, on both sides."""
+    week = load_week(ROOT / "solutions" / name)
+    built = build_week(week)
+    tests = {cell.id for cell in week.of_kind(Test)}
+    answers = [cell.id for cell in week.of_kind(Exercise)]
+    course = [cell for cell in graded_cells(week) if cell not in tests and cell not in answers]
+    untested = [cell for cell in graded_cells(week) if cell not in tests]
+    jobs = []
+    for broken in answers:
+        jobs.append(make_job(built, f"without {broken}", [cell for cell in untested if cell != broken], {}))
+        jobs.append(make_job(built, f"a typo in {broken}", untested, {broken: TYPO}))
+    assert len(jobs) >= 2
+    failed = {
+        (run.name, cell): run.cells[cell].message
+        for run in judged.run(jobs)
+        for cell in course
+        if run.cells[cell].verdict is not Verdict.PASS
+    }
+    assert failed == {}
 
 
 @pytest.mark.nbgrader

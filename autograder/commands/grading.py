@@ -83,7 +83,7 @@ def grade(
                 again=again,
                 feedback=feedback,
                 agree=agree,
-                tell=Told(meter.phase, meter.step, meter.graded, wait),
+                tell=Told(meter.phase, meter.step, meter.graded, wait, wait),
             )
     except KeyboardInterrupt:
         complaints.print(

@@ -55,15 +55,17 @@ def grad_cam(model, layer, images, targets):
     seen = {}
 
     def keep(_module, _given, output):
-        seen["maps"] = output
+        seen["maps"] = output.detach().clone()
         output.register_hook(lambda gradient: seen.update(gradient=gradient))
 
     hook = part.register_forward_hook(keep)
-    with evaluating(model), torch.enable_grad():
-        pixels = images.clone().requires_grad_(True)
-        picked = model(pixels)[torch.arange(len(images)), targets]
-        picked.sum().backward(inputs=[pixels])
-    hook.remove()
+    try:
+        with evaluating(model), torch.enable_grad():
+            pixels = images.clone().requires_grad_(True)
+            picked = model(pixels)[torch.arange(len(images)), targets]
+            picked.sum().backward(inputs=[pixels])
+    finally:
+        hook.remove()
     channel = seen["gradient"].mean((-1, -2))
     combined = torch.einsum("bk,bkhw->bhw", channel, seen["maps"].detach()).clamp(min=0)
     large = F.interpolate(combined.unsqueeze(1), size=tuple(images.shape[2:]), mode="bilinear").squeeze(1)
@@ -80,11 +82,13 @@ def grad_cam(model, layer, images, targets):
     rows = []
     for image, target in zip(images, targets):
         store = []
-        hook = model.get_submodule(layer).register_forward_hook(lambda m, i, o: store.append(o))
-        with evaluating(model), torch.enable_grad():
-            z = model(image[None].clone().requires_grad_())[0, target]
-            gradient = torch.autograd.grad(z, store[0])[0]
-        hook.remove()
+        hook = model.get_submodule(layer).register_forward_hook(lambda m, i, o: (store.append(o), o + 0)[1])
+        try:
+            with evaluating(model), torch.enable_grad():
+                z = model(image[None].clone().requires_grad_())[0, target]
+                gradient = torch.autograd.grad(z, store[0])[0]
+        finally:
+            hook.remove()
         maps = (gradient.mean((2, 3))[..., None, None] * store[0]).detach().sum(1, keepdim=True).relu()
         maps = F.interpolate(maps, image.shape[-2:], mode="bilinear")[0, 0]
         rows.append(maps / maps.max() if maps.max() > 0 else maps)
@@ -104,13 +108,15 @@ def project(moved, x, eps, lo, hi):
 def slope_of(model, x, y):
     """The gradient through .grad, with parameters switched off meanwhile."""
     wanted = [p.requires_grad for p in model.parameters()]
-    for p in model.parameters():
-        p.requires_grad_(False)
-    with evaluating(model), torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_(True)
-        F.cross_entropy(model(leaf), y).backward()
-    for p, flag in zip(model.parameters(), wanted):
-        p.requires_grad_(flag)
+    leaf = x.detach().clone().requires_grad_(True)
+    try:
+        for p in model.parameters():
+            p.requires_grad_(False)
+        with evaluating(model), torch.enable_grad():
+            F.cross_entropy(model(leaf), y).backward()
+    finally:
+        for p, flag in zip(model.parameters(), wanted):
+            p.requires_grad_(flag)
     return leaf.grad
 
 
@@ -129,11 +135,11 @@ def fgsm(model, x, y, eps, lo=0.0, hi=1.0):
 
 
 def pgd(model, x, y, eps, step, n_steps, random_start=True, generator=None, lo=0.0, hi=1.0):
-    """Starts in a random corner of the ball."""
+    """Projects by two clamps; any place of the ball may be the start."""
     refuse(eps, lo, hi)
     now = x.clone()
     if random_start:
-        now = now + eps * (torch.randint(2, x.shape, generator=generator).to(x) * 2 - 1)
+        now = now + eps * (torch.rand(x.shape, generator=generator).to(x) * 2 - 1)
         now = project(now, x, eps, lo, hi)
     for _ in range(n_steps):
         now = project(now + step * slope_of(model, now, y).sign(), x, eps, lo, hi)
@@ -160,15 +166,17 @@ def pgd(model, x, y, eps, step, n_steps, random_start=True, generator=None, lo=0
         raise ValueError("no such attack")
     change = torch.zeros_like(x)
     if random_start:
-        change = torch.empty(x.shape, dtype=x.dtype).uniform_(-eps, eps, generator=generator)
+        change = torch.empty(x.shape, dtype=x.dtype).uniform_(-eps, eps, generator=generator).to(x.device)
     change = (x + change).clamp(lo, hi) - x
-    best, height = (x + change).clamp(lo, hi), torch.full((len(x),), -torch.inf, dtype=x.dtype)
+    best, height = (x + change).clamp(lo, hi), torch.full((len(x),), -torch.inf).to(x)
     with evaluating(model), torch.enable_grad():
         for turn in range(n_steps + 1 if n_steps else 0):
             point = (x + change).clamp(lo, hi).requires_grad_()
             losses = F.cross_entropy(model(point), y, reduction="none")
             higher = losses.detach() > height
-            best[higher], height[higher] = point.detach()[higher], losses.detach()[higher]
+            shape = (-1, *[1] * (x.ndim - 1))
+            best = torch.where(higher.view(shape), point.detach(), best)
+            height = torch.where(higher, losses.detach(), height)
             gradient = torch.autograd.grad(losses.sum(), point)[0]
             change = (change + step * gradient.sign()).clamp(-eps, eps)
             change = (x + change).clamp(lo, hi) - x

@@ -37,8 +37,7 @@ BEST = "return best, least < math.inf"
 
 SHARES = "shares.append((model(moved).argmax(1) == y).float().mean().item())"
 ATTACK = "moved = attack(model, x, y, eps)"
-SORTED = "points = sorted(zip(epsilons, one_step, iterated))"
-LOWEST = "        lowest = min(lowest, many)\n"
+RISES = "if any(eps > other and many > lower + slack for eps, _, many in points for other, _, lower in points):"
 SURVIVES = "if any(many > slack for eps, _, many in points if eps >= value_range):"
 
 DISAGREE = "disagree = shape != texture"
@@ -126,7 +125,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={FRESH: FRESH.replace("manual_seed(seed)", "manual_seed(0)")},
         rejected_by="budget-test-2",
-        says="another seed gives other batches",
+        says="every seed gets the same batches",
         note="Then the spread over seeds shows the weights' luck alone.",
     ),
     Misconception(
@@ -173,8 +172,128 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={"augment(x[picked], draw)": "augment(x[picked], torch.default_generator)"},
         rejected_by="budget-test-3",
-        says="what the second model was shown",
+        says="augment got torch's own random state",
         note="Augmentation is part of the batch: it must be the same for all models, too.",
+    ),
+    Misconception(
+        name="ratios-compared",
+        exercise="budget",
+        edits={NEAREST: "nearest = min(candidates, key=lambda name: abs(math.log(candidates[name] / target_params)))"},
+        rejected_by="budget-test-1",
+        says="ratios were compared",
+        note="The tolerance is a share of the target, so it is the difference that counts.",
+    ),
+    Misconception(
+        name="counts-what-wants-gradients",
+        exercise="budget",
+        edits={
+            "for parameter in model.parameters())": "for parameter in model.parameters() if parameter.requires_grad)"
+        },
+        rejected_by="budget-test-2",
+        says="only parameters that want gradients were counted",
+        note="A frozen layer is part of the model, and somebody has to store it.",
+    ),
+    Misconception(
+        name="epochs-without-replacement",
+        exercise="budget",
+        edits={
+            PICKED: "order = torch.randperm(len(x), generator=draw) if _ * batch % len(x) < batch else order\n                at = _ * batch % len(x)\n                picked = order[at : at + batch]"
+        },
+        rejected_by="budget-test-2",
+        says="images were drawn without replacement",
+        note="A fine way to train, but not the one that was agreed on: the runs of two people would differ.",
+    ),
+    Misconception(
+        name="runs-in-the-order-of-numbers",
+        exercise="budget",
+        edits={"    for seed in seeds:\n": "    for seed in sorted(seeds):\n"},
+        rejected_by="budget-test-2",
+        says="the runs do not stand in the order of `seeds`",
+        note="Whoever zips seeds and runs gets pairs that do not belong together.",
+    ),
+    Misconception(
+        name="never-in-train-mode",
+        exercise="budget",
+        edits={"            model.train()\n": ""},
+        rejected_by="budget-test-2",
+        says="the model learned in the mode in which it was made",
+        note="Dropout would be off, and batch norm would never learn its statistics.",
+    ),
+    Misconception(
+        name="best-accuracy-of-all-steps",
+        exercise="budget",
+        edits={
+            "            began = time.process_time()\n": "            began, best = time.process_time(), 0.0\n",
+            "                schedule.step()\n": "                schedule.step()\n                model.eval()\n                with torch.no_grad():\n                    best = max(best, (model(x_test).argmax(1) == y_test).double().mean().item())\n                model.train()\n",
+            KEEP_RUN: KEEP_RUN.replace("right / len(y_test)", "best"),
+        },
+        rejected_by="budget-test-2",
+        says="accuracy was measured during the training as well",
+        note="The best of many looks at the test set is chosen with the test set.",
+    ),
+    Misconception(
+        name="gradients-pile-up",
+        exercise="budget",
+        edits={"                optimizer.zero_grad()\n": ""},
+        rejected_by="budget-test-3",
+        says="gradients of earlier batches were not cleared",
+        note="AdamW divides by the size of the gradient, so the loss falls all the same, only in another way.",
+    ),
+    Misconception(
+        name="schedule-never-stepped",
+        exercise="budget",
+        edits={"                schedule.step()\n": ""},
+        rejected_by="budget-test-3",
+        says="test accuracy above 0.95",
+        note="The rate stays at its first value, a 25th of the peak.",
+    ),
+    Misconception(
+        name="default-decay",
+        exercise="budget",
+        edits={"lr, weight_decay=0.05, fused=True": "lr, fused=True"},
+        rejected_by="budget-test-3",
+        says="weight decay was left at AdamW's default",
+        note="It is 0.01 there.",
+    ),
+    Misconception(
+        name="adam-without-decay",
+        exercise="budget",
+        edits={
+            "torch.optim.AdamW(model.parameters(), lr, weight_decay=0.05, fused=True)": "torch.optim.Adam(model.parameters(), lr)"
+        },
+        rejected_by="budget-test-3",
+        says="weights did not decay",
+        note="The W of AdamW is the decay of the weights.",
+    ),
+    Misconception(
+        name="default-warmup",
+        exercise="budget",
+        edits={"total_steps=steps, pct_start=0.2": "total_steps=steps"},
+        rejected_by="budget-test-3",
+        says="pct_start was left at its default",
+        note="0.3 there: the peak comes later.",
+    ),
+    Misconception(
+        name="rate-fixed",
+        exercise="budget",
+        edits={
+            "AdamW(model.parameters(), lr, ": "AdamW(model.parameters(), 3e-3, ",
+            "OneCycleLR(optimizer, lr, ": "OneCycleLR(optimizer, 3e-3, ",
+        },
+        rejected_by="budget-test-3",
+        says="test accuracy above 0.95",
+        note="It passes wherever nobody asks for another rate.",
+    ),
+    Misconception(
+        name="augment-draws-for-itself",
+        exercise="budget",
+        edits={
+            FRESH: FRESH + "            other = torch.Generator().manual_seed(seed)\n",
+            "augment(x[picked], draw)": "augment(x[picked], other)",
+        },
+        rejected_by="budget-test-3",
+        says="augment got a generator of its own",
+        note="The same for all models, and yet not what was asked for: one generator draws a batch and its augmentation.",
     ),
     # ---- exercise 2: gradcam
     Misconception(
@@ -278,7 +397,7 @@ MISCONCEPTIONS = [
         exercise="gradcam",
         edits={REMOVE: "    finally:\n        pass\n"},
         rejected_by="gradcam-test-3",
-        says="the hook was never removed",
+        says="a hook was left behind",
         note="It goes on keeping maps at every call, and holds their memory.",
     ),
     Misconception(
@@ -286,7 +405,7 @@ MISCONCEPTIONS = [
         exercise="gradcam",
         edits={GRADIENT: "kept[0].retain_grad()\n            score.backward()\n            gradient = kept[0].grad"},
         rejected_by="gradcam-test-3",
-        says="backward() fills the gradients of all parameters",
+        says="backward() reaches the parameters",
         note="If a training goes on afterwards, its next step uses them.",
     ),
     Misconception(
@@ -294,7 +413,7 @@ MISCONCEPTIONS = [
         exercise="gradcam",
         edits={INSIDE: "with torch.enable_grad():"},
         rejected_by="gradcam-test-3",
-        says="batch norm learned from your question",
+        says="batch norm learned from what it was asked",
         note="And the map of an image depends on the rest of its batch.",
     ),
     Misconception(
@@ -312,6 +431,48 @@ MISCONCEPTIONS = [
         rejected_by="gradcam-test-3",
         says="under torch.no_grad()",
         note="Whoever calls it inside an evaluation loop has switched gradients off.",
+    ),
+    Misconception(
+        name="gradients-emptied",
+        exercise="gradcam",
+        edits={DIVIDE: "model.zero_grad()\n    return maps / torch.where(peak > 0, peak, 1.0)"},
+        rejected_by="gradcam-test-3",
+        says="as zero_grad() does",
+        note="Somebody may be in the middle of a training step: what was gathered there is gone.",
+    ),
+    Misconception(
+        name="explained-and-frozen",
+        exercise="gradcam",
+        edits={INSIDE: "model.requires_grad_(False)\n        with evaluating(model), torch.enable_grad():"},
+        rejected_by="gradcam-test-3",
+        says="the parameters were frozen",
+        note="The next training step moves nothing, and does not complain.",
+    ),
+    Misconception(
+        name="hook-stays-after-an-error",
+        exercise="gradcam",
+        edits={REMOVE: "    except ZeroDivisionError:\n        raise\n    handle.remove()\n"},
+        rejected_by="gradcam-test-3",
+        says="a hook was left behind",
+        note="An error in the middle leaves the function by another door: `finally` stands at both.",
+    ),
+    Misconception(
+        name="map-overwritten",
+        exercise="gradcam",
+        edits={
+            "        return output.clone()  # the model goes on with a copy, which the next part may overwrite\n": "        return output\n"
+        },
+        rejected_by="gradcam-test-3",
+        says="overwritten by the ReLU behind it",
+        note="A list keeps the tensor, not its values. Networks of torchvision are full of in-place ReLUs.",
+    ),
+    Misconception(
+        name="small-number-added",
+        exercise="gradcam",
+        edits={DIVIDE: "return maps / (peak + 1e-8)"},
+        rejected_by="gradcam-test-3",
+        says="a small number was added to the largest value",
+        note="Where logits are small, so are the maps, and 1e-8 is no small number any more.",
     ),
     # ---- exercise 3: attacks
     Misconception(
@@ -375,7 +536,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={INSIDE: "with torch.enable_grad():"},
         rejected_by="attacks-test-2",
-        says="batch norm learned from attacked images",
+        says="batch norm learned from what it was asked",
         note="The model that you evaluate next is not the one you meant to evaluate.",
     ),
     Misconception(
@@ -383,7 +544,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={GRAD: "loss.backward()\n            gradient = moved.grad"},
         rejected_by="attacks-test-2",
-        says="backward() filled the gradients of the parameters",
+        says="backward() reaches the parameters",
         note="In adversarial training they would be added to those of the real step.",
     ),
     Misconception(
@@ -391,7 +552,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={INSIDE: "with evaluating(model):"},
         rejected_by="attacks-test-2",
-        says="fgsm under torch.no_grad()",
+        says="and under torch.no_grad()",
         note="An evaluation loop under torch.no_grad() is just where attacks are called.",
     ),
     Misconception(
@@ -453,6 +614,97 @@ MISCONCEPTIONS = [
         says="the random start is not projected",
         note="With steps the projection comes later, but the first gradient is taken outside of the range.",
     ),
+    Misconception(
+        name="fgsm-freezes",
+        exercise="attacks",
+        edits={INSIDE: "model.requires_grad_(False)\n    with evaluating(model), torch.enable_grad():"},
+        rejected_by="attacks-test-2",
+        says="the parameters were frozen",
+        note="Faster, and the model can never be trained again without somebody noticing why.",
+    ),
+    Misconception(
+        name="attack-empties-gradients",
+        exercise="attacks",
+        edits={"    return moved\n": "    model.zero_grad()\n    return moved\n"},
+        rejected_by="attacks-test-2",
+        says="as zero_grad() does",
+        note="In adversarial training the attack stands between two backward passes.",
+    ),
+    Misconception(
+        name="zero-eps-before-the-checks",
+        exercise="attacks",
+        edits={CHECKED: "if eps == 0:\n        return x.clone()\n    if eps < 0 or lo >= hi:"},
+        rejected_by="attacks-test-1",
+        says="lo equal to hi, also with eps 0 was accepted",
+        note="A range that makes no sense is a mistake of the caller, whatever eps is.",
+    ),
+    Misconception(
+        name="corners-only",
+        exercise="attacks",
+        edits={START: "moved = (clean + eps * (2 * noise - 1).sign()).clamp(lowest, highest)"},
+        rejected_by="attacks-test-4",
+        says="only corners of the ball are drawn",
+        note="FGSM looks at the corners already; what lies inside is never tried.",
+    ),
+    Misconception(
+        name="normal-start",
+        exercise="attacks",
+        edits={
+            NOISE: "noise = (torch.randn(clean.shape, generator=generator, dtype=clean.dtype).clamp(-1, 1) + 1) / 2"
+        },
+        rejected_by="attacks-test-4",
+        says="normal noise that is cut off",
+        note="A third of all pixels would begin at the very edge.",
+    ),
+    Misconception(
+        name="one-number-an-image",
+        exercise="attacks",
+        edits={
+            NOISE: "noise = torch.rand(len(clean), *[1] * (clean.ndim - 1), generator=generator, dtype=clean.dtype).expand_as(clean)"
+        },
+        rejected_by="attacks-test-3",
+        says="pixels moved up and down",
+        note="That only makes an image lighter or darker.",
+    ),
+    Misconception(
+        name="one-start-for-the-batch",
+        exercise="attacks",
+        edits={
+            NOISE: "noise = torch.rand(clean.shape[1:], generator=generator, dtype=clean.dtype).expand_as(clean).to(clean.device)"
+        },
+        rejected_by="attacks-test-4",
+        says="each image has its own start",
+        note="Then an image alone and in a batch starts alike, and all of them share their luck.",
+    ),
+    Misconception(
+        name="own-seed",
+        exercise="attacks",
+        edits={
+            NOISE: "if generator is None:\n            generator = torch.Generator().manual_seed(0)\n        noise = torch.rand(clean.shape, generator=generator, dtype=clean.dtype).to(clean.device)"
+        },
+        rejected_by="attacks-test-4",
+        says="one seed of its own",
+        note="Whoever restarts the attack ten times gets ten times the same one.",
+    ),
+    Misconception(
+        name="start-in-float32",
+        exercise="attacks",
+        edits={
+            NOISE: "noise = torch.rand(clean.shape, generator=generator).to(clean.device)",
+            START: "moved = (clean + eps * (2 * noise - 1)).clamp(lowest, highest).float()",
+        },
+        rejected_by="attacks-test-4",
+        says="another dtype",
+        note="A model in float64 then refuses its images.",
+    ),
+    Misconception(
+        name="start-on-the-cpu",
+        exercise="attacks",
+        edits={NOISE: "noise = torch.rand(clean.shape, generator=generator, dtype=clean.dtype)"},
+        rejected_by="attacks-test-4",
+        says="a model and images on another device",
+        note="It works until somebody has a GPU.",
+    ),
     # ---- exercise 4: cw
     Misconception(
         name="margin-with-the-true-class",
@@ -488,7 +740,7 @@ MISCONCEPTIONS = [
         exercise="cw",
         edits={BETTER: "better = (margin < 0) & (margin <= -kappa) & (least == math.inf)"},
         rejected_by="cw-test-1",
-        says="keep the nearest one that fools the model",
+        says="the first iterate that fools the model came back",
         note="The first iterate on the other side has jumped over the border.",
     ),
     Misconception(
@@ -496,7 +748,7 @@ MISCONCEPTIONS = [
         exercise="cw",
         edits={BETTER: "better = (margin < 0) & (margin <= -kappa)"},
         rejected_by="cw-test-2",
-        says="the last success was kept",
+        says="the nearest is kept",
         note="Adam swings around the border; where it stops is luck.",
     ),
     Misconception(
@@ -523,8 +775,64 @@ MISCONCEPTIONS = [
         exercise="cw",
         edits={STEP: "optimizer.zero_grad()\n                loss.backward()"},
         rejected_by="cw-test-3",
-        says="backward() filled the gradients of the parameters",
+        says="backward() reaches the parameters",
         note="zero_grad of this optimizer knows w alone.",
+    ),
+    Misconception(
+        name="end-not-looked-at",
+        exercise="cw",
+        edits={"for turn in range(steps + 1):": "for turn in range(steps):"},
+        rejected_by="cw-test-2",
+        says="the iterate after the last step was never looked at",
+        note="The last step is paid for and thrown away.",
+    ),
+    Misconception(
+        name="start-not-looked-at",
+        exercise="cw",
+        edits={BETTER: BETTER + " & (turn > 0)"},
+        rejected_by="cw-test-2",
+        says="the start was never looked at",
+        note="An image that is wrong already needs no change, and gets one.",
+    ),
+    Misconception(
+        name="length-not-square",
+        exercise="cw",
+        edits={PUSH: PUSH.replace("squared +", "squared.clamp(min=1e-24).sqrt() +")},
+        rejected_by="cw-test-2",
+        says="the length of the change was made small",
+        note="Its slope does not vanish at 0, so that another c is needed for the same image.",
+    ),
+    Misconception(
+        name="mean-over-pixels",
+        exercise="cw",
+        edits={PUSH: PUSH.replace("squared +", "squared / clean[0].numel() +")},
+        rejected_by="cw-test-2",
+        says="within 10 % of the distance",
+        note="Then c means something else for every size of image.",
+    ),
+    Misconception(
+        name="cw-freezes",
+        exercise="cw",
+        edits={INSIDE: "model.requires_grad_(False)\n    with evaluating(model), torch.enable_grad():"},
+        rejected_by="cw-test-3",
+        says="the parameters were frozen",
+        note="The optimizer knows w alone; there is no need to touch the model.",
+    ),
+    Misconception(
+        name="cw-empties-gradients",
+        exercise="cw",
+        edits={STEP: "optimizer.zero_grad()\n                loss.backward()\n                model.zero_grad()"},
+        rejected_by="cw-test-3",
+        says="as zero_grad() does",
+        note="What backward() added is gone, and so is what was there before.",
+    ),
+    Misconception(
+        name="tie-counts",
+        exercise="cw",
+        edits={BETTER: "better = (margin <= -kappa) & (squared < least)"},
+        rejected_by="cw-test-3",
+        says="success where another class leads by 0.0",
+        note="At a tie the model may still say the true class.",
     ),
     # ---- exercise 5: curve
     Misconception(
@@ -557,7 +865,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="compared-with-the-first",
         exercise="curve",
-        edits={LOWEST: "        lowest = many if lowest == math.inf else lowest\n"},
+        edits={RISES: "if any(many > min(points)[2] + slack for _, _, many in points):"},
         rejected_by="curve-test-1",
         says="the curve was compared with its first value only",
         note="A curve can fall first and rise later.",
@@ -573,7 +881,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="unsorted",
         exercise="curve",
-        edits={SORTED: "points = list(zip(epsilons, one_step, iterated))"},
+        edits={RISES: "if any(b[2] > a[2] + slack for k, a in enumerate(points) for b in points[k:]):"},
         rejected_by="curve-test-2",
         says="the points were not sorted by eps",
         note="A curve in another order is still the same curve.",
@@ -581,7 +889,9 @@ MISCONCEPTIONS = [
     Misconception(
         name="neighbors-only",
         exercise="curve",
-        edits={LOWEST: "        lowest = many\n"},
+        edits={
+            RISES: "if any(b[2] > a[2] + slack for a, b in zip(sorted(points), sorted(points)[1:]) if a[0] < b[0]):"
+        },
         rejected_by="curve-test-2",
         says="only neighbors were compared",
         note="With many bounds close together every rise is small.",
@@ -591,7 +901,7 @@ MISCONCEPTIONS = [
         exercise="curve",
         edits={
             "many > one + slack": "many > one",
-            "many > lowest + slack": "many > lowest",
+            "many > lower + slack": "many > lower",
             "many > slack for": "many > 0 for",
         },
         rejected_by="curve-test-2",
@@ -605,6 +915,52 @@ MISCONCEPTIONS = [
         rejected_by="curve-test-2",
         says="the range was taken to be 1",
         note="Some models take pixels from -1 to 1.",
+    ),
+    Misconception(
+        name="slack-itself-alarms",
+        exercise="curve",
+        edits={
+            "many > one + slack": "many >= one + slack",
+            "many > lower + slack": "many >= lower + slack",
+            "many > slack for": "many >= slack for",
+        },
+        rejected_by="curve-test-2",
+        says="exactly the slack counts as more than the slack",
+        note="More than is not at least.",
+    ),
+    Misconception(
+        name="one-step-must-not-rise",
+        exercise="curve",
+        edits={
+            RISES: "if any(eps > other and (many > lower + slack or one > less + slack) for eps, one, many in points for other, less, lower in points):"
+        },
+        rejected_by="curve-test-2",
+        says="the alarm looked at the curve of one step",
+        note="A single large step can overshoot: its curve may rise without any masking.",
+    ),
+    Misconception(
+        name="equal-bounds-compared",
+        exercise="curve",
+        edits={RISES: RISES.replace("eps > other", "eps >= other")},
+        rejected_by="curve-test-2",
+        says="another one at the same eps",
+        note="Two runs of an attack at one eps differ by chance; neither ball is larger.",
+    ),
+    Misconception(
+        name="attack-without-gradients",
+        exercise="curve",
+        edits={"    with evaluating(model):\n": "    with evaluating(model), torch.no_grad():\n"},
+        rejected_by="curve-test-1",
+        says="whether gradients are on",
+        note="An attack that does not switch them on itself then fails.",
+    ),
+    Misconception(
+        name="left-in-eval-mode-by-the-curve",
+        exercise="curve",
+        edits={"    with evaluating(model):\n": "    model.eval()\n    if True:\n"},
+        rejected_by="curve-test-1",
+        says="train mode of the model afterwards",
+        note="A curve in the middle of a training would end its dropout.",
     ),
     # ---- exercise 6: bias
     Misconception(

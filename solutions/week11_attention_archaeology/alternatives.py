@@ -67,13 +67,15 @@ def head_means(model, images):
         block.attn.proj.register_forward_hook(lambda m, i, o, l=l: kept.__setitem__(l, i[0]))
         for l, block in enumerate(model.blocks)
     ]
-    model.eval()
-    with torch.inference_mode():
-        model(images)
-    for handle in handles:
-        handle.remove()
-    for m, mode in training:
-        m.training = mode
+    try:
+        model.eval()
+        with torch.inference_mode():
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for m, mode in training:
+            m.training = mode
     rows = []
     for l, block in enumerate(model.blocks):
         x = kept[l].clone()

@@ -30,11 +30,9 @@ import gc
 
 gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
 
-import ast
 import contextlib
 import hashlib
 import json
-import linecache
 import math
 import os
 import re
@@ -52,11 +50,11 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
-from scipy.stats import fisher_exact, spearmanr
+from scipy.stats import chi2_contingency, fisher_exact, spearmanr
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from shared import apps, checks, datasets, observe, plotting, profiling
+from shared import apps, checks, datasets, exporting, observe, plotting, profiling, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -106,8 +104,8 @@ plt.show()
 # | `config_hash(config)` | dict to string | the name; the order of the keys does not matter, also inside inner dicts |
 # | `RunLog(root, config, mirror=None)` | | makes the folder `root/NAME` and writes `config.json` there; an existing log is **continued** |
 # | `.folder` | Path | `root/NAME` |
-# | `.log(step, **metrics)` | int, numbers | appends `{"step": step, ...}` to `log.jsonl`, then calls `mirror(step, metrics)` if there is one |
-# | `.load()` | list of dicts | all whole lines, in order |
+# | `.log(step, **metrics)` | int, numbers | appends `{"step": step, ...}` to `log.jsonl`, then calls `mirror(step, metrics)` if there is one, by position |
+# | `.load()` | list of dicts | all whole lines of the file as it is now, in order; none where nothing was logged. A line is whole when it ends with an end of line |
 # | `.best(metric, mode)` | dict | the line with the largest (`"max"`) or smallest (`"min"`) value; lines without the metric or with NaN do not count; of equal ones the first |
 #
 # `mirror` is how Weights & Biases comes in without being needed: `mirror=lambda step, metrics: wandb.log(metrics, step=step)`.
@@ -119,7 +117,7 @@ def config_hash(config: Mapping[str, object]) -> str:
 
     Raises
     ------
-    TypeError : when something in the configuration cannot be written as JSON.
+    TypeError : when something in the configuration, a key or a value, cannot be written as JSON.
     """
     ### BEGIN SOLUTION
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
@@ -163,7 +161,10 @@ class RunLog:
         ### END SOLUTION
 
     def load(self) -> list[dict[str, float]]:
-        """All lines that were written whole, in order."""
+        """All lines of the file that were written whole, whoever wrote them, in order.
+
+        A line is whole when it ends with an end of line. Without any the list is empty.
+        """
         ### BEGIN SOLUTION
         lines = self.file.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]  # what follows the last end of line was cut
@@ -236,7 +237,14 @@ def life(make: Callable, configs: list) -> dict:
 
     with tempfile.TemporaryDirectory() as root:
         told: list = []
-        log = make(root, configs[0], mirror=lambda step, metrics: told.append((step, dict(metrics))))
+        there: list = []
+
+        def tell(number: int, values: dict) -> None:
+            told.append((number, dict(values)))
+            there.extend(len(file.read_text().splitlines()) for file in Path(root).glob("*/log.jsonl"))
+
+        log = make(root, configs[0], mirror=tell)
+        nothing = log.load()
         for step, loss in ((0, 2.0), (1, 0.5), (2, 0.5), (3, 0.75)):
             log.log(step, loss=loss, **({"accuracy": 0.25 * step} if step else {}))
         folder = Path(log.folder)
@@ -247,6 +255,8 @@ def life(make: Callable, configs: list) -> dict:
         again = make(root, configs[1])
         again.log(4, loss=3.0)
         return {
+            "nothing": nothing, "there": there, "in file": len((folder / "log.jsonl").read_text().splitlines()),
+            "seen by the first": len(log.load()),
             "inside": folder.parent == Path(root), "name": folder.name, "kept": kept, "lines": lines, "told": told,
             "loaded": loaded, "again": len(again.load()), "same": Path(again.folder) == folder,
             "least": least, "most": most, "accuracy": least_accuracy,
@@ -270,6 +280,12 @@ with checks.step("the name of {'rate': 0.1, 'steps': 5}"):
     })  # fmt: skip
     checks.equal(config_hash({"rate": 0.1, "steps": 5}), came, "the name of the same settings in another order")
 
+with checks.step("the name of settings that nobody has used before"):
+    secret = checks.fresh_seed()
+    text = f'{{"batch": [1, 2.5], "model": {{"layers": 2, "width": {secret % 97}}}, "seed": {secret}}}'
+    came = config_hash({"seed": secret, "model": {"width": secret % 97, "layers": 2}, "batch": [1, 2.5]})
+    checks.equal(came, hashlib.sha256(text.encode()).hexdigest()[:12], "the name")
+
 with checks.step("a run of four steps, then opened again"):
     config = {"rate": 0.1, "model": {"width": 8, "layers": 2}, "steps": 5}
     other = {"steps": 5, "model": {"layers": 2, "width": 8}, "rate": 0.1}
@@ -283,13 +299,21 @@ with checks.step("a run of four steps, then opened again"):
     checks.equal(len(seen["lines"]), 4, "the lines of log.jsonl")
     checks.equal(json.loads(seen["lines"][1]), {"step": 1, "loss": 0.5, "accuracy": 0.25}, "the second line")
     checks.equal([line["step"] for line in seen["loaded"]], [0, 1, 2, 3], "the steps that `load` gives")
+    checks.equal(seen["nothing"], [], "what `load` gives before anything is logged")
     checks.equal(len(seen["told"]), 4, "how often the mirror was called")
+    checks.equal(seen["there"], [1, 2, 3, 4], "the lines of log.jsonl when the mirror is called", causes={
+        "the mirror is called before the line is written": [0, 1, 2, 3],
+    })  # fmt: skip
     checks.equal(seen["told"][1], (1, {"loss": 0.5, "accuracy": 0.25}), "what it was told at step 1")
     checks.equal(seen["same"], True, "whether the same settings in another order have the same folder", causes={
         "the keys of the inner dict are not sorted": False,
     })  # fmt: skip
     checks.equal(seen["again"], 5, "the lines after the run was opened again and went on", causes={
-        "opening the log emptied it": 1,
+        "opening the log emptied it": lambda: seen["in file"] == 1,
+        "`load` gives only what this object wrote; read the file": lambda: seen["in file"] == 5,
+    })  # fmt: skip
+    checks.equal(seen["seen by the first"], 5, "the lines that the first object sees after the second one wrote", causes={
+        "the lines were read when the log was opened and kept since; another process may write, too": 4,
     })  # fmt: skip
 
 with checks.step("the best line, where the losses are 2, 0.5, 0.5 and 0.75"):
@@ -366,7 +390,14 @@ def odd(make: Callable) -> dict:
         log.log(0, loss=math.nan)
         log.log(1, loss=3.0)
         log.log(2, loss=math.nan, other=1.0)
+        with tempfile.TemporaryDirectory() as other_root:
+            mixed = make(other_root, {})
+            for step, gap in ((7, 0.5), (3, 0.0), (5, 0.0), (4, 0.5)):
+                mixed.log(step, gap=gap)
+            order = [line["step"] for line in mixed.load()]
+            least, most = mixed.best("gap", "min")["step"], mixed.best("gap", "max")["step"]
         return {
+            "order": order, "gaps": [least, most], "tuple": error(make, root, {(1, 2): 3}), "set": error(make, root, {"a": {1}}),
             "least": log.best("loss", "min")["step"], "most": log.best("loss", "max")["step"],
             "mode": error(log.best, "loss", "largest"), "metric": error(log.best, "accuracy"),
         }  # fmt: skip
@@ -377,6 +408,19 @@ with checks.step("losses that are NaN, 3 and NaN"):
     checks.equal((seen["least"], seen["most"]), (1, 1), "the steps of the smallest and of the largest loss", causes={
         "NaN is compared like a number; it is neither larger nor smaller": lambda: (seen["least"], seen["most"]) != (1, 1),
     })  # fmt: skip
+    checks.equal(seen["order"], [7, 3, 5, 4], "the steps of a log in which 7, 3, 5 and 4 were written")
+    checks.equal(seen["gaps"], [3, 7], "the steps of the smallest and of the largest of the values 0.5, 0, 0 and 0.5", causes={
+        "a value of 0 does not count": lambda: seen["gaps"][0] not in (3, 5),
+        "of equal values the last was taken": [5, 4],
+    })  # fmt: skip
+    checks.that(
+        seen["tuple"].startswith("TypeError"),
+        "a tuple as a key cannot be written as JSON: a TypeError",
+        came=seen["tuple"],
+    )
+    checks.that(
+        seen["set"].startswith("TypeError"), "a set as a value cannot be written as JSON: a TypeError", came=seen["set"]
+    )
     checks.that(seen["mode"].startswith("ValueError"), "another mode is a ValueError", came=seen["mode"])
     checks.that(
         seen["metric"].startswith("KeyError") and "accuracy" in seen["metric"],
@@ -513,7 +557,7 @@ class Study:
 
 
 # %% given="pair"
-def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[dict[str, nn.Module], RunLog]:
+def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[dict[str, nn.Module], "RunLog"]:
     """Both models of a configuration, trained side by side, and then logged."""
     log = RunLog(root, config)
     models = {"vit": small_vit(config["seed"]), "cnn": small_cnn(config["seed"])}
@@ -778,7 +822,7 @@ print(f"a tile's own rollout beats that of another tile in {better:.1%}")
 # | `HeadAblator(model, heads, means=None)` | context manager | inside the `with` block the heads are ablated: with zeros, or with their `means` |
 # | `heads` | list of pairs (layer, head) | several at once; also of one layer |
 #
-# `model` is a timm ViT: layer `l` has `model.blocks[l].attn` with `num_heads`, `head_dim` and the projection `proj`, whose input is $(B, N, H d)$, head by head. Inside the block, parameters stay what they are. After it, also after an error, the model is exactly as before: your hooks are gone, those of others are not.
+# `model` is a timm ViT: layer `l` has `model.blocks[l].attn` with `num_heads`, `head_dim` and the projection `proj`, whose input is $(B, N, H d)$, head by head. Inside the block, parameters stay what they are. After it, also after an error, the model is exactly as before: your hooks are gone, those of others are not, and the mode of every part, gradients, and what wants them are what they were. `head_means` leaves the model like that, too.
 
 
 # %% exercise="ablator" difficulty=4 minutes=75
@@ -787,7 +831,8 @@ def head_means(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    model : a timm ViT. images : (n, 3, s, s), run as one batch, in eval mode; the mode is put back.
+    model : a timm ViT. images : (n, 3, s, s), run as one batch, in eval mode; the model is left as it was found, also
+        after an error.
 
     Returns
     -------
@@ -967,66 +1012,61 @@ for heads in ([(0, 1)], [(1, 0)], [(1, 2)], [(0, 0), (0, 2), (1, 1)]):
             "only the last layer's heads were taken away": by_weights(model, images, [p for p in heads if p[0] == heads[-1][0]]),
         })  # fmt: skip
 
+with checks.step("zeros for the heads (0, 2) and (1, 0) of a ViT that nobody has seen"):
+    secret = checks.fresh_seed()
+    unseen, tiles = scrambled_vit(secret), datasets.field_tiles(3, seed=secret).x
+    came = checks.beside(ablated, HeadAblator, unseen, tiles, [(0, 2), (1, 0)])
+    checks.close(came, by_weights(unseen, tiles, [(0, 2), (1, 0)]), "the logits", rtol=1e-3, atol=1e-4)
+
 with checks.step("heads that do not exist"):
     for layer, head in ((2, 0), (0, 3), (-1, 0), (0, -1)):
         checks.raises(IndexError, HeadAblator, model, [(0, 0), (layer, head)], name=f"head {head} of layer {layer}")
 
 
 # %% test="ablator" points=4
-def traces(model: nn.Module) -> list:
-    """What can be seen of a model: hooks, modes, parameters."""
-    hooks = sum(len(module._forward_pre_hooks) + len(module._forward_hooks) for module in model.modules())
-    return [
-        hooks,
-        sum(module.training for module in model.modules()),
-        sum(float(p.detach().double().sum()) for p in model.parameters()),
-    ]
-
-
-def visits(make: Callable, model: nn.Module, images: torch.Tensor) -> dict:
-    """A model before, inside and after two blocks, one of which ends with an error; somebody else's hook stays."""
+def visits(make: Callable, model: nn.Module, images: torch.Tensor, state: Callable, prepare: Callable) -> dict:
+    """A model in use before, inside and after two blocks, one of which ends with an error; somebody else's hook stays."""
     seen: dict = {"others": 0}
 
     def other(module: nn.Module, given: tuple) -> None:
         seen["others"] += 1
 
-    model.blocks[0].attn.proj.register_forward_pre_hook(other)
-    seen["at first"] = traces(model)
+    prepare(model).blocks[0].attn.proj.register_forward_pre_hook(other)
+    seen["at first"] = state(model)
     ablator = make(model, [(0, 1), (1, 1)])
-    seen["made"] = traces(model)
+    seen["made"] = state(model)
     with torch.no_grad():
-        seen["plain"] = model(images)
         with ablator:
-            seen["inside"] = traces(model)
-            model(images)
-        seen["after"] = traces(model)
+            seen["inside the block"] = model(images)
+            seen["inside"] = state(model)
+        seen["after"] = state(model)
         try:
             with ablator:
                 raise ArithmeticError
         except ArithmeticError:
             seen["error"] = "ArithmeticError"
-        seen["after an error"] = traces(model)
+        seen["after an error"] = state(model)
         seen["others"] = 0
         seen["again"] = model(images)
     return seen
 
 
 with checks.step("a model before, inside and after two blocks"):
-    model, images = scrambled_vit(1), datasets.field_tiles(3, seed=1).x
-    seen = checks.beside(visits, HeadAblator, model, images)
-    checks.equal(seen["made"], seen["at first"], "hooks, modes and sum of the parameters when the ablator is made")
-    checks.that(
-        abs(seen["inside"][2] - seen["at first"][2]) < 1e-9, "inside the block the parameters are what they were",
-        came=f"their sum {seen['inside'][2]:.6f}", expected=f"{seen['at first'][2]:.6f}",
-    )  # fmt: skip
-    for moment in ("after", "after an error"):
-        checks.equal(seen[moment][0], seen["at first"][0], f"the number of hooks {moment}", causes={
-            "a hook was left behind": lambda: seen[moment][0] > seen["at first"][0],
-            "somebody else's hook was removed as well": lambda: seen[moment][0] < seen["at first"][0],
-        })  # fmt: skip
-        checks.equal(seen[moment], seen["at first"], f"hooks, modes and parameters {moment}")
+    secret = checks.fresh_seed()
+    model, images = scrambled_vit(secret), datasets.field_tiles(3, seed=secret).x
+    plain, gone = logits_of(model, images), deepcopy(model)
+    with torch.no_grad():
+        for block in gone.blocks:
+            block.attn.proj.weight[:, 4:8] = 0  # head 1 of each layer
+    seen = checks.beside(visits, HeadAblator, model, images, unchanged.state_of, unchanged.in_use)
+    for moment in ("made", "after", "after an error"):
+        named = "the model when the ablator is made," if moment == "made" else f"the model {moment}"
+        checks.as_found({"before": seen["at first"], "after": seen[moment], "arguments": []}, named)
+    same = seen["inside"]["parameters"] == seen["at first"]["parameters"]
+    checks.that(same, "inside the block the parameters are what they were", came="others")
     checks.equal(seen.get("error"), "ArithmeticError", "the error that leaves the block")
-    checks.equal(seen["again"], seen["plain"], "the logits after both blocks")
+    checks.close(seen["inside the block"], logits_of(gone, images), "the logits inside the block", rtol=1e-3, atol=1e-4)
+    checks.close(seen["again"], plain, "the logits after both blocks", rtol=1e-3, atol=1e-4)
     checks.equal(seen["others"], 1, "how often somebody else's hook ran in one pass")
 
 
@@ -1109,6 +1149,20 @@ with checks.step("the means in the place of the heads (0, 2) and (1, 0)"):
     })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS
+with checks.step("what `head_means` leaves behind on a model in use, and when the images do not fit"):
+    checks.as_found(checks.beside(unchanged.asked, head_means, scrambled_vit(3), images))
+    seen = checks.beside(unchanged.asked, head_means, scrambled_vit(3), images[..., :24])
+    checks.that(seen["raised"] != "", "images that are too narrow for the model are an error", came="no error")
+    checks.as_found(seen)
+
+
+def ablated_none(make: Callable, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad(), make(model, []):
+        return model(images)
+
+
+with checks.step("no head at all is taken away"):
+    checks.close(checks.beside(ablated_none, HeadAblator, model, images), logits_of(model, images), "the logits")
 
 
 def means_and_modes(measure: Callable, model: nn.Module, images: torch.Tensor) -> tuple:
@@ -1231,7 +1285,7 @@ def head_effects(model: nn.Module, x: torch.Tensor, y: torch.Tensor, means: torc
 
     Parameters
     ----------
-    model : a timm ViT; used in eval mode, its modes are put back.
+    model : a timm ViT; used in eval mode and left as it was found, also after an error.
     x : (n, 3, s, s), images that the model was not trained on. y : (n,) int64.
     means : (L, H, d), what is put in the place of a head; zeros without it.
 
@@ -1409,6 +1463,18 @@ with checks.step("each effect against a copy of the model whose columns are 0"):
         "each image got the mean over all images": expected.mean(2, keepdim=True).expand(2, 3, 48),
     })  # fmt: skip
 
+with checks.step("a ViT and tiles that nobody has seen: the effects of the last head"):
+    secret = checks.fresh_seed()
+    model, tiles = scrambled_vit(secret), datasets.field_tiles(12, seed=secret)
+    changed = deepcopy(model)
+    with torch.no_grad():
+        changed.blocks[1].attn.proj.weight[:, 8:] = 0
+    wanted = F.cross_entropy(logits_of(changed, tiles.x), tiles.y, reduction="none")
+    wanted -= F.cross_entropy(logits_of(model, tiles.x), tiles.y, reduction="none")
+    effects = head_effects(model, tiles.x, tiles.y)
+    checks.shape(effects, (2, 3, 12), "the effects")
+    checks.close(effects[1, 2], wanted, "the effects", rtol=1e-3, atol=1e-4)
+
 # %% test="importance" points=4
 with checks.step("means in the place of the heads"):
     model, tiles = scrambled_vit(4), datasets.field_tiles(30, seed=8)
@@ -1453,41 +1519,42 @@ with checks.step("a ViT with dropout, in train mode"):
         "the model ran in train mode, so dropout adds noise to every effect": lambda: not checks.near(came, wanted, rtol=0.05),
     })  # fmt: skip
 
-with checks.step("the model and other hooks after `head_effects`"):
-
-    def hooks_after(measure: Callable, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple:
-        before = sum(p.detach().double().sum().item() for p in model.parameters())
-        measure(model, x, y)
-        hooks = sum(len(m._forward_pre_hooks) + len(m._forward_hooks) for m in model.modules())
-        return hooks, sum(p.detach().double().sum().item() for p in model.parameters()) - before
-
-    checks.equal(
-        checks.beside(hooks_after, head_effects, model, tiles.x, tiles.y), (0, 0.0), "hooks, change of the parameters"
-    )
+with checks.step("what `head_effects` leaves behind on a model in use, and when the images do not fit"):
+    checks.as_found(checks.beside(unchanged.asked, head_effects, scrambled_vit(4), tiles.x, tiles.y))
+    seen = checks.beside(unchanged.asked, head_effects, scrambled_vit(4), tiles.x[..., :24], tiles.y)
+    checks.that(seen["raised"] != "", "images that are too narrow for the model are an error", came="no error")
+    checks.as_found(seen)
 ### END HIDDEN TESTS
 
 # %% test="importance" points=5
-with checks.step("2 layers, 2 heads: effects 1 for 30 %, 50 %, 10 % and 20 % of 400 images, else 0"):
+with checks.step(
+    "3 layers, 2 heads: effects 1 for 30 %, 50 %, 10 % and 20 % of 400 images, -1 for 60 %, and 0.05 for all"
+):
     # the mean of n drawn zeros and ones is binomial: bounds from scipy's quantiles with endless resampling
-    shares = ((0.3, 0.2550, 0.3450), (0.5, 0.4500, 0.5500), (0.1, 0.0725, 0.1300), (0.2, 0.1625, 0.2400))
-    effects = torch.zeros(2, 2, 400)
+    shares = (
+        (0.3, 0.2550, 0.3450), (0.5, 0.4500, 0.5500), (0.1, 0.0725, 0.1300), (0.2, 0.1625, 0.2400), (-0.6, -0.6475, -0.5525),
+        (0.05, 0.05, 0.05),
+    )  # fmt: skip
+    effects = torch.zeros(3, 2, 400)
     for k, (share, _, _) in enumerate(shares):
-        effects[k // 2, k % 2, : int(share * 400)] = 1.0
+        effects[k // 2, k % 2, : int(abs(share) * 400)] = 1.0 if share > 0 else -1.0
+    effects[2, 1] = 0.05
     ranked = rank_heads(effects, 0, 4000)
-    checks.equal(len(ranked), 4, "the number of rows")
+    checks.equal(len(ranked), 6, "the number of rows")
     checks.equal(sorted(ranked[0]), ["head", "high", "importance", "layer", "low"], "the names in a row")
     order = [(row["layer"], row["head"]) for row in ranked]
-    checks.equal(order, [(0, 1), (0, 0), (1, 1), (1, 0)], "the heads, the most important first", causes={
-        "the least important head comes first": [(1, 0), (1, 1), (0, 0), (0, 1)],
-        "the heads stand in the order of the model": [(0, 0), (0, 1), (1, 0), (1, 1)],
-        "layer and head are mixed up": [(1, 0), (0, 0), (1, 1), (0, 1)],
+    right = [(0, 1), (0, 0), (1, 1), (1, 0), (2, 1), (2, 0)]
+    checks.equal(order, right, "the heads, the most important first", causes={
+        "the least important head comes first": right[::-1],
+        "the heads stand in the order of the model": sorted(right),
+        "a harmful head was taken for an important one: sorted by absolute values": [right[-1], *right[:-1]],
     })  # fmt: skip
     for row in ranked:
         share, low, high = shares[2 * row["layer"] + row["head"]]
         checks.that(
             abs(row["importance"] - share) < 1e-6, f"the importance is {share}", came=f"{row['importance']:.4f}"
         )
-        spread = (share * (1 - share) / 400) ** 0.5
+        spread = (abs(share) * (1 - abs(share)) / 400) ** 0.5 * (share != 0.05)
         for name, wanted, side in (("low", low, -1), ("high", high, 1)):
             checks.that(
                 abs(row[name] - wanted) <= 0.005, f"{name!r} is an end of the 95 % interval",
@@ -1496,14 +1563,42 @@ with checks.step("2 layers, 2 heads: effects 1 for 30 %, 50 %, 10 % and 20 % of 
                     "no interval at all: without replacement each draw is the same 400 images": abs(row[name] - share) < 1e-6,
                     "5 % lie outside on each side: this is the 90 % interval": abs(row[name] - share - side * 1.645 * spread) < 0.003,
                     "this is one standard deviation of a single effect": abs(row[name] - share - side * 20 * spread) < 0.01,
-                    "heads were drawn instead of images": lambda: abs(row[name] - share) > 0.15,
                 },
             )  # fmt: skip
+
+with checks.step("one image of 20 has the effect 20, the others none: the interval is as skewed as that"):
+    # how often this image is drawn is binomial with p = 1/20: 0 times in 36 %, more than 3 times in 1.6 % of the draws
+    skewed = torch.zeros(1, 1, 20)
+    skewed[0, 0, 7] = 20.0
+    (row,) = rank_heads(skewed, 1, 8000)
+    for name, wanted, normal in (("low", 0.0, -0.91), ("high", 3.0, 2.91)):
+        checks.that(abs(row[name] - wanted) < 1e-6, f"{name!r} is a percentile of the drawn means", came=f"{row[name]:.3f}",
+            expected=f"{wanted:.0f}", causes={
+                "this is the mean and 1.96 standard errors; the drawn means are not normal": abs(row[name] - normal) < 0.06,
+            })  # fmt: skip
 
 with checks.step("the same seed twice"):
     checks.equal(
         [row["low"] for row in rank_heads(effects, 3, 50)], [row["low"] for row in rank_heads(effects, 3, 50)], "low"
     )
+
+with checks.step("other seeds, one resample"):
+    plain = checks.normal(seed=9)(3, 2, 40)
+    lows = [[row["low"] for row in rank_heads(plain, seed, 30)] for seed in (3, 4)]
+    checks.that(lows[0] != lows[1], "another seed draws other images", came="the same intervals")
+    checks.that(all(row["low"] == row["high"] for row in rank_heads(plain, 0, 1)), "with one resample both ends are equal",
+        came="an interval")  # fmt: skip
+    first, other = (split_half(plain, seed, 5)["mean"] for seed in (3, 4))
+    checks.that(first != other, "another seed splits the images in another way", came="the same stability")
+
+with checks.step("two images: each half is one of them"):
+    halves = torch.tensor([[1.0, 3.0], [2.0, 1.0], [3.0, 2.0], [4.0, 5.0], [5.0, 4.0], [6.0, 6.0]]).reshape(3, 2, 2)
+    known = float(spearmanr(*halves.reshape(6, 2).T).statistic)
+    came = split_half(halves, 0, 40)
+    checks.that(all(abs(came[key] - known) < 1e-6 for key in ("mean", "low", "high")), f"the stability is {known:.4f} in all splits",
+        came=str(came), causes={
+            "the halves share images; draw them without replacement and disjoint": came["high"] > known + 0.01,
+        })  # fmt: skip
 
 with checks.step("an order that every image agrees on, and one that none does"):
     levels = torch.tensor([0.1, 0.4, 0.2, 0.3, 5.0, 0.0])
@@ -1512,9 +1607,7 @@ with checks.step("an order that every image agrees on, and one that none does"):
         all(abs(agreed[key] - 1) < 1e-9 for key in ("mean", "low", "high")), "the stability is 1", came=str(agreed)
     )
     noise = split_half(checks.normal(seed=3)(4, 4, 300), 0, 100)
-    checks.that(abs(noise["mean"]) < 0.35, "the stability of pure noise is near 0", came=f"{noise['mean']:.3f}", causes={
-        "the halves share images; draw them without replacement and disjoint": noise["mean"] >= 0.35,
-    })  # fmt: skip
+    checks.that(abs(noise["mean"]) < 0.35, "the stability of pure noise is near 0", came=f"{noise['mean']:.3f}")
 
 ### BEGIN HIDDEN TESTS
 with checks.step("Spearman, not Pearson: one head a thousand times as large"):
@@ -1537,6 +1630,15 @@ with checks.step("Spearman, not Pearson: one head a thousand times as large"):
     for name, bound in (("low", low), ("high", high)):
         checks.that(abs(came[name] - bound) < 0.15, f"{name!r} is a percentile over the splits", came=f"{came[name]:.3f}",
             expected=f"{bound:.3f} within 0.15")  # fmt: skip
+
+with checks.step("three images: one of them stays out, so that the halves are equally large"):
+    three = torch.tensor([[1.0, 2.0, 9.0], [2.0, 1.0, 1.0], [3.0, 9.0, 2.0], [9.0, 3.0, 3.0]]).reshape(2, 2, 3)
+    columns = three.reshape(4, 3).T
+    pairs = sorted(float(spearmanr(columns[a], columns[b]).statistic) for a, b in ((0, 1), (0, 2), (1, 2)))
+    came = split_half(three, 0, 400)
+    checks.that(abs(came["low"] - pairs[0]) < 1e-6 and abs(came["high"] - pairs[-1]) < 1e-6,
+        "the ends are the smallest and the largest correlation of two images", came=f"{came['low']:.4f} and {came['high']:.4f}",
+        expected=f"{pairs[0]:.4f} and {pairs[-1]:.4f}")  # fmt: skip
 
 with checks.step("an odd number of images, and heads with equal effects"):
     effects = checks.normal(seed=3)(1, 5, 41) + torch.arange(5.0)[:, None]
@@ -1813,6 +1915,24 @@ with checks.step("a class token and 2 x 3 patches of 8 pixels; every token looks
             causes={text: abs(card[name] - wrong) < 1e-5 for text, wrong in causes.items()},
         )  # fmt: skip
 
+with checks.step("random rows that nobody has seen"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    rows, shares = torch.randn(3, 7, 7, generator=draw).softmax(-1), torch.rand(3, 2, 3, generator=draw)
+    card = head_card(rows, shares, 8)
+    looks = [row for image in rows.double().tolist() for row in image]
+    on_evidence = [
+        sum(a * e for a, e in zip(image[0][1:], share)) / sum(image[0][1:])
+        for image, share in zip(rows.double().tolist(), shares.flatten(1).tolist())
+    ]
+    for name, wanted in (
+        ("entropy", -sum(a * math.log(a) for row in looks for a in row) / 21),
+        ("class_mass", sum(row[0] for k, row in enumerate(looks) if k % 7) / 18),
+        ("evidence_mass", sum(on_evidence) / 3),
+    ):
+        checks.that(
+            abs(card[name] - wanted) < 1e-5, f"{name!r} of them", came=f"{card[name]:.5f}", expected=f"{wanted:.5f}"
+        )
+
 with checks.step("a head in which every token looks at itself only"):
     card = head_card(0.999 * torch.eye(7)[None] + 0.001 * even, evidence, 8)
     checks.that(card["distance"] < 0.05 and card["sparsity"] > 0.99 and card["entropy"] < 0.02,
@@ -1829,6 +1949,7 @@ with checks.step("2 layers with 3 heads, random rows, a grid of 3 x 2, one image
     evidence[1] = 0.0
     came = specialization_matrix(attentions, evidence, 4)
     checks.shape(came, (6, 5), "the matrix")
+    checks.dtype(came, torch.float64, "the matrix")
     expected = torch.zeros(6, 5, dtype=torch.float64)
     place = [(4.0 * (j // 2), 4.0 * (j % 2)) for j in range(6)]
     for k in range(6):
@@ -1874,8 +1995,24 @@ with checks.step("two prefix tokens, as in a distilled DeiT"):
     card = head_card(attention, evidence, 4, 2)
     checks.that(
         abs(card["class_mass"] - float(attention[:, 2:, :2].sum(-1).mean())) < 1e-5, "class mass: both prefix tokens",
-        came=f"{card['class_mass']:.4f}", causes={"one of two prefix tokens was counted": True},
+        came=f"{card['class_mass']:.4f}", causes={
+            "one of two prefix tokens was counted": abs(card["class_mass"] - float(attention[:, 2:, 0].mean())) < 1e-5,
+            "the second prefix token was counted as a query": abs(card["class_mass"] - float(attention[:, 1:, :2].sum(-1).mean())) < 1e-5,
+        },
     )  # fmt: skip
+    among = attention[:, 2:, 2:].double() / attention[:, 2:, 2:].double().sum(-1, keepdim=True)
+    far = torch.tensor([[math.dist(a, b) for b in place] for a in place], dtype=torch.float64)
+    wanted = float((among * far).sum(-1).mean())
+    checks.that(
+        abs(card["distance"] - wanted) < 1e-5, "the distance", came=f"{card['distance']:.4f}", expected=f"{wanted:.4f}"
+    )
+    wanted = float(-torch.xlogy(attention, attention).sum(-1).mean())
+    checks.that(
+        abs(card["entropy"] - wanted) < 1e-5,
+        "the entropy of all queries",
+        came=f"{card['entropy']:.4f}",
+        expected=f"{wanted:.4f}",
+    )
     row = attention[:, 0, 2:] / attention[:, 0, 2:].sum(-1, keepdim=True)
     wanted = float((row * evidence.flatten(1)).sum(1).mean())
     checks.that(abs(card["evidence_mass"] - wanted) < 1e-5, "the mass on the evidence", came=f"{card['evidence_mass']:.4f}",
@@ -1884,21 +2021,40 @@ with checks.step("two prefix tokens, as in a distilled DeiT"):
 with checks.step("twins among 2 x 3 heads, head 4 nearly equal to head 1"):
     from scipy.spatial.distance import jensenshannon
 
-    randn = checks.normal(seed=5)
+    randn = checks.normal(seed=3)  # here each of the mistakes below would choose other twins
     heads = (2.0 * randn(6, 2, 5, 5)).softmax(-1)
     heads[4] = 0.97 * heads[1] + 0.03 * heads[4]
-    pairs = np.full((6, 6), np.inf)
+    pairs, roots, classes = (np.full((6, 6), np.inf) for _ in range(3))
     for one in range(6):
         for other in range(6):
             if one != other:
                 rows = zip(heads[one].reshape(-1, 5).double().numpy(), heads[other].reshape(-1, 5).double().numpy())
-                pairs[one, other] = np.mean([jensenshannon(a, b) ** 2 for a, b in rows])
+                distances = np.array([jensenshannon(a, b) for a, b in rows])
+                pairs[one, other], roots[one, other] = (distances**2).mean(), distances.mean()
+                classes[one, other] = (distances[::5] ** 2).mean()
     attentions = [heads[:3].transpose(0, 1).contiguous(), heads[3:].transpose(0, 1).contiguous()]
     came = twins(attentions)
     checks.equal(came, torch.tensor(pairs.argmin(1)), "the twins, against scipy", causes={
         "every head is its own twin": torch.arange(6),
+        "the distance was averaged, the root of the divergence": torch.tensor(roots.argmin(1)),
+        "only the class token's rows were compared": torch.tensor(classes.argmin(1)),
         "these are the most different heads": torch.tensor(np.where(np.isinf(pairs), -1, pairs).argmax(1)),
     })  # fmt: skip
+
+with checks.step("three heads that are equal: the lower number wins"):
+    checks.equal(twins([torch.full((1, 3, 4, 4), 0.25)]), torch.tensor([1, 0, 0]), "the twins", causes={
+        "of equal ones the last was taken": torch.tensor([2, 2, 1]),
+    })  # fmt: skip
+
+with checks.step("what `head_card` was given is not changed"):
+    given = [
+        checks.normal(seed=6)(2, 7, 7).softmax(-1),
+        torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(3)),
+    ]
+    after = checks.beside(observe.arguments_after, head_card, *given, 4)
+    checks.equal(len(after), 2, "the number of tensors")
+    for came, was, name in zip(after, given, ("the attention", "the evidence"), strict=True):
+        checks.equal(came, was, f"{name} afterwards")
 
 with checks.step("rows with exact zeros"):
     attentions = [
@@ -2029,7 +2185,7 @@ for ax in axes[1:]:
 plt.show()
 
 # %% [markdown]
-# **Explain.** Read the curve with its intervals: they come from 100 images. A five-step attack is a lower bound for the attacker, so "robust" means "this attack did not find it". Week 10's alarm for masked gradients applies here as well. Two attacks, two questions: PGD asks how many tiles fall within a box of fixed size, Carlini and Wagner how near the nearest error is. Do both rank your models alike?
+# **Explain.** Read the curve with its intervals: they come from 100 images. The accuracy under a five-step attack is an upper bound of the robust accuracy: a stronger attacker can only lower it, so "robust" means "this attack did not find it". Week 10's alarm for masked gradients applies here as well. Two attacks, two questions: PGD asks how many tiles fall within a box of fixed size, Carlini and Wagner how near the nearest error is. Do both rank your models alike?
 #
 # In the table of divergences the fooled images moved more. That is not yet a cause: the attack moves both, the attention and the answer.
 
@@ -2172,16 +2328,33 @@ with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; h
     checks.that(abs(first["p"] - 1 / 6) < 1e-9, "p is 2 * 10 / 120", came=f"{first['p']:.4f}", causes={
         "this is the one-sided test": abs(first["p"] - 1 / 12) < 1e-9,
         "this is Holm's corrected value; p is the plain one": abs(first["p"] - 1.0) < 1e-9,
-        "this is the chi-square test": 0.0 < abs(first["p"] - 1 / 6) < 0.13,
+        "this is the chi-square test": lambda: any(
+            abs(first["p"] - chi2_contingency([[3, 0], [2, 5]], correction=corrected).pvalue) < 1e-6 for corrected in (False, True)
+        ),
     })  # fmt: skip
     checks.that(abs(first["p_holm"] - 1.0) < 1e-9, "p_holm is 6 * 1/6, for six rows", came=f"{first['p_holm']:.4f}", causes={
         "nothing was corrected": abs(first["p_holm"] - 1 / 6) < 1e-9,
         "each owner was corrected by itself; the correction is over all rows": abs(first["p_holm"] - 2 / 6) < 1e-9,
     })  # fmt: skip
 
+with checks.step("80 random images, counted one by one"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    a, b, holds = (torch.rand(80, generator=draw) < share for share in (0.4, 0.3, 0.5))
+    found = failure_taxonomy(a, b, {"some": holds})
+    images = list(zip(a.tolist(), b.tolist(), holds.tolist()))
+    checks.equal(len(found), 3, "the number of rows")
+    for row, owner in zip(found, ((True, False), (False, True), (True, True)), strict=True):
+        own = [held for vit_is, cnn_is, held in images if (vit_is, cnn_is) == owner]
+        c = sum(held for _, _, held in images)
+        checks.equal((row["errors"], row["hits"]), (len(own), sum(own)), f"errors and hits of {row['owner']}")
+        outside = c - sum(own)
+        wanted = fisher_exact([[sum(own), len(own) - sum(own)], [outside, 80 - len(own) - outside]]).pvalue
+        checks.that(abs(row["p"] - (wanted if own else 1.0)) < 1e-7, f"p of {row['owner']}", came=f"{row['p']:.5f}")
+
 with checks.step("lists of different lengths"):
     checks.raises(ValueError, failure_taxonomy, vit, cnn[:9], {"haze": haze}, name="10 and 9 images")
     checks.raises(ValueError, failure_taxonomy, vit, cnn, {"haze": haze[:9]}, name="a condition for 9 of 10 images")
+    checks.raises(ValueError, failure_taxonomy, vit[:0], cnn[:0], {"haze": haze[:0]}, name="no image at all")
 
 # %% test="taxonomy" points=4
 with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
@@ -2202,7 +2375,11 @@ with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
     for rank, k in reversed(list(enumerate(order))):
         smallest = min(smallest, plain[k] * 9 / (rank + 1))
         hochberg[k] = smallest
-    by_owner = torch.cat([(3 * p[k : k + 3]).clamp(max=1) for k in (0, 3, 6)])
+    by_owner = [0.0] * 9
+    for begin in (0, 3, 6):
+        largest = 0.0
+        for rank, k in enumerate(sorted(range(begin, begin + 3), key=lambda k: plain[k])):
+            by_owner[k] = largest = max(largest, min(1.0, (3 - rank) * plain[k]))
     checks.close(came, torch.tensor(wanted, dtype=torch.float64), "p_holm", causes={
         "nothing was corrected": p,
         "this is Bonferroni's correction": (9 * p).clamp(max=1),
@@ -2211,8 +2388,7 @@ with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
         "the corrected values must not fall with the rank: keep the largest so far": torch.tensor(
             [min(1.0, (9 - order.index(k)) * plain[k]) for k in range(9)], dtype=torch.float64
         ),
-        "each owner was corrected by itself; the correction is over all rows": lambda: float((came - p).max()) > 0
-        and float(came.min()) < 0.5 * min(wanted) and float(came.min()) >= float(by_owner.min()) - 1e-9,
+        "each owner was corrected by itself; the correction is over all rows": torch.tensor(by_owner, dtype=torch.float64),
     })  # fmt: skip
 
 with checks.step("who is who: the rows of the planted dependence"):
@@ -2257,6 +2433,15 @@ with checks.step("no errors of one owner, and a condition that never holds"):
     checks.equal(by["vit_only", "haze"]["p_holm"], 1.0, "a corrected value is never above 1", causes={
         "the corrected value is a probability; cut it at 1": lambda: by["vit_only", "haze"]["p_holm"] > 1,
     })  # fmt: skip
+
+with checks.step("an owner without errors: its rows count in the correction as well"):
+    vit, cnn = torch.arange(40) < 6, torch.zeros(40, dtype=torch.bool)
+    rows = failure_taxonomy(vit, cnn, {"haze": torch.arange(40) < 9, "dusk": torch.arange(40) % 2 == 0})
+    wanted = 6 * math.comb(9, 6) / math.comb(40, 6)
+    checks.that(abs(rows[0]["p_holm"] - wanted) < 1e-9, "p_holm of six rows, four of them without errors", came=f"{rows[0]['p_holm']:.6f}",
+        expected=f"{wanted:.6f}", causes={
+            "not all rows of the call were corrected: those without errors count as well": abs(rows[0]["p_holm"] - wanted / 3) < 1e-9,
+        })  # fmt: skip
 
 with checks.step("20 data sets without any dependence, 6 rows each: a corrected p below 0.05 is rare"):
     alarms, plain_alarms = 0, 0
@@ -2445,17 +2630,17 @@ def numbers_in(text: str, results: Mapping) -> list[str]:
 
 
 def shows(token: str, value: float) -> bool:
-    """Whether a written number is this value: exactly, rounded to three digits or more, or in percent with one decimal."""
-    number, mantissa = float(token.replace(",", "")), token.replace(",", "").partition("e")[0].lstrip("-")
+    """Whether a written number is this value: exactly, rounded to three decimals or digits or more, or in percent."""
+    number = float(token.replace(",", ""))
     if number == value or token == f"{value:.3g}":
         return True
     if isinstance(value, int) or math.isnan(value):
         return False
+    mantissa, _, exponent = token.replace(",", "").lstrip("-").partition("e")
     decimals, digits = len(mantissa.partition(".")[2]), len(mantissa.replace(".", "").lstrip("0"))
-    if digits >= 3 and abs(number - value) <= 0.0051 * abs(value):
-        return True
-    half = 0.5000001 * 10.0**-decimals
-    return (decimals >= 3 and abs(number - value) <= half) or (decimals >= 1 and abs(number - 100 * value) <= half)
+    half = 0.5000001 * 10.0 ** (int(exponent or 0) - decimals)  # of the last digit that is written
+    rounded = (decimals >= 3 or digits >= 3) and abs(number - value) <= half
+    return rounded or (decimals >= 1 and abs(number - 100 * value) <= half)
 
 
 def strangers(text: str, results: Mapping) -> list[str]:
@@ -2479,7 +2664,7 @@ def strangers(text: str, results: Mapping) -> list[str]:
 # The report is Markdown with these rules:
 #
 # - `# title`, then the sections `## Introduction` ... in the order of `HEADINGS`, each once. What goes where is yours; a natural choice stands in the table below.
-# - **Every number of the results** is in it: floats with three decimals or more, small ones such as p-values with three significant digits (`:.3g`), or in percent with one decimal. NaN becomes `n/a`. Also every string.
+# - **Every number of the results** is in it: floats rounded to three decimals or more, or to three significant digits or more (`:.3g`, for small ones such as p-values), or in percent with one decimal or more. NaN becomes `n/a`. Also every string, and every row of a list.
 # - **No other number.** So no "16 heads", no "p < 0.05" by hand, no numbered lists. Numbers inside the strings of the results are fine.
 # - The section *Comparison* has the sentence of `VERDICTS` that belongs to the verdict.
 # - Each figure is linked once, `![name](file)`. A figure whose file is not in `out_dir`: `FileNotFoundError` that names it, and no report.
@@ -2654,6 +2839,8 @@ with checks.step("the report of EXAMPLE: its numbers"):
     checks.that("nan" not in text.lower().split() and "n/a" in text, "NaN is written as n/a")
     typed = strangers(text, EXAMPLE)
     checks.that(not typed, "every number of the report is in the results", came=f"typed by hand: {typed[:5]}")
+    counted = [line for line in text.splitlines() if re.match(r"\s*\d+[.)]\s", line)]
+    checks.that(not counted, "no list is numbered: its numbers are in no result", came="; ".join(counted)[:200])
 
 # %% test="report" points=4
 with checks.step("the verdict"):
@@ -2669,10 +2856,13 @@ with checks.step("the verdict"):
         ((0.9371, 0.9112, 0.9557), (0.8713, 0.8377, 0.8989), "vit"),
         ((0.8713, 0.8377, 0.9189), (0.9371, 0.9112, 0.9557), "undecided"),
         ((0.9371, 0.9012, 0.9557), (0.8713, 0.8377, 0.9189), "undecided"),
+        ((0.9371, 0.9012, 0.9557), (0.8713, 0.8377, 0.9012), "undecided"),
+        ((0.8713, 0.8377, 0.9012), (0.9371, 0.9012, 0.9557), "undecided"),
     ):
         results = with_accuracies(vit, cnn)
         came = verdict(results)
         checks.equal(came, wanted, f"the verdict for intervals {vit[1:]} and {cnn[1:]}", causes={
+            "intervals that touch were taken to be apart": lambda: vit[1] == cnn[2] or cnn[1] == vit[2],
             "the larger accuracy decided, although the intervals overlap": "vit" if vit[0] > cnn[0] else "cnn",
         })  # fmt: skip
         text = checks.beside(written_by, render_report, results)["text"]
@@ -2783,7 +2973,12 @@ def refused(render: Callable, results: dict) -> list:
 for path in (("accuracy",), ("data", "train"), ("failures", 1, "lift"), ("limitations",)):
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))
-        checks.equal(kind, "KeyError", "the error", causes={"a default hides the missing number": "no error"})
+        checks.equal(
+            kind,
+            "KeyError",
+            "the error",
+            causes={"what is missing is hidden: by a default, or because only what is there is written": "no error"},
+        )
         checks.that(str(path[-1]) in words, "the error names the key", came=words)
         checks.equal(left, False, "whether a report was written all the same", causes={
             "the file was opened before all numbers were there": True,
@@ -2793,11 +2988,17 @@ for path in (("accuracy",), ("data", "train"), ("failures", 1, "lift"), ("limita
 for path in (
     ("title",), ("question",), ("training", "run"), ("training", "steps"), ("heads", "stability"), ("heads", "top", 0, "low"),
     ("heads", "count"), ("evidence", "vit"), ("robustness", 0, "eps"), ("accuracy", "cnn", "low"), ("failures",), ("figures",),
-    ("insights",), ("data", "classes"),
+    ("insights",), ("data", "classes"), ("failures", 0, "base"), ("failures", 0, "lift"), ("robustness", 1, "vit"),
+    ("heads", "top", 0, "importance"), ("failures", 1, "owner"), ("data", "test"), ("heads", "stability", "mean"),
 ):  # fmt: skip
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))
-        checks.equal(kind, "KeyError", "the error", causes={"a default hides the missing number": "no error"})
+        checks.equal(
+            kind,
+            "KeyError",
+            "the error",
+            causes={"what is missing is hidden: by a default, or because only what is there is written": "no error"},
+        )
         checks.that(str(path[-1]) in words, "the error names the key", came=words)
         checks.equal(left, False, "whether a report was written all the same")
 
@@ -2811,10 +3012,11 @@ with checks.step("a study of another size: three rows of robustness, five of fai
             (Path(folder) / "only one.png").write_bytes(b"")
             return Path(render(results, Path(folder))).read_text(encoding="utf-8")
 
+    chance = {"share": 0.5291, "base": 0.4637, "lift": 1.1409, "p": 0.6128, "p_holm": 0.9182, "hits": 168}
     results = deepcopy(EXAMPLE) | {
         "title": "Another", "figures": {"the only one": "only one.png"}, "limitations": ["Few images: 37 of 4096."],
         "robustness": [{"eps": e, "vit": 0.9153 - 0.1 * e, "cnn": 0.8447 - 0.1 * e} for e in (0.25, 1.25, 3.75)],
-        "failures": [{**EXAMPLE["failures"][0], "condition": f"condition {c}", "errors": 301 + k} for k, c in enumerate("abcde")],
+        "failures": [{**EXAMPLE["failures"][0], "condition": f"condition {c}", "errors": 301 + k} | (chance if c == "c" else {}) for k, c in enumerate("abcde")],
     }  # fmt: skip
     text = checks.beside(other_size, render_report, results)
     tokens = numbers_in(text, results)
@@ -2962,9 +3164,9 @@ def untrained_study(seed: int, depth: int = 2, heads: int = 2) -> Study:
 # | key | widget | values |
 # | --- | --- | --- |
 # | `image` | `st.selectbox` | number of the tile, all of `study.images` in order; the first at the start |
-# | `upload` | `st.file_uploader` | a tile of the visitor's, which takes the place of the chosen one |
+# | `upload` | `st.file_uploader` | a tile of the visitor's, which takes the place of the chosen one; resized to the size of the study's images |
 # | `layer`, `head` | `st.selectbox` | all layers of the ViT, all heads of a layer; the first at the start |
-# | `eps` | `st.slider` | whole numbers from 0 to 16: size of the attack in 255ths; 0 at the start |
+# | `eps` | `st.slider` | whole numbers (int) from 0 to 16 in steps of 1: size of the attack in 255ths; 0 at the start |
 #
 # And it shows, from top to bottom or from left to right:
 #
@@ -2973,9 +3175,9 @@ def untrained_study(seed: int, depth: int = 2, heads: int = 2) -> Study:
 #
 # **The attack.** Each model is attacked by itself, with `pgd`, away from *its own* answer on the clean tile (an uploaded tile has no label).
 #
-# **When it goes wrong.** An upload that cannot be read gives an `st.error` with a sentence, and the page goes on with the chosen tile. A visitor must never see a traceback.
+# **When it goes wrong.** An upload that cannot be read, whatever `read_tile` raises, gives an `st.error` with a sentence, and the page goes on with the chosen tile. A visitor must never see a traceback.
 #
-# **Speed.** However often the visitor clicks, `load` runs once.
+# **Speed.** However often the visitor clicks, `load` runs once; `st.cache_resource` keeps it for all other visitors, too.
 
 
 # %% exercise="page" difficulty=3 minutes=75
@@ -3113,6 +3315,12 @@ with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen
         checks.that(not run["exceptions"], f"{moment}: no exception", came="; ".join(run["exceptions"])[:300])
         checks.equal(sorted(set(run["keys"]) & {"eps", "head", "image", "layer", "upload"}),
             ["eps", "head", "image", "layer", "upload"], "the keys of the widgets")  # fmt: skip
+        checks.equal(
+            [run["options"].get(key) for key in ("image", "layer", "head")],
+            [6, 2, 2],
+            "how many tiles, layers and heads can be chosen",
+        )
+        checks.equal(run["ranges"].get("eps"), (0, 16, 1), "smallest, largest and step of the slider")
         expected = wanted(study, 0, study.images[index : index + 1], layer, head)
         checks.equal(len(run["images"]), 3, f"{moment}: the number of pictures")
         for picture, came, name in checks.each(expected["pictures"], run["images"], ("tile", "ViT's map", "CNN's map")):
@@ -3235,17 +3443,46 @@ with checks.step("a PNG that was cut in the middle, a JPEG in gray that is no sq
         "without a file the chosen tile is back",
     )
 
-with checks.step("another study: three layers of three heads, the last of each, epsilon 8"):
-    study = untrained_study(5, 3, 3)
+
+def claims_to_be_huge() -> bytes:
+    """A PNG of a few bytes whose header says 60,000 x 60,000 pixels."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+with checks.step("a file that claims to be absurdly large"):
+    runs = checks.beside(
+        steps_seen, apps.visit, untrained_study, page, 20, [{"upload": ("bomb.png", claims_to_be_huge(), "image/png")}]
+    )
+    checks.that(
+        not runs[-1]["exceptions"] and len(runs[-1]["errors"]) == 1,
+        "it gives one st.error",
+        came=str(runs[-1]["exceptions"] + runs[-1]["errors"])[:200],
+    )
+    checks.that(
+        near(runs[-1]["images"], shown(untrained_study(20), 0, untrained_study(20).images[:1])["pictures"]),
+        "the page goes on with the chosen tile",
+    )
+
+
+with checks.step("another study: three layers of two heads, then two layers of four, the last of each, epsilon 8"):
+    study = untrained_study(5, 3, 2)
 
     def deep(visit: Callable, make: Callable, page: Callable) -> dict:
         calls: list = []
 
         def load() -> object:
             calls.append(1)
-            return make(5, 3, 3)
+            return make(5, 3, 2)
 
-        return {"runs": visit(page, (load,), [{"layer": 2, "head": 2}, {"eps": 8}, {"image": 5}]), "loads": len(calls)}
+        runs = visit(page, (load,), [{"layer": 2, "head": 1}, {"eps": 8}, {"image": 5}])
+        return {"runs": runs, "loads": len(calls), "wide": visit(page, (lambda: make(5, 2, 4),), [{"head": 3}])}
 
     seen = checks.beside(deep, apps.visit, untrained_study, page)
     run, moved = (
@@ -3253,85 +3490,75 @@ with checks.step("another study: three layers of three heads, the last of each, 
         pgd(study.vit, study.images[5:], logits_of(study.vit, study.images[5:]).argmax(1), 8 / 255),
     )
     checks.that(not run["exceptions"], "no exception", came="; ".join(run["exceptions"])[:300])
-    picture = torch.from_numpy(enlarged(moved[0], head_heat(study.vit, moved, 2, 2)))
+    for run, layers, heads in ((seen["runs"][-1], 3, 2), (seen["wide"][-1], 2, 4)):
+        checks.equal(
+            [run["options"].get(key) for key in ("layer", "head")],
+            [layers, heads],
+            "how many layers and heads can be chosen",
+        )
+    run = seen["runs"][-1]
+    picture = torch.from_numpy(enlarged(moved[0], head_heat(study.vit, moved, 2, 1)))
     checks.that(
         float((run["images"][1].float() - picture.float()).abs().mean()) < 1.5,
-        "the ViT's map is that of layer 2, head 2",
+        "the ViT's map is that of layer 2, head 1",
     )
     checks.equal(seen["loads"], 1, "how often the study was loaded in four runs")
+
+
+def small_study(seed: int) -> Study:
+    """A study of tiles of 24 x 24 pixels, nine patches; two layers of three heads."""
+    torch.manual_seed(seed)
+    vit = VisionTransformer(
+        img_size=24, patch_size=8, num_classes=6, embed_dim=12, depth=2, num_heads=3, mlp_ratio=2.0
+    ).eval()
+    for parameter in vit.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    tiles = datasets.field_tiles(4, seed)
+    cnn = small_cnn(seed, (6, 8, 8, 12))
+    return Study(vit, cnn, tiles.x[..., 4:28, 4:28].contiguous(), tiles.y, datasets.LAND_USES)
+
+
+with checks.step("a study of tiles with 24 x 24 pixels, and an upload"):
+    study = small_study(6)
+    runs = checks.beside(
+        steps_seen,
+        apps.visit,
+        small_study,
+        page,
+        6,
+        [{"upload": ("tile.png", good, "image/png")}, {"upload": None, "head": 2, "layer": 1}],
+    )
+    checks.that(
+        not any(run["exceptions"] for run in runs), "no exception", came=str([run["exceptions"] for run in runs])[:300]
+    )
+    import io
+
+    expected = shown(study, 0, read_tile(io.BytesIO(good), 24)[None])
+    checks.that(
+        near(runs[1]["images"], expected["pictures"]), "the upload is resized to the size of the study's images"
+    )
+    checks.equal([value for _, value in runs[1]["metrics"]], expected["answers"], "what ViT and CNN say of it")
+    checks.that(
+        float(
+            (
+                runs[2]["images"][1].float()
+                - torch.from_numpy(enlarged(study.images[0], head_heat(study.vit, study.images[:1], 1, 2))).float()
+            )
+            .abs()
+            .mean()
+        )
+        < 1.5,
+        "without it: the map of layer 1, head 2",
+    )
 ### END HIDDEN TESTS
 
 # %% [markdown]
 # ### Export: the project as a folder
 #
-# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with the imports that each file needs; a checkpoint of the two models with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
+# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with your helpers and constants and the imports that each file needs; a checkpoint of the two models with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
 
 
 # %% given="export"
-def source_of(name: str, names: Mapping[str, object]) -> str:
-    """The source of a function, a class or a constant: as it stands in the cell that defined it.
-
-    Cells are text that only the interpreter has; `linecache` keeps it under the file name that the code carries.
-    """
-    if not callable(names[name]):
-        return f"{name} = {names[name]!r}"
-    owners = [names[name], *(other for other in names.values() if callable(other))]
-    parts = [part for owner in owners for part in (owner, *(vars(owner).values() if isinstance(owner, type) else ()))]
-    for file in dict.fromkeys(part.__code__.co_filename for part in parts if hasattr(part, "__code__")):
-        text = "".join(linecache.getlines(file))
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-                begin = min(part.lineno for part in (node, *node.decorator_list))
-                return "\n".join(text.splitlines()[begin - 1 : node.end_lineno])
-    raise LookupError(f"the source of {name} is not known; run its cell again")
-
-
-IMPORTS = {
-    "contextlib": "import contextlib", "hashlib": "import hashlib", "json": "import json", "math": "import math", "re": "import re",
-    "OrderedDict": "from collections import OrderedDict", "Callable": "from collections.abc import Callable",
-    "Iterable": "from collections.abc import Iterable", "Mapping": "from collections.abc import Mapping",
-    "Sequence": "from collections.abc import Sequence", "dataclass": "from dataclasses import dataclass",
-    "Path": "from pathlib import Path", "plt": "import matplotlib.pyplot as plt", "np": "import numpy as np",
-    "torch": "import torch", "F": "import torch.nn.functional as F", "Image": "from PIL import Image",
-    "ImageOps": "from PIL import ImageOps", "load_file": "from safetensors.torch import load_file",
-    "save_file": "from safetensors.torch import save_file", "datasets": "from shared import datasets",
-    "profile": "from shared import profiles as profile",
-    "fisher_exact": "from scipy.stats import fisher_exact", "spearmanr": "from scipy.stats import spearmanr",
-    "VisionTransformer": "from timm.models.vision_transformer import VisionTransformer", "nn": "from torch import nn",
-}  # fmt: skip
-
-
-def write_package(
-    folder: Path, modules: Mapping[str, tuple[str, Sequence[str]]], names: Mapping[str, object], last: Mapping[str, str]
-) -> None:
-    """Write modules of functions, classes and constants; each may use those before it.
-
-    Parameters
-    ----------
-    modules : name of the file without .py -> (what it is, names of what stands in it). names : name -> object.
-    last : what comes at the end of a file.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    chosen = {name: names[name] for _, inside in modules.values() for name in inside}
-    where: dict[str, str] = {}
-    for module, (about, inside) in modules.items():
-        body = "\n\n\n".join([*(source_of(name, chosen) for name in inside), last.get(module, "")]).rstrip() + "\n"
-        used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-        own = [
-            f"from archaeology.{other} import {', '.join(sorted(n for n in used if where.get(n) == other))}"
-            for other in sorted({where[name] for name in used if name in where})
-        ]
-        # a script has its own folder on the path, not the one above it, where the package lies
-        find = (
-            "import sys\n\nsys.path.insert(0, str(Path(__file__).resolve().parent.parent))" if "page" in inside else ""
-        )
-        libraries = sorted({IMPORTS[name] for name in used if name in IMPORTS})
-        head = ("from __future__ import annotations", "\n".join(libraries), find, "\n".join(own))
-        text = "\n\n".join([f'"""{about}"""', *(part for part in head if part)])
-        (folder / f"{module}.py").write_text(f"{text}\n\n\n{body}", encoding="utf-8")
-        where |= dict.fromkeys(inside, module)
-
-
 def save_study(study: Study, folder: Path, tiles: int = 24) -> None:
     """A checkpoint of a study of `small_vit` and `small_cnn`: weights, some tiles, names of the classes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -3387,13 +3614,16 @@ PACKAGE = {
         "HEADINGS", "VERDICTS", "leaves", "numbers_in", "shows", "strangers", "verdict", "render_report")),
     "app": ("The demo: `streamlit run archaeology/app.py`.", ("enlarged", "read_tile", "head_heat", "page")),
 }  # fmt: skip
+FIRST = {  # a script has its own folder on the path, not the one above it, where the package lies
+    "app": "import sys\nfrom pathlib import Path\n\nsys.path.insert(0, str(Path(__file__).resolve().parent.parent))",
+}
 LAST = {
     "experiments": 'if __name__ == "__main__":\n    reproduce(Path(__file__).resolve().parent)\n',
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
 # %% explore=true
-write_package(HERE, PACKAGE, globals(), LAST)
+exporting.write_package(HERE, PACKAGE, globals(), first=FIRST, last=LAST)
 save_study(STUDY, HERE / "checkpoint")
 README = f"""# Attention archaeology
 

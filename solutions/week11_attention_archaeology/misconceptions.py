@@ -151,6 +151,63 @@ MISCONCEPTIONS = [
         says="NaN is compared like a number",
         note="Every comparison with NaN is false, so the result depends on the order of the lines.",
     ),
+    Misconception(
+        name="zero-does-not-count",
+        exercise="runlog",
+        edits={HAVING: "having = [line for line in self.load() if line.get(metric) and not math.isnan(line[metric])]"},
+        rejected_by="runlog-test-2",
+        says="a value of 0 does not count",
+        note="0 is false for Python, and the best loss there is.",
+    ),
+    Misconception(
+        name="keys-skipped",
+        exercise="runlog",
+        edits={
+            HASH: HASH.replace("sort_keys=True", "sort_keys=True, skipkeys=True"),
+            '(self.folder / "config.json").write_text(json.dumps(config, sort_keys=True, indent=1), encoding="utf-8")': '(self.folder / "config.json").write_text(json.dumps(config, skipkeys=True), encoding="utf-8")',
+        },
+        rejected_by="runlog-test-2",
+        says="a tuple as a key",
+        note="Two configurations that differ in such a key would share a folder.",
+    ),
+    Misconception(
+        name="load-needs-a-file",
+        exercise="runlog",
+        edits={"if whole != written or not self.file.exists():": "if whole != written:"},
+        rejected_by="runlog-test-1",
+        says="the code raised an error",
+        note="A run that was stopped before its first line is a run without lines, not an error.",
+    ),
+    Misconception(
+        name="mirror-by-keywords",
+        exercise="runlog",
+        edits={"self.mirror(step, metrics)": "self.mirror(step=step, metrics=metrics)"},
+        rejected_by="runlog-test-1",
+        says="unexpected keyword argument",
+        note="What the mirror calls its parameters is its own business.",
+    ),
+    Misconception(
+        name="mirror-before-the-line",
+        exercise="runlog",
+        edits={
+            '        with self.file.open("a", encoding="utf-8") as file:\n            file.write(json.dumps({"step": step, **metrics}) + "\\n")\n        if self.mirror:\n            self.mirror(step, metrics)': '        if self.mirror:\n            self.mirror(step, metrics)\n        with self.file.open("a", encoding="utf-8") as file:\n            file.write(json.dumps({"step": step, **metrics}) + "\\n")'
+        },
+        rejected_by="runlog-test-1",
+        says="the mirror is called before the line is written",
+        note="A mirror that fails, for example without a network, takes the line with it.",
+    ),
+    Misconception(
+        name="lines-kept-in-memory",
+        exercise="runlog",
+        edits={
+            "            self.file.write_bytes(whole)\n": "            self.file.write_bytes(whole)\n        self.lines = [json.loads(line) for line in whole.splitlines()]\n",
+            "        if self.mirror:\n": '        self.lines.append({"step": step, **metrics})\n        if self.mirror:\n',
+            LOAD: "return list(self.lines)",
+        },
+        rejected_by="runlog-test-1",
+        says="kept since; another process may write",
+        note="A second process, or a second object, writes to the same run.",
+    ),
     # ---- exercise 2: ablation
     Misconception(
         name="interleaved-columns",
@@ -309,6 +366,39 @@ MISCONCEPTIONS = [
         says="the model ran in train mode, so dropout was active",
         note="With the small models of this week nothing shows: they have no dropout. Pretrained ones do.",
     ),
+    Misconception(
+        name="eval-inside",
+        exercise="ablator",
+        edits={
+            "        for layer in self.chosen:\n            projection": "        self.model.eval()\n        for layer in self.chosen:\n            projection",
+            "        self.stack.close()": "        self.stack.close()\n        self.model.train()",
+        },
+        rejected_by="ablator-test-2",
+        says="all parts were set to train mode",
+        note="A part that was in eval mode, as a frozen batch norm is, wakes up.",
+    ),
+    Misconception(
+        name="ablator-freezes",
+        exercise="ablator",
+        edits={
+            "        for layer in self.chosen:\n            projection": "        self.model.requires_grad_(False)\n        for layer in self.chosen:\n            projection"
+        },
+        rejected_by="ablator-test-2",
+        says="the parameters were frozen",
+        note="Nobody who reads `with HeadAblator(...)` expects that.",
+    ),
+    Misconception(
+        name="hooks-of-the-means-after-an-error",
+        exercise="ablator",
+        edits={
+            "            stack.callback(block.attn.proj.register_forward_pre_hook(keep).remove)": "            handles.append(block.attn.proj.register_forward_pre_hook(keep))",
+            "    with contextlib.ExitStack() as stack:\n": "    handles = []\n    with contextlib.ExitStack():\n",
+            "    heads = model.blocks[0].attn.num_heads\n": "    for handle in handles:\n        handle.remove()\n    heads = model.blocks[0].attn.num_heads\n",
+        },
+        rejected_by="ablator-test-3",
+        says="a hook was left behind",
+        note="An image of the wrong size, and from then on every pass keeps means.",
+    ),
     # ---- exercise 3: importance
     Misconception(
         name="sign-inverted",
@@ -425,6 +515,50 @@ MISCONCEPTIONS = [
         says="this is Pearson's correlation",
         note="With one dominant head it is near 1, whatever the other heads do.",
     ),
+    Misconception(
+        name="one-mode-for-all-parts",
+        exercise="importance",
+        edits={
+            "        for module, mode in modes.items():\n            module.training = mode": "        model.train(modes[model])"
+        },
+        rejected_by="importance-test-2",
+        says="all parts were set to train mode",
+        note="train() reaches every part, whatever mode it was in.",
+    ),
+    Misconception(
+        name="sorted-by-absolute-value",
+        exercise="importance",
+        edits={ORDER: 'order = np.argsort(-np.abs(flat.mean(1)), kind="stable")'},
+        rejected_by="importance-test-3",
+        says="sorted by absolute values",
+        note="A head that does harm is not needed, however large its effect.",
+    ),
+    Misconception(
+        name="normal-interval",
+        exercise="importance",
+        edits={
+            BOUNDS: "error = 1.96 * flat.std(1) / n**0.5\n    low, high = flat.mean(1) - error, flat.mean(1) + error"
+        },
+        rejected_by="importance-test-3",
+        says="this is the mean and 1.96 standard errors",
+        note="Effects are skewed: most images lose nothing, a few lose much. The bootstrap sees that.",
+    ),
+    Misconception(
+        name="seed-always-0",
+        exercise="importance",
+        edits={DRAWN: DRAWN.replace("default_rng(seed)", "default_rng(0)")},
+        rejected_by="importance-test-3",
+        says="another seed draws other images",
+        note="Then nobody can see how much of an interval is the luck of the draws.",
+    ),
+    Misconception(
+        name="halves-of-different-size",
+        exercise="importance",
+        edits={HALVES: HALVES.replace("mixed[half : 2 * half]", "mixed[half:]")},
+        rejected_by="importance-test-3",
+        says="three images: one of them stays out",
+        note="The larger half is the steadier one.",
+    ),
     # ---- exercise 4: cards
     Misconception(
         name="distance-in-patches",
@@ -514,6 +648,30 @@ MISCONCEPTIONS = [
         rejected_by="cards-test-2",
         says="every head is its own twin",
         note="Nothing is nearer to a head than itself.",
+    ),
+    Misconception(
+        name="matrix-in-float32",
+        exercise="cards",
+        edits={"for card in cards], dtype=torch.float64)": "for card in cards])"},
+        rejected_by="cards-test-2",
+        says="another dtype",
+        note="Cards are floats of Python; seven digits of them would be lost.",
+    ),
+    Misconception(
+        name="mean-of-the-roots",
+        exercise="cards",
+        edits={"both.mean()": "both.clamp(min=0).sqrt().mean()"},
+        rejected_by="cards-test-2",
+        says="the root of the divergence",
+        note="The root is a distance, and its mean weighs small differences more.",
+    ),
+    Misconception(
+        name="last-of-equal-twins",
+        exercise="cards",
+        edits={"return divergence.argmin(dim=1)": "return len(heads) - 1 - divergence.flip(1).argmin(dim=1)"},
+        rejected_by="cards-test-2",
+        says="of equal ones the last was taken",
+        note="It has to be settled, or two people report different twins.",
     ),
     # ---- exercise 5: taxonomy
     Misconception(
@@ -615,6 +773,14 @@ MISCONCEPTIONS = [
         says="share and lift of no errors are NaN",
         note="Nothing of nothing is not 0 %: a model without errors would look immune to haze.",
     ),
+    Misconception(
+        name="rows-without-errors-left-out",
+        exercise="taxonomy",
+        edits={"(len(rows) - rank)": '(sum(row["errors"] > 0 for row in rows) - rank)'},
+        rejected_by="taxonomy-test-3",
+        says="not all rows of the call were corrected",
+        note="How many tests are made is settled before anybody looks at the errors.",
+    ),
     # ---- exercise 6: the report
     Misconception(
         name="number-of-heads-typed",
@@ -699,6 +865,44 @@ MISCONCEPTIONS = [
         rejected_by="report-test-3",
         says="the file was opened before all numbers were there",
         note="Half a report looks like a report.",
+    ),
+    Misconception(
+        name="intervals-that-touch",
+        exercise="report",
+        edits={VERDICT: VERDICT.replace(" > ", " >= ")},
+        rejected_by="report-test-2",
+        says="intervals that touch were taken to be apart",
+        note="Wholly above leaves no common point.",
+    ),
+    Misconception(
+        name="columns-of-the-first-row",
+        exercise="report",
+        edits={
+            "        lines = [names, ": "        names = [name for name in names if name in rows[0]]\n        lines = [names, "
+        },
+        rejected_by="report-test-3",
+        says="results without failures / 0 / base",
+        note="What is missing in the first row is missed in none.",
+    ),
+    Misconception(
+        name="numbered-insights",
+        exercise="report",
+        edits={
+            'items(results["insights"]),': '"\\n".join(f"{place}. {text}" for place, text in enumerate(results["insights"], 1)),'
+        },
+        rejected_by="report-test-1",
+        says="no list is numbered",
+        note="1, 2, 3 are numbers, and in no result.",
+    ),
+    Misconception(
+        name="only-what-is-significant",
+        exercise="report",
+        edits={
+            'table(results["failures"], (': 'table([row for row in results["failures"] if row["p_holm"] < 0.5 or not row["errors"]], ('
+        },
+        rejected_by="report-test-3",
+        says="every number of the results is in the report",
+        note="A table of what was found hides how much was looked for.",
     ),
     # ---- exercise 7: the page
     Misconception(
@@ -801,5 +1005,37 @@ MISCONCEPTIONS = [
         rejected_by="page-test-2",
         says="the chosen tile is still shown",
         note="The file is read, and what was read is dropped.",
+    ),
+    Misconception(
+        name="bombs-not-caught",
+        exercise="page",
+        edits={CAUGHT: "except OSError:"},
+        rejected_by="page-test-2",
+        says="a file that claims to be absurdly large",
+        note="Pillow refuses it with an error of its own, which is no OSError.",
+    ),
+    Misconception(
+        name="slider-of-floats",
+        exercise="page",
+        edits={'0, 16, 0, key="eps"': '0.0, 16.0, 0.0, 0.5, key="eps"'},
+        rejected_by="page-test-1",
+        says="smallest, largest and step of the slider",
+        note="Epsilon counts gray levels.",
+    ),
+    Misconception(
+        name="as-many-heads-as-layers",
+        exercise="page",
+        edits={"range(study.vit.blocks[layer].attn.num_heads)": "range(len(study.vit.blocks))"},
+        rejected_by="page-test-2",
+        says="how many layers and heads can be chosen",
+        note="True of this ViT, of the next one not.",
+    ),
+    Misconception(
+        name="uploads-of-32-pixels",
+        exercise="page",
+        edits={"read_tile(file, tile.shape[-1])": "read_tile(file, 32)"},
+        rejected_by="page-test-2",
+        says="a study of tiles with 24 x 24 pixels",
+        note="The size is that of the study.",
     ),
 ]
