@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from .comparing import describe as describe
 from .comparing import difference, is_tensor, plain
 from .comparing import near as near
+from .inputs import fresh_seed as fresh_seed
+from .inputs import normal as normal
 from .unchanged import first_change
 
 if TYPE_CHECKING:

@@ -6,12 +6,7 @@ Each takes a callable and its arguments and returns plain observations, never a 
 from __future__ import annotations
 
 import copy
-import importlib.util
-import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from types import FrameType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .calls import calls_among as calls_among
@@ -106,13 +101,8 @@ def _devices(value: Any) -> Iterator[str]:
         yield str(value.device)
 
 
-def calls_among(
-    names: Sequence[str],
-    fn: Callable[..., Any],
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-) -> list[str]:
-    """Which of the named functions or classes (dotted names) run during `fn(*args, **kwargs)`, however imported.
+def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:
+    """The output of `module(*args)`, and the output after one step of gradient descent on all its parameters.
 
     The loss is `sum(output * cos(index))`, `output` the result or its first item. What is frozen, detached or missing
     in `parameters()` does not move, and the second output tells.

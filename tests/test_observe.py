@@ -336,6 +336,66 @@ def test_the_profile_function_is_restored(fails: bool) -> None:
     assert after is mine
 
 
+def line(frozen: bool = False) -> nn.Linear:
+    """2 x, with one weight."""
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 2.0)
+    return module.requires_grad_(not frozen)
+
+
+def test_after_a_step_follows_the_gradient_by_hand() -> None:
+    """Loss x0 w cos 0 + x1 w cos 1 with x = (1, 3): the slope is 1 + 3 cos 1."""
+    x = torch.tensor([[1.0], [3.0]])
+    before, after = observe.after_a_step(line(), x, rate=0.1)
+    weight = 2 - 0.1 * (1 + 3 * math.cos(1))
+    torch.testing.assert_close(before, 2 * x)
+    torch.testing.assert_close(after, weight * x)
+    assert not before.requires_grad
+    assert not after.requires_grad
+
+
+def test_after_a_step_what_is_frozen_or_unused_does_not_move() -> None:
+    x = torch.ones(1, 1)
+    both = nn.ModuleList([line(), line(frozen=True)])
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts, self.unused = both, nn.Parameter(torch.ones(1))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, str]:
+            return self.parts[0](x) + self.parts[1](x), "its first item counts"
+
+    before, after = observe.after_a_step(Sum(), x, rate=0.5)
+    assert (before.item(), after.item()) == (4.0, 3.5)
+    frozen = line(frozen=True)
+    before, after = observe.after_a_step(frozen, x, rate=0.5)
+    assert before.item() == after.item() == 2.0
+
+
+class Loader(nn.Linear):
+    """Loads in one of three ways."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__(1, 1, bias=False)
+        self.way = way
+
+    def load(self, state: dict[str, torch.Tensor]) -> None:
+        value = state.pop("w") if self.way == "pops" else state["w"]
+        if self.way == "changes":
+            state["w"] = value + 1
+        self.load_state_dict({"weight": value}, assign=self.way == "keeps")
+
+
+@pytest.mark.parametrize(
+    ("way", "second", "lost"), [("copies", 3.0, []), ("keeps", 0.0, []), ("pops", 3.0, ["w"]), ("changes", 3.0, ["w"])]
+)
+def test_after_loading_says_what_was_kept_and_lost(way: str, second: float, lost: list[str]) -> None:
+    state = {"w": torch.full((1, 1), 3.0)}
+    first, then, names = observe.after_loading(Loader(way), "load", state, torch.ones(1, 1))
+    assert (first.item(), then.item(), names) == (3.0, second, lost)
+
+
 def test_devices_away_tells_code_that_stays_on_the_device_from_code_that_does_not() -> None:
     layer, rows = nn.Linear(3, 2), torch.ones(4, 3)
     assert observe.devices_away(lambda m, x: (m(x), [x.sum()], 3), layer, rows) == ["meta", "meta"]
