@@ -18,9 +18,9 @@ from .attempts import hand_over, keep, kept
 from .course import Course
 from .errors import WorkbookError, short
 from .opening import name_in_receipt, open_handed_in
+from .reading import DamagedError
 from .recognize import Claim, claims, is_topic
 from .record import MAX_STAMP, TIMESTAMP, handed_in_at
-from .repair import DamagedError
 from .roster import Class, Person
 from .sources import LEADS_OUT, Entry, entries
 from .texts import clean

@@ -13,9 +13,11 @@ import shared
 
 PACKAGE = Path(__file__).parent
 JUDGING = (
+    "aligning.py",
     "build.py",
     "jobs.py",
     "outcomes.py",
+    "reading.py",
     "repair.py",
     "rules.py",
     "runner.py",

@@ -10,8 +10,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from .reading import DamagedError
 from .recognize import Claim, is_topic
-from .repair import DamagedError
 from .sources import RECEIPT, Entry, in_archive
 from .texts import clean
 

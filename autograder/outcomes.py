@@ -23,6 +23,7 @@ class Graded:
     notes : what was repaired, and for which failed exercises the reference stood in.
     unsafe : whether the submission ran without a sandbox.
     notebook : the repaired notebook as it was graded; None for a damaged submission.
+    error : the class of what was raised where the grader itself failed at this submission; for the log.
     """
 
     student: str
@@ -34,6 +35,7 @@ class Graded:
     peak_mib: float = 0.0
     unsafe: bool = False
     notebook: NotebookNode | None = None
+    error: str = ""
 
     @property
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
