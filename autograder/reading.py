@@ -84,6 +84,21 @@ def notebook_in(content: bytes) -> dict[str, Any]:
     return raw
 
 
+def week_named(given: object, content: bytes) -> str:
+    """The week that a file says it is of; "" where it says none. A work for `confined`; `given` is nothing.
+
+    Raises
+    ------
+    DamagedError
+        when the file is no JSON.
+    """
+    try:
+        named = _loaded(content)["metadata"].get("workbook", {}).get("week", "")
+    except (KeyError, TypeError, AttributeError, IndexError):
+        return ""
+    return _text(named)[:200]
+
+
 def _loaded(content: bytes) -> Any:
     try:
         return json.loads(content.decode("utf-8-sig"))

@@ -35,6 +35,11 @@ def clean(value: object, characters: int, lines: int = 1) -> str:
     return kept
 
 
+def readable(name: str) -> str:
+    """A file name that is no valid text, with the odd bytes as `\\xNN`: other bytes stay another name."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _text(characters: int, lines: int) -> BeforeValidator:
     return BeforeValidator(partial(clean, characters=characters, lines=lines))
 
