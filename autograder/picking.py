@@ -22,7 +22,13 @@ A_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Fated:
-    """What became of one entry of a source, whose it is ("" for nobody's), and why; `week`: another one, that it is of."""
+    """What became of one entry of a source.
+
+    Attributes
+    ----------
+    learner : the folder of the person whose it is; "" for nobody's.
+    week : another week, where it is of one.
+    """
 
     file: str
     fate: Fate

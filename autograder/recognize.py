@@ -101,7 +101,7 @@ def claims(
         claim = _claim(parts, _week(entry.parts), topic)
         why = unclear * (parts[0] == top) if len(parts) > 1 else odd.get(claim.layout, "")
         made.append(replace(claim, unclear=claim.unclear or why))
-    return _without_clashes(made)
+    return _without_clashes(_with_one_spelling(made))
 
 
 def is_work(name: str) -> bool:
@@ -153,14 +153,33 @@ def _claim(parts: tuple[str, ...], week: str, topic: str) -> Claim:
         file = parts[-1] if len(parts) > 1 else parts[0][marks[0].end() :]
         unclear = "its name fits two people of Moodle's" if len(marks) > 1 else ""
         name, number = parts[0][: marks[0].start()], marks[0]["number"]
-        return Claim(_text(name), _text(file), week, moodle=number, layout=Layout.MOODLE, unclear=unclear)
+        return Claim(name, _text(file), week, moodle=number, layout=Layout.MOODLE, unclear=unclear)
     if len(parts) > 1:
-        return Claim(_text(parts[0]), _text(parts[-1]), week, layout=Layout.FOLDER)
+        return Claim(parts[0], _text(parts[-1]), week, layout=Layout.FOLDER)
     if canvas := CANVAS.fullmatch(parts[0]):
         late, serial = canvas["late"] is not None, int(canvas["serial"][:18])
-        name, file, user = _text(canvas["name"]), _text(canvas["file"]), canvas["user"]
-        return Claim(name, file, week, user, "", serial, late, Layout.CANVAS)
-    return Claim(_text(_owner(parts[0], topic)), _text(parts[0]), week)
+        return Claim(canvas["name"], _text(canvas["file"]), week, canvas["user"], "", serial, late, Layout.CANVAS)
+    return Claim(_owner(parts[0], topic), _text(parts[0]), week)
+
+
+def _with_one_spelling(made: Sequence[Claim]) -> list[Claim]:
+    """Names in the form in which letters that Unicode can write in two ways, and blanks around them, are one.
+
+    Where a source holds a name in two forms it has two people, and nobody can tell which of them one is.
+    """
+    forms: dict[tuple[str, str, str], set[str]] = {}
+    for claim in made:
+        forms.setdefault((_text(claim.learner), claim.canvas, claim.moodle), set()).add(claim.learner)
+    why = "its name is spelled in {} ways here that look the same"
+    return [
+        replace(
+            claim,
+            learner=_text(claim.learner),
+            unclear=claim.unclear or (why.format(count) if claim.learner and count > 1 else ""),
+        )
+        for claim in made
+        for count in [len(forms[_text(claim.learner), claim.canvas, claim.moodle])]
+    ]
 
 
 def _without_clashes(made: Sequence[Claim]) -> list[Claim]:
