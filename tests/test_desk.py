@@ -372,7 +372,7 @@ def test_what_looks_like_a_formula_is_text(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
     for sign in "=+-@＝＋－＠":
         write_table(path, [text.format(sign)], [["5", text.format(sign), 7]])
-        assert text.format(sign) not in path.read_text(encoding="utf-8")
+        assert harmless(text.format(sign)) != text.format(sign)
         for line in path.read_text(encoding="utf-8").splitlines():
             for separator in (",", ";", "\t", "|"):
                 for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
