@@ -136,15 +136,23 @@ class _Picking:
             self.say(one.piece, Fate.WORK if counts else Fate.OLDER)
 
     def _chosen(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
-        """The pieces with the name of the week's notebook, and bundles; all where there are none."""
-        fitting = [p for p in pieces if is_topic(p.claim.file, self._topic) or p.entry.name.lower().endswith(".zip")]
-        passed = [piece for piece in pieces if fitting and piece not in fitting]
+        """The pieces that are the week's work by their names; all where none is. A receipt decides nothing here."""
+        by_receipt = [piece for piece in pieces if piece.claim.layout is Layout.RECEIPT]
+        fitting = [piece for piece in pieces if piece not in by_receipt and self._fits(piece)]
+        if not fitting:
+            return pieces
+        chosen = [*fitting, *by_receipt]
+        passed = [piece for piece in pieces if piece not in chosen]
         for piece in passed:
             self.say(piece, Fate.BESIDE, "not the week's notebook, by its name")
         if passed:
             names = sorted({piece.claim.file for piece in passed})
             self.done.notes.append(f"not collected: {clean(', '.join(names), 120)}")
-        return fitting or pieces
+        return chosen
+
+    def _fits(self, piece: Piece) -> bool:
+        bundle = piece.entry.name.lower().endswith(".zip")
+        return bundle or piece.claim.layout is Layout.LOOSE or is_topic(piece.claim.file, self._topic)
 
     def _opened(self, pieces: Sequence[Piece], look: Confined) -> list[_Opened]:
         opened = []
