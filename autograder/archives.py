@@ -9,7 +9,8 @@ import io
 import stat
 import struct
 import zipfile
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -81,24 +82,26 @@ def _readable(file: BinaryIO, most: int) -> IO[bytes]:
     if listed > most * MAX_LISTED_BYTES:
         raise DamagedError(f"its list of files has {listed / 2**20:.0f} MiB; that is no class")
     file.seek(begin)
-    content = bytearray(file.read(listed))
-    offset = changed = 0
+    content = file.read(listed)
+    shift = begin - END.unpack_from(tail, place)[6]
+    changes: dict[int, bytes] = {}
+    offset = 0
     while offset + LISTED.size <= len(content) and content[offset : offset + 4] == b"PK\1\2":
         fields = LISTED.unpack_from(content, offset)
         flags, lengths = fields[5], fields[12:15]
-        told = bytes(content[offset + LISTED.size :][: lengths[0]])
+        told = content[offset + LISTED.size :][: lengths[0]]
         if flags & UTF8_NAME and told.decode("utf-8", "replace").encode() != told:
-            struct.pack_into("<H", content, offset + 8, flags & ~UTF8_NAME)
-            changed += 1
+            without = struct.pack("<H", flags & ~UTF8_NAME)
+            changes |= {begin + offset + 8: without, shift + fields[-1] + 6: without}
         offset += LISTED.size + sum(lengths)
-    return cast(IO[bytes], _Over(file, begin, bytes(content))) if changed else file
+    return cast(IO[bytes], _Changed(file, changes)) if changes else file
 
 
-class _Over(io.RawIOBase):
-    """A file that reads as if the bytes from `begin` on were others."""
+class _Changed(io.RawIOBase):
+    """A file that reads as if these bytes stood at these places."""
 
-    def __init__(self, file: BinaryIO, begin: int, others: bytes) -> None:
-        self._file, self._begin, self._others = file, begin, others
+    def __init__(self, file: BinaryIO, changes: Mapping[int, bytes]) -> None:
+        self._file, self._changes, self._places = file, changes, sorted(changes)
 
     def seekable(self) -> bool:
         return True
@@ -115,9 +118,11 @@ class _Over(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         place = self._file.tell()
         found = bytearray(self._file.read(len(buffer)))
-        first, last = max(place, self._begin), min(place + len(found), self._begin + len(self._others))
-        if first < last:
-            found[first - place : last - place] = self._others[first - self._begin : last - self._begin]
+        first = bisect_left(self._places, place - 1)  # a change is of two bytes
+        for begin in self._places[first : bisect_left(self._places, place + len(found))]:
+            for number, byte in enumerate(self._changes[begin], begin - place):
+                if 0 <= number < len(found):
+                    found[number] = byte
         buffer[: len(found)] = found
         return len(found)
 

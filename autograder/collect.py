@@ -135,7 +135,7 @@ def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:
         return Fated(entry.shown, Fate.BESIDE, why=entry.problem)
     if claim.week not in ("", week):
         return Fated(entry.shown, Fate.BESIDE, why=f"of {claim.week}", week=claim.week)
-    if is_work(entry.name):
+    if is_work(entry.name) or entry.fate is Fate.REFUSED:
         return None
     # a platform or a folder names a person; the name of a loose file that is no notebook names nobody
     learner = "" if claim.layout is Layout.LOOSE or claim.unclear or entry.name in OWN_FILES else claim.learner

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import test_cheats, test_host, test_protocol, test_resources, test_spying, test_tensors
+from . import (
+    test_cheats,
+    test_host,
+    test_intake,
+    test_protocol,
+    test_resources,
+    test_sources,
+    test_spying,
+    test_tensors,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "red-team.md"
 HEAD = """# Red team
@@ -22,6 +31,8 @@ FAMILIES = {
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
+    "Archives and names that a reader chokes on": test_sources,
+    "Whose work, and when": test_intake,
 }
 
 
