@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import (
     test_cheats,
+    test_files,
     test_host,
     test_intake,
     test_protocol,
@@ -31,6 +32,7 @@ FAMILIES = {
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
     "The protocol": test_protocol,
+    "Files that stall or fill the grader": test_files,
     "Archives and names that a reader chokes on": test_sources,
     "Whose work, and when": test_intake,
 }
