@@ -76,8 +76,7 @@ def notebook_in(content: bytes) -> dict[str, Any]:
     if len(cells) > MAX_CELLS:
         raise DamagedError(f"the notebook has {len(cells):,} cells; at most {MAX_CELLS:,} are read")
     for cell in cells:
-        source = cell.get("source", "")
-        cell["source"] = source if isinstance(source, str) else _joined(source)
+        cell["source"] = _joined(cell.get("source", ""))
     characters = sum(len(cell["source"]) for cell in cells)
     if characters > MAX_CHARACTERS:
         raise DamagedError(f"the cells hold {characters:,} characters; at most {MAX_CHARACTERS:,} are read")
@@ -137,7 +136,12 @@ def _converted(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joined(source: object) -> str:
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    """The source of a cell, which may be a list of lines."""
+    if isinstance(source, list):
+        return "".join(map(str, source))
+    if not isinstance(source, str):
+        raise DamagedError("the file is no notebook (the source of a cell is no text)")
+    return source
 
 
 def submission_of(notebook: Mapping[str, Any]) -> Submission:
