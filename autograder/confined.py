@@ -176,13 +176,20 @@ def _exactly(stream: Any, length: int, until: float = float("inf")) -> bytes:
     """So many bytes. Raises `EOFError` when fewer come, and `OSError` when they take too long."""
     found = bytearray()
     while len(found) < length:
-        if until < float("inf") and not select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
+        if until < float("inf") and not _ready(stream, until - time.monotonic()):
             raise TimeoutError
         block = stream.read(min(length - len(found), 1 << 20))
         if not block:
             raise EOFError
         found += block
     return bytes(found)
+
+
+def _ready(stream: Any, seconds: float) -> bool:
+    """Whether there is something to read, or the end, within so many seconds."""
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 def main() -> None:
