@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,6 +67,20 @@ class Collection:
         return tuple(f"{one.file}: {one.why}" for one in self.fates if one.fate in lost and not one.learner)
 
 
+@dataclass
+class _Share:
+    """What one learner has in a source: files to be opened, notes, and files that will not be."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    lost: list[Fated] = field(default_factory=list)
+
+    def told(self, has_work: bool) -> list[str]:
+        """A note for each file that is not opened; what is no notebook is told where there is nothing else."""
+        told = [one for one in self.lost if not (has_work and one.fate is Fate.BESIDE)]
+        return [f"{one.file.rpartition('/')[2]}: {one.why}" for one in told]
+
+
 def collect(
     source: Path,
     course: Course,
@@ -100,26 +114,22 @@ def collect(
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
     fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
     stamps = _stamps(found) if exchange else {}
-    by_learner: dict[str, list[Piece]] = {}
-    notes: dict[str, list[str]] = {}
-    lost: dict[str, list[tuple[str, str, bool]]] = {}
     whose = {n: claim for n, claim in open_ones.items() if n not in fates}
     whose |= {n: said[n] for n, fate in fates.items() if fate.learner}  # so that who sent nothing else is listed
-    for n, (folder, told) in _folders(group, whose, week).items():
-        notes.setdefault(folder, []).extend(told)
-        pieces = by_learner.setdefault(folder, [])
+    shares: dict[str, _Share] = {}
+    for n, (folder, notes) in _folders(group, whose, week).items():
+        share = shares.setdefault(folder, _Share())
+        share.notes |= dict.fromkeys(notes)
         if n in fates:
             fates[n] = replace(fates[n], learner=folder)
-            beside = fates[n].fate is Fate.BESIDE
-            lost.setdefault(folder, []).append((clean(whose[n].file, 80), fates[n].why, beside))
+            share.lost.append(fates[n])
         else:
-            pieces.append(Piece(n, found[n], whose[n], stamps.get(found[n].parts[:2])))
+            share.pieces.append(Piece(n, found[n], whose[n], stamps.get(found[n].parts[:2])))
     done = []
     with looker() as look:
-        for learner, pieces in sorted(by_learner.items()):
-            one, became = pick(course, learner, week, pieces, look, group)
-            one.notes[:0] = dict.fromkeys(notes[learner])
-            one.notes += [f"{file}: {why}" for file, why, beside in lost.get(learner, ()) if not (beside and one.file)]
+        for learner, share in sorted(shares.items(), key=lambda one: one[0]):
+            one, became = pick(course, learner, week, share.pieces, look, group)
+            one.notes = [*share.notes, *one.notes, *share.told(bool(one.file))]
             fates |= became
             done.append(one)
             on_file(learner)
