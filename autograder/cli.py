@@ -8,7 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import typer
-from rich.markup import escape
 
 from .commands.common import complaints
 from .errors import WorkbookError
@@ -16,6 +15,9 @@ from .imports import leave_out
 
 PANELS = {"learner": "Learner", "grading": "Instructor", "instructor": "Instructor", "author": "Author"}
 """Modules of verbs, in the order of the help, and what their panel is called there."""
+
+MAX_LINE = 4_000
+"""Characters of a line about an error; it may name files from anywhere."""
 
 app = typer.Typer(
     name="workbook",
@@ -45,11 +47,15 @@ def main() -> None:
     try:
         app()
     except WorkbookError as error:
+        from .texts import for_terminal
+
         for line in error.args[0].splitlines():
-            complaints.print(f"[red]error:[/red] {escape(line)}", highlight=False)
+            complaints.print(f"[red]error:[/red] {for_terminal(line, MAX_LINE)}", highlight=False)
         sys.exit(1)
     except OSError as error:
-        what = escape(f"{error.filename or 'the system'}: {error.strerror or error}")
+        from .texts import for_terminal
+
+        what = for_terminal(f"{error.filename or 'the system'}: {error.strerror or error}", MAX_LINE)
         complaints.print(f"[red]error:[/red] {what} -> check the path, the rights and the free space", highlight=False)
         sys.exit(1)
     finally:

@@ -1,7 +1,7 @@
 """Bring what was handed in into the course, from wherever learners put it.
 
-Bytes are copied, never opened as a notebook for more than a look at its metadata; what cannot be collected is said by
-name, and stops nothing.
+Bytes are copied, never opened as a notebook for more than a look at its metadata. Every entry of a source has a fate,
+which is told by name; whatever is wrong with one stops no other.
 """
 
 from __future__ import annotations
@@ -9,43 +9,29 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .attempts import hand_over, keep, kept
 from .course import Course
+from .entries import Entry, Fate
 from .errors import WorkbookError, short
-from .opening import name_in_receipt, open_handed_in
-from .recognize import Claim, claims, is_topic
+from .opening import looker, name_in_receipt
+from .picking import Collected as Collected
+from .picking import Fated, Piece, pick
+from .reading import DamagedError
+from .recognize import Claim, Layout, claims, is_work
 from .record import MAX_STAMP, TIMESTAMP, handed_in_at
-from .repair import DamagedError
 from .roster import Class, Person
-from .sources import LEADS_OUT, Entry, entries
+from .sources import entries
 from .texts import clean
 
 EXCHANGE = "exchange"
 """The source that means nbgrader's own."""
-
-
-@dataclass
-class Collected:
-    """What became of one learner's work.
-
-    Attributes
-    ----------
-    file : the file in the source that counts; "" where nothing could be collected.
-    attempts, new : versions that are kept, and how many of them this collection added.
-    handed_in : when the newest one was handed in, naive UTC.
-    """
-
-    learner: str
-    file: str = ""
-    attempts: int = 0
-    new: int = 0
-    handed_in: datetime | None = None
-    notes: list[str] = field(default_factory=list)
+OWN_FILES = (TIMESTAMP, "submission_secret.txt")
+"""What nbgrader's exchange puts beside a notebook."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +40,61 @@ class Collection:
 
     Attributes
     ----------
-    learners : in alphabetical order.
-    nobodys : files that name no learner, or cannot be collected for them, with the reason.
+    learners : in alphabetical order; also who sent nothing that can be read.
+    fates : what became of each entry of the source, in their order.
     missing : people on the roster of whom nothing is there.
-    other_weeks : files of other weeks that were passed.
     """
 
     week: str
     learners: tuple[Collected, ...]
-    nobodys: tuple[str, ...]
+    fates: tuple[Fated, ...]
     missing: tuple[Person, ...]
-    other_weeks: int = 0
+
+    @property
+    def counts(self) -> Counter[Fate]:
+        """How many entries had which fate."""
+        return Counter(one.fate for one in self.fates)
+
+    @property
+    def other_weeks(self) -> int:
+        """Files of other weeks that were passed."""
+        return sum(1 for one in self.fates if one.week)
+
+    @property
+    def nobodys(self) -> tuple[str, ...]:
+        """Files that could be submissions and belong to nobody, each with the reason."""
+        lost = (Fate.REFUSED, Fate.UNREADABLE)
+        return tuple(f"{one.file}: {one.why}" for one in self.fates if one.fate in lost and not one.learner)
 
 
-def collect(source: Path, course: Course, week: str, on_file: Callable[[str], None] = lambda name: None) -> Collection:
+@dataclass
+class _Share:
+    """What one learner has in a source: files to be opened, notes, and files that will not be."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    lost: list[Fated] = field(default_factory=list)
+
+    def told(self, has_work: bool) -> list[str]:
+        """A note for each file that is not opened; what is no notebook is told where there is nothing else."""
+        told = [one for one in self.lost if not (has_work and one.fate is Fate.BESIDE)]
+        return [f"{one.file.rpartition('/')[2]}: {one.why}" for one in told]
+
+
+def collect(
+    source: Path,
+    course: Course,
+    week: str,
+    on_file: Callable[[str], None] = lambda name: None,
+    *,
+    exchange: bool = False,
+) -> Collection:
     """Collect the submissions of a week. Of several attempts the newest is handed to grading, all others are kept.
 
     Parameters
     ----------
     source : a folder, an archive, or one file; `sources.entries` and `recognize` say which.
+    exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they handed in.
 
     Raises
     ------
@@ -81,29 +103,83 @@ def collect(source: Path, course: Course, week: str, on_file: Callable[[str], No
     """
     topic = week.split("_", 1)[1]
     found = entries(source)
-    said = claims(found, topic)
-    stamps = _stamps(found)
+    group = Class(course)
+    name = source.name if source.is_dir() else source.stem
+    said = claims(found, topic, name, lambda folder: exchange or bool(group.folder_of(folder)))
     if any(claim.canvas for claim in said):
         found = _downloaded_together(found, said)
-    wanted = [(e, c) for e, c in zip(found, said, strict=True) if e.name.lower().endswith((".ipynb", ".zip"))]
-    here = [(entry, claim) for entry, claim in wanted if claim.week in ("", week)]
-    if not here:
+    fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week))}
+    open_ones = {n: _named(found[n], said[n]) for n in range(len(found)) if n not in fates}
+    if not open_ones:
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
-    group = Class(course)
-    pieces, nobodys = _named(here, week, topic)
-    folders = group.assign([claim for _, claim in pieces], week)
-    by_learner: dict[str, list[tuple[Entry, Claim]]] = {}
-    for entry, claim in pieces:
-        by_learner.setdefault(folders[claim][0], []).append((entry, claim))
+    fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
+    stamps = _stamps(found) if exchange else {}
+    whose = {n: claim for n, claim in open_ones.items() if n not in fates}
+    whose |= {n: said[n] for n, fate in fates.items() if fate.learner}  # so that who sent nothing else is listed
+    shares: dict[str, _Share] = {}
+    for n, (folder, notes) in _folders(group, whose, week).items():
+        share = shares.setdefault(folder, _Share())
+        share.notes |= dict.fromkeys(notes)
+        if n in fates:
+            fates[n] = replace(fates[n], learner=folder)
+            share.lost.append(fates[n])
+        else:
+            share.pieces.append(Piece(n, found[n], whose[n], stamps.get(found[n].parts[:2])))
     done = []
-    for learner, files in sorted(by_learner.items()):
-        notes = list(dict.fromkeys(note for _, claim in files for note in folders[claim][1]))
-        done.append(_collect_one(course, learner, week, files, stamps, notes))
-        on_file(learner)
-    group.save([one.learner for one in done if one.file])
+    with looker() as look:
+        for learner, share in sorted(shares.items(), key=lambda one: one[0]):
+            one, became = pick(course, learner, week, share.pieces, look, group)
+            one.notes = [*share.notes, *one.notes, *share.told(bool(one.file))]
+            fates |= became
+            done.append(one)
+            on_file(learner)
     there = {one.learner for one in done if one.file}
+    group.save([one.learner for one in done if one.file])
     missing = [p for p in group.people if p.learner not in there and not _lies_there(course, p.learner, week)]
-    return Collection(week, tuple(done), tuple(nobodys), tuple(missing), len(wanted) - len(here))
+    return Collection(week, tuple(done), tuple(fates[n] for n in range(len(found))), tuple(missing))
+
+
+def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:
+    """The fate of an entry that cannot be a submission of the week."""
+    if entry.fate is Fate.BESIDE:
+        return Fated(entry.shown, Fate.BESIDE, why=entry.problem)
+    if claim.week not in ("", week):
+        return Fated(entry.shown, Fate.BESIDE, why=f"of {claim.week}", week=claim.week)
+    if is_work(entry.name) or entry.fate is Fate.REFUSED:
+        return None
+    # a platform or a folder names a person; the name of a loose file that is no notebook names nobody
+    learner = "" if claim.layout is Layout.LOOSE or claim.unclear or entry.name in OWN_FILES else claim.learner
+    ending = clean(Path(entry.name).suffix, 20) or "no ending"
+    return Fated(entry.shown, Fate.BESIDE, learner, f"no notebook: {ending}")
+
+
+def _named(entry: Entry, claim: Claim) -> Claim:
+    """The claim with a learner's name, if need be from the receipt in a bundle."""
+    if claim.learner or claim.unclear or entry.problem or not entry.name.lower().endswith(".zip"):
+        return claim
+    return replace(claim, learner=name_in_receipt(entry), layout=Layout.RECEIPT)
+
+
+def _nobodys(entry: Entry, claim: Claim, topic: str) -> Fated | None:
+    """The fate of an entry that is not read, or that is nobody's; None for one that is somebody's."""
+    if claim.unclear:
+        return Fated(entry.shown, Fate.REFUSED, why=clean(claim.unclear, 300))
+    if entry.problem:
+        return Fated(entry.shown, entry.fate, claim.learner if entry.told else "", entry.problem)
+    if not claim.learner:
+        why = f"its name does not say whose it is: call it {topic}_NAME.ipynb"
+        return Fated(entry.shown, Fate.REFUSED, why=why)
+    return None
+
+
+def _folders(group: Class, whose: dict[int, Claim], week: str) -> dict[int, tuple[str, list[str]]]:
+    """Number of an entry -> the folder of its learner, and notes. What receipts say changes nobody else's folder."""
+    found: dict[int, tuple[str, list[str]]] = {}
+    for by_receipt in (False, True):
+        some = {n: claim for n, claim in whose.items() if (claim.layout is Layout.RECEIPT) == by_receipt}
+        folders = group.assign(some.values(), week)
+        found |= {n: folders[claim] for n, claim in some.items()}
+    return found
 
 
 def _lies_there(course: Course, learner: str, week: str) -> bool:
@@ -111,16 +187,16 @@ def _lies_there(course: Course, learner: str, week: str) -> bool:
 
 
 def _stamps(found: Sequence[Entry]) -> dict[tuple[str, ...], datetime]:
-    """Folder -> what nbgrader's timestamp.txt in it says."""
-    stamps = {}
+    """Learner and week -> what nbgrader's timestamp.txt says. One further inside is a file of the learner's."""
+    stamps: dict[tuple[str, ...], datetime] = {}
     for entry in found:
-        if entry.name == TIMESTAMP and not entry.problem:
+        if entry.name == TIMESTAMP and len(entry.parts) == 3 and not entry.problem:
             try:
                 content = entry.read()
             except DamagedError:
                 continue
             if len(content) <= MAX_STAMP and (moment := handed_in_at(content)):
-                stamps[entry.parts[:-1]] = moment
+                stamps[entry.parts[:2]] = moment
     return stamps
 
 
@@ -128,68 +204,6 @@ def _downloaded_together(found: Sequence[Entry], said: Sequence[Claim]) -> list[
     """Canvas gives every file the time of the download, to a few seconds: its own numbers tell which is newer."""
     latest = max(entry.moment for entry, claim in zip(found, said, strict=True) if claim.canvas)
     return [replace(entry, moment=latest) if claim.canvas else entry for entry, claim in zip(found, said, strict=True)]
-
-
-def _named(here: Sequence[tuple[Entry, Claim]], week: str, topic: str) -> tuple[list[tuple[Entry, Claim]], list[str]]:
-    """The files with a learner's name, if need be from the receipt in a bundle; and what is nobody's."""
-    pieces, nobodys = [], []
-    for entry, claim in here:
-        if not claim.learner and not entry.problem and entry.name.lower().endswith(".zip"):
-            claim = replace(claim, learner=name_in_receipt(entry))
-        if claim.learner and entry.problem != LEADS_OUT:
-            pieces.append((entry, claim))
-        else:
-            why = entry.problem or f"its name does not say whose it is: call it {topic}_NAME.ipynb"
-            nobodys.append(f"{entry.shown}: {why}")
-    return pieces, nobodys
-
-
-def _collect_one(
-    course: Course,
-    learner: str,
-    week: str,
-    files: Sequence[tuple[Entry, Claim]],
-    stamps: dict[tuple[str, ...], datetime],
-    notes: list[str],
-) -> Collected:
-    """Keep every version of one learner's work, and hand the newest over."""
-    topic = week.split("_", 1)[1]
-    done = Collected(learner, notes=notes)
-    chosen = [(e, c) for e, c in files if is_topic(c.file, topic) or e.name.lower().endswith(".zip")] or list(files)
-    passed = [claim.file for entry, claim in files if (entry, claim) not in chosen]
-    if passed:
-        done.notes.append(f"not collected: {clean(', '.join(sorted(set(passed))), 120)}")
-    newest: tuple[datetime, int] | None = None
-    for entry, claim in chosen:
-        if entry.problem:
-            done.notes.append(f"{clean(claim.file, 80)}: {entry.problem}")
-            continue
-        try:
-            found = open_handed_in(entry, claim, week)
-            moment = stamps.get(entry.parts[:-1], entry.moment)
-            done.new += keep(course, learner, week, found.content, moment, claim.serial)
-        except DamagedError as error:
-            done.notes.append(f"{clean(claim.file, 80)}: {error}")
-            continue
-        except OSError as error:
-            done.notes.append(f"{clean(claim.file, 80)}: not kept ({error.strerror or error})")
-            continue
-        if newest is None or (moment, claim.serial) >= newest:
-            newest = (moment, claim.serial)
-            done.file = entry.shown
-            own = list(found.notes)
-    if newest is None:
-        return done
-    done.notes += own
-    if any(claim.late for _, claim in chosen):
-        done.notes.append("late, says Canvas")
-    try:
-        done.notes += hand_over(course, learner, week, topic)
-    except OSError as error:
-        done.notes.append(f"kept, but not handed to grading ({error.strerror or error})")
-    versions = kept(course, learner, week)
-    done.attempts, done.handed_in = len(versions), versions[-1].moment
-    return done
 
 
 def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = lambda name: None) -> Collection:
@@ -207,7 +221,7 @@ def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = la
             lines = [line for line in said.stderr.splitlines() if "ERROR" in line or "WARNING" in line] or [""]
             told = clean(lines[-1].rpartition("] ")[2], 200) or "nothing was collected"
             raise WorkbookError(f"nbgrader collect {week}: {told}", "see `c.Exchange.root` in nbgrader_config.py")
-        return collect(Path(folder), course, week, on_file)
+        return collect(Path(folder), course, week, on_file, exchange=True)
 
 
 def local(moment: datetime) -> str:

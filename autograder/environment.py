@@ -13,10 +13,12 @@ import shared
 
 PACKAGE = Path(__file__).parent
 JUDGING = (
+    "aligning.py",
     "blame.py",
     "build.py",
     "jobs.py",
     "outcomes.py",
+    "reading.py",
     "repair.py",
     "rules.py",
     "runner.py",

@@ -15,7 +15,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from .course import Course
 from .errors import WorkbookError
 from .facts import Feedback, facts, title
 from .files import write_text
+from .texts import clean
 from .variants import Misconception
 
 if TYPE_CHECKING:
@@ -140,4 +141,5 @@ def _environment() -> Environment:
         "plain": markup.plain,
         "code": markup.code,
     }
+    environment.filters["shown"] = partial(clean, characters=300)
     return environment

@@ -16,6 +16,7 @@ from .blame import NOTE, could_not, reason, tried_alone
 from .build import Notebooks, build_week
 from .changes import Change as Change
 from .changes import changes_of
+from .confined import ConfinedError
 from .course import Course
 from .crew import Crew, CrewMaker, here
 from .errors import WorkbookError
@@ -25,9 +26,11 @@ from .handed_in import HandedIn, read_work, submissions
 from .jobs import graded_cells, make_job, submission_job
 from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from .outcomes import Graded, scores_of, verdicts_of, with_outputs
+from .reading import DamagedError
 from .record import Recorder, recorded_scores
-from .repair import DamagedError, Repaired, read_notebook, repair
+from .repair import Repaired, read_handed_in
 from .runner import CellRun, Job, Mode, Run
+from .safe_repair import Repairer, repairer
 from .source import Week, load_info, load_week
 
 NO_SANDBOX = (
@@ -62,14 +65,16 @@ class Done:
 
     Attributes
     ----------
-    run : None for a damaged one.
+    run : what its cells did; None where none of them ran.
     keys : of its tests, where the run is to be kept when the grade is written.
+    again : the grader itself failed before anything ran: the next run tries again.
     """
 
     handed_in: HandedIn
     graded: Graded
     run: Run | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+    again: bool = False
 
 
 def grade_week(
@@ -179,8 +184,8 @@ class Desk:
         built = build_week(self.week)
         self.left = len(self.todo)
         explainer = Explainer(built, self.course, crew, self.again) if self.feedback else None
-        with Recorder(built, self.course, self.tell.wait) as recorder:
-            agreed = self._recorded(built, crew, recorder, explainer, agree)
+        with repairer(built) as reading, Recorder(built, self.course, self.tell.wait) as recorder:
+            agreed = self._recorded(self._judged(built, reading, crew), recorder, explainer, agree)
         if not agreed:
             return
         self.ledger.seal()
@@ -188,29 +193,26 @@ class Desk:
             if not all(explainer.can(one.graded) for one in self.untold):
                 explainer.find_out(self.tell.phase, self.tell.step)
             self.tell.phase("feedback", len(self.untold))
-            for one in self.untold:
-                explainer.write(one.graded)
-                self.tell.step(one.graded.student)
+            told = [one for one in self.untold if self._told_at_last(explainer, one)]
             explainer.summarize(self.handed_in)
             if text := explainer.left_unknown():
                 self.tell.warn(text)
-            for one in self.untold:
+            for one in told:
                 self._enter(one, told=one.handed_in.key)
 
     def _recorded(
         self,
-        built: Notebooks,
-        crew: Crew,
+        judged: Iterator[Done],
         recorder: Recorder,
         explainer: Explainer | None,
         agree: Callable[[Sequence[Change]], bool],
     ) -> bool:
-        """Judge and record what is to do; False where nobody has agreed to it."""
+        """Record what is judged; False where nobody has agreed to it."""
         must_ask = any(self._must_ask(one) for one in self.todo)
         if not must_ask:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
         waiting: list[Done] = []
-        for one in self._judged(built, crew):
+        for one in judged:
             if must_ask:
                 waiting.append(one)
             else:
@@ -230,16 +232,19 @@ class Desk:
         entry = self.entries[one.student]
         return entry is not None and entry.work == one.work and (entry.key != one.key or self.again)
 
-    def _judged(self, built: Notebooks, crew: Crew) -> Iterator[Done]:
+    def _judged(self, built: Notebooks, reading: Repairer, crew: Crew) -> Iterator[Done]:
         """Repair, run and judge the submissions, in the order in which they are done; last what could not be judged."""
         running: dict[Future[Run], Running] = {}
         failed: list[tuple[Running, Run]] = []
         crew.ready()
         for one in self.todo:
             try:
-                fixed = self._repaired(built, one)
+                fixed = self._repaired(reading, one)
             except DamagedError as error:
                 yield Done(one, Graded(one.student, damaged=str(error), unsafe=self.unsafe))
+                continue
+            except Exception as error:  # whatever it is, it is about this file: the others are graded
+                yield Done(one, self._failed(one, error), again=True)
                 continue
             job = submission_job(built, one.student, fixed)
             keys = keys_of_tests(job, self.unsafe)
@@ -274,13 +279,23 @@ class Desk:
         self.ledger.keep_run(run, asked.keys)
         return self._done(asked, run)
 
-    def _repaired(self, built: Notebooks, one: HandedIn) -> Repaired:
+    def _repaired(self, reading: Repairer, one: HandedIn) -> Repaired:
         if one.damaged:
             raise DamagedError(one.damaged)
-        fixed = repair(built, read_notebook(one.path))
+        try:
+            content = read_handed_in(one.path)
+        except OSError as error:
+            raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
+        fixed = reading.repair(content)
         if one.path.name != f"{self.week.topic}.ipynb":
             fixed.notes.append(f"the file was called {one.path.name!r}")
         return fixed
+
+    def _failed(self, one: HandedIn, error: Exception) -> Graded:
+        """The outcome of a submission at which the grader itself failed."""
+        kind = type(error).__name__
+        why = str(error) if isinstance(error, ConfinedError) else kind
+        return Graded(one.student, damaged=f"{NOT_GRADED}: {why}", unsafe=self.unsafe, error=kind)
 
     def _done(self, asked: Running, run: Run) -> Done:
         run.cells.update(asked.known)
@@ -315,27 +330,41 @@ class Desk:
             return ""
         try:
             explainer.write(one.graded)
-        except (OSError, WorkbookError):  # tried again at the end, when nothing can be lost any more
+        except Exception:  # tried again at the end, when nothing can be lost any more
             return ""
         return one.handed_in.key
 
+    def _told_at_last(self, explainer: Explainer, one: Done) -> bool:
+        """Write the pages that had to wait. Where that fails it is noted, and the others are told all the same."""
+        try:
+            explainer.write(one.graded)
+        except Exception as error:
+            one.graded.error = type(error).__name__
+            one.graded.notes.append(f"no feedback could be written ({error or one.graded.error})")
+            return False
+        finally:
+            self.tell.step(one.graded.student)
+        return True
+
     def _save(self, recorder: Recorder, one: Done) -> bool:
         """Write the grade of a submission that is not damaged; whether nothing went wrong."""
-        from sqlalchemy.exc import SQLAlchemyError
-
         graded = one.graded
         if graded.notebook is not None and one.run is not None and not graded.damaged:
             notebook = with_outputs(graded.notebook, one.run)
             try:
                 recorder.save(graded.student, notebook, scores_of(self.week, graded), one.handed_in.path)
-            except (OSError, SQLAlchemyError) as error:
-                reason = str(error).splitlines()[0]
+            except WorkbookError:  # the gradebook itself cannot be written: that is nobody's own
+                raise
+            except Exception as error:
+                graded.error = type(error).__name__
+                reason = next(iter(str(error).splitlines()), graded.error)
                 graded.damaged = f"graded with {graded.total} points, but not recorded: {reason}"
                 return False
         return True
 
     def _enter(self, one: Done, told: str = "") -> None:
-        if one.run is None or not one.graded.damaged:  # what the grader itself could not do is tried again
+        undone = one.again or (one.run is not None and bool(one.graded.damaged))
+        if not undone:  # what the grader itself could not do is tried again
             entry = Entry.of(one.graded, one.handed_in.key, one.handed_in.work, told)
             self.ledger.enter(one.graded.student, entry)
 

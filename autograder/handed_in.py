@@ -9,8 +9,10 @@ from pathlib import Path
 from .course import Course
 from .errors import WorkbookError, short
 from .ledger import outcome_key, work_key
+from .reading import DamagedError
 from .record import MAX_STAMP, TIMESTAMP
-from .repair import DamagedError, read_handed_in
+from .repair import read_handed_in
+from .texts import readable
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class HandedIn:
 def submissions(course: Course, week: str, topic: str) -> dict[str, Path]:
     """Learner -> the notebook they handed in, in alphabetical order; a path that may not exist.
 
+    A folder whose name is no text stands there with its odd bytes as `\\xNN`; `read_work` refuses it.
+
     Raises
     ------
     WorkbookError
@@ -34,35 +38,51 @@ def submissions(course: Course, week: str, topic: str) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     if course.submitted.is_dir():
-        for folder in sorted(course.submitted.iterdir()):
-            handed_in = folder / week
-            if handed_in.is_dir():
-                wanted = handed_in / f"{topic}.ipynb"
-                others = sorted(handed_in.glob("*.ipynb"))
-                found[folder.name] = others[0] if not wanted.exists() and len(others) == 1 else wanted
+        # names that are text come first: they are taken as they are
+        for folder in sorted(course.submitted.iterdir(), key=lambda one: (readable(one.name) != one.name, one.name)):
+            if path := _notebook_in(folder / week, topic):
+                student = readable(folder.name)
+                while student in found:
+                    student += "_"
+                found[student] = path
     if not found:
         raise WorkbookError(
             f"no submissions of {week} in {short(course.submitted)}",
             f"put each one at {short(course.submitted)}/LEARNER/{week}/{topic}.ipynb",
         )
-    return found
+    return dict(sorted(found.items()))
+
+
+def _notebook_in(folder: Path, topic: str) -> Path | None:
+    """The notebook in a learner's folder of a week; None where there is no such folder."""
+    wanted = folder / f"{topic}.ipynb"
+    try:
+        if not folder.is_dir():
+            return None
+        others = sorted(folder.glob("*.ipynb"))
+        return others[0] if not wanted.exists() and len(others) == 1 else wanted
+    except OSError:  # a folder that nobody may look into: reading the file says so
+        return wanted
 
 
 def read_work(student: str, path: Path, common: str) -> HandedIn:
     """Read what a learner handed in; `common` is the key of the week."""
     content, stamp, damaged = b"", b"", ""
     try:
+        if student != path.parent.parent.name:
+            raise DamagedError("the name of the folder is no text in UTF-8; rename the folder")
         content = read_handed_in(path)
     except DamagedError as error:
         damaged = str(error)
     except OSError as error:
-        damaged = f"the file cannot be read ({error.strerror or error})" if path.exists() else _nothing_there(path)
+        gone = isinstance(error, FileNotFoundError)
+        damaged = _nothing_there(path) if gone else f"the file cannot be read ({error.strerror or error})"
     with suppress(DamagedError, OSError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)
     work = work_key(content, stamp, damaged.encode())
-    return HandedIn(student, path, damaged, work, outcome_key(common, work, path.name))
+    return HandedIn(student, path, damaged, work, outcome_key(common, work, readable(path.name)))
 
 
 def _nothing_there(path: Path) -> str:
-    others = ", ".join(sorted(other.name for other in path.parent.glob("*.ipynb")))
+    others = ", ".join(sorted(readable(other.name) for other in path.parent.glob("*.ipynb")))
     return f"no {path.name} was handed in, but {others}" if others else "no notebook was handed in"

@@ -14,12 +14,12 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from .environment import environment, versions
 from .outcomes import Graded
+from .texts import for_terminal
 
 COLORS = {"PASS": "green", "FAIL": "red", "INFRA": "yellow"}
 """Of a verdict in the line of counts; the others are magenta."""
@@ -93,7 +93,7 @@ class Meter:
         """One step of a phase is done."""
         self._steps += 1
         pace = self._pace()
-        self._bar.update(self._task, advance=1, last=escape(name), pace=pace)
+        self._bar.update(self._task, advance=1, last=for_terminal(name, 80), pace=pace)
 
     def _pace(self) -> str:
         """Steps a minute and the time that is left, once there is something to judge by."""
@@ -111,4 +111,5 @@ class Meter:
         self.verdicts.update(found or ["not graded"])
         counts = " ".join(f"{name}={count}" for name, count in sorted(found.items()))
         what = "not graded" if graded.damaged else f"points={graded.total}"
+        what += f" error={graded.error}" if graded.error else ""
         self.note(f"graded {graded.student!r} {what} {counts} cpu={graded.cpu_seconds:.2f}s".replace("  ", " "))

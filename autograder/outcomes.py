@@ -25,6 +25,7 @@ class Graded:
     remarks : what the instructor alone may want to look at; it costs no points.
     unsafe : whether the submission ran without a sandbox.
     notebook : the repaired notebook as it was graded; None for a damaged submission.
+    error : the class of what was raised where the grader itself failed at this submission; for the log.
     """
 
     student: str
@@ -37,6 +38,7 @@ class Graded:
     peak_mib: float = 0.0
     unsafe: bool = False
     notebook: NotebookNode | None = None
+    error: str = ""
 
     @property
     def stand_ins(self) -> dict[str, tuple[str, ...]]:

@@ -1,16 +1,14 @@
 """Bring a submitted notebook back into the shape of the released one, without losing an answer.
 
-Cells are recognized by nbgrader's id, by cell id, by their text, by the names they define, and last by
-likeness. Answers come from the learner; set-up, given and test cells always come from the course.
+Answers come from the learner; set-up, given and test cells always come from the course. Which cell is which, `aligning`
+finds out; for strangers' work in a process with limits (`safe_repair`).
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import stat
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,17 +16,15 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
+from . import aligning
+from .aligning import Alignment, Names, Release
 from .build import SKIPPED_WHEN_GRADING, Notebooks
+from .reading import DamagedError as DamagedError
+from .reading import Handed, notebook_in, submission_of, whole_characters
 from .source import Exercise, Test, Written
 
 MAX_BYTES = 50 * 2**20
 """A larger submission is reported, not read."""
-ALIKE = 0.5
-"""Share of common lines from which two cells count as versions of each other."""
-
-
-class DamagedError(Exception):
-    """The submission cannot be read as a notebook; the message says why."""
 
 
 @dataclass
@@ -88,45 +84,40 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def parse_notebook(content: bytes) -> NotebookNode:
     """The notebook of format 4 that a file holds. Raises `DamagedError`, as `read_notebook` does."""
-    try:
-        raw = json.loads(content.decode("utf-8-sig"))
-        if not isinstance(raw, dict) or "nbformat" not in raw:
-            raise DamagedError("the file is JSON but no notebook")
-        notebook = nbformat.convert(nbformat.from_dict(raw), 4)
-        cells = [cell for cell in notebook.cells if cell.get("cell_type") in ("code", "markdown", "raw")]
-        for cell in cells:
-            source = cell.get("source", "")
-            cell.source = source if isinstance(source, str) else "".join(map(str, source))
-    except DamagedError:
-        raise
-    except json.JSONDecodeError as error:
-        raise DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
-    except Exception as error:
-        raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
-    if not cells:
-        raise DamagedError("the notebook has no cells")
-    notebook.cells = cells
+    notebook: NotebookNode = nbformat.from_dict(notebook_in(content))
     return notebook
 
 
+def release_of(built: Notebooks) -> Release:
+    """What alignment has to know of a week."""
+    names = Names()
+    sources = {cell.id: cell.source for cell in built.learner.cells}
+    answers = [cell.id for cell in built.week.cells if isinstance(cell.words, Exercise | Written)]
+    defines = {cell.id: sorted(names(sources[cell.id])) for cell in built.week.of_kind(Exercise)}
+    return Release(sources, defines, answers)
+
+
 def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
-    """Align a submission with the release. Never fails: what is not found is missing, and noted."""
-    released = {cell.id: cell for cell in built.learner.cells}
-    clean(submitted)
-    found = align(built, submitted)
+    """Align a notebook with the release. Never fails: what is not found is missing, and noted."""
+    return repaired(built, aligning.aligned(release_of(built), submission_of(submitted)))
+
+
+def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
+    """The release with the answers of a submission."""
+    submitted = alignment.submission.cells
+    released = {cell.id: cell.source for cell in built.learner.cells}
     out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
-    own = {id(cell): cell_id for cell_id, cells in found.items() for cell in cells}
-    extras = extras_after(submitted, own)
-    cells: list[NotebookNode] = []
-    _name_extras(extras.pop("", []), cells, out)
+    own = {number: cell_id for cell_id, numbers in alignment.found.items() for number in numbers}
+    extras = _extras_after(submitted, own)
+    assembly = _Assembly(out)
+    assembly.add(extras.pop("", []))
     for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
-        copies = found.get(cell.id, [])
+        copies = [submitted[number] for number in alignment.found.get(cell.id, [])]
         if isinstance(source.words, Exercise | Written):
-            stub = released[cell.id].source
-            cell.source = _answer(copies, stub) if copies else stub
-            pasted = [copy.attachments for copy in copies if copy.get("attachments")]
+            cell.source = alignment.answers.get(cell.id, released[cell.id])
+            pasted = [copy["attachments"] for copy in copies if copy["attachments"]]
             if pasted and cell.cell_type == "markdown":
-                cell.attachments = pasted[-1]
+                cell.attachments = nbformat.from_dict(pasted[-1])
             if not copies:
                 out.notes.append(f"cell {cell.id!r} was missing")
                 if isinstance(source.words, Exercise):
@@ -136,19 +127,18 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
         elif isinstance(source.words, Test):
             if not copies:
                 out.notes.append(f"test cell {cell.id!r} was missing and was put back")
-            elif all(text_of(copy) != text_of(released[cell.id]) for copy in copies):
+            elif all(aligning.text_of(copy["source"]) != aligning.text_of(released[cell.id]) for copy in copies):
                 out.notes.append(f"test cell {cell.id!r} had been changed and was restored")
             elif len(copies) > 1:
                 out.notes.append(f"test cell {cell.id!r} stood there {len(copies)} times")
-        cells.append(cell)
+        assembly.cells.append(cell)
         if cell.cell_type == "code" and not isinstance(source.words, SKIPPED_WHEN_GRADING):
             out.run.append(cell.id)
-        _name_extras(extras.pop(cell.id, []), cells, out)
-    out.notebook.cells = cells
-    kernelspec = submitted.metadata.get("kernelspec")
-    kernel = kernelspec.get("language") if isinstance(kernelspec, dict) else None
-    if isinstance(kernel, str) and kernel.lower() != "python":
-        out.notes.append(f"the notebook asked for a kernel of the language {kernel.lower()!r}; Python was used")
+        assembly.add(extras.pop(cell.id, []))
+    out.notebook.cells = assembly.cells
+    language = alignment.submission.language.lower()
+    if language not in ("", "python"):
+        out.notes.append(f"the notebook asked for a kernel of the language {language!r}; Python was used")
     return out
 
 
@@ -159,79 +149,18 @@ def clean(notebook: NotebookNode) -> None:
     for cell in notebook.cells:
         if not isinstance(cell.get("metadata"), dict):
             cell.metadata = nbformat.from_dict({})
-        cell.source = cell.source.encode("utf-8", "replace").decode("utf-8")
+        cell.source = whole_characters(cell.source)
 
 
 def text_of(cell: NotebookNode) -> str:
     """The source of a cell without the blanks that say nothing: at both ends, and behind lines."""
-    return "\n".join(line.rstrip() for line in cell.source.strip().splitlines())
-
-
-def _defined(source: str) -> set[str]:
-    """Functions and classes at the top of a cell; for text that does not parse, what its lines begin with."""
-    try:
-        with warnings.catch_warnings(action="ignore"):  # a learner's odd escape is no news for the instructor
-            body = ast.parse(source).body
-        return {n.name for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
-    except (SyntaxError, ValueError, MemoryError, RecursionError):  # whatever was typed: it is not parsed to be run
-        heads = [
-            line.split("(")[0].split(":")[0] for line in source.splitlines() if line.startswith(("def ", "class "))
-        ]
-        return {head.split()[-1] for head in heads if head.split()}
-
-
-def _likeness(a: str, b: str) -> float:
-    """Share of lines that two cells have in common (Jaccard index)."""
-    one, two = ({line.strip() for line in text.splitlines() if line.strip()} for text in (a, b))
-    return len(one & two) / max(1, len(one | two))
+    return aligning.text_of(cell.source)
 
 
 def align(built: Notebooks, submitted: NotebookNode) -> dict[str, list[NotebookNode]]:
     """Released cell id -> the submitted cells that are versions of it, in the order of the submission."""
-    found: dict[str, list[NotebookNode]] = {}
-    released = {cell.id: cell for cell in built.learner.cells}
-    texts: dict[str, str] = {}
-    for cell_id, cell in released.items():
-        texts.setdefault(text_of(cell), cell_id)
-    open_cells = []
-    for cell in submitted.cells:
-        grading = cell.metadata.get("nbgrader")
-        grade_id = grading.get("grade_id") if isinstance(grading, dict) else None
-        known = next(
-            (i for i in (grade_id, cell.get("id"), texts.get(text_of(cell))) if isinstance(i, str) and i in released),
-            None,
-        )
-        if known is None:
-            open_cells.append(cell)
-        else:
-            found.setdefault(known, []).append(cell)
-    for cell in list(open_cells):
-        names = _defined(cell.source) if cell.cell_type != "raw" else set()
-        for wanted in built.week.of_kind(Exercise):
-            stub_names = _defined(released[wanted.id].source)
-            if wanted.id not in found and stub_names and stub_names <= names:
-                found[wanted.id] = [cell]
-                open_cells.remove(cell)
-                break
-    for cell in open_cells:
-        scores = [
-            (_likeness(cell.source, other.source), cell_id)
-            for cell_id, other in released.items()
-            if cell_id not in found
-        ]
-        best = max(scores, default=(0.0, ""))
-        if best[0] >= ALIKE:
-            found[best[1]] = [cell]
-    return found
-
-
-def _answer(copies: list[NotebookNode], stub: str) -> str:
-    """Of several copies of an answer, the last whole one that was worked on, with the parts that were split off it."""
-    worked_on = [cell.source for cell in copies if cell.source.strip() != stub.strip()] or [copies[-1].source]
-    wanted = _defined(stub)
-    whole = [source for source in worked_on if wanted <= _defined(source)]
-    parts = [source for source in worked_on if source not in whole or source == whole[-1]]
-    return "\n\n".join(parts) if wanted and whole else worked_on[-1]
+    found = aligning.align(release_of(built), submission_of(submitted).cells, Names())
+    return {cell_id: [submitted.cells[number] for number in numbers] for cell_id, numbers in found.items()}
 
 
 def extras_after(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list[NotebookNode]]:
@@ -245,14 +174,33 @@ def extras_after(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list
     return found
 
 
-def _name_extras(extras: list[NotebookNode], cells: list[NotebookNode], out: Repaired) -> None:
-    """Add the learner's own cells with fresh ids and without grading metadata; their code runs."""
-    for extra in extras:
-        make = {"code": new_code_cell, "markdown": new_markdown_cell}.get(extra.cell_type, new_raw_cell)
-        cell = make(extra.source, id=f"own-{sum(other.id.startswith('own-') for other in cells) + 1}")
-        cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
-        if cell.cell_type == "code":
-            out.run.append(cell.id)
-        elif extra.get("attachments"):
-            cell.attachments = extra.attachments
-        cells.append(cell)
+def _extras_after(submitted: list[Handed], own: dict[int, str]) -> dict[str, list[Handed]]:
+    """As `extras_after`, by numbers."""
+    found: dict[str, list[Handed]] = {}
+    after = ""
+    for number, cell in enumerate(submitted):
+        after = own.get(number, after)
+        if number not in own:
+            found.setdefault(after, []).append(cell)
+    return found
+
+
+class _Assembly:
+    """The cells of a repaired notebook, in their order."""
+
+    def __init__(self, out: Repaired) -> None:
+        self.cells: list[NotebookNode] = []
+        self._out, self._extras = out, 0
+
+    def add(self, extras: list[Handed]) -> None:
+        """Add the learner's own cells with fresh ids and without grading metadata; their code runs."""
+        for extra in extras:
+            self._extras += 1
+            make = {"code": new_code_cell, "markdown": new_markdown_cell}.get(extra["cell_type"], new_raw_cell)
+            cell = make(extra["source"], id=f"own-{self._extras}")
+            cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
+            if cell.cell_type == "code":
+                self._out.run.append(cell.id)
+            elif extra["attachments"]:
+                cell.attachments = nbformat.from_dict(extra["attachments"])
+            self.cells.append(cell)

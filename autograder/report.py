@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .source import Test
+from .texts import for_terminal
 
 if TYPE_CHECKING:
     from .collect import Collection
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from .runner import Run
     from .source import Week
     from .verify import Matrix, Row
+
+
+LONG = 2_000
+"""Characters of what is said of one learner or one file; names and notes may come from outside."""
+MOST_LINES = 40
+"""Files that are told of, each in a line; of more, how many they are."""
 
 
 class Bar:
@@ -48,7 +55,7 @@ class Bar:
         self._bar.reset(self._task, total=count, description=title, last="")
 
     def advance(self, name: str) -> None:
-        self._bar.update(self._task, advance=1, last=escape(name))
+        self._bar.update(self._task, advance=1, last=for_terminal(name))
 
     def advance_run(self, run: Run) -> None:
         self.advance(run.name)
@@ -197,7 +204,7 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
     table.add_column("total", justify="right", style="bold")
     for graded in outcomes:
         if graded.damaged:
-            table.add_row(escape(graded.student), *("-" for _ in possible), "[red]-[/red]")
+            table.add_row(for_terminal(graded.student), *("-" for _ in possible), "[red]-[/red]")
             continue
         points = []
         for name, most in possible.items():
@@ -207,7 +214,7 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
                 LETTERS.get(done.verdict, "") for test, done in graded.verdicts.items() if exercise_of[test] == name
             }
             points.append(f"[{color}]{earned}[/{color}][magenta]{''.join(sorted(others))}[/magenta]")
-        table.add_row(escape(graded.student), *points, str(graded.total))
+        table.add_row(for_terminal(graded.student), *points, str(graded.total))
     console.print(table)
     numbered = (f"[bold]{n}[/bold] {name} /{points}" for n, (name, points) in enumerate(possible.items(), 1))
     console.print(" · ".join(numbered), highlight=False)
@@ -217,7 +224,7 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
     for graded in outcomes:
         for note in [graded.damaged] if graded.damaged else [*graded.notes, *graded.remarks]:
             mark = "[red]not graded[/red]" if graded.damaged else "[cyan]note[/cyan]"
-            console.print(f"{mark} {escape(graded.student)}: {escape(note)}", highlight=False)
+            console.print(f"{mark} {for_terminal(graded.student)}: {for_terminal(note, LONG)}", highlight=False)
     if any(graded.unsafe for graded in outcomes):
         console.print("[yellow]graded without a sandbox[/yellow]: the code could read and write what you can")
     graded_ones = [graded for graded in outcomes if not graded.damaged]
@@ -239,7 +246,7 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
     table.add_column("would be", justify="right")
     for change in changes:
         color = "green" if change.now > change.was else "red"
-        row = (escape(change.student), change.exercise, str(change.was), f"[{color}]{change.now}[/{color}]")
+        row = (for_terminal(change.student), change.exercise, str(change.was), f"[{color}]{change.now}[/{color}]")
         table.add_row(*row)
     console.print(table)
 
@@ -247,6 +254,7 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
 def print_collection(collection: Collection, console: Console) -> None:
     """Who handed in what, what was noticed, which files are nobody's, and who on the roster handed in nothing."""
     from .collect import local
+    from .entries import Fate
 
     table = Table(title=f"{collection.week}: collected", title_justify="left", pad_edge=False)
     table.add_column("learner", max_width=32, overflow="fold")
@@ -257,24 +265,30 @@ def print_collection(collection: Collection, console: Console) -> None:
     for one in collection.learners:
         added = f", [green]{one.new} new[/green]" if one.new else ""
         table.add_row(
-            escape(one.learner),
-            escape(one.file) or "[red]nothing[/red]",
+            for_terminal(one.learner),
+            for_terminal(one.file) or "[red]nothing[/red]",
             local(one.handed_in) if one.handed_in else "",
             f"{one.attempts}{added}",
-            escape("; ".join(one.notes)),
+            for_terminal("; ".join(one.notes), LONG),
         )
     console.print(table)
-    for line in collection.nobodys:
-        console.print(f"[red]not collected[/red] {escape(line)}", highlight=False)
+    told = [one for one in collection.fates if one.fate in (Fate.REFUSED, Fate.UNREADABLE, Fate.BESIDE)]
+    for lost in told[:MOST_LINES]:
+        whose = f" ({for_terminal(lost.learner)})" if lost.learner else ""
+        mark = f"[yellow]{lost.fate}[/yellow]" if lost.fate is Fate.BESIDE else f"[red]{lost.fate}[/red]"
+        console.print(f"{mark} {for_terminal(lost.file)}{whose}: {for_terminal(lost.why, LONG)}", highlight=False)
+    if len(told) > MOST_LINES:
+        console.print(f"and {len(told) - MOST_LINES} files more that are not collected", highlight=False)
     if collection.missing:
         names = ", ".join(
             f"{person.learner} ({person.name})" if person.name else person.learner for person in collection.missing
         )
         console.print(
-            f"[yellow]nothing from[/yellow] {len(collection.missing)} on the roster: {escape(names)}", highlight=False
+            f"[yellow]nothing from[/yellow] {len(collection.missing)} on the roster: {for_terminal(names, LONG)}",
+            highlight=False,
         )
     there = [one for one in collection.learners if one.file]
     new, attempts = sum(one.new for one in there), sum(one.attempts for one in there)
     console.print(f"{len(there)} learners, {attempts} attempts kept, {new} of them new", highlight=False)
-    if collection.other_weeks:
-        console.print(f"{collection.other_weeks} files of other weeks were passed", highlight=False)
+    counts = " · ".join(f"{count} {fate}" for fate in Fate if (count := collection.counts[fate]))
+    console.print(f"{len(collection.fates)} files in the source: {counts}", highlight=False)

@@ -143,6 +143,12 @@ class Class:
             taken += sorted(path.name for path in course.submitted.iterdir() if path.is_dir())
         self._taken = {name.casefold(): name for name in taken}
 
+    def folder_of(self, name: str) -> str:
+        """The folder of somebody of the class who is called so; "" where nobody is, or several are."""
+        found = {person.learner for person in self.people if _is(person, name, "")}
+        found |= {one.learner for one in self.known.values() if name in (one.name, one.learner)}
+        return found.pop() if len(found) == 1 else ""
+
     def assign(self, claims: Iterable[Claim], week: str) -> dict[Claim, tuple[str, list[str]]]:
         """Claim -> the learner's folder ("" where it names nobody), and notes; for all of one collection."""
         asked = list(claims)
@@ -166,10 +172,14 @@ class Class:
         if not known and not (canvas or moodle):
             known = [one for one in self.known.values() if one.name == learner]
         if len(known) == 1:
+            if _folded(known[0].name) != _folded(learner):
+                notes.append(f"was called {known[0].name!r} in an earlier collection")
             return self._remember(known[0].learner, person, week), notes
         plain = folder_name(learner) or "unnamed"
         if plain != learner:
             notes.append(f"is called {learner!r} in the source")
+        if len(scripts := _scripts(plain)) > 1:
+            notes.append(f"mixes letters of {' and '.join(scripts)}, so it may look like another name")
         other = self._taken.get(plain.casefold(), plain)
         by_hand = other == plain and plain not in self.known and plain not in {one.learner for one in self.people}
         if not shared and not known and by_hand:  # nobody's yet, or a folder that the instructor made
@@ -222,6 +232,12 @@ def _is(person: Person, learner: str, canvas: str) -> bool:
 def _letters(text: str) -> str:
     """Letters and digits alone, small: Canvas writes `Lee, Ann` as `leeann`."""
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def _scripts(text: str) -> list[str]:
+    """Of the alphabets whose letters look like each other's, those that a name uses."""
+    found = {unicodedata.name(c, "").split(" ")[0] for c in text if c.isalpha()}
+    return sorted(found & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
 
 
 def _same_number(known: Known, canvas: str, moodle: str, week: str) -> bool:

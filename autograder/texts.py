@@ -35,6 +35,18 @@ def clean(value: object, characters: int, lines: int = 1) -> str:
     return kept
 
 
+def for_terminal(value: object, characters: int = 300) -> str:
+    """As `clean`, and what Rich would take for its own markup is text: for everything that comes from outside."""
+    from rich.markup import escape
+
+    return escape(clean(value, characters))
+
+
+def readable(name: str) -> str:
+    """A file name that is no valid text, with the odd bytes as `\\xNN`: other bytes stay another name."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _text(characters: int, lines: int) -> BeforeValidator:
     return BeforeValidator(partial(clean, characters=characters, lines=lines))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import files, repair, sources
+from autograder import archives, files, repair, sources
 from autograder.attempts import kept
 from autograder.collect import Collected, Collection, collect, from_exchange
 from autograder.course import Course
@@ -480,6 +480,7 @@ def test_nothing_is_written_through_a_link_in_submitted(course: Course, source: 
 
 def test_bombs_and_giants_are_refused_by_name(course: Course, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(archives, "MAX_BYTES", 100_000)
     monkeypatch.setattr(repair, "MAX_BYTES", 100_000)
     honest = archive(source / "honest.zip", {"attention.ipynb": b"0" * 10_000_000}).read_bytes()
     lying = honest.replace((10_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))

@@ -363,14 +363,31 @@ def test_no_name_is_a_formula(graded: GradedClass) -> None:
     assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))]
 
 
-@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@sum", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "－1"])
+@pytest.mark.parametrize(
+    "text",
+    ["{}1", "  {}1", "\t{}1", "\r{}1", "\n{}1", "a;{}1", "a; {}1", 'a;"{}1', "a\t{}1", "a\r\n{}1", "a|{}1", '"{}1'],
+)
 def test_what_looks_like_a_formula_is_text(tmp_path: Path, text: str) -> None:
+    """Whichever separator a spreadsheet on this computer expects, it finds no cell that begins as a formula."""
+    path = tmp_path / "t.csv"
+    for sign in "=+-@＝＋－＠":
+        write_table(path, [text.format(sign)], [["5", text.format(sign), 7]])
+        assert harmless(text.format(sign)) != text.format(sign)
+        for line in path.read_text(encoding="utf-8").splitlines():
+            for separator in (",", ";", "\t", "|"):
+                for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+                    cells = next(csv.reader([line], delimiter=separator, quoting=quoting), [])
+                    assert not [cell for cell in cells if cell.strip(' \t"').startswith(sign)]
+
+
+@pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@sum", "  =1", "＝1", "－1", "\ttext"])
+def test_an_apostrophe_stands_before_it(tmp_path: Path, text: str) -> None:
     assert harmless(text) == f"'{text}"
     write_table(tmp_path / "t.csv", ["a"], [[text]])
     assert rows_of(tmp_path / "t.csv") == [["a"], [f"'{text}"]]
 
 
-@pytest.mark.parametrize("value", [-1, 2.5, "a-b", "Zoë", "", "a=b"])
+@pytest.mark.parametrize("value", [-1, 2.5, "a-b", "Zoë", "", "a=b", "Lee, Ann", "a; b - c"])
 def test_everything_else_stays(value: object) -> None:
     assert harmless(value) == value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import repair
+from autograder import confined, reading, repair
 from autograder.engine import handles, isolation, judge, shell, skeleton, wire
 from autograder.runner import Verdict
 
@@ -31,6 +31,9 @@ LIMITS = {
     "containers inside each other": f"{wire.MAX_DEPTH}",
     "deaths of a process before the rest is not run": f"{judge.MAX_DEATHS}, time-outs {judge.MAX_TIMEOUTS}",
     "a submitted file": f"{repair.MAX_BYTES // MIB} MiB",
+    "its cells, and the characters in them": f"{reading.MAX_CELLS:,} and {reading.MAX_CHARACTERS:,}",
+    "containers inside each other in it": f"{reading.MAX_DEPTH}",
+    "memory and CPU time to read it": f"{confined.MEMORY_MIB:,} MiB and {confined.CPU_SECONDS} seconds",
 }
 
 

@@ -49,6 +49,7 @@ def grade(
     from ..grades_csv import write_csv
     from ..meter import Meter
     from ..report import print_class
+    from ..texts import for_terminal
 
     root = find_root()
     where = Course.at(root, course)
@@ -71,7 +72,7 @@ def grade(
         return agreed
 
     def wait(reason: str) -> None:
-        complaints.print(f"[yellow]{escape(reason)}[/yellow]")
+        complaints.print(f"[yellow]{for_terminal(reason)}[/yellow]")
 
     try:
         with meter:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from .common import CourseOption, WeekArgument, WeeksArgument, console
 
@@ -100,15 +99,16 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
     from ..by_hand import rewrite
     from ..course import Course, find_root, open_week
     from ..errors import WorkbookError, short
+    from ..texts import for_terminal
 
     root = find_root()
     where = Course.at(root, course)
     built = build_week(open_week(root, week))
     done = rewrite(built, where)
     for learner, why in done.differ.items():
-        console.print(f"[yellow]note[/yellow] {escape(learner)}: {why}", highlight=False)
+        console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
     if done.without:
-        names = escape(", ".join(done.without))
+        names = for_terminal(", ".join(done.without), 4_000)
         console.print(f"[yellow]no facts of[/yellow] {names}: graded without feedback; grade again", highlight=False)
     if not done.written:
         what = f"{short(where.feedback)} holds no feedback of {built.week.name}"
@@ -169,6 +169,7 @@ def export(
     from ..export import export as export_grades
     from ..source import load_info
     from ..standings import weeks_in_gradebook
+    from ..texts import for_terminal
 
     root = find_root()
     where = Course.at(root, course)
@@ -177,9 +178,11 @@ def export(
     done = export_grades(where, titles, unfinished)
     for week, left_out in done.waiting.items():
         said = f"{week}: {len(left_out)} left out, written answers wait for points: {', '.join(left_out)}"
-        console.print(f"[yellow]not exported[/yellow] {escape(said)}", highlight=False)
+        console.print(f"[yellow]not exported[/yellow] {for_terminal(said, 4_000)}", highlight=False)
     if done.unknown:
         said = f"{len(done.unknown)} without Canvas's number (column ID): {', '.join(done.unknown)}"
-        console.print(f"[yellow]note[/yellow] {escape(said)}; a roster.csv with ids helps", highlight=False)
+        console.print(
+            f"[yellow]note[/yellow] {for_terminal(said, 4_000)}; a roster.csv with ids helps", highlight=False
+        )
     for path, rows in zip(done.files, done.rows, strict=True):
         console.print(f"{short(path)}: {rows} learners", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ from .common import complaints, console
 if TYPE_CHECKING:
     from ..learner.checking import Result
     from ..learner.copies import Begun
+    from ..learner.kept import Kept
+    from ..learner.lessons import Lesson
 
 app = typer.Typer()
 
@@ -96,6 +99,7 @@ def check(
     from ..learner.copies import notebook_path
     from ..learner.kept import Kept
     from ..learner.lessons import exercise_name, open_lesson
+    from ..learner.ownership import remember_answers
 
     root = find_root()
     name = _week(root, week)
@@ -106,6 +110,7 @@ def check(
     results = checking.known(lesson, kept)
     to_run = [one for one in asked if one not in results or (results[one].fingerprint and (fresh or exercise))]
     if to_run:
+        _is_it_yours(root, lesson, kept)
         with console.status("starting (the first check of a while imports the week's libraries)"):
             bench = open_bench(lesson.released.week.info.libraries)
         try:
@@ -126,9 +131,24 @@ def check(
         console.print(screens.week_line(results, lesson.released.week), highlight=False)
     step = _after_check(number, lesson.unanswered, [results[one] for one in asked], alone=bool(exercise))
     console.print(f"next: {escape(step)}", highlight=False)
+    remember_answers(lesson, kept)
     kept.save()
     if not all(results[one].passed for one in asked):
         sys.exit(1)
+
+
+def _is_it_yours(root: Path, lesson: Lesson, kept: Kept) -> None:
+    """Where the notebook may be somebody else's, say so before it runs; ask, where somebody can answer."""
+    from ..learner.ownership import doubts
+    from ..texts import for_terminal
+
+    why = doubts(root, lesson, kept)
+    if not why:
+        return
+    said = "This runs it as you are, without a sandbox: only do that if it is your own."
+    complaints.print(f"[yellow]{for_terminal(why, 1_000)}. {said}[/yellow]", highlight=False)
+    if sys.stdin.isatty():
+        typer.confirm("Is it yours?", abort=True)
 
 
 def _after_check(number: int, unanswered: tuple[str, ...], results: list[Result], alone: bool) -> str:
@@ -157,10 +177,20 @@ def watch(week: MaybeWeek = "") -> None:
     Example: [bold]workbook watch 1[/bold]
     """
     from ..course import find_root
+    from ..errors import WorkbookError
+    from ..learner.kept import Kept
+    from ..learner.lessons import open_lesson
+    from ..learner.ownership import remember_answers
     from ..learner.watching import watch_week
 
     root = find_root()
-    watch_week(root, _week(root, week), console)
+    name = _week(root, week)
+    with suppress(WorkbookError):  # `watch` waits until the notebook can be read
+        kept, lesson = Kept.of(root, name), open_lesson(root, name)
+        _is_it_yours(root, lesson, kept)
+        remember_answers(lesson, kept)
+        kept.save()
+    watch_week(root, name, console)
 
 
 @app.command()
@@ -231,6 +261,7 @@ def submit(
     from ..learner.bench import open_bench
     from ..learner.copies import read_copy
     from ..learner.handing_in import hand_in, preflight
+    from ..learner.kept import Kept
     from ..learner.lessons import lesson_of
     from ..learner.released import open_released
     from ..learner.screens import preflight_report
@@ -239,6 +270,7 @@ def submit(
     released = open_released(root, week)
     notebook, content = read_copy(root, released.week.name)
     lesson = lesson_of(released, notebook)
+    _is_it_yours(root, lesson, Kept.of(root, released.week.name))
     with console.status("running your notebook from top to bottom, as the grader does"):
         bench = open_bench(released.week.info.libraries)
         try:

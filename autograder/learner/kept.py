@@ -23,11 +23,13 @@ class Kept:
     ----------
     results : exercise -> a result as plain data, see `checking.Result`.
     hints : exercise -> how many hints were read.
+    answers : digests of the answers that were there at the last check, see `ownership`.
     """
 
     path: Path
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     hints: dict[str, int] = field(default_factory=dict)
+    answers: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, root: Path, week: str) -> Kept:
@@ -38,13 +40,14 @@ class Kept:
             if said["format"] == FORMAT:
                 kept.results = {str(name): dict(result) for name, result in said["results"].items()}
                 kept.hints = {str(name): int(count) for name, count in said["hints"].items()}
+                kept.answers = [str(digest) for digest in said.get("answers", [])]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         return kept
 
     def save(self) -> None:
         """Write it down. Raises `OSError` where that cannot be done."""
-        said = {"format": FORMAT, "results": self.results, "hints": self.hints}
+        said = {"format": FORMAT, "results": self.results, "hints": self.hints, "answers": self.answers}
         replace_file(self.path, (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
 
 

@@ -8,12 +8,15 @@ from . import (
     test_again,
     test_cheats,
     test_faults,
+    test_files,
     test_hideouts,
     test_host,
+    test_intake,
     test_pages,
     test_protocol,
     test_reference,
     test_resources,
+    test_sources,
     test_spying,
     test_tensors,
 )
@@ -39,6 +42,9 @@ FAMILIES = {
     "The protocol": test_protocol,
     "The judge's own health": test_faults,
     "Submitting again": test_again,
+    "Files that stall or fill the grader": test_files,
+    "Archives and names that a reader chokes on": test_sources,
+    "Whose work, and when": test_intake,
     "The instructor's browser": test_pages,
 }
 
