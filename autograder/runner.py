@@ -203,7 +203,7 @@ class Team:
         return run
 
     def _settings(self, job: Job, warm: WarmProcess, folder: str) -> dict[str, Any]:
-        return job.limits.model_dump() | {"isolate": False, "warm_bytes": warm.bytes, "folder": folder}
+        return job.limits.model_dump() | {"isolate": False, "core": None, "warm_bytes": warm.bytes, "folder": folder}
 
     def _judged(self, job: Job) -> Run:
         """Answers in a learner's process, tests in a judge."""

@@ -13,13 +13,21 @@ from . import wire
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended: signal or exit code, why its keeper ended it, CPU seconds, peak memory."""
+    """How a process ended: signal or exit code, why its keeper ended it, CPU seconds, peak memory.
+
+    Attributes
+    ----------
+    busy : CPU seconds of it and all below it since the moment that `end` asked about.
+    waited : seconds since then in which it was ready to run and had no processor.
+    """
 
     signal: str = ""
     code: int = 0
     why: str = ""
     cpu_seconds: float = 0.0
     peak_kib: int = 0
+    busy: float = 0.0
+    waited: float = 0.0
 
 
 class Started:
@@ -28,7 +36,8 @@ class Started:
     Parameters
     ----------
     control : the socket of the warm process.
-    settings : isolate (bool), memory_gib, total_seconds, warm_bytes (what the warm process holds), folder.
+    settings : isolate (bool), memory_gib, total_seconds, warm_bytes (what the warm process holds), folder,
+        core (the only one that it may use, or None).
     extra : sockets that the process gets besides its own.
 
     Attributes
@@ -50,12 +59,19 @@ class Started:
         with contextlib.suppress(OSError):
             self._leash.shutdown(socket.SHUT_WR)
 
-    def end(self) -> Ending:
-        """Kill it, if it still runs, with everything below it, and say how it ended."""
+    def end(self, since: float | None = None) -> Ending:
+        """Kill it, if it still runs, with everything below it, and say how it ended.
+
+        Parameters
+        ----------
+        since : a moment of `time.monotonic`; the ending then says what was used from there on.
+        """
         if self._ending is None:
             self.channel.close()
             text = b""
             with self._leash, contextlib.suppress(OSError):
+                if since is not None:
+                    self._leash.sendall(str(since).encode())
                 self._leash.shutdown(socket.SHUT_WR)
                 self._leash.settimeout(10)
                 while block := self._leash.recv(1 << 16):

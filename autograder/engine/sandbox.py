@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ENGINE = Path(__file__).parent
-VISIBLE = ("__init__.py", "wire.py", "isolation.py", "huge_pages.py", "shell.py", "answers.py", "warm.py")
+VISIBLE = (
+    *("__init__.py", "wire.py", "system_calls.py", "isolation.py", "usage.py", "keeper.py", "huge_pages.py"),
+    *("shell.py", "answers.py", "warm.py"),
+)
 """The files of the engine that a sandbox sees."""
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 LOADER = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
