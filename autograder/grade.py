@@ -8,7 +8,7 @@ What has been done is known (`ledger`): unchanged work is not run again, and a r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from .outcomes import Graded, scores_of, verdicts_of, with_outputs
 from .record import Recorder, recorded_scores
 from .repair import DamagedError, Repaired, read_notebook, repair
-from .runner import CellRun, Mode, Run, Verdict
+from .rerun import finished
+from .runner import CellRun, Job, Mode, Run, Verdict
 from .source import Week, load_info, load_week
 
 NO_SANDBOX = (
@@ -217,7 +218,7 @@ class Desk:
 
     def _judged(self, built: Notebooks, crew: Crew) -> Iterator[Done]:
         """Repair, run and judge the submissions, in the order in which they are done."""
-        running: dict[Future[Run], tuple[HandedIn, Repaired, dict[str, str], dict[str, CellRun]]] = {}
+        running: dict[Future[Run], tuple[Job, tuple[HandedIn, Repaired, dict[str, str], dict[str, CellRun]]]] = {}
         crew.ready()
         for one in self.todo:
             try:
@@ -233,10 +234,8 @@ class Desk:
             if kept and left is None:
                 yield self._done(one, fixed, kept.run)
             else:
-                running[crew.submit(left or job)] = (one, fixed, keys, known)
-        for future in as_completed(list(running)):
-            one, fixed, keys, known = running.pop(future)
-            run = future.result()
+                running[crew.submit(left or job)] = (left or job, (one, fixed, keys, known))
+        for (one, fixed, keys, known), run in finished(crew, running):
             run.cells.update(known)
             if all(cell.verdict is not Verdict.INFRA for cell in run.cells.values()):
                 self.ledger.keep_run(run, keys)

@@ -111,4 +111,5 @@ class Meter:
         self.verdicts.update(found or ["not graded"])
         counts = " ".join(f"{name}={count}" for name, count in sorted(found.items()))
         what = "not graded" if graded.damaged else f"points={graded.total}"
-        self.note(f"graded {graded.student!r} {what} {counts} cpu={graded.cpu_seconds:.2f}s".replace("  ", " "))
+        again = f" rerun={graded.rerun}" if graded.rerun else ""
+        self.note(f"graded {graded.student!r} {what} {counts} cpu={graded.cpu_seconds:.2f}s{again}".replace("  ", " "))

@@ -7,8 +7,14 @@ from dataclasses import dataclass, field, replace
 from nbformat.notebooknode import NotebookNode
 
 from .repair import Repaired
-from .runner import CellRun, Run, Verdict
+from .runner import CellRun, Disturbed, Run, Verdict
 from .source import Exercise, Test, Week
+
+RERUN = {
+    Disturbed.WAITED: "it ran out of time with little done, as on a busy machine, and so it ran once more, alone",
+    Disturbed.KILLED: "the system ended its process, as when memory runs out, and so it ran once more, alone",
+}
+"""Notes about a submission that was run again."""
 
 
 @dataclass
@@ -23,6 +29,7 @@ class Graded:
     notes : what was repaired, and for which failed exercises the reference stood in.
     unsafe : whether the submission ran without a sandbox.
     notebook : the repaired notebook as it was graded; None for a damaged submission.
+    rerun : why it was run once more, alone, in this grading; None where it was not.
     """
 
     student: str
@@ -34,6 +41,7 @@ class Graded:
     peak_mib: float = 0.0
     unsafe: bool = False
     notebook: NotebookNode | None = None
+    rerun: Disturbed | None = None
 
     @property
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
@@ -48,6 +56,8 @@ class Graded:
 def verdicts_of(week: Week, fixed: Repaired, run: Run) -> Graded:
     """A verdict for every test cell. Where the answer cell itself broke, its tests say so."""
     graded = Graded(run.name, notes=list(fixed.notes), cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
+    graded.rerun = run.rerun
+    graded.notes += [RERUN[run.rerun]] if run.rerun else []
     for cell in week.of_kind(Test):
         done = run.cells[cell.id]
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]

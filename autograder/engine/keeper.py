@@ -96,7 +96,9 @@ class _Watch:
             os.kill(self.pid, signal.SIGKILL)
         _, status, used = os.wait4(self.pid, 0)
         _kill_what_is_left()
-        return self._ending(why, status, used) | (self._since(asked) if asked is not None else {})
+        return self._ending(why, status, used, by_itself=leash not in ready) | (
+            self._since(asked) if asked is not None else {}
+        )
 
     def _look(self) -> bool:
         """Note what is used; whether it is more memory than there may be."""
@@ -105,19 +107,23 @@ class _Watch:
         self.times.append(time.monotonic())
         self.busy.append(sum(seen[pid].cpu_seconds for pid in family if pid in seen))
         self.waited.append(usage.waited(self.pid))
-        held = usage.memory(family) + (usage.sockets() if self.learner and self.settings["isolate"] else 0)
-        return held > self.settings["memory_gib"] * 2**30 + self.settings["warm_bytes"]
+        most = self.settings["memory_gib"] * 2**30 + self.settings["warm_bytes"]
+        if self.learner and self.settings["isolate"]:
+            most -= usage.sockets()
+        return usage.memory(family, most) > most
 
     def _since(self, begin: float) -> dict[str, Any]:
         """What was used since a moment of the monotonic clock, as far as the looks tell."""
         place = max(0, bisect_right(self.times, begin) - 1)
         return {"busy": self.busy[-1] - self.busy[place], "waited": self.waited[-1] - self.waited[place]}
 
-    def _ending(self, why: str, status: int, used: resource.struct_rusage) -> dict[str, Any]:
+    def _ending(self, why: str, status: int, used: resource.struct_rusage, *, by_itself: bool) -> dict[str, Any]:
         signalled = os.WIFSIGNALED(status)
         cpu_seconds = used.ru_utime + used.ru_stime
         if not why and signalled and cpu_seconds >= cpu_limit(self.settings):
             why = "cpu"  # process 1 of a namespace does not get SIGXCPU, only the SIGKILL a second later
+        elif not why and by_itself and self.settings["isolate"] and os.WTERMSIG(status) == signal.SIGKILL:
+            why = "killed"  # nobody inside can send this to process 1, and it was not us: memory ran out
         return {
             "signal": signal.Signals(os.WTERMSIG(status)).name if signalled else "",
             "code": 0 if signalled else os.WEXITSTATUS(status),

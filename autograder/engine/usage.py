@@ -11,8 +11,6 @@ from dataclasses import dataclass
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 SCANS = 20
 """How often /proc is read again where a process ended meanwhile, and so those below it have no known parent."""
-EXACT_ABOVE = 2**30
-"""Bytes from which pages that processes share are counted once. The kernel walks every page for it."""
 MANY = 8
 """Processes from which their mappings are counted: one process may have 65,530, of some 250 bytes each."""
 MAPPING_BYTES = 256
@@ -60,18 +58,18 @@ def below(pid: int, seen: Mapping[int, Process] | None = None) -> list[int]:
     return found
 
 
-def memory(family: Sequence[int]) -> int:
+def memory(family: Sequence[int], most: float = 0) -> int:
     """Bytes that some processes hold, page tables and what the kernel keeps for them included.
 
-    Pages that they share count once where it matters; with each process where a process cannot be read so closely.
+    Pages that they share count once where that decides whether it is more than `most`: the kernel walks every page for
+    it. With each process they count where a process cannot be read so closely.
     """
     kept = [_status(pid) for pid in family]
-    total = sum(sum(one.values()) for one in kept)
-    if len(family) > 1 and total >= EXACT_ABOVE:
-        total = sum(_share(pid, one) for pid, one in zip(family, kept, strict=True))
-    if len(family) > MANY:
-        total += sum(map(_mappings, family))
-    return total
+    mappings = sum(map(_mappings, family)) if len(family) > MANY else 0
+    total = sum(sum(one.values()) for one in kept) + mappings
+    if len(family) == 1 or total <= most:
+        return total
+    return sum(_share(pid, one) for pid, one in zip(family, kept, strict=True)) + mappings
 
 
 def _status(pid: int) -> dict[str, int]:
