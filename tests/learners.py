@@ -49,8 +49,8 @@ class Living:
         self.learner.channel.deadline = time.monotonic() + SECONDS
         return self.learner.call(function, *arguments)
 
-    def end(self) -> Ending:
-        return self._started.end()
+    def end(self, since: float | None = None) -> Ending:
+        return self._started.end(since)
 
 
 @contextmanager

@@ -479,9 +479,12 @@ def test_cpu_time_ends_a_process(warm: WarmProcess) -> None:
 
 
 def test_limits_cannot_be_raised_and_no_core_is_written(inside: Callable[..., Any]) -> None:
+    names = ["DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE", "AS", "SIGPENDING"]
+    names += ["MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"]
+
     def look() -> Any:
         found = []
-        for name in ("DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE"):
+        for name in names:
             kind = getattr(resource, f"RLIMIT_{name}")
             soft, hard = resource.getrlimit(kind)
             try:
@@ -490,10 +493,101 @@ def test_limits_cannot_be_raised_and_no_core_is_written(inside: Callable[..., An
                 found.append(name)
         return found, resource.getrlimit(resource.RLIMIT_CORE)
 
-    assert inside(look) == (["DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE"], (0, 0))
+    assert inside(look) == (names, (0, 0))
+    for name in ("MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"):
+        assert inside(resource.getrlimit, getattr(resource, f"RLIMIT_{name}")) == (0, 0)
+
+
+def test_addresses_are_counted_from_what_the_warm_process_maps(fresh: Living) -> None:
+    """A GiB of data here, and room for files and stacks; a page table costs a 512th of what can be mapped."""
+
+    def reserve(gib: float) -> str:
+        nothing = 0
+        return error_of(mmap.mmap, -1, int(gib * 2**30), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, nothing)
+
+    assert fresh.learner.call(reserve, 4) == ""
+    assert fresh.learner.call(reserve, 5.5) == "ENOMEM"
+
+
+def test_asynchronous_code_goes_on_without_epoll(inside: Callable[..., Any]) -> None:
+    def use() -> Any:
+        import asyncio
+
+        async def talk() -> str:
+            one, other = socket.socketpair()
+            reader, writer = await asyncio.open_connection(sock=one)
+            other.send(b"hello\n")
+            line = await reader.readline()
+            writer.close()
+            process = await asyncio.create_subprocess_exec("/bin/echo", "there", stdout=asyncio.subprocess.PIPE)
+            return line.decode() + (await process.communicate())[0].decode()
+
+        return asyncio.run(talk())
+
+    assert inside(use) == "hello\nthere\n"
+
+
+def test_a_database_in_a_file_works_without_locks(inside: Callable[..., Any]) -> None:
+    def use() -> Any:
+        import sqlite3
+
+        with sqlite3.connect("/tmp/book.db") as book:
+            book.execute("create table grade (points)")
+            book.execute("insert into grade values (80)")
+        return sqlite3.connect("/tmp/book.db").execute("select * from grade").fetchall()
+
+    assert inside(use) == [(80,)]
+
+
+def test_processes_that_share_their_data_go_on(inside: Callable[..., Any]) -> None:
+    """Semaphores, queues and pools of `multiprocessing`, as a DataLoader uses them."""
+
+    def use() -> Any:
+        import multiprocessing
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            return pool.map(abs, range(-3, 0))
+
+    assert inside(use) == [3, 2, 1]
 
 
 # the end
+
+
+def test_a_process_that_the_system_ends_is_told_from_one_that_ends_itself(warm: WarmProcess) -> None:
+    """As when the machine runs out of memory. Nobody inside can send this to process 1."""
+    before = set(learners(warm))
+    with living(warm, isolate=True) as one:
+        assert one.learner.call(error_of, os.kill, 1, 9) == ""
+        assert one.learner.call(len, "still there") == 11
+        (pid,) = set(learners(warm)) - before
+        os.kill(pid, 9)
+        with pytest.raises(GoneError):
+            one.call(len, "anybody")
+        ending = one.end(since=0.0)
+        assert (ending.why, ending.signal) == ("killed", "SIGKILL")
+    with living(warm, isolate=True) as other:
+        with pytest.raises(GoneError):
+            other.learner.run("import os\nos._exit(9)")
+        assert other.end(since=0.0).why == ""
+    with living(warm, isolate=True) as silent:
+        with pytest.raises(GoneError):
+            silent.learner.run("import os\nos.closerange(3, 256)\nwhile True: pass")
+        assert silent.end(since=0.0).why == "", "it broke the connection and went on"
+
+
+def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:
+    """Also one that asked not to: nothing runs on unwatched."""
+    before = set(learners(warm))
+    with living(warm, isolate=True) as one:
+        one.define("import ctypes\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)")
+        (learner,) = set(learners(warm)) - before
+        (keeper,) = [pid for pid in children(warm_pid(warm)) if learner in children(pid)]
+        os.kill(keeper, 9)
+        with pytest.raises(GoneError):
+            one.call(len, "anybody")
+        assert one.end().why == "infra: the keeper of a process is gone"
+        assert state(learner) in "ZX"
 
 
 def test_what_a_learner_started_ends_with_it(warm: WarmProcess) -> None:

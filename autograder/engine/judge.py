@@ -253,7 +253,7 @@ class Judge:
         if why in ("TIMEOUT", "TOTAL"):
             ending = self._too_late(self.begin if why == "TOTAL" else self.begun)
         else:
-            ending = self._stop()
+            ending = self._stop(self.begun.clock)
         if not why:
             self.killed = self.killed or ending.why == "killed"
             why = {"memory": "OOM", "cpu": "CPU"}.get(ending.why, "CRASH")

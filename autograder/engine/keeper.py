@@ -22,6 +22,8 @@ WATCH_SECONDS = 0.1
 DOUBT_SECONDS = 0.01
 """When it looks again before it believes that there is too much: a process that starts another one, as `subprocess`
 does, shares all its memory with it for a moment."""
+DYING_SECONDS = 0.2
+"""How long a process whose connection broke may take to end by itself: that of a dying one breaks a little before."""
 
 
 def keep(
@@ -79,7 +81,7 @@ class _Watch:
         watched: list[Any] = [leash] if ended is None else [leash, ended]
         while True:
             ready = select.select(watched, [], [], DOUBT_SECONDS if doubt else WATCH_SECONDS)[0]
-            if ready or (ended is None and os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+            if ready or (ended is None and self._is_dead()):
                 break
             if os.getppid() != warm:
                 why = "infra: the warm process is gone"
@@ -92,13 +94,16 @@ class _Watch:
         asked = _asked(leash) if leash in ready else None
         if asked is not None:
             self._look()
+            select.select([] if ended is None else [ended], [], [], DYING_SECONDS)
+        by_itself = self._is_dead()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         _, status, used = os.wait4(self.pid, 0)
         _kill_what_is_left()
-        return self._ending(why, status, used, by_itself=leash not in ready) | (
-            self._since(asked) if asked is not None else {}
-        )
+        return self._ending(why, status, used, by_itself=by_itself) | (self._since(asked) if asked is not None else {})
+
+    def _is_dead(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _look(self) -> bool:
         """Note what is used; whether it is more memory than there may be."""

@@ -64,7 +64,8 @@ class Started:
 
         Parameters
         ----------
-        since : a moment of `time.monotonic`; the ending then says what was used from there on.
+        since : a moment of `time.monotonic`; the ending then says what was used from there on, and whether it ended by
+            itself.
         """
         if self._ending is None:
             self.channel.close()

@@ -155,9 +155,7 @@ def on(sandbox: Team, generous: Notebooks, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_nobody_counted_is_refused_or_counted(
-    case: Case, off: dict[str, Played], on: dict[str, Played]
-) -> None:
+def test_what_nobody_counted_is_refused_or_counted(case: Case, off: dict[str, Played], on: dict[str, Played]) -> None:
     assert off[case.name].verdicts(case.exercise) == case.off, off[case.name].said
     assert case.proof in off[case.name].said
     assert on[case.name].verdicts(case.exercise) == case.on, on[case.name].said
