@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import test_cheats, test_host, test_protocol, test_resources, test_spying, test_tensors
+from . import (
+    test_cheats,
+    test_host,
+    test_kernel,
+    test_processors,
+    test_protocol,
+    test_resources,
+    test_spying,
+    test_tensors,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "red-team.md"
 HEAD = """# Red team
@@ -21,6 +30,8 @@ FAMILIES = {
     "Cheats with tensors": test_tensors,
     "The host and other learners": test_host,
     "Too much of everything, and sudden ends": test_resources,
+    "Kernel memory, and hiding from the keeper": test_kernel,
+    "Processors of others": test_processors,
     "The protocol": test_protocol,
 }
 
