@@ -63,9 +63,11 @@ def children(pid: int) -> list[int]:
 
 
 def warm_pid(warm: WarmProcess) -> int:
-    """The warm process itself, below bubblewrap."""
+    """The warm process itself, below bubblewrap, which is two processes where an ordinary user starts it."""
     assert warm._process is not None
     (pid,) = children(warm._process.pid)
+    while Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"bwrap"):
+        (pid,) = children(pid)
     return pid
 
 
