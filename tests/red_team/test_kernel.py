@@ -26,8 +26,10 @@ import ctypes, os, platform
 libc = ctypes.CDLL(None, use_errno=True)
 def call(x86, arm, *arguments):
     number = {'x86_64': x86, 'aarch64': arm}[platform.machine()]
-    if libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments)) < 0:
+    found = libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, arguments))
+    if found < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return found
 """
 
 
@@ -40,12 +42,14 @@ def said(option: int, value: int, read: str) -> str:
 
 STORES = [
     Attack("semaphores", "32,000 sets of semaphores, a gigabyte", STORE,
-        CALL + "call(64, 190, 0, 100, 0o1600)", says="not permitted"),
+        CALL + "libc.semctl(call(64, 190, 0, 100, 0o1600), 0, 0)  # nothing stays", says="not permitted"),
     Attack("message-queues", "queues of messages that nobody reads", STORE,
-        CALL + "call(68, 186, 0, 0o1600)", says="not permitted"),
+        CALL + "libc.msgctl(call(68, 186, 0, 0o1600), 0, None)", says="not permitted"),
     Attack("posix-queues", "the same by POSIX's queues", STORE,
-        CALL + "if libc.mq_open(b'/TOKEN', os.O_CREAT | os.O_RDWR, 0o600, None) < 0:\n"
-        "    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))", says="not permitted"),
+        CALL + "name = f'/red-team-{os.getpid()}'.encode()\n"
+        "if libc.mq_open(name, os.O_CREAT | os.O_RDWR, 0o600, None) < 0:\n"
+        "    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))\nlibc.mq_unlink(name)",
+        says="not permitted"),
     Attack("epoll", "millions of watched files, out of what a user may have in all programs", STORE,
         "import os, select\npolls, (end, _) = [select.epoll() for _ in range(50)], os.pipe()\n"
         "for poll in polls:\n    for number in range(150, 200):\n        poll.register(os.dup2(end, number))\n"

@@ -36,7 +36,8 @@ CASES = [
     Attack("scheduling-class", "a class of processes that is scheduled in another way", FIXED,
         "import os\nos.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))", says="not permitted"),
     Attack("longer-turns", "a processor for longer at a time", FIXED,
-        CALL + "import struct\nwish = struct.pack('=IIQiIQQQ', 48, 0, 0, 0, 0, 10**8, 0, 0)\n"
+        CALL + "import struct\nrank = os.getpriority(0, 0)\n"
+        "wish = struct.pack('=IIQiIQQQ', 48, 0, 0, rank, 0, 10**8, 0, 0)\n"
         "wish = ctypes.create_string_buffer(wish)\ncall(314, 274, 0, ctypes.addressof(wish), 0)", says="not permitted"),
     Attack("rank", "another rank among the processes", FIXED, "import os\nos.nice(1)", says="not permitted"),
     Attack("rank-at-the-disk", "another rank at the disk", FIXED, CALL + "call(251, 30, 1, 0, 2 << 13 | 7)",
