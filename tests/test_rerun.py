@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ import pytest
 from autograder import rerun
 from autograder.engine.late import Late
 from autograder.rerun import RERUN_SECONDS, disturbance, finished
-from autograder.runner import CellRun, Code, Disturbed, Job, Run, Verdict
+from autograder.runner import CellRun, Code, Disturbed, Job, Mode, Run, Team, Verdict
+from autograder.source import Limits
+
+from .test_isolation import children, learners
+from .test_runner import wait_until
 
 BUSY, ASLEEP, STARVED = Late(10, 9, 1), Late(10, 0.1, 0), Late(10, 0.2, 9.5)
 
@@ -115,3 +120,33 @@ def test_what_the_system_ends_twice_is_the_graders_own_fault() -> None:
     assert found["ann"].cells["cell"].verdict is Verdict.INFRA
     assert found["bo"].cells["cell"].verdict is Verdict.PASS
     assert found["bo"].rerun is Disturbed.KILLED
+
+
+def test_a_submission_whose_process_the_system_ends_is_run_again() -> None:
+    """As when memory runs out: from outside, by SIGKILL."""
+    job = Job("ann", (Code("cell", "import os, time\nif not os.fork(): time.sleep(60)\ntime.sleep(1)"),))
+    with Team(1, libraries=(), mode=Mode.SANDBOX) as team:
+        team.ready()
+        assert team._learners is not None
+        warm = team._learners
+        first = team.submit(job)
+        assert wait_until(lambda: any(map(children, learners(warm)))), "it has begun"
+        os.kill(learners(warm)[0], 9)
+        assert first.result().cells["cell"].verdict is Verdict.CRASH
+        assert disturbance(first.result()) is Disturbed.KILLED
+        ((name, run),) = finished(team, {first: (job, "ann")})
+    assert (name, run.cells["cell"].verdict, run.rerun) == ("ann", Verdict.PASS, Disturbed.KILLED)
+
+
+def test_a_submission_that_sleeps_is_told_from_one_that_is_slow() -> None:
+    """By the CPU time of its process and of those below it, which it does not wait for."""
+    sleeps = "import time\ntime.sleep(60)"
+    works = "import os, time\nif not os.fork():\n    while True: pass\ntime.sleep(60)"
+    limits = Limits(cell_seconds=1.5, total_seconds=20, memory_gib=1)
+    with Team(1, libraries=(), mode=Mode.SANDBOX) as team:
+        jobs = [Job(name, (Code("cell", source),), limits) for name, source in (("sleeps", sleeps), ("works", works))]
+        first, second = team.run(jobs)
+    assert [run.cells["cell"].verdict for run in (first, second)] == [Verdict.TIMEOUT] * 2
+    assert disturbance(first) is Disturbed.WAITED
+    (late,) = second.late
+    assert late.busy > 0.1 > first.late[0].busy
