@@ -90,12 +90,8 @@ def leave_namespaces() -> None:
         raise IsolationError(f"/proc/self: {error.strerror}") from None
 
 
-def shut_in(memory_bytes: int, cpu_seconds: int, core: int | None = None) -> None:
+def shut_in(memory_bytes: int, cpu_seconds: int) -> None:
     """The rest, in process 1 of the new namespace: folders, limits, capabilities, system calls.
-
-    Parameters
-    ----------
-    core : the only one that it and all below it may use; None for all.
 
     Raises
     ------
@@ -104,11 +100,6 @@ def shut_in(memory_bytes: int, cpu_seconds: int, core: int | None = None) -> Non
     """
     limit(memory_bytes, cpu_seconds)  # reads /proc, which is empty from here on
     _limit_what_belongs_to_nobody(memory_bytes)
-    try:
-        if core is not None:
-            os.sched_setaffinity(0, {core})
-    except OSError as error:
-        raise IsolationError(f"sched_setaffinity({core}): {error.strerror}") from None
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")  # when memory runs out, this goes first

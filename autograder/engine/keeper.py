@@ -106,9 +106,11 @@ class _Watch:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _look(self) -> bool:
-        """Note what is used; whether it is more memory than there may be."""
+        """Note what is used, keep all to their core; whether it is more memory than there may be."""
         seen = usage.processes() if self.learner else {}
         family = usage.below(self.pid, seen)
+        if self.settings["core"] is not None:
+            _keep_to(self.settings["core"], family)
         self.times.append(time.monotonic())
         self.busy.append(sum(seen[pid].cpu_seconds for pid in family if pid in seen))
         self.waited.append(usage.waited(self.pid))
@@ -148,6 +150,18 @@ def _asked(leash: socket.socket) -> float | None:
 def cpu_limit(settings: dict[str, Any]) -> int:
     """CPU time of one process: what a single thread could use, and a little more."""
     return int(settings["total_seconds"]) + 5
+
+
+def _keep_to(core: int, family: list[int]) -> None:
+    """Let some processes run on one core alone. What they begin from then on does so, too; none can undo it.
+
+    Not before the first look: a short submission would pay for the move, and has kept nobody from work.
+    """
+    for pid in family:
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(OSError):  # it has ended
+                    os.sched_setaffinity(int(thread), {core})
 
 
 def _kill_what_is_left() -> None:

@@ -51,7 +51,7 @@ def _child(
         isolation.prctl(system_calls.PR_SET_PDEATHSIG, signal.SIGKILL)
         memory, cpu = int(settings["memory_gib"] * 2**30), cpu_limit(settings)
         if settings["isolate"]:
-            isolation.shut_in(memory, cpu, settings["core"])
+            isolation.shut_in(memory, cpu)
             selectors.DefaultSelector = selectors.PollSelector  # type: ignore[misc, assignment]  # epoll is refused
         else:
             isolation.limit(memory, cpu, isolation.OPEN_FILES if role == "learner" else JUDGES_FILES)

@@ -25,7 +25,7 @@ from .harness import Attack, Played, honest_ones, play, with_honest
 from .lesson import HONEST
 from .test_kernel import CALL
 
-FIXED = "the core and the rank of a sandbox are set before anything of the learner's is read"
+FIXED = "the core and the rank of a sandbox are set from outside, and calls that change them are refused"
 CASES = [
     Attack("other-cores", "the cores that other sandboxes have", FIXED,
         "import os\nos.sched_setaffinity(0, os.sched_getaffinity(0))", says="not permitted"),
@@ -136,7 +136,9 @@ def test_sandboxes_at_the_same_time_have_cores_of_their_own() -> None:
         assert again in allowed
 
 
-def test_a_process_sees_one_core(sandbox: Team) -> None:
-    code = "import os\nprint('cores', len(os.sched_getaffinity(0)))"
+def test_a_process_is_moved_to_its_core_and_stays(sandbox: Team) -> None:
+    code = "import os, time\nend = time.monotonic() + 3\n"
+    code += "while len(os.sched_getaffinity(0)) > 1 and time.monotonic() < end: pass\n"
+    code += "print('cores', len(os.sched_getaffinity(0)))"
     (run,) = sandbox.run([replace(a_job("ann", code), limits=LIMITS)])
     assert "cores 1\n" in str(run.cells["answer"].outputs[0]["text"])
