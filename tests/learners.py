@@ -49,8 +49,8 @@ class Living:
         self.learner.channel.deadline = time.monotonic() + SECONDS
         return self.learner.call(function, *arguments)
 
-    def end(self, since: float | None = None) -> Ending:
-        return self._started.end(since)
+    def end(self, since: float | None = None, *, broken: bool = False) -> Ending:
+        return self._started.end(since, broken=broken)
 
 
 @contextmanager

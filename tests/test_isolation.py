@@ -566,16 +566,16 @@ def test_a_process_that_the_system_ends_is_told_from_one_that_ends_itself(warm: 
         os.kill(pid, 9)
         with pytest.raises(GoneError):
             one.call(len, "anybody")
-        ending = one.end(since=0.0)
+        ending = one.end(since=0.0, broken=True)
         assert (ending.why, ending.signal) == ("killed", "SIGKILL")
     with living(warm, isolate=True) as other:
         with pytest.raises(GoneError):
             other.learner.run("import os\nos._exit(9)")
-        assert other.end(since=0.0).why == ""
+        assert other.end(since=0.0, broken=True).why == ""
     with living(warm, isolate=True) as silent:
         with pytest.raises(GoneError):
             silent.learner.run("import os\nos.closerange(3, 256)\nwhile True: pass")
-        assert silent.end(since=0.0).why == "", "it broke the connection and went on"
+        assert silent.end(since=0.0, broken=True).why == "", "it broke the connection and went on"
 
 
 def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:

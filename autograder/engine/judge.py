@@ -226,11 +226,11 @@ class Judge:
             ending = self.process.end()
             raise InfraError(gone.detail or ending.why or "a sandbox ended while it was started") from None
 
-    def _stop(self, since: float | None = None) -> Ending:
+    def _stop(self, since: float | None = None, *, broken: bool = False) -> Ending:
         """End the learner's process and count what it used, from `since` on apart."""
         if self.process is None:
             return Ending()
-        ending = self.process.end(since)
+        ending = self.process.end(since, broken=broken)
         self.process, self.learner = None, None
         self.cpu_seconds += ending.cpu_seconds
         self.peak_kib = max(self.peak_kib, ending.peak_kib)
@@ -253,7 +253,7 @@ class Judge:
         if why in ("TIMEOUT", "TOTAL"):
             ending = self._too_late(self.begin if why == "TOTAL" else self.begun)
         else:
-            ending = self._stop(self.begun.clock)
+            ending = self._stop(self.begun.clock, broken=not why)
         if not why:
             self.killed = self.killed or ending.why == "killed"
             why = {"memory": "OOM", "cpu": "CPU"}.get(ending.why, "CRASH")

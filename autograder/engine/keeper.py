@@ -22,7 +22,7 @@ WATCH_SECONDS = 0.1
 DOUBT_SECONDS = 0.01
 """When it looks again before it believes that there is too much: a process that starts another one, as `subprocess`
 does, shares all its memory with it for a moment."""
-DYING_SECONDS = 0.2
+DYING_SECONDS = 2.0
 """How long a process whose connection broke may take to end by itself: that of a dying one breaks a little before."""
 
 
@@ -94,13 +94,16 @@ class _Watch:
         asked = _asked(leash) if leash in ready else None
         if asked is not None:
             self._look()
-            select.select([] if ended is None else [ended], [], [], DYING_SECONDS)
+            if asked["broken"] and ended is not None:
+                select.select([ended], [], [], DYING_SECONDS)
         by_itself = self._is_dead()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         _, status, used = os.wait4(self.pid, 0)
         _kill_what_is_left()
-        return self._ending(why, status, used, by_itself=by_itself) | (self._since(asked) if asked is not None else {})
+        return self._ending(why, status, used, by_itself=by_itself) | (
+            self._since(asked["since"]) if asked is not None else {}
+        )
 
     def _is_dead(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -140,10 +143,10 @@ class _Watch:
         }
 
 
-def _asked(leash: socket.socket) -> float | None:
-    """The moment that whoever drops the leash asks about, if any."""
+def _asked(leash: socket.socket) -> dict[str, Any] | None:
+    """What whoever drops the leash wants to know, if anything: see `process.Started.end`."""
     with contextlib.suppress(OSError, ValueError):
-        return float(leash.recv(64))
+        return dict(json.loads(leash.recv(256)))
     return None
 
 
