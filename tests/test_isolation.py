@@ -25,6 +25,7 @@ from autograder.warming import WarmProcess
 
 from .chosen import ROOT
 from .learners import Living, by_value, living, warmed_up
+from .test_runner import wait_until
 from .test_system_calls import NAMESPACES
 
 by_value(__name__)
@@ -589,7 +590,7 @@ def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:
         with pytest.raises(GoneError):
             one.call(len, "anybody")
         assert one.end().why == "infra: the keeper of a process is gone"
-        assert state(learner) in "ZX"
+        assert wait_until(lambda: state(learner) in "ZX")
 
 
 def test_what_a_learner_started_ends_with_it(warm: WarmProcess) -> None:
