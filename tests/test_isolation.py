@@ -587,10 +587,10 @@ def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:
         (learner,) = set(learners(warm)) - before
         (keeper,) = [pid for pid in children(warm_pid(warm)) if learner in children(pid)]
         os.kill(keeper, 9)
+        assert wait_until(lambda: state(learner) in "ZX")
         with pytest.raises(GoneError):
             one.call(len, "anybody")
         assert one.end().why == "infra: the keeper of a process is gone"
-        assert wait_until(lambda: state(learner) in "ZX")
 
 
 def test_what_a_learner_started_ends_with_it(warm: WarmProcess) -> None:
