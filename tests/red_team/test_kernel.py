@@ -115,22 +115,22 @@ HIDDEN = [
         "            pair = socket.socketpair()\n            kept.append(pair)\n            for one in pair:\n"
         "                one.setblocking(False)\n                try:\n"
         "                    while True: one.send(bytes(2**15))\n                except BlockingIOError: pass\n"
-        f"        {last(2.5).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n" + last(2.5) + HONEST["double"],
+        f"        {last(3).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n" + last(3) + HONEST["double"],
         on="OOM OOM"),
     Case("unreadable-program", "memory of a program that may be run and not read", WATCHED,
         "import os, shutil, sys\nprogram = shutil.copy(os.path.realpath(sys.executable), '/tmp/program')\n"
         f"os.chmod(program, 0o111)\ncode = '''import time\n{GROW}time.sleep(2)'''\n"
         "kept = [os.spawnve(os.P_NOWAIT, program, ['p', '-S', '-c', code], {'PYTHONHOME': sys.base_prefix})\n"
-        "        for _ in range(4)]\n" + last(2.5) + HONEST["double"], on="OOM OOM"),
+        "        for _ in range(4)]\n" + last(3) + HONEST["double"], on="OOM OOM"),
     Case("a-name-like-fields", "a process whose parent cannot be found, by a name with brackets and lines", WATCHED,
         "import ctypes, os\nctypes.CDLL(None).prctl(15, b') 1\\n(x) S 0', 0, 0, 0)\nfor _ in range(4):\n"
         f"    if not os.fork():\n        {GROW}"
-        f"        {last(2.5).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n" + last(2.5) + HONEST["double"],
+        f"        {last(3).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n" + last(3) + HONEST["double"],
         on="OOM OOM"),
     Case("orphans", "processes without the parent that began them", WATCHED,
         "import os\nfor _ in range(4):\n    if not os.fork():\n        os.setsid()\n        if os.fork(): os._exit(0)\n"
-        f"        {GROW}        {last(2.5).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n"
-        + last(2.5) + HONEST["double"], on="OOM OOM"),
+        f"        {GROW}        {last(3).replace(chr(10), chr(10) + ' ' * 8)}\n        os._exit(0)\n"
+        + last(3) + HONEST["double"], on="OOM OOM"),
     Case("a-stack-for-a-heap", "memory that grows as a stack does, which a limit on data does not count", WATCHED,
         "import mmap\nblock = mmap.mmap(-1, 500 * 2**20, flags=0x122)\n"
         "for place in range(0, 500 * 2**20, 4096): block[place] = 1\n" + last(0.5) + HONEST["double"], on="OOM OOM"),
