@@ -31,7 +31,7 @@ def examine(root: Path) -> list[Finding]:
     """Look at what learning needs, then at what grading and writing need besides."""
     learning = [_python(), *_packages(LEARN, "torch", "timm", "jupyterlab", "ipykernel", "watchfiles"), _memory()]
     learning += [_disk(root), _work(root), _weeks(root), _warm()]
-    grading = [*_packages(GRADE, "nbgrader"), _sandbox()]
+    grading = [*_packages(GRADE, "nbgrader"), _sandbox(), _side_by_side(), _limits()]
     writing = [*_packages(WRITE, "jupytext"), _sources(root)]
     return [*learning, *grading, *writing]
 
@@ -58,10 +58,37 @@ def _sandbox() -> Finding:
     return Finding("sandbox", why or "bubblewrap starts, namespaces can be made", remedy if why else "", GRADE)
 
 
+def _side_by_side() -> Finding:
+    """Whether as many submissions as there are cores find the memory that each of them may use."""
+    from .source import Limits
+
+    each, workers = Limits().memory_gib, os.cpu_count() or 1
+    gib = _memory_gib()
+    what = f"{workers} submissions at a time may use up to {each * workers:g} GiB"
+    if not gib or gib >= each * workers:
+        return Finding("at a time", what, role=GRADE)
+    fewer = max(1, int(gib // each))
+    return Finding("at a time", f"{what}, of {gib:.1f} GiB", f"workbook grade WEEK --workers {fewer}", GRADE)
+
+
+def _limits() -> Finding:
+    """By which means a sandbox is kept from what belongs to others; a lack of some makes grading no less right."""
+    means = ["limits of each process", "a keeper that counts the memory of all"]
+    means += [f"a core for each sandbox, of {len(os.sched_getaffinity(0))}"] if hasattr(os, "sched_getaffinity") else []
+    told = Path("/proc/self/schedstat").is_file()
+    means += ["how long it waits for one" if told else "CPU time alone tells who waited for one"]
+    return Finding("limits", f"{', '.join(means)}; no control groups", role=GRADE)
+
+
+def _memory_gib() -> float:
+    """The memory of this machine; 0 where it is not told."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB if hasattr(os, "sysconf") else 0
+
+
 def _memory() -> Finding:
-    if not hasattr(os, "sysconf"):
+    gib = _memory_gib()
+    if not gib:
         return Finding("memory", "unknown")
-    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     enough = gib >= NEEDED_MEMORY_GIB
     return Finding(
         "memory", f"{gib:.1f} GiB", "" if enough else f"{NEEDED_MEMORY_GIB} GiB are wanted: close other programs"

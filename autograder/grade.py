@@ -8,7 +8,7 @@ What has been done is known (`ledger`): unchanged work is not run again, and a r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from .outcomes import Graded, scores_of, verdicts_of, with_outputs
 from .reading import DamagedError
 from .record import Recorder, recorded_scores
 from .repair import Repaired, read_handed_in
+from .rerun import finished
 from .runner import CellRun, Job, Mode, Run
 from .safe_repair import Repairer, repairer
 from .source import Week, load_info, load_week
@@ -234,7 +235,7 @@ class Desk:
 
     def _judged(self, built: Notebooks, reading: Repairer, crew: Crew) -> Iterator[Done]:
         """Repair, run and judge the submissions, in the order in which they are done; last what could not be judged."""
-        running: dict[Future[Run], Running] = {}
+        running: dict[Future[Run], tuple[Job, Running]] = {}
         failed: list[tuple[Running, Run]] = []
         crew.ready()
         for one in self.todo:
@@ -254,13 +255,15 @@ class Desk:
             if kept and left is None:
                 yield self._done(Running(one, fixed, job, keys, known), kept.run)
             else:
-                running[crew.submit(left or job)] = Running(one, fixed, left or job, keys, known)
-        for future in as_completed(list(running)):
-            asked, run = running.pop(future), future.result()
-            if could_not(run):
-                failed.append((asked, run))
-            else:
+                asked = Running(one, fixed, left or job, keys, known)
+                running[crew.submit(asked.job)] = (asked.job, asked)
+        for asked, run in finished(crew, running):
+            if not could_not(run):
                 yield self._kept(asked, run)
+            elif run.lost:  # the machine's doing, also when it ran alone
+                yield self._done(asked, run)
+            else:
+                failed.append((asked, run))
         for asked, run in failed:
             if len(failed) == 1:  # where several fail it is more likely the machine, or the course
                 control = make_job(built, "the course's own answers", graded_cells(self.week), {})

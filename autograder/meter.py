@@ -112,4 +112,5 @@ class Meter:
         counts = " ".join(f"{name}={count}" for name, count in sorted(found.items()))
         what = "not graded" if graded.damaged else f"points={graded.total}"
         what += f" error={graded.error}" if graded.error else ""
-        self.note(f"graded {graded.student!r} {what} {counts} cpu={graded.cpu_seconds:.2f}s".replace("  ", " "))
+        again = f" rerun={graded.rerun}" if graded.rerun else ""
+        self.note(f"graded {graded.student!r} {what} {counts} cpu={graded.cpu_seconds:.2f}s{again}".replace("  ", " "))

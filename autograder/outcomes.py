@@ -7,9 +7,15 @@ from dataclasses import dataclass, field, replace
 from nbformat.notebooknode import NotebookNode
 
 from .repair import Repaired
-from .runner import CellRun, Run, Verdict
+from .runner import CellRun, Disturbed, Run, Verdict
 from .source import Exercise, Test, Week
 from .suspicious import remarks
+
+RERUN = {
+    Disturbed.WAITED: "it ran out of time with little done, as on a busy machine, and so it ran once more, alone",
+    Disturbed.KILLED: "the system ended its process, as when memory runs out, and so it ran once more, alone",
+}
+"""Notes about a submission that was run again."""
 
 
 @dataclass
@@ -26,6 +32,7 @@ class Graded:
     unsafe : whether the submission ran without a sandbox.
     notebook : the repaired notebook as it was graded; None for a damaged submission.
     error : the class of what was raised where the grader itself failed at this submission; for the log.
+    rerun : why it was run once more, alone, in this grading; None where it was not.
     """
 
     student: str
@@ -39,6 +46,7 @@ class Graded:
     unsafe: bool = False
     notebook: NotebookNode | None = None
     error: str = ""
+    rerun: Disturbed | None = None
 
     @property
     def stand_ins(self) -> dict[str, tuple[str, ...]]:
@@ -54,6 +62,8 @@ def verdicts_of(week: Week, fixed: Repaired, run: Run) -> Graded:
     """A verdict for every test cell. Where the answer cell itself broke, its tests say so."""
     graded = Graded(run.name, notes=list(fixed.notes), cpu_seconds=run.cpu_seconds, peak_mib=run.peak_mib)
     graded.remarks = _remarks(week, fixed)
+    graded.rerun = run.rerun
+    graded.notes += [RERUN[run.rerun]] if run.rerun else []
     for cell in week.of_kind(Test):
         done = run.cells[cell.id]
         answers = [answer.id for answer in week.of_kind(Exercise, cell.name)]

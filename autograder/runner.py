@@ -8,14 +8,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
 from typing import Any
 
+from .cores import a_core
 from .engine import wire
 from .engine.endings import Why
 from .engine.judge import ANSWER, MAX_DEATHS
+from .engine.late import Late
 from .engine.process import Started
 from .engine.results import encoded
 from .errors import WorkbookError
@@ -109,15 +112,35 @@ class CellRun:
     stand_ins: tuple[str, ...] = ()
 
 
+class Disturbed(StrEnum):
+    """What kept a run from its work, through no fault of its own."""
+
+    WAITED = "waited"
+    """It ran out of time and had used little CPU time."""
+    KILLED = "killed"
+    """The system ended its process: memory ran out."""
+
+
 @dataclass
 class Run:
-    """What a job did: every cell that ran, CPU seconds of all its processes, peak memory in MiB."""
+    """What a job did: every cell that ran, CPU seconds of all its processes, peak memory in MiB.
+
+    Attributes
+    ----------
+    late : what its time-outs did with their time. killed : whether the system ended a process of it.
+    rerun : why it was run once more, alone; None where it was not.
+    lost : what kept it from its work for good, so that it is no verdict; None where nothing did.
+    """
 
     name: str
     cells: dict[str, CellRun] = field(default_factory=dict)
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
     deaths: int = 0
+    late: tuple[Late, ...] = ()
+    killed: bool = False
+    rerun: Disturbed | None = None
+    lost: Disturbed | None = None
 
 
 class InfraError(Exception):
@@ -208,15 +231,16 @@ class Team:
         return run
 
     def _settings(self, job: Job, warm: WarmProcess, folder: str) -> dict[str, Any]:
-        return job.limits.model_dump() | {"isolate": False, "warm_bytes": warm.bytes, "folder": folder}
+        return job.limits.model_dump() | {"isolate": False, "core": None, "warm_bytes": warm.bytes, "folder": folder}
 
     def _judged(self, job: Job) -> Run:
         """Answers in a learner's process, tests in a judge."""
         assert self._learners is not None
         for warm in self._warm():
             warm.start()
-        with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
-            learner = self._settings(job, self._learners, folder) | {"isolate": self._mode is Mode.SANDBOX}
+        alone = a_core() if self._mode is Mode.SANDBOX else nullcontext()
+        with tempfile.TemporaryDirectory(prefix="workbook-") as folder, alone as core:
+            learner = self._settings(job, self._learners, folder) | {"isolate": core is not None, "core": core}
             settings = self._settings(job, self._judges, folder) | {"memory_gib": JUDGE_GIB}
             settings["total_seconds"] += SLACK_SECONDS
             judge = Started(self._judges.control, settings, (self._learners.control,))
@@ -231,7 +255,9 @@ class Team:
         if "infra" in result:
             raise InfraError(result["infra"])
         cells = {cell_id: cell_run(fields) for cell_id, fields in result["cells"].items()}
-        return Run(job.name, cells, result["cpu_seconds"], result["peak_kib"] / 1024, result["deaths"])
+        late = tuple(Late(**one) for one in result["late"])
+        costs = (result["cpu_seconds"], result["peak_kib"] / 1024, result["deaths"])
+        return Run(job.name, cells, *costs, late, result["killed"])
 
     def _together(self, job: Job) -> Run:
         """All cells in one process; where it dies, again without the cell that killed it."""

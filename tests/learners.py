@@ -35,7 +35,7 @@ class Living:
 
     def __init__(self, warm: WarmProcess, isolate: bool, folder: str, memory_gib: float, total_seconds: float) -> None:
         settings = {"isolate": isolate, "memory_gib": memory_gib, "total_seconds": total_seconds}
-        self._started = Started(warm.control, settings | {"warm_bytes": warm.bytes, "folder": folder})
+        self._started = Started(warm.control, settings | {"warm_bytes": warm.bytes, "folder": folder, "core": None})
         self._started.channel.deadline = time.monotonic() + SECONDS
         self.learner = Learner(self._started.channel)
 
@@ -50,8 +50,8 @@ class Living:
         self.learner.channel.deadline = time.monotonic() + SECONDS
         return self.learner.call(function, *arguments)
 
-    def end(self) -> Ending:
-        return self._started.end()
+    def end(self, since: float | None = None, *, broken: bool = False) -> Ending:
+        return self._started.end(since, broken=broken)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.engine import isolation
+from autograder.engine import isolation, system_calls
 
 TICK_SECONDS = 0.25
 MEMORY_SECONDS = 2.0
@@ -46,7 +46,7 @@ class Cost:
 
 def adopt_orphans() -> None:
     """From now on processes below this one whose parent ends become children of this one."""
-    isolation.prctl(isolation.PR_SET_CHILD_SUBREAPER, 1)
+    isolation.prctl(system_calls.PR_SET_CHILD_SUBREAPER, 1)
 
 
 def buried_cpu() -> float:

@@ -21,7 +21,7 @@ import typer
 from autograder import cli
 from autograder.commands import common
 from autograder.course import Course
-from autograder.engine.warm import below
+from autograder.engine.usage import below
 from autograder.sample_class import clear
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder import confined, reading, repair
-from autograder.engine import handles, isolation, judge, shell, skeleton, wire
+from autograder import confined, reading, repair, rerun
+from autograder.engine import handles, isolation, judge, keeper, shell, skeleton, usage, wire
 from autograder.runner import Verdict
 
 from .chosen import ROOT
@@ -18,6 +18,9 @@ MIB = 2**20
 LIMITS = {
     "processes": f"{isolation.PROCESSES}",
     "open files": f"{isolation.OPEN_FILES}",
+    "addresses of a process": f"those of the warm process, the memory limit, and {isolation.ADDRESS_ROOM // 2**30} GiB",
+    "waiting signals and timers": f"{isolation.SIGNALS}",
+    "reruns of one grading": f"none begun after {rerun.RERUN_SECONDS} seconds of them",
     "size of a file, of /tmp, of /dev/shm": f"{isolation.FILE_BYTES // MIB} MiB each",
     "printed text kept of a cell": f"{shell.MAX_OUTPUT:,} characters",
     "pictures and tables kept of a cell": f"{shell.MAX_RICH:,} bytes",
@@ -47,7 +50,20 @@ def rows(heading: str) -> dict[str, str]:
 def test_limits_are_those_of_the_code() -> None:
     found = rows("Limits")
     assert {name: found.get(name) for name in LIMITS} == LIMITS
-    assert set(found) == {*LIMITS, "time, memory"}
+    assert found["locked memory, message queues, real-time rank"] == "none"
+    assert set(isolation.NONE_OF) == {"MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"}
+    shown_by_a_test = {"time, memory", "locked memory, message queues, real-time rank", "cores of a sandbox"}
+    assert set(found) == {*LIMITS, *shown_by_a_test}
+
+
+def test_what_the_page_says_of_memory_and_reruns_is_that_of_the_code() -> None:
+    assert f"none is begun after {rerun.RERUN_SECONDS} seconds" in PAGE
+    assert "less than half of its time" in PAGE
+    assert rerun.BUSY == 0.5
+    assert "above eight processes, 256 bytes for each of their mappings" in PAGE
+    assert (usage.MANY, usage.MAPPING_BYTES) == (8, 256)
+    assert "looks ten times a second" in PAGE
+    assert keeper.WATCH_SECONDS == 0.1
 
 
 def test_every_verdict_is_explained() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import json
 import shutil
 import sqlite3
@@ -17,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 from nbformat.notebooknode import NotebookNode
+from rich.console import Console
 
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
 from autograder.crew import here
+from autograder.engine.late import Late
 from autograder.errors import WorkbookError
 from autograder.grade import Told, grade_week
 from autograder.grades_csv import write_csv
-from autograder.outcomes import Graded
+from autograder.meter import Meter
+from autograder.outcomes import RERUN, Graded
 from autograder.record import register
-from autograder.runner import InfraError, Job, Run, Team
+from autograder.runner import CellRun, Disturbed, InfraError, Job, Run, Team, Verdict
 from autograder.sample_class import make_class
 from autograder.source import Week, load_week
 
@@ -425,6 +429,33 @@ def test_work_whose_own_judging_alone_fails_is_recorded_as_tampered(
     page = (course.feedback / "ann" / WEEK / "index.html").read_text(encoding="utf-8")
     assert "the instructor looks at it" in page
     assert "SIGKILL" not in page
+
+
+def test_who_had_no_processor_is_graded_by_a_second_run_and_the_log_says_so(
+    sample: Sample, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run of ann ran out of time and had used a tenth of it."""
+    hand_in(course, "ann", answered(sample.built, RIGHT))
+    hand_in(course, "bob", answered(sample.built, RIGHT))
+    judged, tries = Team._judged, []
+
+    def starves_ann(team: Team, job: Job) -> Run:
+        tries.append(job.name)
+        if tries.count("ann") == 1 and job.name == "ann":
+            late = CellRun(Verdict.TIMEOUT, "the cell ran longer than 2 s and was stopped")
+            return Run("ann", {cell.id: late for cell in job.cells}, late=(Late(2, 0.2, 1.8),))
+        return judged(team, job)
+
+    monkeypatch.setattr(Team, "_judged", starves_ann)
+    log = course.folder / "grade.log"
+    with Meter("grade", Console(file=io.StringIO()), log) as meter:
+        _, (ann, bob) = grade_week(sample.folder, course, crew=here(1), feedback=False, tell=Told(graded=meter.graded))
+    assert tries == ["ann", "bob", "ann"], "alone, after all others"
+    assert (ann.total, bob.total) == (80, 80)
+    assert (ann.notes, bob.notes) == ([RERUN[Disturbed.WAITED]], [])
+    assert auto_scores(course, "ann") == [20, 20, 20, 20]
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if " graded " in line]
+    assert [line.endswith(" rerun=waited") for line in lines] == [False, True]
 
 
 def test_a_library_that_is_missing_stops_before_anything_is_recorded(

@@ -20,11 +20,13 @@ import pytest
 
 from autograder.engine import isolation, sandbox
 from autograder.engine.handles import GoneError
-from autograder.engine.isolation import CLONE, CLONE3, FORBIDDEN, MACHINES, SOCKET, system_call_filter
+from autograder.engine.system_calls import CLONE, CLONE3, FORBIDDEN, MACHINES
 from autograder.warming import WarmProcess
 
 from .chosen import ROOT
 from .learners import Living, by_value, living, warmed_up
+from .test_runner import wait_until
+from .test_system_calls import NAMESPACES
 
 by_value(__name__)
 SECRET = "WORKBOOK_TEST_SECRET"
@@ -62,9 +64,11 @@ def children(pid: int) -> list[int]:
 
 
 def warm_pid(warm: WarmProcess) -> int:
-    """The warm process itself, below bubblewrap."""
+    """The warm process itself, below bubblewrap, which is two processes where an ordinary user starts it."""
     assert warm._process is not None
     (pid,) = children(warm._process.pid)
+    while Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"bwrap"):
+        (pid,) = children(pid)
     return pid
 
 
@@ -183,17 +187,6 @@ def test_every_system_call_of_the_list_is_refused(inside: Callable[..., Any]) ->
     numbers = {name: numbers[column] for name, numbers in FORBIDDEN.items()}
     found = inside(lambda: {name: call(number) for name, number in numbers.items()})
     assert found == dict.fromkeys(FORBIDDEN, "EPERM")
-
-
-NAMESPACES = {
-    "mount": 0x00020000,
-    "cgroup": 0x02000000,
-    "uts": 0x04000000,
-    "ipc": 0x08000000,
-    "user": 0x10000000,
-    "pid": 0x20000000,
-    "net": 0x40000000,
-}
 
 
 def test_new_namespaces_are_refused(inside: Callable[..., Any]) -> None:
@@ -489,9 +482,12 @@ def test_cpu_time_ends_a_process(warm: WarmProcess) -> None:
 
 
 def test_limits_cannot_be_raised_and_no_core_is_written(inside: Callable[..., Any]) -> None:
+    names = ["DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE", "AS", "SIGPENDING"]
+    names += ["MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"]
+
     def look() -> Any:
         found = []
-        for name in ("DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE"):
+        for name in names:
             kind = getattr(resource, f"RLIMIT_{name}")
             soft, hard = resource.getrlimit(kind)
             try:
@@ -500,10 +496,101 @@ def test_limits_cannot_be_raised_and_no_core_is_written(inside: Callable[..., An
                 found.append(name)
         return found, resource.getrlimit(resource.RLIMIT_CORE)
 
-    assert inside(look) == (["DATA", "CPU", "FSIZE", "NOFILE", "NPROC", "CORE"], (0, 0))
+    assert inside(look) == (names, (0, 0))
+    for name in ("MEMLOCK", "MSGQUEUE", "RTPRIO", "NICE"):
+        assert inside(resource.getrlimit, getattr(resource, f"RLIMIT_{name}")) == (0, 0)
+
+
+def test_addresses_are_counted_from_what_the_warm_process_maps(fresh: Living) -> None:
+    """A GiB of data here, and room for files and stacks; a page table costs a 512th of what can be mapped."""
+
+    def reserve(gib: float) -> str:
+        nothing = 0
+        return error_of(mmap.mmap, -1, int(gib * 2**30), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, nothing)
+
+    assert fresh.learner.call(reserve, 4) == ""
+    assert fresh.learner.call(reserve, 5.5) == "ENOMEM"
+
+
+def test_asynchronous_code_goes_on_without_epoll(inside: Callable[..., Any]) -> None:
+    def use() -> Any:
+        import asyncio
+
+        async def talk() -> str:
+            one, other = socket.socketpair()
+            reader, writer = await asyncio.open_connection(sock=one)
+            other.send(b"hello\n")
+            line = await reader.readline()
+            writer.close()
+            process = await asyncio.create_subprocess_exec("/bin/echo", "there", stdout=asyncio.subprocess.PIPE)
+            return line.decode() + (await process.communicate())[0].decode()
+
+        return asyncio.run(talk())
+
+    assert inside(use) == "hello\nthere\n"
+
+
+def test_a_database_in_a_file_works_without_locks(inside: Callable[..., Any]) -> None:
+    def use() -> Any:
+        import sqlite3
+
+        with sqlite3.connect("/tmp/book.db") as book:
+            book.execute("create table grade (points)")
+            book.execute("insert into grade values (80)")
+        return sqlite3.connect("/tmp/book.db").execute("select * from grade").fetchall()
+
+    assert inside(use) == [(80,)]
+
+
+def test_processes_that_share_their_data_go_on(inside: Callable[..., Any]) -> None:
+    """Semaphores, queues and pools of `multiprocessing`, as a DataLoader uses them."""
+
+    def use() -> Any:
+        import multiprocessing
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            return pool.map(abs, range(-3, 0))
+
+    assert inside(use) == [3, 2, 1]
 
 
 # the end
+
+
+def test_a_process_that_the_system_ends_is_told_from_one_that_ends_itself(warm: WarmProcess) -> None:
+    """As when the machine runs out of memory. Nobody inside can send this to process 1."""
+    before = set(learners(warm))
+    with living(warm, isolate=True) as one:
+        assert one.learner.call(error_of, os.kill, 1, 9) == ""
+        assert one.learner.call(len, "still there") == 11
+        (pid,) = set(learners(warm)) - before
+        os.kill(pid, 9)
+        with pytest.raises(GoneError):
+            one.call(len, "anybody")
+        ending = one.end(since=0.0, broken=True)
+        assert (ending.why, ending.signal) == ("killed", "SIGKILL")
+    with living(warm, isolate=True) as other:
+        with pytest.raises(GoneError):
+            other.learner.run("import os\nos._exit(9)")
+        assert other.end(since=0.0, broken=True).why == ""
+    with living(warm, isolate=True) as silent:
+        with pytest.raises(GoneError):
+            silent.learner.run("import os\nos.closerange(3, 256)\nwhile True: pass")
+        assert silent.end(since=0.0, broken=True).why == "", "it broke the connection and went on"
+
+
+def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:
+    """Also one that asked not to: nothing runs on unwatched."""
+    before = set(learners(warm))
+    with living(warm, isolate=True) as one:
+        one.define("import ctypes\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)")
+        (learner,) = set(learners(warm)) - before
+        (keeper,) = [pid for pid in children(warm_pid(warm)) if learner in children(pid)]
+        os.kill(keeper, 9)
+        assert wait_until(lambda: state(learner) in "ZX")
+        with pytest.raises(GoneError):
+            one.call(len, "anybody")
+        assert one.end().why == "infra: the keeper of a process is gone"
 
 
 def test_what_a_learner_started_ends_with_it(warm: WarmProcess) -> None:
@@ -539,135 +626,6 @@ def test_a_warm_process_has_one_thread(warm: WarmProcess) -> None:
     with living(warm, isolate=True):
         for pid in (warm_pid(warm), *children(warm_pid(warm)), *learners(warm)):
             assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
-
-
-# the filter of system calls, step by step
-
-ALLOWED, KILLED = 0x7FFF0000, 0x80000000
-
-
-def refused(error: int) -> int:
-    return 0x00050000 | error
-
-
-def answer_of(machine: str, number: int, arguments: tuple[int, ...] = (), audit: int | None = None) -> int:
-    """What the filter says to a system call: a small interpreter of classic BPF."""
-    audit = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine] if audit is None else audit
-    padded = (*arguments, *[0] * (6 - len(arguments)))
-    data = struct.pack("<IIQ6Q", number, audit, 0x1234, *padded)
-    program = system_call_filter(machine)
-    place = accumulator = 0
-    for _ in range(len(program)):
-        code, if_true, if_false, operand = program[place]
-        assert 0 <= if_true < 256
-        assert 0 <= if_false < 256
-        match code:
-            case 0x20:  # load the word at an offset
-                accumulator = struct.unpack_from("<I", data, operand)[0]
-                place += 1
-            case 0x15:
-                place += 1 + (if_true if accumulator == operand else if_false)
-            case 0x35:
-                place += 1 + (if_true if accumulator >= operand else if_false)
-            case 0x45:
-                place += 1 + (if_true if accumulator & operand else if_false)
-            case 0x06:
-                return operand
-            case _:
-                raise AssertionError(f"an unknown step {code:#x}")
-    raise AssertionError("the program has no end")
-
-
-BOTH = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-HARMLESS = {"x86_64": {"read": 0, "execve": 59, "fork": 57, "exit": 60}, "aarch64": {"read": 63, "execve": 221}}
-NUMBERS = {  # from the kernel's own tables
-    "x86_64": {
-        "ptrace": 101,
-        "unshare": 272,
-        "mount": 165,
-        "bpf": 321,
-        "setns": 308,
-        "clone": 56,
-        "socket": 41,
-        "mmap": 9,
-    },
-    "aarch64": {
-        "ptrace": 117,
-        "unshare": 97,
-        "mount": 40,
-        "bpf": 280,
-        "setns": 268,
-        "clone": 220,
-        "socket": 198,
-        "mmap": 222,
-    },
-}
-
-
-@BOTH
-def test_the_filter_allows_what_is_not_listed(machine: str) -> None:
-    column = ["x86_64", "aarch64"].index(machine)
-    listed = {numbers[column] for numbers in (*FORBIDDEN.values(), CLONE3)}
-    for number in range(500):
-        expected = ALLOWED if number not in listed and number != SOCKET[column] else None
-        if expected:
-            assert answer_of(machine, number) == expected, number
-    assert {answer_of(machine, number) for number in HARMLESS[machine].values()} == {ALLOWED}
-
-
-@BOTH
-def test_the_filter_refuses_what_is_listed(machine: str) -> None:
-    column = ["x86_64", "aarch64"].index(machine)
-    for name, numbers in FORBIDDEN.items():
-        assert answer_of(machine, numbers[column]) == refused(errno.EPERM), name
-    for name in ("ptrace", "unshare", "mount", "bpf", "setns"):
-        assert answer_of(machine, NUMBERS[machine][name]) == refused(errno.EPERM), name
-    assert answer_of(machine, 435) == refused(errno.ENOSYS), "clone3: its flags cannot be read"
-
-
-@BOTH
-def test_the_filter_ends_a_process_that_speaks_for_another_machine(machine: str) -> None:
-    i386, arm = 0x40000003, 0x40000028
-    for audit in (i386, arm, 0):
-        assert answer_of(machine, 0, audit=audit) == KILLED
-    assert answer_of(machine, 0x40000000) == KILLED, "x32"
-    assert answer_of(machine, 0x40000000 | 101) == KILLED, "ptrace by x32"
-    assert answer_of(machine, 0xFFFFFFFF) == KILLED
-
-
-@BOTH
-def test_the_filter_reads_the_flags_of_clone(machine: str) -> None:
-    clone = NUMBERS[machine]["clone"]
-    thread = 0x3D0F00  # what libc gives for a thread
-    assert answer_of(machine, clone, (thread,)) == ALLOWED
-    assert answer_of(machine, clone, (17,)) == ALLOWED, "fork"
-    for name, flag in NAMESPACES.items():
-        assert answer_of(machine, clone, (flag | 17,)) == refused(errno.EPERM), name
-    assert answer_of(machine, clone, (17, 0x10000000)) == ALLOWED, "only the first argument holds flags"
-
-
-@BOTH
-def test_the_filter_reads_the_flags_of_mmap(machine: str) -> None:
-    number = NUMBERS[machine]["mmap"]
-    shared, private, anonymous, fixed = 0x01, 0x02, 0x20, 0x10
-    for flags in (private, private | anonymous, private | anonymous | fixed, shared, shared | fixed):
-        assert answer_of(machine, number, (0, 4096, 3, flags, 0xFFFFFFFF)) == ALLOWED, flags
-    for flags in (shared | anonymous, shared | private | anonymous, shared | anonymous | fixed):
-        assert answer_of(machine, number, (0, 4096, 3, flags, 0xFFFFFFFF)) == refused(errno.EPERM), flags
-
-
-@BOTH
-def test_the_filter_reads_the_family_of_a_socket(machine: str) -> None:
-    number = NUMBERS[machine]["socket"]
-    allowed = {family for family in range(64) if answer_of(machine, number, (family,)) == ALLOWED}
-    assert allowed == {1, 2, 10}
-    others = {answer_of(machine, number, (family,)) for family in range(64) if family not in allowed}
-    assert others == {refused(errno.EAFNOSUPPORT)}
-
-
-def test_a_machine_without_a_table_is_refused() -> None:
-    with pytest.raises(isolation.IsolationError, match="no table of system calls for riscv64"):
-        system_call_filter("riscv64")
 
 
 # bubblewrap itself

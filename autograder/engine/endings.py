@@ -13,13 +13,21 @@ class Why(StrEnum):
     """It did not: the process ended by itself, or nobody wanted it any more."""
     MEMORY = "memory"
     CPU = "cpu"
+    KILLED = "killed"
+    """It was the system, not the keeper: memory ran out."""
     FAULT = "fault"
     """The machine's or the grader's own, never the process's; `Ending.detail` says which."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Signal or exit code of a process, why its keeper ended it, CPU seconds, peak memory."""
+    """Signal or exit code of a process, why its keeper ended it, CPU seconds, peak memory.
+
+    Attributes
+    ----------
+    busy : CPU seconds of it and all below it since the moment that `process.Started.end` asked about.
+    waited : seconds since then in which it was ready to run and had no processor.
+    """
 
     signal: str = ""
     code: int = 0
@@ -27,6 +35,8 @@ class Ending:
     detail: str = ""
     cpu_seconds: float = 0.0
     peak_kib: int = 0
+    busy: float = 0.0
+    waited: float = 0.0
 
     @property
     def how(self) -> str:

@@ -25,6 +25,7 @@ from typing import Any, NoReturn, Protocol
 from . import wire
 from .endings import Ending, Why
 from .handles import GoneError, Learner, StateChangedError
+from .late import Late, Moment
 from .outcome import Outcome, dead, outcome_of
 from .process import Started
 from .results import encoded
@@ -61,7 +62,10 @@ class Judge:
         self.cells: list[dict[str, Any]] = job["cells"]
         self.start = start
         self.shell = shell
-        self.end = time.monotonic() + self.limits["total_seconds"]
+        self.begin = self.begun = Moment()
+        self.end = self.begin.clock + self.limits["total_seconds"]
+        self.late: list[Late] = []
+        self.killed = False
         self.outcomes: dict[str, Outcome] = {}
         self.deaths: list[str] = []
         self.died = 0
@@ -78,8 +82,9 @@ class Judge:
         """Judge everything; returns outcomes and costs as plain data."""
         self._pass_over(self.cells, {}, self.outcomes)
         self._stop()
-        costs = {"cpu_seconds": self.cpu_seconds + time.process_time()}
+        costs: dict[str, Any] = {"cpu_seconds": self.cpu_seconds + time.process_time()}
         costs |= {"peak_kib": self.peak_kib, "deaths": self.died}
+        costs |= {"late": [asdict(late) for late in self.late], "killed": self.killed}
         if time.monotonic() < self.end:
             self._stand_in()
         return {"cells": {cell_id: asdict(outcome) for cell_id, outcome in self.outcomes.items()}, **costs}
@@ -131,6 +136,7 @@ class Judge:
         late = time.monotonic() >= self.end
         if late and "TOTAL" not in self.deaths:
             self.deaths.append("TOTAL")
+            self._too_late(self.begin)
         return late or len(self.deaths) >= MAX_DEATHS or self.deaths.count("TIMEOUT") >= MAX_TIMEOUTS
 
     def _not_run(self) -> Outcome:
@@ -142,6 +148,7 @@ class Judge:
 
     def _deadline(self) -> None:
         assert self.process is not None
+        self.begun = Moment()
         self.process.channel.deadline = min(time.monotonic() + self.limits["cell_seconds"], self.end)
 
     def _cell(self, cell: dict[str, Any]) -> Outcome:
@@ -225,25 +232,38 @@ class Judge:
             ending = self.process.end()
             raise InfraError(gone.detail or ending.detail or "a sandbox ended while it was started") from None
 
-    def _stop(self) -> Ending:
-        """End the learner's process and count what it used."""
+    def _stop(self, since: float | None = None, *, broken: bool = False) -> Ending:
+        """End the learner's process and count what it used, from `since` on apart."""
         if self.process is None:
             return Ending()
-        ending = self.process.end()
+        ending = self.process.end(since, broken=broken)
         self.process, self.learner = None, None
         self.cpu_seconds += ending.cpu_seconds
         self.peak_kib = max(self.peak_kib, ending.peak_kib)
         return ending
 
+    def _too_late(self, begun: Moment) -> Ending:
+        """End the process, and note what it, and the judge, did with the time since a moment."""
+        before = self.cpu_seconds if begun is self.begin else 0.0
+        ending, now = self._stop(begun.clock), Moment()
+        busy = before + ending.busy + now.cpu_seconds - begun.cpu_seconds
+        waited = ending.waited + now.waited - begun.waited
+        self.late.append(Late(now.clock - begun.clock, busy, waited))
+        return ending
+
     def _death(self, gone: GoneError) -> Outcome:
         """Why the process went, as an outcome of the cell that it went in."""
-        ending = self._stop()
         why = gone.why
         if why == "TIMEOUT" and time.monotonic() >= self.end:
             why = "TOTAL"
-        elif not why:
+        if why in ("TIMEOUT", "TOTAL"):
+            ending = self._too_late(self.begin if why == "TOTAL" else self.begun)
+        else:
+            ending = self._stop(self.begun.clock, broken=not why)
+        if not why:
             if ending.why is Why.FAULT:
                 raise InfraError(ending.detail)
+            self.killed = self.killed or ending.why is Why.KILLED
             why = {Why.MEMORY: "OOM", Why.CPU: "CPU"}.get(ending.why, "CRASH")
         detail = gone.detail or ending.signal or f"exit code {ending.code}"
         self.deaths.append(why)

@@ -17,7 +17,8 @@ class Started:
     Parameters
     ----------
     control : the socket of the warm process.
-    settings : isolate (bool), memory_gib, total_seconds, warm_bytes (what the warm process holds), folder.
+    settings : isolate (bool), memory_gib, total_seconds, warm_bytes (what the warm process holds), folder,
+        core (the only one that it may use, or None).
     extra : sockets that the process gets besides its own.
 
     Attributes
@@ -39,13 +40,22 @@ class Started:
         with contextlib.suppress(OSError):
             self._leash.shutdown(socket.SHUT_WR)
 
-    def end(self) -> Ending:
-        """Kill it, if it still runs, with everything below it, and say how it ended."""
+    def end(self, since: float | None = None, *, broken: bool = False) -> Ending:
+        """Kill it, if it still runs, with everything below it, and say how it ended.
+
+        Parameters
+        ----------
+        since : a moment of `time.monotonic`; the ending then says what was used from there on.
+        broken : its connection broke, so it may be ending by itself; a little time is left for that.
+        """
         if self._ending is None:
             self.channel.close()
             text = b""
             with self._leash, contextlib.suppress(OSError):
-                self._leash.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # it may have said how it ended, and be gone
+                    if since is not None:
+                        self._leash.sendall(json.dumps({"since": since, "broken": broken}).encode())
+                    self._leash.shutdown(socket.SHUT_WR)
                 self._leash.settimeout(10)
                 while block := self._leash.recv(1 << 16):
                     text += block

@@ -12,7 +12,8 @@ from pathlib import Path
 
 ENGINE = Path(__file__).parent
 VISIBLE = (
-    *("__init__.py", "endings.py", "arrays.py", "skeleton.py", "wire.py", "isolation.py", "huge_pages.py"),
+    *("__init__.py", "endings.py", "arrays.py", "skeleton.py", "wire.py", "system_calls.py", "isolation.py"),
+    *("usage.py", "keeper.py", "huge_pages.py"),
     *("shell.py", "answers.py", "warm.py"),
 )
 """The files of the engine that a sandbox sees."""

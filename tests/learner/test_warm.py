@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine.warm import below
+from autograder.engine.usage import below
 from autograder.learner.bench import Bench, PlainBench, WarmBench, open_bench
 from autograder.learner.copies import start_week
 from autograder.learner.warm import Lasting, NoWarmProcessError, private_folder
