@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from autograder.engine import isolation, sandbox
+from autograder.engine.endings import Why
 from autograder.engine.handles import GoneError
 from autograder.engine.system_calls import CLONE, CLONE3, FORBIDDEN, MACHINES
 from autograder.warming import WarmProcess
@@ -590,7 +591,8 @@ def test_a_learner_ends_with_its_keeper_alone(warm: WarmProcess) -> None:
         assert wait_until(lambda: state(learner) in "ZX")
         with pytest.raises(GoneError):
             one.call(len, "anybody")
-        assert one.end().why == "infra: the keeper of a process is gone"
+        ending = one.end()
+        assert (ending.why, ending.detail) == (Why.FAULT, "the keeper of a process is gone")
 
 
 def test_what_a_learner_started_ends_with_it(warm: WarmProcess) -> None:

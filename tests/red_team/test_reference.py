@@ -45,6 +45,7 @@ def run(self):
     stand_in(self)
     cells = {cell_id: asdict(outcome) for cell_id, outcome in self.outcomes.items()}
     costs = {'cpu_seconds': self.cpu_seconds + time.process_time(), 'peak_kib': self.peak_kib, 'deaths': self.died}
+    costs |= {'late': [], 'killed': self.killed}
     return {'cells': cells, **costs}
 judge.Judge.run = run
 """
