@@ -8,6 +8,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+CLAIM = "workbook-core"
+"""How the name begins by which a core is taken."""
 _turns = itertools.count()
 
 
@@ -22,7 +24,7 @@ def a_core() -> Iterator[int]:
     for core in cores:
         with socket.socket(socket.AF_UNIX) as claim:
             try:
-                claim.bind(f"\0workbook-core-{os.getuid()}-{core}")
+                claim.bind(f"\0{CLAIM}-{os.getuid()}-{core}")
             except OSError:  # somebody has it
                 continue
             yield core

@@ -851,7 +851,7 @@ MISCONCEPTIONS = [
         exercise="report",
         edits={"written(name, row[name])": 'written(name, row.get(name, "n/a"))'},
         rejected_by="report-test-3",
-        says="a default hides the missing number",
+        says="what is missing is hidden",
         note="A key that was renamed would turn into n/a in every report from then on.",
     ),
     Misconception(
@@ -881,7 +881,7 @@ MISCONCEPTIONS = [
             "        lines = [names, ": "        names = [name for name in names if name in rows[0]]\n        lines = [names, "
         },
         rejected_by="report-test-3",
-        says="results without failures / 0 / base",
+        says="what is missing is hidden",
         note="What is missing in the first row is missed in none.",
     ),
     Misconception(

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from autograder import runner
+from autograder import cores, runner
 from autograder.build import Notebooks
 from autograder.cores import a_core
 from autograder.engine.judge import ANSWER, OWN
@@ -120,8 +120,9 @@ def test_who_works_beside_one_who_spins_loses_nothing(sandbox: Team) -> None:
     assert (verdict(found["spins"]), verdict(found["works"])) == (Verdict.TIMEOUT, Verdict.PASS)
 
 
-def test_sandboxes_at_the_same_time_have_cores_of_their_own() -> None:
+def test_sandboxes_at_the_same_time_have_cores_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as there are enough; where there are not, they share. A core that is let go is free again."""
+    monkeypatch.setattr(cores, "CLAIM", f"workbook-test-{os.getpid()}")  # other tests have sandboxes at this moment
     allowed = os.sched_getaffinity(0)
     with a_core() as first:
         with a_core() as second:
