@@ -171,8 +171,19 @@ MISCONCEPTIONS = [
             SAMPLE: 'return F.grid_sample(images, grid, padding_mode="border", align_corners=True)',
         },
         rejected_by="crops-test-1",
-        says="a crop not as expected",
+        says="align_corners differs between affine_grid and grid_sample",
         note="affine_grid and grid_sample must agree on align_corners; otherwise every window is a little smaller than it was drawn.",
+    ),
+    Misconception(
+        name="corners-aligned",
+        exercise="crops",
+        edits={
+            "[batch, channels, out, out], align_corners=False": "[batch, channels, out, out], align_corners=True",
+            SAMPLE: 'return F.grid_sample(images, grid, padding_mode="border", align_corners=True)',
+        },
+        rejected_by="crops-test-1",
+        says="align_corners=True: the outermost pixels",
+        note="With align_corners=True the window ends in the middle of its outermost pixels, half a pixel early.",
     ),
     Misconception(
         name="local-range-unchecked",
