@@ -869,19 +869,24 @@ def trained(seed: int) -> nn.Module:
     return student
 
 
+def as_it_is(module: nn.Module) -> dict:
+    """All numbers of a module, the mode of each part, and which parameters require a gradient."""
+    return {
+        "state": {name: tensor.clone() for name, tensor in module.state_dict().items()},
+        "modes": [part.training for part in module.modules()],
+        "wants": [p.requires_grad for p in module.parameters()],
+    }
+
+
 def made(make: Callable, seed: int, x: torch.Tensor) -> dict:
     """What a teacher made of a small student looks like, what a training step does to it, and what it says.
 
     `outputs` are those of the teacher in eval mode, `later` the same after all numbers of the student were changed.
     """
     student = trained(seed)
-    before = {"state": {k: v.clone() for k, v in student.state_dict().items()},
-              "modes": [part.training for part in student.modules()],
-              "wants": [p.requires_grad for p in student.parameters()]}  # fmt: skip
+    before = as_it_is(student)
     teacher = make(student)
-    after = {"state": {k: v.clone() for k, v in student.state_dict().items()},
-             "modes": [part.training for part in student.modules()],
-             "wants": [p.requires_grad for p in student.parameters()]}  # fmt: skip
+    after = as_it_is(student)
     wants = any(p.requires_grad for p in teacher.parameters())
     loss = (student(x) - teacher(x) + 1).square().sum()
     if loss.requires_grad:
