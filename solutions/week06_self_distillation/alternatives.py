@@ -189,6 +189,39 @@ def momentum_schedule(step, total, base):
 ''',
     ),
     Alternative(
+        name="teacher-of-any-mode",
+        exercise="teacher",
+        code='''
+def make_teacher(student):
+    """A teacher that stays in eval mode."""
+    teacher = copy.deepcopy(student)
+    for parameter in teacher.parameters():
+        parameter.requires_grad_(False)
+        parameter.grad = None
+    return teacher.eval()
+
+
+def update_teacher(teacher, student, momentum):
+    """Old and new numbers weighted, and copied in; the decorator left out."""
+    with torch.no_grad():
+        for mine, theirs in zip(teacher.parameters(), student.parameters(), strict=True):
+            mine.data = momentum * mine.data + (1 - momentum) * theirs.data
+        for mine, theirs in zip(teacher.buffers(), student.buffers(), strict=True):
+            mine.data.copy_(theirs.data)
+
+
+def update_center(center, teacher_logits, momentum):
+    """The mean of the means: both views have as many images."""
+    first, second = (logits.detach().mean(0) for logits in teacher_logits)
+    center.data.mul_(momentum).add_((first + second) / 2 * (1 - momentum))
+
+
+def momentum_schedule(step, total, base):
+    """By NumPy, whose numbers are floats as well."""
+    return 1 - (1 - base) * (np.cos(np.pi * min(step / total, 1)) + 1) / 2
+''',
+    ),
+    Alternative(
         name="torch-weight-norm",
         exercise="head",
         code='''
@@ -218,18 +251,18 @@ class DINOHead(nn.Module):
 ''',
     ),
     Alternative(
-        name="three-layers-and-linear",
+        name="rows-by-hand",
         exercise="head",
         code='''
 class DINOHead(nn.Module):
-    """The paper's three-layer MLP; rows normalized by hand."""
+    """A small start, GELU by its tanh form, and rows that are normalized by hand."""
 
     def __init__(self, in_dim, out_dim, hidden_dim=128, bottleneck_dim=32):
         super().__init__()
-        widths = [in_dim, hidden_dim, hidden_dim]
-        layers = [part for a, b in zip(widths, widths[1:]) for part in (nn.Linear(a, b), nn.GELU())]
-        self.mlp = nn.Sequential(*layers, nn.Linear(hidden_dim, bottleneck_dim))
-        self.v = nn.Parameter(torch.empty(out_dim, bottleneck_dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(in_dim, hidden_dim), nn.GELU(approximate="tanh"), nn.Linear(hidden_dim, bottleneck_dim)
+        )
+        self.v = nn.Parameter(torch.empty(bottleneck_dim, out_dim))
         nn.init.trunc_normal_(self.v, std=0.02)
 
     def embed(self, x):
@@ -238,11 +271,39 @@ class DINOHead(nn.Module):
 
     def prototypes(self):
         """Unit rows."""
-        return self.v * self.v.square().sum(1, keepdim=True).rsqrt()
+        rows = self.v.T
+        return rows * rows.square().sum(1, keepdim=True).rsqrt()
 
     def forward(self, x):
         """Cosines."""
         return F.linear(self.embed(x), self.prototypes())
+''',
+    ),
+    Alternative(
+        name="former-weight-norm",
+        exercise="head",
+        code='''
+class DINOHead(nn.Module):
+    """The weight normalization of the official code, which computes its weight when the layer is called."""
+
+    def __init__(self, in_dim, out_dim, hidden_dim=128, bottleneck_dim=32):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(in_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, bottleneck_dim))
+        self.last_layer = nn.utils.weight_norm(nn.Linear(bottleneck_dim, out_dim, bias=False))
+        self.last_layer.weight_g.data.fill_(1)
+        self.last_layer.weight_g.requires_grad = False
+
+    def embed(self, x):
+        """Through the MLP, then to length 1."""
+        return F.normalize(self.mlp(x), dim=-1, p=2)
+
+    def prototypes(self):
+        """The weight of the last call."""
+        return self.last_layer.weight
+
+    def forward(self, x):
+        """The layer itself."""
+        return self.last_layer(self.embed(x))
 ''',
     ),
     Alternative(

@@ -5,6 +5,8 @@ from autograder.variants import Misconception
 AREA = "side = (low + (high - low) * torch.rand(batch, generator=generator)).sqrt()"
 CENTER = "center = (1 - side)[:, None] * (2 * torch.rand(batch, 2, generator=generator) - 1)"
 SAMPLE = 'return F.grid_sample(images, grid, padding_mode="border", align_corners=False)'
+RANGES = "for low, high in (scale_global, scale_local):"
+LOCALS = "[crop(out_local, *scale_local) for _ in range(n_local)]"
 GLOBALS = "global_crops = [crop(out_global, *scale_global) for _ in range(2)]"
 TARGETS = "targets = [((logits - center) / t_teacher).softmax(-1).detach() for logits in teacher]"
 ANSWERS = "answers = [F.log_softmax(logits / t_student, dim=-1) for logits in student]"
@@ -12,8 +14,10 @@ COST = "-(target * answer).sum(-1).mean()"
 COPY = "return copy.deepcopy(student).requires_grad_(False)"
 STEP = "        mine.lerp_(theirs, 1 - momentum)"
 BUFFERS = "    for mine, theirs in zip(teacher.buffers(), student.buffers()):\n        mine.copy_(theirs)"
+PARAMETERS = "    for mine, theirs in zip(teacher.parameters(), student.parameters()):\n" + STEP
 CENTERED = "center.lerp_(torch.cat(list(teacher_logits)).mean(0), 1 - momentum)"
 RISING = "return 1 - (1 - base) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))"
+MLP = "self.mlp = nn.Sequential(nn.Linear(in_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, bottleneck_dim))"
 EMBED = "return F.normalize(self.mlp(x), dim=-1)"
 ROWS = "return F.normalize(self.directions, dim=-1)"
 DIRECTIONS = "self.directions = nn.Parameter(torch.randn(out_dim, bottleneck_dim))"
@@ -139,6 +143,97 @@ MISCONCEPTIONS = [
         rejected_by="crops-test-2",
         says="all windows lie on the diagonal",
         note="One number for row and column: the other two corners are never seen.",
+    ),
+    Misconception(
+        name="local-crops-alike",
+        exercise="crops",
+        edits={
+            LOCALS: "[crop(out_local, *scale_local)] * n_local",
+        },
+        rejected_by="crops-test-1",
+        says="the local crops differ from each other",
+        note="[x] * n is a list with the same tensor n times: n local crops for the price, and the worth, of one.",
+    ),
+    Misconception(
+        name="copied-pixels",
+        exercise="crops",
+        edits={
+            SAMPLE: 'return F.grid_sample(images, grid, mode="nearest", padding_mode="border", align_corners=False)',
+        },
+        rejected_by="crops-test-1",
+        says="pixels were copied, not interpolated",
+        note="Nearest neighbors give blocks; the table asks for bilinear.",
+    ),
+    Misconception(
+        name="two-ideas-of-a-corner",
+        exercise="crops",
+        edits={
+            SAMPLE: 'return F.grid_sample(images, grid, padding_mode="border", align_corners=True)',
+        },
+        rejected_by="crops-test-1",
+        says="align_corners differs between affine_grid and grid_sample",
+        note="affine_grid and grid_sample must agree on align_corners; otherwise every window is a little smaller than it was drawn.",
+    ),
+    Misconception(
+        name="corners-aligned",
+        exercise="crops",
+        edits={
+            "[batch, channels, out, out], align_corners=False": "[batch, channels, out, out], align_corners=True",
+            SAMPLE: 'return F.grid_sample(images, grid, padding_mode="border", align_corners=True)',
+        },
+        rejected_by="crops-test-1",
+        says="align_corners=True: the outermost pixels",
+        note="With align_corners=True the window ends in the middle of its outermost pixels, half a pixel early.",
+    ),
+    Misconception(
+        name="local-range-unchecked",
+        exercise="crops",
+        edits={
+            RANGES: "for low, high in (scale_global,):",
+        },
+        rejected_by="crops-test-1",
+        says="the local range (0.5, 0.4)",
+        note="Both ranges are arguments, and both can be wrong.",
+    ),
+    Misconception(
+        name="one-area-for-the-batch",
+        exercise="crops",
+        edits={
+            AREA: "side = (low + (high - low) * torch.rand(1, generator=generator)).sqrt().expand(batch)",
+        },
+        rejected_by="crops-test-2",
+        says="one area was drawn for the whole batch",
+        note="Each image has its own place, but all are enlarged alike: a batch then compares one scale with another.",
+    ),
+    Misconception(
+        name="smallest-or-largest",
+        exercise="crops",
+        edits={
+            AREA: "side = (low + (high - low) * torch.rand(batch, generator=generator).round()).sqrt()",
+        },
+        rejected_by="crops-test-2",
+        says="the area of global windows is uniform from 0.04 to 1.0",
+        note="Mean and range are right, and nothing in between ever comes.",
+    ),
+    Misconception(
+        name="small-windows-top-left",
+        exercise="crops",
+        edits={
+            CENTER: "center = (1 - side)[:, None] * (2 * ((side**2 - low) / max(high - low, 1e-6))[:, None] - 1).expand(batch, 2)",
+        },
+        rejected_by="crops-test-2",
+        says="one random number serves area and place",
+        note="Two numbers from one draw are one number: small windows always lie in the same corner.",
+    ),
+    Misconception(
+        name="generator-begins-again",
+        exercise="crops",
+        edits={
+            RANGES: "generator = torch.Generator().manual_seed(generator.initial_seed())\n    for low, high in (scale_global, scale_local):",
+        },
+        rejected_by="crops-test-2",
+        says="the second call with a generator draws anew",
+        note="A generator carries on where it stopped. Seeded again in every call, all batches get the same windows.",
     ),
     # ---- exercise 2: the loss
     Misconception(
@@ -286,6 +381,36 @@ MISCONCEPTIONS = [
         says="use log_softmax",
         note="exp(-1000) is 0 in floating point, and its logarithm minus infinity.",
     ),
+    Misconception(
+        name="center-divided-in-place",
+        exercise="loss",
+        edits={
+            TARGETS: "over = center.detach().div_(t_teacher)\n    targets = [(logits / t_teacher - over).softmax(-1).detach() for logits in teacher]",
+        },
+        rejected_by="loss-test-1",
+        says="the center after the call",
+        note="div_ writes into the caller's center, which shrinks or grows with every step.",
+    ),
+    Misconception(
+        name="divided-by-other-views",
+        exercise="loss",
+        edits={
+            "return torch.stack(pairs).mean()": "return torch.stack(pairs).sum() / (2 * len(student) - 2 if len(student) == 2 else len(student) - 1)",
+        },
+        rejected_by="loss-test-2",
+        says="the sum was divided by V - 1",
+        note="Both global views have V - 1 partners: 2 (V - 1) pairs.",
+    ),
+    Misconception(
+        name="views-as-lists",
+        exercise="loss",
+        edits={
+            ANSWERS: "answers = [F.log_softmax(logits / t_student, dim=-1) for logits in student + []]",
+        },
+        rejected_by="loss-test-3",
+        says="can only concatenate tuple",
+        note="The signature says Sequence: `chunk` and `split` give tuples.",
+    ),
     # ---- exercise 3: the teacher
     Misconception(
         name="teacher-is-the-student",
@@ -409,6 +534,96 @@ MISCONCEPTIONS = [
         says="buffers were averaged like parameters",
         note="Running means are averages already, and the count of batches is a whole number.",
     ),
+    Misconception(
+        name="teacher-shares-memory",
+        exercise="teacher",
+        edits={
+            COPY: "teacher = copy.deepcopy(student)\n    teacher.load_state_dict(student.state_dict(), assign=True)\n    return teacher.requires_grad_(False)",
+        },
+        rejected_by="teacher-test-1",
+        says="after all numbers of the student have changed",
+        note="assign=True puts the student's own tensors into the teacher; each step of the optimizer moves both.",
+    ),
+    Misconception(
+        name="student-in-eval-mode",
+        exercise="teacher",
+        edits={
+            COPY: "return copy.deepcopy(student.eval()).requires_grad_(False)",
+        },
+        rejected_by="teacher-test-1",
+        says="eval() was called on the student",
+        note="eval() changes the module that it is called on: the student would train with frozen statistics and without dropout.",
+    ),
+    Misconception(
+        name="student-thawed",
+        exercise="teacher",
+        edits={
+            COPY: "teacher = copy.deepcopy(student.requires_grad_(False))\n    student.requires_grad_(True)\n    return teacher",
+        },
+        rejected_by="teacher-test-1",
+        says="what was frozen in the student was switched on",
+        note="Off and on again is not as it was: a part that the caller had frozen now learns.",
+    ),
+    Misconception(
+        name="teacher-drawn-anew",
+        exercise="teacher",
+        edits={
+            COPY: "teacher = copy.deepcopy(student).requires_grad_(False)\n    for part in teacher.modules():\n        if hasattr(part, 'reset_parameters'):\n            part.reset_parameters()\n    return teacher",
+        },
+        rejected_by="teacher-test-1",
+        says="what a new teacher says in eval mode",
+        note="A teacher with weights of its own is another network; the student has nothing of its past to follow.",
+    ),
+    Misconception(
+        name="frozen-left-out",
+        exercise="teacher",
+        edits={
+            STEP: "        if theirs.requires_grad:\n            mine.lerp_(theirs, 1 - momentum)",
+        },
+        rejected_by="teacher-test-3",
+        says="a parameter that is frozen in the student was left out",
+        note="Frozen or not, the teacher is the average of the student. What was frozen at step 500 may have moved before.",
+    ),
+    Misconception(
+        name="new-parameters",
+        exercise="teacher",
+        edits={
+            PARAMETERS: "    for name, theirs in student.named_parameters():\n        path, _, last = name.rpartition('.')\n        part = teacher.get_submodule(path)\n        setattr(part, last, nn.Parameter(momentum * getattr(part, last) + (1 - momentum) * theirs))",
+        },
+        rejected_by="teacher-test-3",
+        says="new parameters that require gradients were put into the teacher",
+        note="An nn.Parameter requires a gradient unless told otherwise, and whoever holds the old tensors never sees the new ones.",
+    ),
+    Misconception(
+        name="buffers-borrowed",
+        exercise="teacher",
+        edits={
+            BUFFERS: "    for mine, theirs in zip(teacher.buffers(), student.buffers()):\n        mine.data = theirs",
+        },
+        rejected_by="teacher-test-3",
+        says="the teacher holds the student's own tensor",
+        note="mine.data = theirs gives both the same memory: the teacher's running mean moves whenever the student sees a batch.",
+    ),
+    Misconception(
+        name="buffers-the-other-way",
+        exercise="teacher",
+        edits={
+            BUFFERS: "    for mine, theirs in zip(teacher.buffers(), student.buffers()):\n        theirs.copy_(mine)",
+        },
+        rejected_by="teacher-test-3",
+        says="1.running_mean of the student after the update",
+        note="The student's statistics would be overwritten with those of the start.",
+    ),
+    Misconception(
+        name="step-not-divided",
+        exercise="teacher",
+        edits={
+            "min(1.0, step / total)": "min(1.0, step)",
+        },
+        rejected_by="teacher-test-2",
+        says="the step was not divided by the number of steps",
+        note="Then the momentum is 1 from the second step on: the teacher never learns.",
+    ),
     # ---- exercise 4: the head
     Misconception(
         name="last-layer-free",
@@ -481,6 +696,108 @@ MISCONCEPTIONS = [
         rejected_by="head-test-1",
         says="depend on the others of its batch",
         note="Subtracting the batch's mean makes an image's answer depend on its neighbors in the batch.",
+    ),
+    Misconception(
+        name="one-layer-more",
+        exercise="head",
+        edits={
+            MLP: "self.mlp = nn.Sequential(nn.Linear(in_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, bottleneck_dim))",
+        },
+        rejected_by="head-test-1",
+        says="there is one hidden layer more",
+        note="The official head has three linear layers; this exercise asks for linear, GELU, linear.",
+    ),
+    Misconception(
+        name="hidden-width-ignored",
+        exercise="head",
+        edits={
+            MLP: "self.mlp = nn.Sequential(nn.Linear(in_dim, 128), nn.GELU(), nn.Linear(128, bottleneck_dim))",
+        },
+        rejected_by="head-test-1",
+        says="hidden_dim is not the width",
+        note="The default is 128; an argument is there to be changed.",
+    ),
+    Misconception(
+        name="prototypes-fixed",
+        exercise="head",
+        edits={
+            DIRECTIONS: "self.register_buffer('directions', torch.randn(out_dim, bottleneck_dim))",
+        },
+        rejected_by="head-test-1",
+        says="the prototypes do not learn",
+        note="A buffer is saved with the model, and no optimizer sees it.",
+    ),
+    Misconception(
+        name="sharpened-in-the-head",
+        exercise="head",
+        edits={
+            LOGITS: "return self.embed(x) @ self.prototypes().T / 0.1",
+        },
+        rejected_by="head-test-1",
+        says="the cosines were multiplied by a number",
+        note="The temperatures are the loss's: student and teacher have different ones and share the head's build.",
+    ),
+    Misconception(
+        name="prototypes-detached",
+        exercise="head",
+        edits={
+            LOGITS: "return self.embed(x) @ self.prototypes().T.detach()",
+        },
+        rejected_by="head-test-2",
+        says="the prototype of output 0 has moved",
+        note="detach() makes a constant of the last layer.",
+    ),
+    Misconception(
+        name="embedding-detached",
+        exercise="head",
+        edits={
+            LOGITS: "return self.embed(x).detach() @ self.prototypes().T",
+        },
+        rejected_by="head-test-2",
+        says="every parameter that learns has moved",
+        note="Only the prototypes would learn, and the backbone never.",
+    ),
+    Misconception(
+        name="backbone-detached",
+        exercise="head",
+        edits={
+            EMBED: "return F.normalize(self.mlp(x.detach()), dim=-1)",
+        },
+        rejected_by="head-test-2",
+        says="a gradient flows through the head into the backbone",
+        note="The head would learn on top of a random network that stays random.",
+    ),
+    Misconception(
+        name="bias-from-zero",
+        exercise="head",
+        edits={
+            DIRECTIONS: DIRECTIONS + "\n        self.shift = nn.Parameter(torch.zeros(out_dim))",
+            LOGITS: "return self.embed(x) @ self.prototypes().T + self.shift",
+        },
+        rejected_by="head-test-2",
+        says="the last layer has a bias, which began at 0",
+        note="At the start a bias of 0 shows nowhere. Trained, it makes one output likely for every image.",
+    ),
+    Misconception(
+        name="one-gain-for-all",
+        exercise="head",
+        edits={
+            DIRECTIONS: DIRECTIONS + "\n        self.gain = nn.Parameter(torch.ones(()))",
+            ROWS: "return self.gain * F.normalize(self.directions, dim=-1)",
+        },
+        rejected_by="head-test-2",
+        says="the gain is trained",
+        note="One learned factor for all rows is a temperature that the network sets itself.",
+    ),
+    Misconception(
+        name="relu-for-gelu",
+        exercise="head",
+        edits={
+            MLP: MLP.replace("GELU", "ReLU"),
+        },
+        rejected_by="head-test-2",
+        says="the activation is a ReLU",
+        note="It learns as well, and is another head.",
     ),
     # ---- exercise 5: the report
     Misconception(
@@ -635,6 +952,36 @@ MISCONCEPTIONS = [
         says="compared with the batch entropy",
         note="When nearly all images get the same output, a tenth of next to nothing is next to nothing.",
     ),
+    Misconception(
+        name="above-the-limit",
+        exercise="diagnose",
+        edits={
+            ">= 0.1 * math.log(k)": "> 0.1 * math.log(k)",
+        },
+        rejected_by="diagnose-test-1",
+        says="the limit itself is healthy",
+        note='"At least" is >=, "above" is >.',
+    ),
+    Misconception(
+        name="at-least-half-is-uniform",
+        exercise="diagnose",
+        edits={
+            "> 0.5 * math.log(k)": ">= 0.5 * math.log(k)",
+        },
+        rejected_by="diagnose-test-1",
+        says="the limit itself is not uniform",
+        note='"Above" is >, "at least" is >=.',
+    ),
+    Misconception(
+        name="mutual-information-taken-out",
+        exercise="diagnose",
+        edits={
+            'report["mutual_information"] >=': 'report.pop("mutual_information") >=',
+        },
+        rejected_by="diagnose-test-1",
+        says="the report after the call",
+        note="pop() takes the number out of the caller's dict.",
+    ),
     # ---- exercise 7: iBOT
     Misconception(
         name="mask-turned-round",
@@ -761,5 +1108,25 @@ MISCONCEPTIONS = [
         rejected_by="ibot-test-3",
         says="use log_softmax",
         note="A probability that rounds to 0 has no logarithm.",
+    ),
+    Misconception(
+        name="token-not-learned",
+        exercise="ibot",
+        edits={
+            VIEWS: "return torch.where(mask.bool()[..., None], mask_token.detach(), tokens), tokens",
+        },
+        rejected_by="ibot-test-3",
+        says="a gradient reaches the mask token",
+        note="The mask token is a parameter: detached it stays what it was at the start.",
+    ),
+    Misconception(
+        name="patch-center-in-place",
+        exercise="ibot",
+        edits={
+            PATCH_TARGET: "target = (teacher_patches.detach().sub_(center) / t_t).softmax(-1).detach()",
+        },
+        rejected_by="ibot-test-3",
+        says="the teacher's logits after the call",
+        note="detach() shares memory: sub_ writes into the teacher's logits, which the center's update reads next.",
     ),
 ]

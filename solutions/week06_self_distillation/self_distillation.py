@@ -45,7 +45,7 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -76,7 +76,7 @@ print(profile.describe())
 # | area | a share $a$ of the image's area, uniform in the given range |
 # | side | $\sqrt{a}$ of the image's side |
 # | place | uniform over all places where the window lies wholly inside the image, row and column independently |
-# | resize | bilinear, to `out` x `out` pixels; nothing from outside the image may leak in at the border |
+# | resize | bilinear, to `out` x `out` pixels, `align_corners=False`; nothing from outside the image may leak in at the border |
 #
 # | name | shape | meaning |
 # | --- | --- | --- |
@@ -196,6 +196,11 @@ with checks.step("4 images of 2 x 32 x 32, 3 local crops"):
     checks.dtype(small[0], torch.float32, "a local crop")
     checks.equal(after, images, "the images after the call (an argument must not be changed in place)")
     checks.that(not torch.equal(large[0], large[1]), "the two global crops differ", came="the same window twice")
+    checks.that(
+        not any(torch.equal(one, other) for k, one in enumerate(small) for other in small[:k]),
+        "the local crops differ from each other",
+        came="one window, given several times",
+    )
 
 with checks.step("no local crops"):
     _, small, _ = checks.beside(cropped, multi_crop, images, 0, 16, 8, (0.5, 1.0), (0.1, 0.3))
@@ -219,8 +224,11 @@ with checks.step("eight times the same image, crops of a quarter of its area"):
     checks.close(sides, torch.full((8,), 32.0), "the side of the window in pixels", rtol=0.0, atol=1.01, causes={
         "the side is the share itself; the area is then its square": torch.full((8,), 16.0),
         "scale_global and scale_local changed places": torch.full((8,), 64 * math.sqrt(0.1)),
-        "windows stick out of the image: the room for a center is 1 - side": lambda: (
-            sides.max().item() > 31 and sides.min().item() < 31
+        "align_corners=True: the outermost pixels of a window became those of the crop": lambda: (
+            checks.near(sides, torch.full((8,), 8 / 7 * 31.5), atol=0.3) and sides.std().item() < 0.01
+        ),
+        "windows stick out of the image: the room for a center is 1 - side": lambda: (  # outside, a border repeats
+            (large[0].diff(dim=-1)[:, 0].abs() < 0.01).any().item() and sides.max().item() > 31
         ),
     })  # fmt: skip
     middles = large[0][:, :, 3:5, 3:5].mean((2, 3))
@@ -238,10 +246,24 @@ with checks.step("eight times the same image, crops of a quarter of its area"):
         },
     )  # fmt: skip
 
+with checks.step("windows that are the whole image, enlarged: images that nobody has seen, against F.interpolate"):
+    images = checks.normal(checks.fresh_seed())(3, 2, 12, 12)
+    large, small, _ = checks.beside(cropped, multi_crop, images, 1, 24, 18, (1.0, 1.0), (1.0, 1.0))
+    checks.equal(len(small), 1, "the number of local crops")
+    for crop, out in ((large[0], 24), (large[1], 24), (small[0], 18)):
+        wanted = F.interpolate(images, size=(out, out), mode="bilinear", align_corners=False)
+        checks.close(crop, wanted, "a crop", atol=1e-4, causes={
+            "pixels were copied, not interpolated": F.interpolate(images, size=(out, out)),
+            "resized bicubic, not bilinear": F.interpolate(images, size=(out, out), mode="bicubic"),
+        "align_corners differs between affine_grid and grid_sample": lambda: checks.near(
+            crop, F.grid_sample(images, F.affine_grid(torch.eye(2, 3)[None].expand(3, 2, 3), [3, 2, out, out], align_corners=False), padding_mode="border", align_corners=True), atol=1e-3
+        ),
+        })  # fmt: skip
+
 with checks.step("ranges that are none"):
-    for bad in ((0.5, 0.4), (0.0, 0.5), (0.5, 1.2)):
+    for bad in ((0.5, 0.4), (0.0, 0.5), (0.5, 1.2), (-0.2, 0.5)):
         checks.raises(ValueError, checks.beside, cropped, multi_crop, images, 1, 16, 8, bad, (0.1, 0.3), name=f"the global range {bad}")  # fmt: skip
-    checks.raises(ValueError, checks.beside, cropped, multi_crop, images, 1, 16, 8, (0.5, 1.0), (0.3, 0.1), name="the local range (0.3, 0.1)")  # fmt: skip
+        checks.raises(ValueError, checks.beside, cropped, multi_crop, images, 1, 16, 8, (0.5, 1.0), bad, name=f"the local range {bad}")  # fmt: skip
 
 
 # %% test="crops" points=5
@@ -274,56 +296,87 @@ with checks.step("the same seed, twice: the generator alone decides"):
     checks.equal(torch.stack(one[1]), torch.stack(two[1]), "the local crops")
 
 
-def windows(fn: Callable, draws: int, low: float, high: float, seed: int) -> torch.Tensor:
-    """(draws, 2, 16, 4): left, top, width, height in pixels of both global windows in 16 images of 64 x 64 pixels."""
+def windows(fn: Callable, draws: int, wide: tuple, narrow: tuple, seed: int) -> torch.Tensor:
+    """(draws, 4, 16, 4): left, top, width, height in pixels, of 2 global and 2 local windows in 16 images of 64 x 64."""
     generator = torch.Generator().manual_seed(seed)
     across = torch.linspace(0.5, 63.5, 64).expand(64, 64)
     ramp = torch.stack([across, across.T]).expand(16, 2, 64, 64)  # each pixel holds its own column and row
     found = []
     for _ in range(draws):
-        large, _ = fn(ramp, 0, 8, 8, (low, high), (0.1, 0.1), generator)
-        for crop in large:
-            size = torch.stack([crop[:, 0, 4, 5] - crop[:, 0, 4, 2], crop[:, 1, 5, 4] - crop[:, 1, 2, 4]], 1) / 3 * 8
-            middle = torch.stack([crop[:, 0, :, 2:6].mean((1, 2)), crop[:, 1, 2:6].mean((1, 2))], 1)
+        large, small = fn(ramp, 2, 8, 9, wide, narrow, generator)
+        for crop in (*large, *small):
+            middle = crop[:, :, 2:-2, 2:-2].mean((2, 3))
+            slopes = crop[:, 0, 4, -3] - crop[:, 0, 4, 2], crop[:, 1, -3, 4] - crop[:, 1, 2, 4]
+            size = torch.stack(slopes, 1) / (crop.shape[-1] - 5) * crop.shape[-1]
             found.append(torch.cat([middle - size / 2, size], 1))
-    return torch.stack(found).unflatten(0, (draws, 2))
+    return torch.stack(found).unflatten(0, (draws, 4))
 
 
-with checks.step("150 draws of two windows in 16 images, shares from 0.04 to 1"):
-    left, top, width, height = checks.beside(windows, multi_crop, 150, 0.04, 1.0, 7).flatten(0, 2).unbind(-1)
+def correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    return torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1].item()
+
+
+def unevenness(numbers: torch.Tensor, low: float, high: float) -> float:
+    """The largest gap between the distribution of the numbers and the uniform one from low to high (Kolmogorov)."""
+    ranked = ((numbers.flatten() - low) / (high - low)).sort().values
+    return (ranked - (torch.arange(len(ranked)) + 0.5) / len(ranked)).abs().max().item()
+
+
+ranges = {"global": (0.04, 1.0), "local": (0.1, 0.9)}
+with checks.step("100 draws of 2 global and 2 local windows in 16 images, shares from 0.04 to 1 and from 0.1 to 0.9"):
+    found = checks.beside(windows, multi_crop, 100, *ranges.values(), 7)
+    checks.shape(found, (100, 4, 16, 4), "the windows")
     checks.that(
-        (width - height).abs().max().item() < 1.01,
-        "every window is square",
-        came=f"sides that differ by up to {(width - height).abs().max():.1f} pixels",
+        not torch.equal(found[0], found[1]), "the second call with a generator draws anew", came="the same windows"
     )
-    inside = min(
-        left.min().item(), top.min().item(), 64 - (left + width).max().item(), 64 - (top + height).max().item()
-    )
-    checks.that(
-        inside > -0.6,
-        "every window lies inside the image",
-        came=f"one sticks out by {-inside:.1f} pixels",
-    )
-    area = width * height / 64**2
-    checks.that(
-        area.min().item() > 0.02 and area.max().item() > 0.9,
-        "shares from the whole range come",
-        came=f"from {area.min():.2f} to {area.max():.2f}",
-    )
-    checks.that(
-        abs(area.mean().item() - 0.52) < 0.03,
-        "the area is uniform in the range, so its mean is 0.52",
-        came=f"{area.mean():.3f}",
-        causes={
-            "the side is uniform, not the area: draw the area and take its root": lambda: (
-                abs(area.mean().item() - (0.04 + 0.2 + 1) / 3) < 0.03
-            ),
-        },
-    )
+    for (kind, (low, high)), part in zip(ranges.items(), found.split(2, dim=1), strict=True):
+        left, top, width, height = part.unbind(-1)
+        checks.that(
+            (width - height).abs().max().item() < 1.01,
+            f"every {kind} window is square",
+            came=f"sides that differ by up to {(width - height).abs().max():.1f} pixels",
+        )
+        inside = min(
+            left.min().item(), top.min().item(), 64 - (left + width).max().item(), 64 - (top + height).max().item()
+        )
+        checks.that(
+            inside > -0.6,
+            f"every {kind} window lies inside the image",
+            came=f"one sticks out by {-inside:.1f} pixels",
+        )
+        area = width * height / 64**2
+        checks.that(  # whole pixels make steps of up to 0.02, and 3,200 numbers vary by 0.03
+            unevenness(area, low, high) < 0.07,
+            f"the area of {kind} windows is uniform from {low} to {high}",
+            came=f"from {area.min():.2f} to {area.max():.2f} with the mean {area.mean():.3f}",
+            causes={
+                "the side is uniform, not the area: draw the area and take its root": lambda: (
+                    unevenness(area.sqrt(), low**0.5, high**0.5) < 0.05
+                ),
+            },
+        )
+        alike = correlation(area[..., ::2], area[..., 1::2])
+        checks.that(
+            abs(alike) < 0.15,
+            f"each image has a {kind} area of its own",
+            came=f"a correlation of {alike:.2f} between images of one batch",
+            causes={"one area was drawn for the whole batch": lambda: alike > 0.9},
+        )
+        alike = correlation(area[:, 0], area[:, 1])
+        checks.that(abs(alike) < 0.15, f"the areas of the two {kind} windows are independent", came=f"a correlation of {alike:.2f}")  # fmt: skip
+        free = 64 - width
+        alike = correlation(area[free > 8], (left / free)[free > 8])
+        checks.that(
+            abs(alike) < 0.15,
+            f"area and place of {kind} windows are independent",
+            came=f"a correlation of {alike:.2f}",
+            causes={"one random number serves area and place": lambda: abs(alike) > 0.9},
+        )
 
 with checks.step("where windows of a quarter of the area lie"):
-    found = checks.beside(windows, multi_crop, 100, 0.25, 0.25, 11)
-    left, top = found.flatten(0, 2)[:, 0], found.flatten(0, 2)[:, 1]
+    found = checks.beside(windows, multi_crop, 60, (0.25, 0.25), (0.25, 0.25), 11)
+    checks.shape(found, (60, 4, 16, 4), "the windows")
+    left, top = found[..., 0], found[..., 1]
     for name, edge in (("left", left), ("top", top)):
         checks.that(
             edge.min().item() < 1.5 and edge.max().item() > 30.5,
@@ -335,23 +388,30 @@ with checks.step("where windows of a quarter of the area lie"):
             stuck < 0.12,
             f"the {name} edge is uniform",
             came=f"{stuck:.0%} of the windows touch the border of the image",
-            causes={"the windows were drawn too far out and pushed back inside": lambda: stuck > 0.2},
+            causes={"the windows were drawn too far out and pushed back inside": lambda: 0.2 < stuck < 0.9},
         )
-    together = torch.corrcoef(torch.stack([left, top]))[0, 1].item()
+        checks.that(
+            unevenness(edge, 0, 32) < 0.07,
+            f"the {name} edge is uniform from 0 to 32 pixels",
+            came=f"{((edge > 8) & (edge < 24)).float().mean():.0%} in the middle half",
+        )
+        alike = correlation(edge[..., ::2], edge[..., 1::2])
+        checks.that(abs(alike) < 0.15, f"each image has a {name} edge of its own", came=f"a correlation of {alike:.2f}")
+        for one, other in ((0, 1), (0, 2), (1, 2), (2, 3)):
+            alike = correlation(edge[:, one], edge[:, other])
+            checks.that(abs(alike) < 0.15, f"windows {one} and {other} of an image are independent", came=f"a correlation of {alike:.2f}")  # fmt: skip
+    together = correlation(left, top)
     checks.that(
         abs(together) < 0.15,
         "row and column are drawn independently",
         came=f"a correlation of {together:.2f}",
         causes={"one random number serves row and column: all windows lie on the diagonal": lambda: together > 0.9},
     )
-    views = torch.corrcoef(torch.stack([found[:, 0, :, 0].flatten(), found[:, 1, :, 0].flatten()]))[0, 1].item()
-    checks.that(
-        abs(views) < 0.15, "the two global windows are drawn independently", came=f"a correlation of {views:.2f}"
-    )
 
 with checks.step("float64 images"):
-    large, _ = checks.beside(cropped, multi_crop, torch.ones(2, 1, 16, 16, dtype=torch.float64), *settings)
-    checks.close(large[0], torch.ones(2, 1, 8, 8, dtype=torch.float64), "a global crop of a white image")
+    large, small = checks.beside(cropped, multi_crop, torch.ones(2, 1, 16, 16, dtype=torch.float64), *settings)
+    for crop in (*large, *small):
+        checks.close(crop, torch.ones(2, 1, 8, 8, dtype=torch.float64), "a crop of a white image")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="loss"
@@ -496,14 +556,41 @@ with checks.step("two views, two outputs, by hand: teacher 1 with student 2, tea
             (first_of(2 * (1 + half_log3) - 1), 4 / 5), (first_of(1), 1 / 2)
         ),
         "student and teacher changed places in the cross-entropy": nats((4 / 5, 3 / 4), (1 / 2, 1 / 2)),
-        "the softmax ran over the batch": torch.tensor(0.0),
+        "the softmax ran over the batch": lambda: checks.near(float(loss), 0.0) and checks.near(
+            float(dino_loss([torch.ones(3, 2)] * 2, [torch.ones(3, 2)] * 2, torch.zeros(2), 1.0, 0.5)), math.log(3)
+        ),
     })  # fmt: skip
 
+
+def handed(fn: Callable, student: list, teacher: list, center: torch.Tensor) -> list:
+    """All arguments as they are after a call."""
+    student, teacher, center = [s.clone() for s in student], [t.clone() for t in teacher], center.clone()
+    fn(student, teacher, center, 0.7, 0.4)
+    return [*student, *teacher, center]
+
+
+with checks.step("student, teacher and center after the call"):
+    randn = checks.normal(seed=3)
+    given = [randn(3, 4) for _ in range(5)], [randn(3, 4) for _ in range(2)], randn(4)
+    after = checks.beside(handed, dino_loss, *given)
+    checks.equal(len(after), 8, "the number of views and center")
+    names = [*(f"student view {k}" for k in range(5)), "teacher view 0", "teacher view 1", "the center"]
+    for name, now, was in zip(names, after, (*given[0], *given[1], given[2]), strict=True):
+        checks.equal(now, was, f"{name} after the call (an argument must not be changed in place)")
+
 with checks.step("three images at once: the loss is a mean over the batch"):
-    three = dino_loss([s.expand(3, 2) for s in student], [t.expand(3, 2) for t in teacher], center, 1.0, 0.5)
+    student, teacher = [torch.zeros(3, 2), torch.tensor([[math.log(4), 0.0]] * 3)], [t.expand(3, 2) for t in teacher]
+    three = dino_loss(student, teacher, torch.tensor([1.0, 0.0]), 1.0, 0.5)
     checks.close(three, nats((3 / 4, 4 / 5), (1 / 2, 1 / 2)), "the loss", causes={
         "the losses of the images were added; take their mean": 3 * nats((3 / 4, 4 / 5), (1 / 2, 1 / 2)),
     })  # fmt: skip
+
+with checks.step("logits that nobody has seen: 3 images, 2 outputs, against the logistic function"):
+    randn = checks.normal(checks.fresh_seed())
+    student, teacher, center = [randn(3, 2) for _ in range(2)], [randn(3, 2) for _ in range(2)], randn(2)
+    asked = [(first_of(q / 0.5), first_of(p / 0.8)) for t, s in zip(teacher, reversed(student), strict=True)
+             for q, p in zip((t - center).diff()[:, 0].neg().tolist(), s.diff()[:, 0].neg().tolist(), strict=True)]  # fmt: skip
+    checks.close(dino_loss(student, teacher, center, 0.8, 0.5), nats(*asked), "the loss")
 
 # %% test="loss" points=6
 # a teacher that says (1/2, 1/2) about both views, and five views that the student answers differently
@@ -526,10 +613,19 @@ with checks.step("2 global and 3 local views: 8 pairs, a global view in one of t
         "the global views were left out": scalar(locals_ / 3),
         "a local view was paired with one of the teacher's views only": scalar((globals_ + locals_) / 5),
         "the sum was divided by the number of views, not of pairs": scalar((globals_ + 2 * locals_) / 5),
+        "the sum was divided by V - 1; there are 2 (V - 1) pairs": scalar((globals_ + 2 * locals_) / 4),
         "the local views were targets as well; the teacher sees global views only": scalar(
             (globals_ + 2 * locals_ + as_targets) / 20
         ),
     })  # fmt: skip
+
+with checks.step("2 global and 2 local views that nobody has seen, 3 images"):
+    randn = checks.normal(checks.fresh_seed())
+    student, teacher = [0.1 * randn(3, 2) for _ in range(4)], [torch.zeros(3, 2) for _ in range(2)]
+    # a teacher that says (1/2, 1/2): a view costs minus the mean logarithm of its two probabilities
+    costs = [-(view / 0.1).log_softmax(-1).mean() for view in student]
+    wanted = (costs[0] + costs[1] + 2 * costs[2] + 2 * costs[3]) / 6
+    checks.close(dino_loss(student, teacher, torch.zeros(2), 0.1, 0.04), wanted, "the loss")
 
 with checks.step("gradients"):
     randn = checks.normal(seed=0)
@@ -541,9 +637,10 @@ with checks.step("gradients"):
         return [leaf.grad for leaf in leaves]
 
     found = checks.beside(into, dino_loss, [0.1 * randn(4, 5) for _ in range(3)], [0.1 * randn(4, 5) for _ in range(2)], 0.1 * randn(5))  # fmt: skip
-    for view, gradient in checks.each(range(3), found[:3]):
+    checks.equal(len(found), 6, "the number of gradients")
+    for view, gradient in enumerate(found[:3]):
         checks.that(gradient is not None and bool((gradient != 0).any()), f"student view {view} gets a gradient", came="none")  # fmt: skip
-    for what, gradient in checks.each(("the teacher's first view", "its second", "the center"), found[3:]):
+    for what, gradient in zip(("the teacher's first view", "its second", "the center"), found[3:], strict=True):
         checks.that(
             gradient is None or bool((gradient == 0).all()),
             f"no gradient flows into {what}",
@@ -612,15 +709,22 @@ with checks.step("gradients into the student, against F.cross_entropy with soft 
         return [leaf.grad for leaf in leaves]
 
     came = checks.beside(into_student, dino_loss, student, teacher, center)
-    for view, gradient in checks.each(range(3), came):
+    checks.equal(len(came), 3, "the number of gradients")
+    for view, gradient in enumerate(came):
         checks.close(gradient, leaves[view].grad, f"the gradient into student view {view}", atol=1e-9)
 
 with checks.step("logits of 50 and -50: no infinity"):
     far = [torch.tensor([[50.0, -50.0, 0.0]]), torch.tensor([[-50.0, 50.0, 0.0]])]
     came = dino_loss(far, far, torch.zeros(3), 0.1, 0.04)
     checks.close(came, torch.tensor(1000.0), "the loss", causes={
-        "the logarithm of a probability that rounded to 0: use log_softmax": lambda: abs(float(came) - 1000) > 1 or math.isnan(float(came)),
+        "the logarithm of a probability that rounded to 0: use log_softmax": lambda: not math.isfinite(float(came)),
     })  # fmt: skip
+
+with checks.step("tuples of views, as `chunk` gives them"):
+    randn = checks.normal(seed=6)
+    views = (0.2 * randn(6, 4)).chunk(3)
+    wanted = by_loop(list(views), list(views[:2]), torch.zeros(4), 0.1, 0.04)
+    checks.close(dino_loss(views, views[:2], torch.zeros(4), 0.1, 0.04), torch.tensor(wanted), "the loss")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -755,37 +859,80 @@ def followed(update: Callable, values: Sequence[float], momentum: float) -> list
     return found
 
 
-def made(make: Callable) -> dict:
-    """What a teacher made of a small student looks like, and what a training step does to it."""
-    torch.manual_seed(0)
-    student = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    teacher = make(student)
-    same = all(torch.equal(a, b) for a, b in zip(teacher.parameters(), student.parameters()))
-    x = checks.normal(0)(5, 3)
-    loss = (student(x) - teacher(x) + 1).square().sum()
-    if loss.requires_grad:
-        loss.backward()
+def trained(seed: int) -> nn.Module:
+    """A student that has seen a batch: its batch norm has moved, one bias of it is frozen, one part is in eval mode."""
+    torch.manual_seed(seed)
+    student = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.GELU(), nn.Linear(4, 2))
+    student(3 + torch.randn(9, 3))
+    student[3].bias.requires_grad_(False)
+    student[2].eval()
+    return student
+
+
+def as_it_is(module: nn.Module) -> dict:
+    """All numbers of a module, the mode of each part, and which parameters require a gradient."""
     return {
-        "same": same,
-        "shared": any(a is b for a, b in zip(teacher.parameters(), student.parameters())),
-        "wants": any(p.requires_grad for p in teacher.parameters()),
-        "got": any(p.grad is not None for p in teacher.parameters()),
-        "student wants": all(p.requires_grad for p in student.parameters()),
+        "state": {name: tensor.clone() for name, tensor in module.state_dict().items()},
+        "modes": [part.training for part in module.modules()],
+        "wants": [p.requires_grad for p in module.parameters()],
     }
 
 
+def made(make: Callable, seed: int, x: torch.Tensor) -> dict:
+    """What a teacher made of a small student looks like, what a training step does to it, and what it says.
+
+    `outputs` are those of the teacher in eval mode, `later` the same after all numbers of the student were changed.
+    """
+    student = trained(seed)
+    before = as_it_is(student)
+    teacher = make(student)
+    after = as_it_is(student)
+    wants = any(p.requires_grad for p in teacher.parameters())
+    loss = (student(x) - teacher(x) + 1).square().sum()
+    if loss.requires_grad:
+        loss.backward()
+    found = {
+        "before": before,
+        "after": after,
+        "itself": teacher is student,
+        "shared": any(a is b for a in teacher.parameters() for b in student.parameters()),
+        "wants": wants,
+        "got": any(p.grad is not None for p in teacher.parameters()),
+    }
+    with torch.no_grad():
+        student = trained(seed)
+        teacher = make(student).eval()
+        found["outputs"] = teacher(x)
+        for tensor in (*student.parameters(), *student.buffers()):
+            tensor += 1
+        found["later"] = teacher(x)
+    return found
+
+
 with checks.step("make_teacher"):
-    seen = checks.beside(made, make_teacher)
-    checks.that(seen["same"], "the teacher starts with the student's weights", came="other weights")
+    seed = checks.fresh_seed()
+    x = checks.normal(seed)(5, 3)
+    seen = checks.beside(made, make_teacher, seed, x)
+    with torch.no_grad():
+        outputs = trained(seed).eval()(x)
+    checks.close(seen["outputs"], outputs, "what a new teacher says in eval mode, as the student does")
     checks.that(not seen["shared"], "the teacher has tensors of its own", came="the student's own parameters", causes={
-        "the teacher is the student itself; make a deep copy": lambda: seen["shared"],
+        "the teacher is the student itself; make a deep copy": lambda: seen["itself"],
     })  # fmt: skip
+    checks.close(seen["later"], outputs, "what the teacher says after all numbers of the student have changed")
     checks.that(not seen["wants"] and not seen["got"], "no gradient reaches the teacher", came="a parameter that requires one", causes={
         "an optimizer that is given all parameters would train the teacher": lambda: seen["wants"],
     })  # fmt: skip
-    checks.that(seen["student wants"], "the student still learns", came="a student that requires no gradients", causes={
-        "requires_grad_ was called on the student, not on its copy": lambda: not seen["student wants"],
+    before, after = seen["before"], seen["after"]
+    checks.that(after["wants"] == before["wants"], "the student learns as before", came=f"requires_grad {after['wants']}", expected=f"{before['wants']}", causes={
+        "requires_grad_ was called on the student, not on its copy": lambda: not any(after["wants"]),
+        "what was frozen in the student was switched on": lambda: all(after["wants"]),
     })  # fmt: skip
+    checks.that(after["modes"] == before["modes"], "all parts of the student are in the mode they were in", came=f"train modes {after['modes']}", expected=f"{before['modes']}", causes={
+        "eval() was called on the student, not on its copy": lambda: not any(after["modes"]),
+    })  # fmt: skip
+    for name, tensor in before["state"].items():
+        checks.equal(after["state"][name], tensor, f"{name} of the student after the call")
 
 with checks.step("momentum 0.9, a teacher's weight of 0, a student's of 1, by hand"):
     found = torch.tensor(checks.beside(followed, update_teacher, [0.0, 1.0, 1.0, 1.0], 0.9))
@@ -795,22 +942,30 @@ with checks.step("momentum 0.9, a teacher's weight of 0, a student's of 1, by ha
         "the teacher takes the student's weight as it is": torch.ones(3),
     })  # fmt: skip
 
+with checks.step("a start, two weights of the student and a momentum that nobody has seen"):
+    draw = torch.Generator().manual_seed(checks.fresh_seed())
+    start, one, two = (torch.randn(3, generator=draw)).tolist()
+    m = 0.2 + 0.6 * torch.rand((), generator=draw).item()
+    found = torch.tensor(checks.beside(followed, update_teacher, [start, one, two], m))
+    wanted = [m * start + (1 - m) * one, m * (m * start + (1 - m) * one) + (1 - m) * two]
+    checks.close(found, torch.tensor(wanted), "the teacher's weight after 1, 2 updates")
+
 
 # %% test="teacher" points=4
 def centered(update: Callable, start: torch.Tensor, batches: list, momentum: float) -> tuple:
-    """The center after each update, what the first call returned, and whether the center is part of a graph."""
-    center, found, result = start.clone(), [], "nothing"
+    """The center after each update, the logits of the last one after it, and whether the center is part of a graph."""
+    center, found, views = start.clone(), [], []
     for logits in batches:
-        gave = update(center, [view.clone().requires_grad_() for view in logits], momentum)
-        result = "nothing" if gave is None else "something"
+        views = [view.clone().requires_grad_() for view in logits]
+        update(center, views, momentum)
         found.append(center.detach().clone())
-    return torch.stack(found), result, center.requires_grad
+    return torch.stack(found), views, center.requires_grad
 
 
 with checks.step("center (0, 0), momentum 0.75, by hand"):
     # the four logits of output 0 are 4, 0, 8, 4 with the mean 4; those of output 1 are 0, 0, 2, 2 with the mean 1
     logits = [torch.tensor([[4.0, 0.0], [0.0, 0.0]]), torch.tensor([[8.0, 2.0], [4.0, 2.0]])]
-    found, _, wants = checks.beside(centered, update_center, torch.zeros(2), [logits], 0.75)
+    found, after, wants = checks.beside(centered, update_center, torch.zeros(2), [logits], 0.75)
     checks.close(found[0], torch.tensor([1.0, 0.25]), "the center", causes={
         "the center is as it was: change it in place": torch.zeros(2),
         "momentum and 1 - momentum changed places": torch.tensor([3.0, 0.75]),
@@ -824,13 +979,16 @@ with checks.step("center (0, 0), momentum 0.75, by hand"):
         "the mean ran over the outputs as well": torch.tensor([0.625, 0.625]),
     })  # fmt: skip
     checks.that(not wants, "the center is no part of a graph", came="a center that requires a gradient")
+    checks.equal(len(after), 2, "the number of the teacher's views after the call")
+    for now, was in zip(after, logits, strict=True):
+        checks.equal(now, was, "the teacher's logits after the call (they must not be changed in place)")
 
 with checks.step("a second update starts from the first"):
     found, _, _ = checks.beside(centered, update_center, torch.zeros(2), [logits, logits], 0.75)
     checks.close(found[1], torch.tensor([1.75, 0.4375]), "the center")
 
-with checks.step("ten centers in float64, against the geometric sum"):
-    randn = checks.normal(5, dtype=torch.float64)
+with checks.step("ten centers in float64 that nobody has seen, against the geometric sum"):
+    randn = checks.normal(checks.fresh_seed(), dtype=torch.float64)
     start, batches = randn(4), [[randn(3, 4), randn(3, 4)] for _ in range(10)]
     found, _, _ = checks.beside(centered, update_center, start, batches, 0.9)
     wanted = start
@@ -840,11 +998,12 @@ with checks.step("ten centers in float64, against the geometric sum"):
 
 with checks.step("the momentum of 10 steps from 0.9"):
     rates = [momentum_schedule(step, 10, 0.9) for step in (0, 5, 10)]
-    checks.equal(type(rates[0]).__name__, "float", "the type of the result")
+    checks.that(all(isinstance(m, float) for m in rates), "the momentum is a float", came=f"{rates}")
     checks.close(torch.tensor([float(m) for m in rates]), torch.tensor([0.9, 0.95, 1.0]), "steps 0, 5 and 10", causes={
         "the momentum falls; it rises to 1": torch.tensor([1.0, 0.95, 0.9]),
         "the momentum stays": torch.full((3,), 0.9),
         "the momentum falls from base to 0": torch.tensor([0.9, 0.45, 0.0]),
+        "the step was not divided by the number of steps": lambda: checks.near(rates[1], 1.0) and rates[2] == 1.0,
     })  # fmt: skip
 
 # %% test="teacher" points=4
@@ -885,48 +1044,79 @@ with checks.step("a student's weight that takes -1, 4, 0, 3, against the geometr
     checks.close(torch.tensor(students), torch.tensor(values[1:]), "the student's weights after the updates")
 
 
-def with_buffers(update: Callable, momentum: float) -> dict:
-    """A teacher and a student with batch norms after one update; the student has seen three batches."""
-    torch.manual_seed(1)
-    teacher = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)).requires_grad_(False)
-    student = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
-    randn = checks.normal(2)
-    for _ in range(3):
-        student(randn(6, 3))
-    before = [p.clone() for p in teacher.parameters()]
+WEIGHTS = ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+def state_of(seed: int, count: int) -> dict:
+    """Numbers for a linear map and a batch norm that has counted so many batches."""
+    randn = checks.normal(seed)
+    shapes = {"0.weight": (4, 3), "0.bias": (4,), "1.weight": (4,), "1.bias": (4,), "1.running_mean": (4,)}
+    spread = {"1.running_var": randn(4).exp(), "1.num_batches_tracked": torch.tensor(count)}
+    return {name: randn(*shape) for name, shape in shapes.items()} | spread
+
+
+def with_buffers(update: Callable, mine: dict, theirs: dict, momentum: float) -> dict:
+    """Teacher and student with these states after one update, and the teacher once more after a change of the student."""
+    teacher, student = (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(2))
+    teacher.load_state_dict(mine)
+    student.load_state_dict(theirs)
+    teacher.requires_grad_(False)
+    student[0].bias.requires_grad_(False)  # frozen, but a parameter
+    student.train()
+    teacher.eval()
+    for parameter in student.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    held = list(teacher.parameters())
     update(teacher, student, momentum)
-    return {
-        "before": before,
-        "after": list(teacher.parameters()),
-        "student": list(student.parameters()),
-        "teacher buffers": list(teacher.buffers()),
-        "student buffers": list(student.buffers()),
+    found = {
+        "teacher": {name: tensor.clone() for name, tensor in teacher.state_dict().items()},
+        "student": {name: tensor.clone() for name, tensor in student.state_dict().items()},
+        "same": all(now is was for now, was in zip(teacher.parameters(), held, strict=True)),
         "leaves": all(p.is_leaf and p.grad_fn is None for p in teacher.parameters()),
-        "student wants": all(p.requires_grad for p in student.parameters()),
+        "wants": any(p.requires_grad for p in teacher.parameters()),
+        "student wants": [p.requires_grad for p in student.parameters()],
+        "gradients": [p.grad is not None and bool((p.grad == 1).all()) for p in student.parameters()],
+        "modes": [part.training for part in (teacher, *teacher, student, *student)],
     }
+    with torch.no_grad():
+        for tensor in (*student.parameters(), *student.buffers()):
+            tensor += 1
+    return found | {"later": teacher.state_dict()}
 
 
+states = state_of(2, 5), state_of(3, 15)
 with checks.step("a batch norm: parameters are averaged, buffers copied"):
-    seen = checks.beside(with_buffers, update_teacher, 0.8)
-    for _, before, after, student in checks.each(range(4), seen["before"], seen["after"], seen["student"]):
-        checks.close(after, 0.8 * before + 0.2 * student, "a parameter of the teacher")
-    for name, mine, theirs in checks.each(("running mean", "running variance", "count"), seen["teacher buffers"], seen["student buffers"]):  # fmt: skip
-        start = torch.ones(4) if name == "running variance" else torch.zeros(4)
-        checks.close(mine, theirs, f"the {name} of the teacher", causes={
-            "buffers were left alone": start if name != "count" else torch.tensor(0),
-            "buffers were averaged like parameters; copy them": lambda: name != "count" and checks.near(
-                mine, 0.8 * start + 0.2 * theirs
-            ),
+    seen = checks.beside(with_buffers, update_teacher, *states, 0.8)
+    for name, theirs in states[1].items():
+        checks.equal(seen["student"][name], theirs, f"{name} of the student after the update")
+    for name, before in states[0].items():
+        mine, theirs = seen["teacher"][name], states[1][name]
+        if name in WEIGHTS:
+            checks.close(mine, 0.8 * before + 0.2 * theirs, f"{name} of the teacher", causes={
+                "a parameter that is frozen in the student was left out": lambda: name == "0.bias" and checks.near(mine, before),
+            })  # fmt: skip
+        else:
+            checks.close(mine, theirs, f"{name} of the teacher", causes={
+                "buffers were left alone": before,
+                "buffers were averaged like parameters; copy them": (0.8 * before + 0.2 * theirs).to(before.dtype),
+            })  # fmt: skip
+    for name in states[0]:
+        checks.equal(seen["later"][name], seen["teacher"][name], f"{name} of the teacher, after the student moved on", causes={
+            "the teacher holds the student's own tensor; copy its numbers": seen["teacher"][name] + 1,
         })  # fmt: skip
-    checks.that(seen["leaves"], "the teacher's parameters are plain leaves", came="a part of a graph")
-    checks.that(seen["student wants"], "the student still learns", came="a student that requires no gradients")
+    checks.that(not seen["wants"] and seen["leaves"], "the teacher's parameters are plain leaves without gradients", came="a parameter that requires one, or is part of a graph", causes={
+        "new parameters that require gradients were put into the teacher": lambda: seen["wants"] and not seen["same"],
+    })  # fmt: skip
+    checks.that(seen["same"], "the teacher's parameters are changed in place", came="other parameters in their place")
+    checks.equal(seen["student wants"], [True, False, True, True], "requires_grad of the student's parameters")
+    checks.that(all(seen["gradients"]), "the student's gradients are as they were", came=f"{seen['gradients']}")
+    checks.equal(seen["modes"], [False] * 3 + [True] * 3, "train modes of the teacher's and of the student's parts")
 
 with checks.step("momentum 1 and momentum 0"):
-    still, jump = (checks.beside(with_buffers, update_teacher, m) for m in (1.0, 0.0))
-    for _, before, after in checks.each(range(4), still["before"], still["after"]):
-        checks.close(after, before, "a parameter of the teacher at momentum 1")
-    for _, student, after in checks.each(range(4), jump["student"], jump["after"]):
-        checks.close(after, student, "a parameter of the teacher at momentum 0")
+    still, jump = (checks.beside(with_buffers, update_teacher, *states, m) for m in (1.0, 0.0))
+    for name in WEIGHTS:
+        checks.close(still["teacher"][name], states[0][name], f"{name} of the teacher at momentum 1")
+        checks.close(jump["teacher"][name], states[1][name], f"{name} of the teacher at momentum 0")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="head"
@@ -954,7 +1144,7 @@ class DINOHead(nn.Module):
 
     Parameters
     ----------
-    in_dim : D. out_dim : K. hidden_dim : width of the MLP. bottleneck_dim : length of an embedding.
+    in_dim : D. out_dim : K. hidden_dim : width of the MLP's one hidden layer. bottleneck_dim : length of an embedding.
     """
 
     def __init__(self, in_dim: int, out_dim: int, hidden_dim: int = 128, bottleneck_dim: int = 32) -> None:
@@ -1020,12 +1210,18 @@ with checks.look():
 #
 # </details>
 
+
 # %% test="head" points=4
-with checks.step("8 features of width 6, 10 outputs"):
+def learned(head: nn.Module) -> list:
+    """The parameters that learn."""
+    return [p for p in head.parameters() if p.requires_grad]
+
+
+with checks.step("8 features of width 6 that nobody has seen, 10 outputs"):
     torch.manual_seed(0)
     head = DINOHead(6, 10, hidden_dim=12, bottleneck_dim=5)
-    x = 3 * checks.normal(seed=0)(8, 6)
-    embedded, rows, logits = head.embed(x), head.prototypes(), head(x)
+    x = 3 * checks.normal(checks.fresh_seed())(8, 6)
+    logits, embedded, rows = head(x), head.embed(x), head.prototypes()
     checks.shape(embedded, (8, 5), "the embeddings")
     checks.shape(rows, (10, 5), "the prototypes")
     checks.shape(logits, (8, 10), "the logits")
@@ -1034,19 +1230,23 @@ with checks.step("8 features of width 6, 10 outputs"):
         "the last layer is not normalized": lambda: rows.norm(dim=-1).std().item() > 1e-3,
     })  # fmt: skip
     checks.close(embedded.norm(dim=-1), torch.ones(8), "the lengths of the embeddings", causes={
-        "the bottleneck is not normalized": lambda: embedded.norm(dim=-1).std().item() > 1e-3,
         "the embeddings were normalized over the batch": lambda: checks.near(embedded.norm(dim=0), torch.ones(5)),
+        "the bottleneck is not normalized": lambda: embedded.norm(dim=-1).std().item() > 1e-3,
     })  # fmt: skip
+    times = (logits.norm(dim=-1) / (embedded @ rows.T).norm(dim=-1)).detach()
     checks.that(
         logits.abs().max().item() <= 1 + 1e-5,
         "a logit is a cosine",
         came=f"a logit of {logits.abs().max():.2f}",
         causes={
-            "forward does not use the normalized embeddings": lambda: checks.near(
+            "forward does not use the normalized embeddings": lambda: times.std().item() > 1e-3 and checks.near(
                 F.normalize(logits, dim=-1), F.normalize(embedded @ rows.T, dim=-1)
             ),
+            "the cosines were multiplied by a number; the temperatures belong to the loss": lambda: checks.near(
+                logits, times[0] * (embedded @ rows.T)
+            ),
         },
-    )
+    )  # fmt: skip
     checks.close(logits, (embedded @ rows.T).detach(), "the logits, against embeddings times prototypes", causes={
         "the last layer has a bias": lambda: (logits - embedded @ rows.T).std(0).max().item() < 1e-5,
     })  # fmt: skip
@@ -1057,14 +1257,27 @@ with checks.step("patches: (2, 3, 6) gives (2, 3, 10)"):
         "an image's logits depend on the others of its batch": lambda: not checks.near(head(x[:6]), logits[:6]),
     })  # fmt: skip
 
+with checks.step("what learns"):
+    found = checks.beside(learned, head)
+    weights = sorted(sorted(n for n in p.shape if n > 1) for p in found if sum(n > 1 for n in p.shape) > 1)
+    checks.equal(weights, [[5, 10], [5, 12], [6, 12]], "the sides of the matrices that learn (10 prototypes, a linear map to 5 from 12, one to 12 from 6)", causes={
+        "there is one hidden layer more": [[5, 10], [5, 12], [6, 12], [12, 12]],
+        "hidden_dim is not the width of the hidden layer": lambda: len(weights) == 3 and not any(12 in sides for sides in weights),
+        "the prototypes do not learn: make them an nn.Parameter": [[5, 12], [6, 12]],
+    })  # fmt: skip
+
 
 # %% test="head" points=4
 def pushed(head: nn.Module, x: torch.Tensor, steps: int) -> dict:
-    """Some steps that want the logit of output 0 larger; what has become of prototypes and logits.
+    """Some steps that want the logit of output 0 larger; what has become of prototypes, embeddings and logits.
 
-    `one each`: whether some parameter that learns has one number for each of the four outputs.
+    `moved`: for each parameter that learns whether it has moved. `gains`: whether one of them is a single number, or
+    has one number for each of the four outputs.
     """
+    head(x)
     before = head.prototypes().detach().clone()
+    parameters = [p for p in head.parameters() if p.requires_grad]
+    start = [p.detach().clone() for p in parameters]
     for _ in range(steps):
         head.zero_grad()
         (-head(x)[:, 0].mean()).backward()
@@ -1073,8 +1286,14 @@ def pushed(head: nn.Module, x: torch.Tensor, steps: int) -> dict:
                 if p.grad is not None:
                     p -= 0.5 * p.grad
     with torch.no_grad():
-        gains = [p for p in head.parameters() if p.requires_grad and p.numel() == 4]
-        return {"before": before, "rows": head.prototypes(), "logits": head(x), "one each": len(gains) > 0}
+        return {
+            "before": before,
+            "logits": head(x),
+            "embedded": head.embed(x),
+            "rows": head.prototypes(),
+            "moved": [not torch.equal(p, was) for p, was in zip(parameters, start, strict=True)],
+            "gains": any(p.numel() in (1, 4) for p in parameters),
+        }
 
 
 with checks.step("20 steps that want logit 0 larger"):
@@ -1084,21 +1303,36 @@ with checks.step("20 steps that want logit 0 larger"):
         (seen["rows"][0] - seen["before"][0]).abs().max().item() > 1e-3,
         "the prototype of output 0 has moved",
         came="the same prototype",
-        causes={"no gradient reaches the last layer": lambda: bool(seen["logits"].isfinite().all())},
+    )
+    checks.that(
+        len(seen["moved"]) >= 3 and all(seen["moved"]),
+        "every parameter that learns has moved",
+        came=f"{sum(seen['moved'])} of {len(seen['moved'])} moved",
     )
 
 ### BEGIN HIDDEN TESTS
 with checks.step("after training the prototypes still have length 1"):
     lengths = seen["rows"].norm(dim=-1)
     checks.close(lengths, torch.ones(4), "the lengths of the prototypes after training", causes={
-        "the gain is trained; fix it at 1": lambda: seen["one each"],
-        "the rows were normalized once, at the start; normalize in every call": lambda: lengths[0].item() > 1.01,
+        "the gain is trained; fix it at 1": lambda: seen["gains"],
+        "the rows were normalized once, at the start; normalize in every call": lambda: not seen["gains"] and (
+            lengths[0].item() > 1.01 and checks.near(lengths[1:], torch.ones(3))
+        ),
+    })  # fmt: skip
+    checks.close(seen["logits"], seen["embedded"] @ seen["rows"].T, "the logits after training, against embeddings times prototypes", causes={
+        "the last layer has a bias, which began at 0": lambda: seen["gains"] and (
+            (seen["logits"] - seen["embedded"] @ seen["rows"].T).std(0).max().item() < 1e-5
+        ),
     })  # fmt: skip
     checks.that(seen["logits"].abs().max().item() <= 1 + 1e-5, "a logit is still a cosine", came=f"{seen['logits'].abs().max():.2f}")  # fmt: skip
 
 with checks.step("the images of a batch do not see each other"):
     torch.manual_seed(2)
     head = DINOHead(7, 9)
+    weights = sorted(
+        sorted(n for n in p.shape if n > 1) for p in checks.beside(learned, head) if sum(n > 1 for n in p.shape) > 1
+    )
+    checks.equal(weights, [[7, 128], [9, 32], [32, 128]], "the sides of the matrices that learn, without hidden_dim and bottleneck_dim")  # fmt: skip
     x = checks.normal(seed=2)(5, 7)
     checks.shape(head.embed(x), (5, 32), "the embeddings with the default bottleneck")
     alone = torch.cat([head(x[k : k + 1]) for k in range(5)])
@@ -1122,6 +1356,52 @@ with checks.step("float64"):
     x = checks.normal(seed=4, dtype=torch.float64)(2, 3)
     wanted = F.cosine_similarity(head.embed(x)[:, None], head.prototypes()[None], dim=-1)
     checks.close(head(x), wanted.detach(), "the logits, against torch's cosine_similarity", atol=1e-10, rtol=1e-7)
+
+with checks.step("the head, made again from its own parameters"):
+    torch.manual_seed(5)
+    head = DINOHead(7, 9, hidden_dim=11, bottleneck_dim=4).double()
+    x = 2 * checks.normal(seed=5, dtype=torch.float64)(6, 7)
+    logits, rows = head(x), head.prototypes().detach()
+    parameters = [p.squeeze() for p in checks.beside(learned, head)]
+
+    def part(*sides: int) -> torch.Tensor:
+        """The parameter with these sides, in this order; a bias that is not there is 0."""
+        found = [p for p in parameters if sorted(p.shape) == sorted(sides)]
+        if not found and len(sides) == 1:
+            return torch.zeros(sides, dtype=torch.float64)
+        checks.equal(len(found), 1, f"the number of parameters with the sides {sides}")
+        return found[0] if found[0].shape == sides else found[0].T
+
+    first, second, shifts = part(11, 7), part(4, 11), (part(11), part(4))
+    extra = [tuple(p.shape) for p in parameters if sorted(p.shape) not in ([7, 11], [4, 11], [4, 9], [11], [4])]
+    checks.equal(extra, [], "the shapes of further parameters that learn")
+
+    def bent(x: torch.Tensor, bend: Callable) -> torch.Tensor:
+        return F.normalize(bend(x @ first.T + shifts[0]) @ second.T + shifts[1], dim=-1)
+
+    usual = bent(x, F.gelu)
+    fast = bent(x, lambda y: F.gelu(y, approximate="tanh"))
+    came = head.embed(x)
+    checks.close(came, fast if checks.near(came, fast) else usual, "the embeddings, against linear, GELU, linear", causes={
+        "the activation is a ReLU; a GELU belongs there": bent(x, F.relu),
+        "the activation is a tanh; a GELU belongs there": bent(x, torch.tanh),
+        "the activation is a SiLU; a GELU belongs there": bent(x, F.silu),
+        "a second activation comes after the last linear map": F.normalize(F.gelu(F.gelu(x @ first.T + shifts[0]) @ second.T + shifts[1]), dim=-1),
+    })  # fmt: skip
+    leaf = x.clone().requires_grad_()
+    weights = torch.arange(54.0, dtype=torch.float64).cos().reshape(6, 9)
+    bend = F.gelu if checks.near(came, usual) else lambda y: F.gelu(y, approximate="tanh")
+    (bent(leaf, bend) @ rows.T * weights).sum().backward()
+    (gradient,) = checks.beside(observe.gradients, head, x.clone().requires_grad_())
+    checks.that(gradient is not None, "a gradient flows through the head into the backbone", came="none")
+    checks.close(gradient, leaf.grad, "the gradient into the features", rtol=1e-4, atol=1e-6)
+
+with checks.step("four dimensions"):
+    grid = x.reshape(1, 3, 2, 7)
+    checks.close(head(grid), logits.detach().reshape(1, 3, 2, 9), "the logits of features (1, 3, 2, D)", atol=1e-9)
+    checks.close(head.embed(grid), came.detach().reshape(1, 3, 2, 4), "the embeddings of features (1, 3, 2, D)", atol=1e-9)  # fmt: skip
+    (after,) = checks.beside(observe.arguments_after, head, x)
+    checks.equal(after, x, "the features after the call (an argument must not be changed in place)")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1253,9 +1533,13 @@ with checks.step("6 images, 4 outputs: three answers whose entropies are known")
         wanted = ["batch_entropy", "effective_rank", "feature_std", "mutual_information", "sample_entropy"]
         checks.equal(sorted(report), wanted, "the keys of the report")
         came = [report[key] for key in ("sample_entropy", "batch_entropy", "mutual_information")]
-        checks.that(all(type(number) is float for number in came), "the numbers are floats", came=f"{came}")
+        checks.that(
+            all(isinstance(number, float) for number in report.values()), "the numbers are floats", came=f"{report}"
+        )
         checks.that(not any(math.isnan(number) for number in came), f"the report on '{name}' is made of numbers", came=f"{came}", causes={
-            "0 log 0 came out as not-a-number": lambda: True,
+            "0 log 0 came out as not-a-number": lambda: 0 in probs and not any(
+                math.isnan(number) for number in collapse_report((probs + 0.1) / 1.4, features).values()
+            ),
         })  # fmt: skip
         came, right = torch.tensor(came), torch.tensor([sample, batch, batch - sample])
         checks.close(came, right, f"{name}: sample entropy, batch entropy, mutual information", causes={
@@ -1271,14 +1555,24 @@ with checks.step("6 images, 4 outputs: three answers whose entropies are known")
             "the entropies of the images were added; take their mean": torch.tensor([6 * sample, batch, batch - 6 * sample]),
         })  # fmt: skip
 
+with checks.step("7 answers over 5 outputs that nobody has seen, summed one by one"):
+    randn = checks.normal(checks.fresh_seed(), dtype=torch.float64)
+    probs = (2 * randn(7, 5)).softmax(-1)
+    report = collapse_report(probs, randn(7, 4))
+    sample = sum(-p * math.log(p) for row in probs.tolist() for p in row) / 7
+    batch = sum(-p * math.log(p) for p in probs.mean(0).tolist())
+    came = torch.tensor([report[key] for key in ("sample_entropy", "batch_entropy", "mutual_information")])
+    checks.close(
+        came, torch.tensor([sample, batch, batch - sample]), "sample entropy, batch entropy, mutual information"
+    )
+
 # %% test="report" points=6
 with checks.step("12 features in 3 perpendicular directions of 5, of different lengths"):
     probs = torch.full((12, 2), 0.5)
     length = torch.tensor([1.0, 2.0, 0.5, 4.0]).repeat_interleave(3)[:, None]
-    features = length * torch.eye(5)[torch.arange(12) % 3]
+    features = length * torch.diag(torch.tensor([1.0, 1, -1, 1, 1]))[torch.arange(12) % 3]
     report = collapse_report(probs, features)
-    third = math.sqrt(1 / 3 - 1 / 9)  # of a column that is 1 in a third of the rows
-    raw = torch.linalg.svdvals(features)
+    third = math.sqrt(1 / 3 - 1 / 9)  # of a column that is 1, or -1, in a third of the rows
     checks.close(torch.tensor(report["effective_rank"]), torch.tensor(3.0), "the effective rank", causes={
         "this is the entropy; take its exponential": torch.tensor(math.log(3)),
         "this is a rank in bits: exp of an entropy with base 2": torch.tensor(math.exp(math.log2(3))),
@@ -1343,7 +1637,22 @@ for seed, (batch, outputs, width), sharpness in (
 with checks.step("probabilities and features that are part of a graph"):
     randn = checks.normal(seed=6)
     report = collapse_report(randn(4, 3).requires_grad_().softmax(-1), randn(4, 5).requires_grad_())
-    checks.that(all(type(number) is float for number in report.values()), "the numbers are floats", came=f"{report}")
+    checks.that(
+        sum(isinstance(number, float) for number in report.values()) == 5, "the numbers are floats", came=f"{report}"
+    )
+
+with checks.step("one image"):
+    probs, features = torch.tensor([[0.5, 0.25, 0.25, 0.0]]), torch.tensor([[3.0, 4.0]])
+    came, wanted = collapse_report(probs, features), by_numpy(probs, features)
+    for key, value in wanted.items():
+        checks.close(torch.tensor(came[key]).double(), torch.tensor(value).double(), key)
+
+with checks.step("probabilities and features after the call"):
+    randn = checks.normal(seed=7)
+    given = (3 * randn(6, 4)).softmax(-1), 2 * randn(6, 3)
+    after = checks.beside(observe.arguments_after, collapse_report, *given)
+    for name, now, was in zip(("probabilities", "features"), after, given, strict=True):
+        checks.equal(now, was, f"the {name} after the call (an argument must not be changed in place)")
 ### END HIDDEN TESTS
 
 # %% [markdown] about="diagnose"
@@ -1426,26 +1735,36 @@ def planted(sample: float, batch: float) -> dict[str, float]:
             "feature_std": 0.1, "effective_rank": 5.0}  # fmt: skip
 
 
+def word(sample: float, batch: float) -> str:
+    return diagnose(planted(sample, batch), 64)
+
+
 with checks.step("K = 64, log K = 4.16: five reports"):
-    for name, sample, batch, wanted, causes in (
-        ("always the same output", 0.0, 0.0, "one_dimension", {
-            "the mutual information was compared with the batch entropy, not with log K": "healthy",
-        }),
-        ("always uniform", 4.159, 4.159, "uniform", {}),
-        ("sure and balanced", 0.0, 4.159, "healthy", {
-            "the sample entropy alone was asked; low is good if the batch entropy is high": "one_dimension",
-            "the batch entropy alone was asked; it is high for a balanced answer as well": "uniform",
-        }),
-        ("unsure, but it depends on the image", 1.3, 2.9, "healthy", {}),
-        ("nearly uniform, after 300 steps", 4.09, 4.13, "uniform", {
-            "not collapsed does not mean learning: the mutual information is 0.04 of 4.16": "healthy",
-        }),
-    ):  # fmt: skip
-        checks.equal(diagnose(planted(sample, batch), 64), wanted, f"'{name}' ({sample}, {batch})", causes=causes)
+    for name, sample, batch, wanted in (
+        ("always the same output", 0.0, 0.0, "one_dimension"),
+        ("always uniform", 4.159, 4.159, "uniform"),
+        ("sure and balanced", 0.0, 4.159, "healthy"),
+        ("unsure, but it depends on the image", 1.3, 2.9, "healthy"),
+        ("nearly uniform, after 300 steps", 4.09, 4.13, "uniform"),
+    ):
+        checks.equal(word(sample, batch), wanted, f"'{name}' ({sample}, {batch})", causes={
+            "the sample entropy alone was asked; low is good if the batch entropy is high": lambda: (
+                all(word(s, s) == word(s, 4.159) for s in (0.0, 0.3, 1.0, 3.0)) and word(1.0, 4.159) == "healthy"
+            ),
+            "the batch entropy alone was asked; it is high for a balanced answer as well": lambda: (
+                all(word(0.0, b) == word(b, b) for b in (0.3, 1.0, 3.0, 4.159)) and word(0.0, 0.3) != word(0.0, 4.159)
+            ),
+            "the mutual information was compared with the batch entropy, not with log K": lambda: (
+                [word(0.0, 0.0), word(0.0, 0.05), word(1.0, 1.2)] == ["healthy"] * 3 and word(1.0, 1.05) != "healthy"
+            ),
+            "not collapsed does not mean learning: the mutual information is 0.04 of 4.16": lambda: (
+                word(4.09, 4.13) == "healthy" and word(4.159, 4.159) == "uniform" and word(0.0, 0.0) == "one_dimension"
+            ),
+        })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS
-with checks.step("K = 4 and K = 65,536: the same shares of log K"):
-    for k in (4, 65536):
+with checks.step("K = 2, K = 4 and K = 65,536: the same shares of log K"):
+    for k in (2, 4, 65536):
         most = math.log(k)
         for sample, batch, wanted in (
             (0.02, 0.05, "one_dimension"),
@@ -1463,6 +1782,41 @@ with checks.step("K = 4 and K = 65,536: the same shares of log K"):
                     diagnose(planted(sample * math.log(64), batch * math.log(64)), 64) == wanted
                 ),
             })  # fmt: skip
+
+# here the logarithms of 26 and 64 round so that every way to write the two limits agrees
+with checks.step("exactly at the limits"):
+    checks.equal(diagnose(planted(0.0, 0.1 * math.log(26)), 26), "healthy", "a mutual information of 0.1 log K", causes={
+        "the table says at least 0.1 log K, so the limit itself is healthy": "one_dimension",
+    })  # fmt: skip
+    checks.equal(diagnose(planted(0.5 * math.log(64), 0.5 * math.log(64)), 64), "one_dimension", "a sample entropy of 0.5 log K", causes={
+        "the table says above 0.5 log K, so the limit itself is not uniform": "uniform",
+    })  # fmt: skip
+
+
+WORDS = ["healthy", "uniform", "one_dimension"]
+
+
+def places(fn: Callable, reports: list, k: int) -> list:
+    """For each report the place of its word among the three; -1 for another word."""
+    found = [fn(dict(report), k) for report in reports]
+    return [WORDS.index(word) if word in WORDS else -1 for word in found]
+
+
+def after(fn: Callable, report: dict, k: int) -> dict:
+    report = dict(report)
+    fn(report, k)
+    return report
+
+
+with checks.step("all reports in steps of 7 percent of log K, K = 1000"):
+    most = math.log(1000)
+    shares = [(s, b) for b in range(1, 101, 7) for s in range(1, b + 1, 7)]
+    reports = [planted(s / 100 * most, b / 100 * most) for s, b in shares]
+    wanted = [0 if b - s > 10 else 1 if s > 50 else 2 for s, b in shares]  # no difference is 10, no share is 50
+    checks.equal(
+        checks.beside(places, diagnose, reports, 1000), wanted, f"the diagnoses (0, 1, 2 for {', '.join(WORDS)})"
+    )
+    checks.equal(checks.beside(after, diagnose, reports[0], 1000), reports[0], "the report after the call")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1599,7 +1953,7 @@ def self_distill(
             loss = loss + ibot_loss(
                 student.patch_logits(tokens), told_patches, mask, patch_center, recipe.t_student, recipe.t_teacher
             )
-            update_center(patch_center, [told_patches.flatten(0, 1)], recipe.center_momentum)
+            update_center(patch_center, told_patches.flatten(0, 1).chunk(2), recipe.center_momentum)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), 3.0)
@@ -1711,7 +2065,7 @@ def table_of(runs: dict[str, Run], outputs: int = 64) -> list[dict[str, str]]:
 print(profiling.table(table_of(runs), title="means of the last ten steps, seed 0"))
 
 # %% [markdown]
-# One seed is an anecdote. So the two runs that differ by the center alone run again with other weights, other batches and other crops. The targets: the full run is healthy and keeps at least 1.0 nat; without centering, and without sharpening, at most 0.3 nats are left.
+# One seed is an anecdote. So the two runs that differ by the center alone run again with other weights, other batches and other crops. The targets: the full run is healthy, so it keeps at least a tenth of $\log K$, 0.42 nats; without centering, and without sharpening, at most 0.3 nats are left.
 
 # %% explore=true
 seeds = range(profile.pick(cpu=2, gpu=20))
@@ -1726,8 +2080,8 @@ rows = [
         "run": name,
         "mutual information by seed": ", ".join(f"{abs(end['mutual_information']):.2f}" for end in found[:5]),
         "diagnoses": ", ".join(diagnose(end, 64) for end in found[:5]),
-        "target": "at least 1.0" if name == "full" else "at most 0.3",
-        "reached": f"{sum((end['mutual_information'] >= 1.0) if name == 'full' else (end['mutual_information'] <= 0.3) for end in found)} of {len(found)}",
+        "target": "at least 0.42" if name == "full" else "at most 0.3",
+        "reached": f"{sum((end['mutual_information'] >= 0.1 * chance) if name == 'full' else (end['mutual_information'] <= 0.3) for end in found)} of {len(found)}",
     }
     for name, found in ends.items()
 ]
@@ -1871,11 +2225,12 @@ with checks.step("masked_views of 2 images, 3 patches, width 2"):
     other = torch.tensor([[[0.0, 1], [-1, -2], [4, 5]], [[-1, -2], [-1, -2], [10, 11]]])
 
     def both(fn: Callable, tokens: torch.Tensor, mask: torch.Tensor, token: torch.Tensor) -> tuple:
-        tokens = tokens.clone()
+        """The two results, and the arguments after the call."""
+        tokens, mask, token = tokens.clone(), mask.clone(), token.clone()
         student, teacher = fn(tokens, mask, token)
-        return student, teacher, tokens
+        return student, teacher, tokens, mask, token
 
-    student, teacher, after = checks.beside(both, masked_views, tokens, mask, token)
+    student, teacher, after, mask_after, token_after = checks.beside(both, masked_views, tokens, mask, token)
     checks.close(student, wanted, "the student's tokens", causes={
         "1 means hidden; the other patches were hidden": other,
         "the hidden tokens became 0; the mask token belongs there": tokens * ~mask[..., None],
@@ -1888,10 +2243,20 @@ with checks.step("masked_views of 2 images, 3 patches, width 2"):
         "the teacher sees only what is hidden from the student": other,
     })  # fmt: skip
     checks.equal(after, tokens, "the tokens after the call (an argument must not be changed in place)")
+    checks.equal(mask_after, mask, "the mask after the call")
+    checks.equal(token_after, token, "the mask token after the call")
 
-with checks.step("a mask of zeros and ones"):
-    student, _, _ = checks.beside(both, masked_views, tokens, mask.float(), token)
-    checks.close(student, wanted, "the student's tokens")
+with checks.step("a mask of zeros and ones, as float32 and as int64"):
+    for kind in (torch.float32, torch.int64):
+        checks.close(masked_views(tokens, mask.to(kind), token)[0], wanted, f"the student's tokens, mask {kind}")
+
+with checks.step("3 images of 5 patches that nobody has seen, patch by patch"):
+    randn = checks.normal(checks.fresh_seed())
+    tokens, mask, token = randn(3, 5, 4), randn(3, 5) > 0, randn(4)
+    wanted = torch.stack([token if hidden else patch for image, row in zip(tokens, mask, strict=True) for patch, hidden in zip(image, row, strict=True)])  # fmt: skip
+    student, teacher = masked_views(tokens, mask, token)
+    checks.close(student, wanted.reshape(3, 5, 4), "the student's tokens")
+    checks.close(teacher, tokens, "the teacher's tokens")
 
 # %% test="ibot" points=4
 # two outputs, temperatures 1; the teacher says (1/2, 1/2) about every patch, so a student's answer p costs
@@ -1925,7 +2290,8 @@ with checks.step("the mask as bool"):
     checks.close(ibot_loss(student, teacher, hidden, torch.zeros(2), 1.0, 1.0), (cost[0, 1] + cost[1, :3].mean()) / 2, "the loss")  # fmt: skip
 
 with checks.step("nothing hidden"):
-    checks.raises(ValueError, ibot_loss, student, teacher, torch.zeros(3, 4), torch.zeros(2), 1.0, 1.0, name="a mask of zeros")  # fmt: skip
+    for kind in (torch.float32, torch.int64, torch.bool):
+        checks.raises(ValueError, ibot_loss, student, teacher, torch.zeros(3, 4, dtype=kind), torch.zeros(2), 1.0, 1.0, name=f"a mask of zeros ({kind})")  # fmt: skip
 
 with checks.step("center and temperatures: one patch, the teacher says (3/4, 1/4), the student (4/5, 1/5)"):
     one = ibot_loss(
@@ -1951,6 +2317,17 @@ with checks.step("center and temperatures: one patch, the teacher says (3/4, 1/4
         "student and teacher changed places in the cross-entropy": nats(4 / 5, 3 / 4),
     })  # fmt: skip
 
+with checks.step("3 images with 2, 1 and 0 hidden patches of 4 that nobody has seen, against the logistic function"):
+    randn = checks.normal(checks.fresh_seed())
+    student, teacher, center = randn(3, 4, 2), randn(3, 4, 2), randn(2)
+    few = torch.tensor([[1, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]])
+    shares = [first_of(-m / 0.5) for m in (teacher - center).diff().flatten().tolist()]  # of the teacher's first output
+    asked = [first_of(-m / 0.8) for m in student.diff().flatten().tolist()]
+    each = [nats(q, p) for q, p in zip(shares, asked, strict=True)]
+    checks.close(
+        ibot_loss(student, teacher, few, center, 0.8, 0.5), ((each[0] + each[3]) / 2 + each[6]) / 2, "the loss"
+    )
+
 
 # %% test="ibot" points=4
 def into(fn: Callable, student: torch.Tensor, teacher: torch.Tensor, mask: torch.Tensor, center: torch.Tensor) -> list:
@@ -1968,7 +2345,7 @@ with checks.step("gradients"):
     checks.equal(reached, mask.bool(), "which patches of the student get a gradient: the hidden ones", causes={
         "patches that the student could see get one as well": lambda: bool(reached.all()),
     })  # fmt: skip
-    for what, gradient in checks.each(("the teacher", "the center"), gradients[1:]):
+    for what, gradient in zip(("the teacher", "the center"), gradients[1:], strict=True):
         checks.that(gradient is None or bool((gradient == 0).all()), f"no gradient flows into {what}", came="a gradient", causes={
             "the teacher's probabilities are still in the graph; detach them": lambda: gradients[1] is not None,
         })  # fmt: skip
@@ -1984,6 +2361,8 @@ def through(fn: Callable, tokens: torch.Tensor, mask: torch.Tensor, token: torch
 
 with checks.step("the mask token is learned"):
     to_token, to_tokens = checks.beside(through, masked_views, torch.zeros(2, 5, 3), mask, torch.zeros(3))
+    checks.that(to_token is not None, "a gradient reaches the mask token", came="none")
+    checks.that(to_tokens is not None, "a gradient reaches the patches", came="none")
     checks.close(to_token, torch.full((3,), 3.0), "the gradient into the token, which stands in 3 places")
     checks.close(to_tokens, (1.0 - mask)[..., None].expand(2, 5, 3).contiguous(), "the gradient into the patches")
 
@@ -2032,7 +2411,7 @@ with checks.step("logits of 50 and -50: no infinity"):
     far = torch.tensor([[[50.0, -50.0, 0.0]]])
     came = ibot_loss(far, -far, torch.ones(1, 1), torch.zeros(3), 0.1, 0.04)
     checks.close(came, torch.tensor(1000.0), "the loss", causes={
-        "the logarithm of a probability that rounded to 0: use log_softmax": lambda: abs(float(came) - 1000) > 1 or math.isnan(float(came)),
+        "the logarithm of a probability that rounded to 0: use log_softmax": lambda: not math.isfinite(float(came)),
     })  # fmt: skip
 
 with checks.step("what the student says about patches it could see does not matter"):
@@ -2042,6 +2421,27 @@ with checks.step("what the student says about patches it could see does not matt
     changed = torch.where(mask.bool()[..., None], student, 5 * randn(2, 6, 4))
     first, second = (ibot_loss(s, teacher, mask, torch.zeros(4), 0.1, 0.04) for s in (student, changed))
     checks.close(second, torch.tensor(float(first)), "the loss with other answers there")
+
+with checks.step("gradients into the student, against F.cross_entropy with soft targets; the arguments after the call"):
+    randn = checks.normal(seed=6, dtype=torch.float64)
+    student, teacher, center = 0.2 * randn(3, 5, 4), 0.2 * randn(3, 5, 4), 0.1 * randn(4)
+    mask = torch.tensor([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 0, 0, 0]])
+    leaf = student.clone().requires_grad_()
+    soft = ((teacher - center) / 0.04).softmax(-1)
+    costs = [F.cross_entropy(leaf[b, mask[b] == 1] / 0.1, soft[b, mask[b] == 1]) for b in (0, 2)]
+    (sum(costs) / 2).backward()
+    came = checks.beside(into, ibot_loss, student, teacher, mask, center)[0]
+    checks.close(came, leaf.grad, "the gradient into the student", atol=1e-9)
+    after = checks.beside(observe.arguments_after, ibot_loss, student, teacher, mask, center, 0.1, 0.04)
+    names = ("the student's logits", "the teacher's logits", "the mask", "the center")
+    for name, now, was in zip(names, after, (student, teacher, mask, center), strict=True):
+        checks.equal(now, was, f"{name} after the call (an argument must not be changed in place)")
+
+with checks.step("float64 tokens"):
+    student, _ = masked_views(
+        torch.zeros(2, 3, 4, dtype=torch.float64), torch.ones(2, 3), torch.ones(4, dtype=torch.float64)
+    )
+    checks.close(student, torch.ones(2, 3, 4, dtype=torch.float64), "the student's tokens, all hidden")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -2231,7 +2631,7 @@ plt.show()
 # %% [markdown]
 # ### A third log: not collapsed, not learning
 #
-# Not every failure is a collapse. Here the recipe is the full one with four settings that are sensible in a long run: no batch norm before the head, positions that start at 0.02, a momentum of 0.99 and a teacher at temperature 0.07 (the paper's, after its warm-up). In 60 steps they make a run that has hardly begun: nothing has fallen into a trap, and nothing is being learned. Its loss stays close to $\log K$, as in a uniform collapse. Look at the numbers, and at what kNN says before and after. The full run of Part 3 stands beside it: "healthy", and far worse neighbors than before.
+# Not every failure is a collapse. Here the recipe is the full one with four settings that are sensible in a long run: no batch norm before the head, positions that start at 0.02, a momentum of 0.99 and a teacher at temperature 0.07 (the paper's, after its warm-up). In 60 steps they make a run that has hardly begun: nothing has fallen into a trap, and nothing is being learned. Its loss stays close to $\log K$, as in a uniform collapse, and `diagnose` says "uniform" of it: these numbers alone do not tell a run that has not begun from one that has collapsed to the uniform answer. Look at the numbers, and at what kNN says before and after. The full run of Part 3 stands beside it: "healthy", and far worse neighbors than before.
 
 # %% explore=true
 stuck = replace(Recipe(), batch_norm=False, position_std=0.02, momentum=0.99, t_teacher=0.07)

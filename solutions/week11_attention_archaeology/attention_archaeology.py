@@ -1032,10 +1032,10 @@ def visits(make: Callable, model: nn.Module, images: torch.Tensor, state: Callab
         seen["others"] += 1
 
     prepare(model).blocks[0].attn.proj.register_forward_pre_hook(other)
-    seen["at first"] = state(model)
-    ablator = make(model, [(0, 1), (1, 1)])
-    seen["made"] = state(model)
     with torch.no_grad():
+        seen["at first"] = state(model)
+        ablator = make(model, [(0, 1), (1, 1)])
+        seen["made"] = state(model)
         with ablator:
             seen["inside the block"] = model(images)
             seen["inside"] = state(model)
