@@ -2194,11 +2194,11 @@ class FailsLater(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = 0
+        self._asked = 0
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.asked += 1
-        if self.asked == 3:
+        self._asked += 1
+        if self._asked == 3:
             raise ArithmeticError("this part is broken")
         return images.flatten(1)
 

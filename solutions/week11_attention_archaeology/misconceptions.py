@@ -1027,7 +1027,7 @@ MISCONCEPTIONS = [
         exercise="page",
         edits={"range(study.vit.blocks[layer].attn.num_heads)": "range(len(study.vit.blocks))"},
         rejected_by="page-test-2",
-        says="how many layers and heads can be chosen",
+        says="three layers of two heads",
         note="True of this ViT, of the next one not.",
     ),
     Misconception(
