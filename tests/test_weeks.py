@@ -16,6 +16,7 @@ from autograder.course import Course, all_weeks
 from autograder.engine import sandbox
 from autograder.jobs import graded_cells, make_job
 from autograder.lies import find_lies
+from autograder.mutants import try_mutants
 from autograder.runner import Code, Job, Mode, Team, Verdict
 from autograder.source import Exercise, Explore, Look, Test, load_info, load_week
 from autograder.verify import Matrix, verify_week
@@ -96,6 +97,13 @@ def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) ->
 def test_lies_earn_nothing_but_in_the_cells_that_are_listed(name: str) -> None:
     """A process without an answer that lies to the judge. The lists (`lies.json` of a week) may only get shorter."""
     assert find_lies(ROOT / "solutions" / name, workers=2).misses == []
+
+
+@pytest.mark.parametrize("name", long_weeks())
+def test_every_change_of_a_reference_is_noticed_or_explained(name: str) -> None:
+    report = try_mutants(ROOT / "solutions" / name, workers=2)
+    alive = [f"line {one.line}: {one.mutant.change}" for one in report.alive]
+    assert (alive, list(report.problems)) == ([], [])
 
 
 @pytest.fixture(scope="module")

@@ -1840,11 +1840,11 @@ with checks.step("one class has a single image"):
     checks.raises(ValueError, linear_probe, train_f[:4], train_y[:4], (0.1, 1.0), 0, name="a class with one image")
 
 with checks.step("three clouds far apart, whose labels are drawn anew each time"):
-    names = torch.randperm(10, generator=torch.Generator().manual_seed(checks.fresh_seed()))[:3]
+    numbers_of_classes = torch.randperm(10, generator=torch.Generator().manual_seed(checks.fresh_seed()))[:3]
     clouds = [blobs(checks.fresh_seed(), n, 3, 5, 9.0) for n in (60, 90)]
     (train_f, train_y), (test_f, test_y) = clouds
-    came = predicted(linear_probe(train_f, names[train_y], (0.1, 1.0), 0), test_f)
-    checks.equal(came, names[test_y], "the labels of 90 test images")
+    came = predicted(linear_probe(train_f, numbers_of_classes[train_y], (0.1, 1.0), 0), test_f)
+    checks.equal(came, numbers_of_classes[test_y], "the labels of 90 test images")
 
 
 # %% test="probe" points=4
@@ -1938,9 +1938,11 @@ with checks.step(
 
 with checks.step("labels 3, 7 and 8 only, and test features as a tensor"):
     (train_f, train_y), (test_f, test_y) = blobs(12, 60, 3, 4, 9.0), blobs(13, 60, 3, 4, 9.0)
-    names = torch.tensor([3, 7, 8])
-    came = linear_probe(train_f, names[train_y], (0.1, 1.0), 0).predict(test_f)
-    checks.equal(torch.from_numpy(np.asarray(came)).long(), names[test_y], "the labels of clouds that lie far apart")
+    numbers_of_classes = torch.tensor([3, 7, 8])
+    came = linear_probe(train_f, numbers_of_classes[train_y], (0.1, 1.0), 0).predict(test_f)
+    checks.equal(
+        torch.from_numpy(np.asarray(came)).long(), numbers_of_classes[test_y], "the labels of clouds that lie far apart"
+    )
 
 with checks.step("8 seeds, on labels that have nothing to do with the features"):
     train_f, train_y, test_f = checks.normal(14)(48, 8), torch.arange(48) % 2, checks.normal(15)(60, 8)

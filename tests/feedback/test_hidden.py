@@ -167,7 +167,8 @@ def test_no_misconception_of_week_1_makes_the_pages_tell_tests_or_solutions(atte
                 failures += 1
                 assert run.check["check"].split(":")[0].replace(" ", "") in text
                 for part in ("expected", "where"):
-                    assert len(run.check[part]) < 12 or squashed(run.check[part]) not in text
+                    same = run.check[part] == run.check["came"]  # such as a shape, when the numbers differ
+                    assert same or len(run.check[part]) < 12 or squashed(run.check[part]) not in text
     assert failures > 20
 
 

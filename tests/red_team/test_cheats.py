@@ -65,8 +65,7 @@ CASES = [
         "subclasses cross as the plain list, read once",
         "class Liar(list):\n    __len__ = lambda self: 4\n    reads = 0\n    def __iter__(self):\n"
         "        self.reads += 1\n        return iter([1, 1, 2, 2] if self.reads == 1 else [1, 2, 1, 2])\n"
-        "def twice(items):\n    import sys\n    return Liar([3]) if sys._getframe(1).f_code.co_name == '<module>'"
-        " else [6]",
+        "calls = []\ndef twice(items):\n    calls.append(items)\n    return Liar([3]) if len(calls) == 1 else [6]",
         off="PASS PASS",
         on="FAIL PASS",
         exercise="twice",
