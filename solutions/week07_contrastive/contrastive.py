@@ -706,8 +706,8 @@ def siglip_loss(
 
     Returns
     -------
-    A scalar on the device of the embeddings: the sum over all B * B entries, divided by B. Finite for logits of any
-    size.
+    A scalar in the dtype and on the device of the embeddings: the sum over all B * B entries, divided by B. Finite
+    for logits of any size.
     """
     ### BEGIN SOLUTION
     logits = scale * image_emb @ text_emb.T + bias
@@ -749,7 +749,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `2 * torch.eye(B) - 1` are the signs. `F.logsigmoid(v)` is exact for large negative $v$, where `torch.sigmoid(v)` rounds to 0 and its logarithm is minus infinity. `.mean()` would divide by $B^2$.
+# `2 * torch.eye(B, dtype=logits.dtype, device=logits.device) - 1` are the signs. `F.logsigmoid(v)` is exact for large negative $v$, where `torch.sigmoid(v)` rounds to 0 and its logarithm is minus infinity. `.mean()` would divide by $B^2$.
 #
 # </details>
 
@@ -851,6 +851,10 @@ with checks.step("the arguments after the call"):
 with checks.step("embeddings on another device than the CPU"):
     devices = checks.beside(observe.devices_away, siglip_loss, unit_rows(9, 3, 4), unit_rows(10, 3, 4), 10.0, -10.0)
     checks.equal(devices, ["meta"], "the device of the loss")
+
+with checks.step("embeddings in half precision"):
+    images, texts = unit_rows(11, 3, 4).bfloat16(), unit_rows(12, 3, 4).bfloat16()
+    checks.dtype(siglip_loss(images, texts, 10.0, -10.0), torch.bfloat16, "the loss of bfloat16 embeddings")
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -362,6 +362,16 @@ MISCONCEPTIONS = [
         note="On a GPU the signs must lie where the logits lie.",
     ),
     Misconception(
+        name="signs-in-float32",
+        exercise="siglip",
+        edits={
+            "torch.eye(len(logits), dtype=logits.dtype, device=logits.device)": "torch.eye(len(logits), device=logits.device)"
+        },
+        rejected_by="siglip-test-2",
+        says="the loss of bfloat16 embeddings",
+        note="A table of float32 makes all products float32: twice the memory that half precision was chosen for.",
+    ),
+    Misconception(
         name="bias-as-a-number",
         exercise="siglip",
         edits={PAIR_LOGITS: "logits = scale * image_emb @ text_emb.T + float(bias)"},

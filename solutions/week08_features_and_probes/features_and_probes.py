@@ -1696,8 +1696,8 @@ def linear_probe(train_f: torch.Tensor, train_y: torch.Tensor, c_grid: Sequence[
 
     Returns
     -------
-    A Pipeline, fitted on all training images with the best C. Its `predict` takes (m, D) float, tensor or array,
-    and gives (m,) labels.
+    A Pipeline, fitted on all training images with the best C until the solver converges. Its `predict`
+    takes (m, D) float, tensor or array, and gives (m,) labels.
 
     Raises
     ------
@@ -1722,7 +1722,7 @@ def probe_report(
 
     Parameters
     ----------
-    probe : anything with `predict`. test_f : (m, D) float. test_y : (m,) int64.
+    probe : anything whose `predict` gives an array. test_f : (m, D) float. test_y : (m,) int64.
     seed : of the resampling. resamples : how often m images are drawn, with replacement.
 
     Returns
@@ -1922,35 +1922,6 @@ with checks.step("two images of a class are enough for an inner split"):
     came = predicted(linear_probe(train_f, train_y, (0.1, 1.0), 0), train_f)
     checks.equal(came, train_y, "the labels of six training images that lie far apart")
 
-with checks.step("the same seed twice"):
-    (train_f, train_y), (test_f, _) = mislabeled(9, 150, 0.2), mislabeled(10, 200, 0.0)
-    first, second = (predicted(linear_probe(train_f, train_y, (1e-3, 1e-2, 1.0), 5), test_f) for _ in range(2))
-    checks.equal(first, second, "the labels")
-
-with checks.step(
-    "30 images with random labels in 100 dimensions: a probe that was fitted on all of them knows them all"
-):
-    train_f, train_y = checks.normal(11)(30, 100), torch.arange(30) % 2
-    came = predicted(linear_probe(train_f, train_y, (1.0, 100.0), 0), train_f)
-    checks.equal(came, train_y, "the labels of the training images", causes={
-        "part of the images was held back from the last fit": lambda: 3 <= int((came != train_y).sum()) <= 8,
-    })  # fmt: skip
-
-with checks.step("labels 3, 7 and 8 only, and test features as a tensor"):
-    (train_f, train_y), (test_f, test_y) = blobs(12, 60, 3, 4, 9.0), blobs(13, 60, 3, 4, 9.0)
-    numbers_of_classes = torch.tensor([3, 7, 8])
-    came = linear_probe(train_f, numbers_of_classes[train_y], (0.1, 1.0), 0).predict(test_f)
-    checks.equal(
-        torch.from_numpy(np.asarray(came)).long(), numbers_of_classes[test_y], "the labels of clouds that lie far apart"
-    )
-
-with checks.step("8 seeds, on labels that have nothing to do with the features"):
-    train_f, train_y, test_f = checks.normal(14)(48, 8), torch.arange(48) % 2, checks.normal(15)(60, 8)
-    said = {tuple(predicted(linear_probe(train_f, train_y, (1e-3, 0.03, 3.0), s), test_f).tolist()) for s in range(8)}
-    checks.that(
-        len(said) > 1, "another seed splits other images off, and may choose another C", came="8 times the same labels"
-    )
-
 
 def fitted_rows(fn: Callable, labels: list) -> list:
     """Which images each scaler was fitted on, for features whose first column counts them."""
@@ -1968,6 +1939,57 @@ def fitted_rows(fn: Callable, labels: list) -> list:
     finally:
         StandardScaler.fit = fit
     return rows
+
+
+with checks.step("the same seed twice"):
+    first, second = (checks.beside(fitted_rows, linear_probe, [0] * 30 + [1] * 15 + [2] * 9) for _ in range(2))
+    checks.that(first == second, "the inner split is the same", came="other images were split off the second time")
+    (train_f, train_y), (test_f, _) = mislabeled(9, 150, 0.2), mislabeled(10, 200, 0.0)
+    first, second = (predicted(linear_probe(train_f, train_y, (1e-3, 1e-2, 1.0), 5), test_f) for _ in range(2))
+    checks.equal(first, second, "the labels")
+
+with checks.step(
+    "30 images with random labels in 100 dimensions: a probe that was fitted on all of them knows them all"
+):
+    train_f, train_y = checks.normal(11)(30, 100), torch.arange(30) % 2
+    came = predicted(linear_probe(train_f, train_y, (1.0, 100.0), 0), train_f)
+    checks.equal(came, train_y, "the labels of the training images", causes={
+        "part of the images was held back from the last fit": lambda: 3 <= int((came != train_y).sum()) <= 8,
+    })  # fmt: skip
+
+
+def steep(seed: int, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """60 features whose directions differ 100-fold in size, all of them needed; one label in 20 is wrong."""
+    turn, toward = torch.linalg.qr(checks.normal(17)(60, 60))[0], checks.normal(18)(60)
+    z = checks.normal(seed)(n, 60)
+    y = (z @ toward > 0).long()
+    return z * torch.logspace(0, -2, 60) @ turn, torch.where(torch.arange(n) % 20 == 0, 1 - y, y)
+
+
+with checks.step("60 features of very different size, C = 10,000: a fit that takes some 300 steps"):
+    (train_f, train_y), (test_f, _) = steep(19, 300), steep(20, 800)
+    oracle = make_pipeline(StandardScaler(), LogisticRegression(C=1e4, solver="newton-cholesky"))
+    wanted = oracle.fit(train_f.numpy(), train_y.numpy()).predict(test_f.numpy())
+    came = predicted(linear_probe(train_f, train_y, (1e4,), 0), test_f).numpy()
+    checks.that(
+        (came == wanted).mean() > 0.98, "the labels are those of a fit that came to its end",
+        came=f"{(came == wanted).mean():.1%} of the labels are the same", expected="more than 98 %",
+    )  # fmt: skip
+
+with checks.step("labels 3, 7 and 8 only, and test features as a tensor"):
+    (train_f, train_y), (test_f, test_y) = blobs(12, 60, 3, 4, 9.0), blobs(13, 60, 3, 4, 9.0)
+    numbers_of_classes = torch.tensor([3, 7, 8])
+    came = linear_probe(train_f, numbers_of_classes[train_y], (0.1, 1.0), 0).predict(test_f)
+    checks.equal(
+        torch.from_numpy(np.asarray(came)).long(), numbers_of_classes[test_y], "the labels of clouds that lie far apart"
+    )
+
+with checks.step("8 seeds, on labels that have nothing to do with the features"):
+    train_f, train_y, test_f = checks.normal(14)(48, 8), torch.arange(48) % 2, checks.normal(15)(60, 8)
+    said = {tuple(predicted(linear_probe(train_f, train_y, (1e-3, 0.03, 3.0), s), test_f).tolist()) for s in range(8)}
+    checks.that(
+        len(said) > 1, "another seed splits other images off, and may choose another C", came="8 times the same labels"
+    )
 
 
 with checks.step("three classes of 30, 15 and 9 images, sorted: the inner split is stratified"):

@@ -875,6 +875,22 @@ MISCONCEPTIONS = [
         note="With one split for all seeds the luck of that split is in every number.",
     ),
     Misconception(
+        name="split-without-a-seed",
+        exercise="probe",
+        edits={", random_state=seed)": ")"},
+        rejected_by="probe-test-2",
+        says="other images were split off the second time",
+        note="Nobody can repeat your number, not even you.",
+    ),
+    Misconception(
+        name="stops-after-a-hundred-steps",
+        exercise="probe",
+        edits={PIPELINE: "pipeline = make_pipeline(StandardScaler(), LogisticRegression())"},
+        rejected_by="probe-test-2",
+        says="the labels are those of a fit that came to its end",
+        note="scikit-learn warns of it. A fit that stopped early is a third hyperparameter that nobody chose.",
+    ),
+    Misconception(
         name="split-not-stratified",
         exercise="probe",
         edits={"StratifiedKFold(min(3, smallest)": "__import__('sklearn').model_selection.KFold(min(3, smallest)"},

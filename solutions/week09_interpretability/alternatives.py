@@ -8,7 +8,9 @@ ALTERNATIVES = [
         exercise="collect",
         code="""
 def collect_attention(model, images, with_grad=False):
-    if not hasattr(model, "blocks") or not all(hasattr(getattr(b, "attn", None), "fused_attn") for b in model.blocks):
+    if not hasattr(model, "blocks") or not all(
+        hasattr(getattr(b, "attn", None), name) for b in model.blocks for name in ("fused_attn", "attn_drop")
+    ):
         raise ValueError("this model keeps its attention elsewhere")
     attns = [block.attn for block in model.blocks]
     before = [(attn, attn.fused_attn, attn.attn_drop) for attn in attns]
@@ -59,7 +61,8 @@ def collect_attention(model, images, with_grad=False):
             undo.callback(setattr, module, "training", module.training)
         model.eval()
         for number, block in enumerate(blocks):
-            if not isinstance(getattr(getattr(block, "attn", None), "attn_drop", None), nn.Dropout):
+            attn = getattr(block, "attn", None)
+            if not isinstance(getattr(attn, "attn_drop", None), nn.Dropout) or not hasattr(attn, "fused_attn"):
                 raise ValueError("no attn_drop")
             undo.callback(setattr, block.attn, "fused_attn", block.attn.fused_attn)
             block.attn.fused_attn = False

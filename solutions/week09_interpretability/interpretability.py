@@ -398,12 +398,12 @@ def asks(model: nn.Module, collect: Callable, images: torch.Tensor) -> None:
 
 
 class Halves(nn.Module):
-    """A ViT in which the last block has no attention that can be read."""
+    """A ViT in which the attention of the last block is another module."""
 
-    def __init__(self, whole: nn.Module) -> None:
+    def __init__(self, whole: nn.Module, last: nn.Module) -> None:
         super().__init__()
         self.whole, self.blocks = whole, whole.blocks
-        self.blocks[-1].attn = nn.Identity()
+        self.blocks[-1].attn = last
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.whole(images)
@@ -415,9 +415,13 @@ with checks.step("models without blocks[i].attn"):
         small = {"img_size": 32, "window_size": 4, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
         model = timm.create_model(name, **(small if name.startswith("swin") else {"channels": (4, 4, 4, 4)}))
         checks.raises(ValueError, checks.beside, collected, collect_attention, model, images, name=name)
+    unfused, undropped = nn.Identity(), nn.Identity()
+    unfused.attn_drop, undropped.fused_attn = nn.Dropout(0.0), True
     for name, model in (
         ("an MLP-Mixer, whose blocks have no attn", MlpMixer(img_size=32, patch_size=8, embed_dim=8, num_blocks=2)),
-        ("a ViT whose last block has no attn_drop", Halves(small_vit(seed=15))),
+        ("a ViT whose last block has no attn_drop", Halves(small_vit(seed=15), nn.Identity())),
+        ("a ViT whose last block has attn_drop and no fused_attn", Halves(small_vit(seed=15), unfused)),
+        ("a ViT whose last block has fused_attn and no attn_drop", Halves(small_vit(seed=15), undropped)),
     ):
         seen = checks.beside(unchanged.asked, asks, model, collect_attention, images)
         checks.equal(seen["raised"], "ValueError", f"the error for {name}")
@@ -1653,7 +1657,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `torch.as_tensor(target).expand(B)` makes $(B,)$ of an int and of a tensor. `logits.gather(1, classes[:, None]).sum()`; `.mean()` would divide every gradient by $B$. `(weights * gradient).clamp(min=0).mean(1)`: clamp first. `R[:, 0, model.num_prefix_tokens:]`. Wrap the choice of logits in `torch.enable_grad()`, so that a caller's `no_grad` does no harm.
+# `torch.as_tensor(target, device=logits.device).expand(B)` makes $(B,)$ of an int and of a tensor. `logits.gather(1, classes[:, None]).sum()`; `.mean()` would divide every gradient by $B$. `(weights * gradient).clamp(min=0).mean(1)`: clamp first. `R[:, 0, model.num_prefix_tokens:]`. Wrap the choice of logits in `torch.enable_grad()`, so that a caller's `no_grad` does no harm.
 #
 # </details>
 
@@ -1856,6 +1860,40 @@ with checks.step("a model in use: hooks, modes, settings, gradients and what ask
 with checks.step("model and images on another device than the CPU"):
     devices = checks.beside(observe.devices_away, gradient_relevance, small_vit(seed=28), torch.zeros(2, 3, 32, 32), 1)
     checks.equal(devices, ["meta"], "the device of the relevance")
+
+
+def mixing(fn: Callable, model: nn.Module, images: torch.Tensor, target: int) -> list:
+    """Operators that get tensors of two devices, where the model and its images are on torch's meta device.
+
+    Copies may, and indices of the CPU, as on a GPU; torch itself lets `gather` pass where nothing is computed.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    mixed = []
+
+    class Watch(TorchDispatchMode):
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:  # True would import the compiler
+            return False
+
+        def __torch_dispatch__(
+            self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
+        ) -> object:
+            tensors = [leaf for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf) and leaf.ndim]
+            free = func.__name__.startswith(("index", "_index", "copy", "_to_copy"))
+            if not free and len({tensor.device.type for tensor in tensors}) > 1:
+                mixed.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        fn(copy.deepcopy(model).to("meta"), images.to("meta"), target)
+    return mixed
+
+
+with checks.step("a target that is a number, for a model on another device than the CPU"):
+    mixed = checks.beside(mixing, gradient_relevance, small_vit(seed=28), torch.zeros(2, 3, 32, 32), 1)
+    checks.equal(list(mixed), [], "operators that got tensors of two devices")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1956,10 +1994,13 @@ def deletion_curve(
 
 
 def area(curve: torch.Tensor, fractions: Sequence[float] | None = None) -> float:
-    """Area under a curve (F,) by trapezoids, as a share of the range of the fractions (evenly spaced by default)."""
+    """Area under a curve (F,) by trapezoids, as a share of the range of the fractions (evenly spaced by default).
+
+    The curve is on the CPU.
+    """
     ### BEGIN SOLUTION
     places = torch.linspace(0, 1, len(curve)) if fractions is None else torch.as_tensor(fractions)
-    return float(torch.trapezoid(curve.cpu().double(), places.double()) / (places[-1] - places[0]))
+    return float(torch.trapezoid(curve.double(), places.double()) / (places[-1] - places[0]))
     ### END SOLUTION
 
 
@@ -2655,12 +2696,12 @@ def photographs(train_images: int, steps: int, width: int, depth: int, judged: i
     }
     print(profiling.table([
         {
-            "map": kind, "deletion area": f"{area(deleted[kind], shares):.3f}", "insertion area": f"{area(inserted[kind], shares):.3f}",
+            "map": kind, "deletion area": f"{area(deleted[kind].cpu(), shares):.3f}", "insertion area": f"{area(inserted[kind].cpu(), shares):.3f}",
             "correlation, head random": f"{rank_correlation(maps, changed['head'][kind]):.2f}",
             "correlation, all random": f"{rank_correlation(maps, changed['everything'][kind]):.2f}",
         }
         for kind, maps in found.items() if kind != "random"
-    ] + [{"map": "random", "deletion area": f"{area(deleted['random'], shares):.3f}", "insertion area": f"{area(inserted['random'], shares):.3f}"}],
+    ] + [{"map": "random", "deletion area": f"{area(deleted['random'].cpu(), shares):.3f}", "insertion area": f"{area(inserted['random'].cpu(), shares):.3f}"}],
         title=f"{len(x)} images that the model gets right (small deletion area, large insertion area: good)"))  # fmt: skip
 
     maps, _ = collect_attention(model, x[:100])
@@ -2788,8 +2829,8 @@ def famous_vits(names: Sequence[str], photos: torch.Tensor, labels: torch.Tensor
         shares = np.linspace(0, 1, 11).tolist()
         judge = lambda images, model=model: torch.cat([model(chunk) for chunk in images.split(50)])  # noqa: E731
         for kind, maps in maps_of.items():
-            deleted = deletion_curve(judge, x, y, maps, shares)
-            inserted = deletion_curve(judge, x, y, maps, shares, insert=True)
+            deleted = deletion_curve(judge, x, y, maps, shares).cpu()
+            inserted = deletion_curve(judge, x, y, maps, shares, insert=True).cpu()
             print(
                 f"  {kind:>9}: deletion area {area(deleted, shares):.3f}, insertion area {area(inserted, shares):.3f}"
             )

@@ -49,7 +49,7 @@ COUNT = "chosen = rank < int(fraction * rows * columns + 0.5)"
 HIDDEN = "hidden = (~chosen if insert else chosen).repeat_interleave(height, 1).repeat_interleave(width, 2)"
 FILLED = "logits = model(images.masked_fill(hidden[:, None], fill))"
 SIZES = "height, width = images.shape[-2] // rows, images.shape[-1] // columns"
-AREA = "return float(torch.trapezoid(curve.cpu().double(), places.double()) / (places[-1] - places[0]))"
+AREA = "return float(torch.trapezoid(curve.double(), places.double()) / (places[-1] - places[0]))"
 BEST = "best = maps.flatten(1).argmax(dim=1, keepdim=True)"
 HITS = "return float(mask_grid.flatten(1).gather(1, best).double().mean())"
 TOTAL = "total = maps.flatten(1).sum(dim=1)"
@@ -268,6 +268,22 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="collect-test-2",
         says="the error for a ViT whose last block has no attn_drop",
         note="Look at every block before you change the first one.",
+    ),
+    Misconception(
+        name="asks-for-attn-drop-only",
+        exercise="collect",
+        edits={REFUSED: 'if not layers or not all(hasattr(layer, "attn_drop") for layer in layers):'},
+        rejected_by="collect-test-2",
+        says="the error for a ViT whose last block has attn_drop and no fused_attn",
+        note="You read and set fused_attn as well. Without it the right answer is the error that was promised.",
+    ),
+    Misconception(
+        name="asks-for-fused-attn-only",
+        exercise="collect",
+        edits={REFUSED: 'if not layers or not all(hasattr(layer, "fused_attn") for layer in layers):'},
+        rejected_by="collect-test-2",
+        says="the error for a ViT whose last block has fused_attn and no attn_drop",
+        note="The map passes through attn_drop. A block without it has nothing to listen to.",
     ),
     Misconception(
         name="unfreezes",
@@ -914,6 +930,14 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="relevance-test-3",
         says="model and images on another device than the CPU",
         note="On a GPU the identity must lie where the maps lie.",
+    ),
+    Misconception(
+        name="target-on-the-cpu",
+        exercise="relevance",
+        edits={"torch.as_tensor(target, device=logits.device)": "torch.as_tensor(target)"},
+        rejected_by="relevance-test-3",
+        says="operators that got tensors of two devices",
+        note="On a GPU, gather wants its index where the logits lie.",
     ),
     # ---- exercise 7: deletion
     Misconception(
