@@ -131,7 +131,7 @@ def refuse(eps, lo, hi):
 def fgsm(model, x, y, eps, lo=0.0, hi=1.0):
     """One step."""
     refuse(eps, lo, hi)
-    return project(x + eps * torch.sign(slope_of(model, x, y)), x, eps, lo, hi)
+    return project(x + eps * torch.sign(slope_of(model, x, y)), x, eps, lo, hi).detach()
 
 
 def pgd(model, x, y, eps, step, n_steps, random_start=True, generator=None, lo=0.0, hi=1.0):
@@ -143,7 +143,7 @@ def pgd(model, x, y, eps, step, n_steps, random_start=True, generator=None, lo=0
         now = project(now, x, eps, lo, hi)
     for _ in range(n_steps):
         now = project(now + step * slope_of(model, now, y).sign(), x, eps, lo, hi)
-    return now
+    return now.detach()
 ''',
     ),
     Alternative(
@@ -157,13 +157,14 @@ def fgsm(model, x, y, eps, lo=0.0, hi=1.0):
     with evaluating(model), torch.enable_grad():
         z = x.clone().requires_grad_()
         g = torch.autograd.grad(F.cross_entropy(model(z), y), z)[0]
-    return torch.clamp(x + eps * g.sign(), lo, hi)
+    return torch.clamp(x + eps * g.sign(), lo, hi).detach()
 
 
 def pgd(model, x, y, eps, step, n_steps, random_start=True, generator=None, lo=0.0, hi=1.0):
     """Keeps, for each image, the iterate with the largest loss."""
     if eps < 0 or not lo < hi:
         raise ValueError("no such attack")
+    x = x.detach()
     change = torch.zeros_like(x)
     if random_start:
         change = torch.empty(x.shape, dtype=x.dtype).uniform_(-eps, eps, generator=generator).to(x.device)

@@ -295,6 +295,22 @@ MISCONCEPTIONS = [
         says="augment got a generator of its own",
         note="The same for all models, and yet not what was asked for: one generator draws a batch and its augmentation.",
     ),
+    Misconception(
+        name="seconds-of-the-whole-process",
+        exercise="budget",
+        edits={"seconds = time.process_time() - began": "seconds = time.process_time()"},
+        rejected_by="budget-test-2",
+        says="take no more CPU time than the whole call",
+        note="A clock of CPU time begins with the process, not with the training. Take a difference.",
+    ),
+    Misconception(
+        name="first-part-of-the-test-set",
+        exercise="budget",
+        edits={"in zip(x_test.split(500), y_test.split(500))": "in [(x_test[:500], y_test[:500])]"},
+        rejected_by="budget-test-3",
+        says="1,203 test images",
+        note="The rest of the test set counts as wrong, and only large test sets show it.",
+    ),
     # ---- exercise 2: gradcam
     Misconception(
         name="no-relu",
@@ -705,7 +721,41 @@ MISCONCEPTIONS = [
         says="a model and images on another device",
         note="It works until somebody has a GPU.",
     ),
+    Misconception(
+        name="zero-goes-up",
+        exercise="attacks",
+        edits={MOVE: MOVE.replace("gradient.sign()", "torch.where(gradient < 0, -1.0, 1.0)")},
+        rejected_by="attacks-test-2",
+        says="the third unchanged",
+        note="Pixels on which nothing depends would change as much as those that decide.",
+    ),
+    Misconception(
+        name="x-not-detached",
+        exercise="attacks",
+        edits={"    clean = x.detach()\n": "    clean = x\n"},
+        rejected_by="attacks-test-2",
+        says="fgsm on an x that wants gradients",
+        note="What is computed from the result would then reach back through the bounds of the ball into x.",
+    ),
+    Misconception(
+        name="noise-in-float32",
+        exercise="attacks",
+        edits={NOISE: NOISE.replace(", dtype=clean.dtype", "")},
+        rejected_by="attacks-test-4",
+        says="in bfloat16",
+        note="With float64 images nothing shows: the larger dtype wins. With smaller ones it is that of the noise.",
+    ),
     # ---- exercise 4: cw
+    Misconception(
+        name="black-and-white-at-infinity",
+        exercise="cw",
+        edits={
+            "free = torch.atanh((2 * clean - 1) * (1 - 1e-6)).requires_grad_()": "free = torch.atanh(2 * clean - 1).clamp(-1e4, 1e4).requires_grad_()"
+        },
+        rejected_by="cw-test-2",
+        says="black and white pixels",
+        note="The slope of tanh is 0 out there, and such pixels never move.",
+    ),
     Misconception(
         name="margin-with-the-true-class",
         exercise="cw",

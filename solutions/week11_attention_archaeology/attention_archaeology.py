@@ -2356,19 +2356,30 @@ with checks.step("lists of different lengths"):
     checks.raises(ValueError, failure_taxonomy, vit, cnn, {"haze": haze[:9]}, name="a condition for 9 of 10 images")
     checks.raises(ValueError, failure_taxonomy, vit[:0], cnn[:0], {"haze": haze[:0]}, name="no image at all")
 
+
 # %% test="taxonomy" points=4
-with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
-    draw = torch.Generator().manual_seed(6)
+def planted(seed: int) -> tuple:
+    """240 images: the ViT fails more often under haze, the CNN under clutter, and nobody where tiles are turned."""
+    draw = torch.Generator().manual_seed(seed)
     conditions = {name: torch.rand(240, generator=draw) < 0.4 for name in ("haze", "clutter", "turned")}
     vit = torch.rand(240, generator=draw) < torch.where(conditions["haze"], 0.35, 0.12)
     cnn = torch.rand(240, generator=draw) < torch.where(conditions["clutter"], 0.30, 0.08)
-    rows = failure_taxonomy(vit, cnn, conditions)
+    return vit, cnn, conditions
+
+
+def holm(plain: list) -> list:
+    """Nine p-values, corrected."""
+    found, largest = [0.0] * 9, 0.0
+    for rank, k in enumerate(sorted(range(9), key=lambda k: plain[k])):
+        found[k] = largest = max(largest, min(1.0, (9 - rank) * plain[k]))
+    return found
+
+
+with checks.step("Holm's correction of the p-values of nine rows, by a loop"):
+    rows = failure_taxonomy(*planted(6))
+    checks.equal(len(rows), 9, "the number of rows")
     plain = [row["p"] for row in rows]
-    order = sorted(range(9), key=lambda k: plain[k])
-    wanted, largest = [0.0] * 9, 0.0
-    for rank, k in enumerate(order):
-        largest = max(largest, min(1.0, (9 - rank) * plain[k]))
-        wanted[k] = largest
+    order, wanted = sorted(range(9), key=lambda k: plain[k]), holm(plain)
     came = torch.tensor([row["p_holm"] for row in rows], dtype=torch.float64)
     p = torch.tensor(plain, dtype=torch.float64)
     hochberg, smallest = [0.0] * 9, 1.0
@@ -2397,6 +2408,18 @@ with checks.step("who is who: the rows of the planted dependence"):
         (best["owner"], best["condition"]) in (("vit_only", "haze"), ("cnn_only", "clutter")),
         "the smallest p belongs to a planted pair", came=f"{best['owner']} and {best['condition']}",
     )  # fmt: skip
+
+with checks.step("other images: p and p_holm of all rows, from SciPy's test of the four counts"):
+    vit, cnn, conditions = planted(checks.fresh_seed())
+    plain = []
+    for wrong in (vit & ~cnn, cnn & ~vit, vit & cnn):
+        for holds in conditions.values():
+            counts = [[int((a & b).sum()) for b in (holds, ~holds)] for a in (wrong, ~wrong)]
+            plain.append(float(fisher_exact(counts).pvalue) if wrong.any() else 1.0)
+    rows = failure_taxonomy(vit, cnn, conditions)
+    for name, expected in (("p", plain), ("p_holm", holm(plain))):
+        came = torch.tensor([row[name] for row in rows], dtype=torch.float64)
+        checks.close(came, torch.tensor(expected, dtype=torch.float64), name)
 
 # %% test="taxonomy" points=5
 with checks.step("each p against the sum of the hypergeometric probabilities that are not larger"):
@@ -2841,6 +2864,39 @@ with checks.step("the report of EXAMPLE: its numbers"):
     checks.that(not typed, "every number of the report is in the results", came=f"typed by hand: {typed[:5]}")
     counted = [line for line in text.splitlines() if re.match(r"\s*\d+[.)]\s", line)]
     checks.that(not counted, "no list is numbered: its numbers are in no result", came="; ".join(counted)[:200])
+
+
+def redrawn(results: object, draw: torch.Generator) -> object:
+    """The same results with other numbers: of three decimals, or whole ones below 1,000."""
+    if isinstance(results, dict):
+        return {name: redrawn(value, draw) for name, value in results.items()}
+    if isinstance(results, list):
+        return [redrawn(value, draw) for value in results]
+    if isinstance(results, str) or math.isnan(results):
+        return results
+    number = int(torch.randint(100, 1_000, (), generator=draw))
+    return number if isinstance(results, int) else number / 1_000
+
+
+def numbers_written(render: Callable, results: dict, find: Callable) -> list:
+    """The numbers in a report, in order; none where there is no report."""
+    tokens = find(written_by(render, results).get("text", ""), results)
+    return [float(token.replace(",", "")) for token in tokens]
+
+
+with checks.step("a report of other results, whose numbers were drawn just now"):
+    results = redrawn(EXAMPLE, torch.Generator().manual_seed(checks.fresh_seed()))
+    came = checks.beside(numbers_written, render_report, results, numbers_in)
+    values = [leaf for leaf in leaves(results) if isinstance(leaf, int | float) and not math.isnan(leaf)]
+
+    def is_one(number: float, value: float) -> bool:
+        """A number of the report is this value, maybe in percent."""
+        return abs(number - value) < 1e-6 or (isinstance(value, float) and abs(number - 100 * value) < 1e-4)
+
+    missing = [value for value in values if not any(is_one(number, value) for number in came)]
+    checks.that(not missing, "every number of the results is in the report", came=f"missing: {missing[:5]}")
+    typed = [number for number in came if number not in (95, 255) and not any(is_one(number, v) for v in values)]
+    checks.that(not typed, "every number of the report is in the results", came=f"typed by hand: {typed[:5]}")
 
 # %% test="report" points=4
 with checks.step("the verdict"):
@@ -3343,6 +3399,15 @@ with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen
     checks.equal(seen["loads"], 1, "how often the study was loaded in four runs", causes={
         "it is loaded again at every click: use st.cache_resource": lambda: seen["loads"] > 1,
     })  # fmt: skip
+
+with checks.step("another study, made just now: tile 3 in layer 1"):
+    secret = checks.fresh_seed()
+    study = untrained_study(secret)
+    run = checks.beside(visited, apps.visit, untrained_study, page, secret, [{"image": 3, "layer": 1}])["runs"][-1]
+    checks.that(not run["exceptions"], "tile 3: no exception", came="; ".join(run["exceptions"])[:300])
+    pictures = wanted(study, 0, study.images[3:4], 1, 0)["pictures"]
+    for picture, came, name in checks.each(pictures, run["images"], ("tile", "ViT's map", "CNN's map")):
+        checks.that(alike(came, picture), f"the {name} is right", came=checks.describe(came))
 
 
 # %% test="page" points=5
