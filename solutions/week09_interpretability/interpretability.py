@@ -1877,9 +1877,7 @@ def mixing(fn: Callable, model: nn.Module, images: torch.Tensor, target: int) ->
         def _should_skip_dynamo(cls) -> bool:  # True would import the compiler
             return False
 
-        def __torch_dispatch__(
-            self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None
-        ) -> object:
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             tensors = [leaf for leaf in tree_leaves((args, kwargs)) if torch.is_tensor(leaf) and leaf.ndim]
             free = func.__name__.startswith(("index", "_index", "copy", "_to_copy"))
             if not free and len({tensor.device.type for tensor in tensors}) > 1:
