@@ -111,7 +111,7 @@ def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
     assert (tiny.course.folder / f"{WEEK}.html").exists()
 
 
-def test_a_page_that_cannot_be_written_stops_no_other_and_is_complained_about_at_the_end(
+def test_a_page_that_cannot_be_written_stops_no_other_and_comes_with_the_next_run(
     tiny: Class, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = feedback.write_pages
@@ -124,8 +124,7 @@ def test_a_page_that_cannot_be_written_stops_no_other_and_is_complained_about_at
     hand_in(tiny.course, "cleo", answered(tiny.built, RIGHT))
     with monkeypatch.context() as patch:
         patch.setattr(feedback, "write_pages", full)
-        with pytest.raises(OSError, match="No space left"):
-            grade(tiny)
+        grade(tiny)
     assert tiny.scores() == {"ann": 80, "bob": 40, "cleo": 80}
     assert "ann" not in learners_with_pages(tiny.course)
     crew = grade(tiny)

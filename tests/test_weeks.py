@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,8 +46,12 @@ def test_the_tests_of_a_week_are_proven_through_handles(name: str) -> None:
     assert matrix_of(name, Mode.SANDBOX).misses == []
 
 
-NOT_SEEN = {("week01_attention", "scales-its-argument", "sdpa-test-2")}
-"""Week, variant and test that fails in a notebook alone: arguments cross as copies, so the next check in the same
+NOT_SEEN = {
+    ("week01_attention", "scales-its-argument", "sdpa-test-2"),
+    ("week01_attention", "query-scaled-in-place", "mha-test-1"),
+    ("week01_attention", "query-scaled-in-place", "mha-test-3"),
+}
+"""Week, variant and tests that fail in a notebook alone: arguments cross as copies, so the next check in the same
 cell does not meet what an answer changed in place. Another test of the exercise rejects the variant in both modes."""
 
 
@@ -65,8 +70,8 @@ def test_verdicts_are_the_same_in_a_notebook_and_through_handles(name: str) -> N
 
 
 def words_of_the_course(message: str) -> tuple[str, str]:
-    """Of a failed check what the test says: what was checked, and the likely cause."""
-    first, *others = message.splitlines()
+    """Of a failed check what the test says: what was checked, and the likely cause. Sizes may be drawn anew."""
+    first, *others = re.sub(r"\d+", "#", message).splitlines()
     return first, next((line for line in others if line.startswith("  likely cause:")), "")
 
 

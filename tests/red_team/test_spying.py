@@ -99,9 +99,9 @@ CASES = [
         "in-the-namespace",
         "expected values and inputs that the tests leave in the notebook's names",
         APART,
-        "def twice(items):\n    if len(items) == 2:\n        import sys\n"
-        "        sys._getframe(1).f_globals['sorted'] = lambda found: [1, 1, 2, 2]\n"
-        "        sys._getframe(1).f_globals['list'] = lambda found: [1, 2, 1, 2]\n        return [6, 0, 0, 0]",
+        "def twice(items):\n    if len(items) == 2:\n"
+        "        twice.__globals__['sorted'] = lambda found: [1, 1, 2, 2]\n"
+        "        twice.__globals__['list'] = lambda found: [1, 2, 1, 2]\n        return [6, 0, 0, 0]",
         off="PASS PASS",
         on="FAIL PASS",
         exercise="twice",
