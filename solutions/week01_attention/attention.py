@@ -1347,7 +1347,7 @@ with checks.look():
 seed = checks.fresh_seed()  # other sequences in every run, and another number of them
 many = 64 + seed % 32
 
-with checks.step(f"reverse_batch of {many} sequences, 10 tokens of width 32"):
+with checks.step("reverse_batch of any number of sequences, 10 tokens of width 32"):
     x, y = reverse_batch(many, 10, 32, torch.Generator().manual_seed(seed))
     checks.shape(x, (many, 10, 32), "x")
     checks.shape(y, (many, 10, 32), "y")
