@@ -6,15 +6,13 @@ the formgrader puts them. Nothing is graded, and no code of a learner runs.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from .build import Notebooks
+from .class_report import class_of, write_class
 from .course import Course
-from .facts import ByHand, Feedback, title
-from .feedback import write_pages, write_summary
+from .facts import ByHand, question, title
+from .feedback import read_facts, write_pages
 from .source import Test, Week, Written
 from .standings import Standing, standings
 
@@ -33,17 +31,6 @@ class Rewritten:
     written: tuple[str, ...]
     without: tuple[str, ...]
     differ: dict[str, str]
-
-
-def read_facts(course: Course, week: str) -> dict[str, Feedback]:
-    """Learner -> the facts that grading wrote, in alphabetical order; what cannot be read is left out."""
-    found = {}
-    for path in sorted(course.feedback.glob(f"*/{week}/feedback.json")):
-        try:
-            found[path.parent.parent.name] = Feedback.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-    return found
 
 
 def touched(course: Course, week: str) -> bool:
@@ -74,7 +61,7 @@ def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rew
             write_pages(course, learner, told[learner])
             written.append(learner)
     if told and (written or not only_touched):
-        write_summary(built, course, list(told.values()))
+        write_class(course, class_of(built, course))
     return Rewritten(tuple(written), tuple(sorted(set(recorded) - set(told))), differ)
 
 
@@ -108,14 +95,3 @@ def graded_by_hand(built: Notebooks, standing: Standing) -> tuple[ByHand, ...]:
 def _by_machine(week: Week, standing: Standing) -> float:
     tests = {cell.id for cell in week.of_kind(Test)}
     return sum(score.auto or 0.0 for name, score in standing.scores.items() if name in tests)
-
-
-def question(source: str) -> str:
-    """What a question is called: its bold words, `**W2. Why divide? (5 points)** Derive`, else a sentence."""
-    first = next((line for line in source.splitlines() if line.strip(" #")), "").lstrip("# ").strip()
-    first = re.sub(r" *\([^()]*\bpoints?\b[^()]*\)\.?", "", first)
-    bold = re.match(r"\*\*(.{7,}?)\*\*", first)
-    if bold:
-        return bold[1].strip()
-    sentence = re.match(r".{7,}?[.?!:](?= |$)", first.replace("**", ""))
-    return sentence[0] if sentence else first.replace("**", "")

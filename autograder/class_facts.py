@@ -1,30 +1,33 @@
 """A class in a week, as an instructor wants to know it: what was hard, what was misunderstood, who needs help.
 
-Pure functions of the record: `standings` (points), `by_hand.read_facts` (what the tests said), the roster.
+Pure functions of the record: `standings` (points), `feedback.json` (what the tests said), the roster, and the remarks
+of grading.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from .build import Notebooks
-from .by_hand import question
-from .facts import Feedback, title
+from .facts import Feedback, question, title
 from .roster import Person
 from .rules import regions
 from .source import Test, Written
-from .standings import Standing
+from .standings import Score, Standing
 
 LOW = 0.5
-"""Share of the judged points below which a learner is said to need help."""
+"""Share of the judged points below which a learner may need help."""
 MOST = 0.75
-"""Share of a class with full points from which an exercise counts as one that most can do."""
-UNWRITTEN = 2
-"""Exercises that were not begun from which a learner is said to need help."""
+"""Share of the learners who began an exercise, with full points, from which it counts as one that most can do."""
+HELPED = 0.2
+"""Share of the class that is named as in need of help at most: more than that nobody can talk to in a week."""
+UNBEGUN = 2
+"""Exercises not begun from which that is said of a learner who needs help."""
 STOPPED = {
     "TIMEOUT": "is too slow",
     "OOM": "takes too much memory",
@@ -36,13 +39,14 @@ STOPPED = {
 
 @dataclass(frozen=True)
 class Difficulty:
-    """An exercise, or a written question, in numbers of learners.
+    """An exercise, or a written question, in numbers of learners; each of them is counted once.
 
     Attributes
     ----------
-    full, some, none : how many have all, some, and no points.
+    full, some, none : how many began it and have all, some, and no points.
+    unbegun : how many left it as it was handed out.
     waiting : how many wait for a person.
-    median : of those who are judged; 0 where nobody is.
+    median : points of those who began it and are judged; 0 where nobody is.
     """
 
     name: str
@@ -51,12 +55,18 @@ class Difficulty:
     full: int
     some: int
     none: int
+    unbegun: int
     waiting: int
     median: float
 
     @property
     def judged(self) -> int:
+        """How many began it and have points, be it none."""
         return self.full + self.some + self.none
+
+    @property
+    def everybody(self) -> int:
+        return self.judged + self.unbegun + self.waiting
 
     @property
     def share_full(self) -> float:
@@ -75,7 +85,16 @@ class Misunderstanding:
 
 @dataclass(frozen=True)
 class Line:
-    """One learner in the table; `reasons` say why they need help, `page` whether there is feedback to link to."""
+    """One learner in the table.
+
+    Attributes
+    ----------
+    missing : why there is no work to grade: none was submitted, or it could not be read; "" otherwise.
+    reasons : why somebody should talk to this learner.
+    remarks : what in the code is worth a look; it costs no points.
+    late : seconds after the due date; 0 in time.
+    page : whether there is feedback to link to.
+    """
 
     learner: str
     name: str
@@ -84,8 +103,21 @@ class Line:
     judged: float
     waiting: tuple[str, ...]
     handed_in: datetime | None
+    late: float
+    missing: str
     reasons: tuple[str, ...]
+    remarks: tuple[str, ...]
     page: bool
+
+    @property
+    def called(self) -> str:
+        """The name, where it is known; else the folder."""
+        return self.name or self.learner
+
+    @property
+    def share(self) -> float:
+        """Of the points that are judged, 0 to 1."""
+        return self.total / self.judged if self.total is not None and self.judged else 1.0
 
 
 @dataclass(frozen=True)
@@ -113,11 +145,40 @@ class ClassFacts:
         return [line.total for line in self.lines if line.total is not None]
 
     @property
+    def by_difficulty(self) -> tuple[Difficulty, ...]:
+        """Exercises and questions, the hardest first: the smallest share of full points among who began it."""
+        judged = [one for one in (*self.exercises, *self.written) if one.judged]
+        return tuple(sorted(judged, key=lambda one: one.share_full))
+
+    @property
+    def unjudged(self) -> tuple[Difficulty, ...]:
+        """Exercises and questions of which nothing can be said yet: nobody began them, or nobody graded them."""
+        return tuple(one for one in (*self.exercises, *self.written) if not one.judged)
+
+    @property
+    def low(self) -> list[Line]:
+        """Everybody who may need help, with the smallest share of points first."""
+        return sorted((line for line in self.lines if line.reasons), key=lambda line: (line.share, -len(line.reasons)))
+
+    @property
     def need_help(self) -> list[Line]:
-        """Who needs help, with the most reasons first."""
-        return sorted(
-            (line for line in self.lines if line.reasons), key=lambda line: (-len(line.reasons), line.total or 0)
-        )
+        """Whom to talk to: the first of `low`, at most `HELPED` of who is graded, rounded up."""
+        return self.low[: math.ceil(HELPED * len(self.totals))]
+
+    @property
+    def missing(self) -> list[Line]:
+        """Who has no work that could be graded."""
+        return [line for line in self.lines if line.missing]
+
+    @property
+    def late(self) -> list[Line]:
+        """Who submitted after the due date, the latest first."""
+        return sorted((line for line in self.lines if line.late > 0), key=lambda line: -line.late)
+
+    @property
+    def remarked(self) -> list[Line]:
+        """Whose code is worth a look."""
+        return [line for line in self.lines if line.remarks]
 
     @property
     def waiting(self) -> int:
@@ -130,13 +191,19 @@ def class_facts(
     recorded: Mapping[str, Standing],
     told: Mapping[str, Feedback],
     roster: Sequence[Person],
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> ClassFacts:
-    """Everything that the report of a week says."""
+    """Everything that the page of a week says. `remarks`: learner -> what grading found worth a look."""
     week = built.week
     cells = {name: [cell.id for cell in week.of_kind(Test, name)] for name in week.exercises}
-    exercises = tuple(_difficulty(name, title(built, name), ids, recorded.values()) for name, ids in cells.items())
+    left = {(learner, one.name) for learner, facts in told.items() for one in facts.exercises if not one.code}
+    exercises = tuple(
+        _difficulty(name, title(built, name), ids, recorded, {learner for learner, one in left if one == name})
+        for name, ids in cells.items()
+    )
     written = tuple(
-        _difficulty(cell.id, question(cell.source), [cell.id], recorded.values()) for cell in week.of_kind(Written)
+        _difficulty(cell.id, question(cell.source), [cell.id], recorded, _unanswered(recorded, cell.id))
+        for cell in week.of_kind(Written)
     )
     most_can = {one.name for one in exercises if one.judged and one.share_full >= MOST}
     people = {person.learner: person for person in roster}
@@ -145,6 +212,7 @@ def class_facts(
     for learner in sorted({*recorded, *told, *people}, key=str.casefold):
         standing, facts = recorded.get(learner), told.get(learner)
         points = {name: _sum(standing, ids) for name, ids in cells.items()}
+        begun = {name for name in cells if (learner, name) not in left}
         lines.append(
             Line(
                 learner,
@@ -154,7 +222,10 @@ def class_facts(
                 sum(s.possible for s in standing.scores.values() if not s.waiting) if standing else 0.0,
                 tuple(name for name in standing.waiting) if standing else (),
                 standing.handed_in if standing else None,
-                tuple(_reasons(standing, facts, points, titles, most_can)),
+                standing.late if standing else 0.0,
+                _missing(standing, facts),
+                tuple(_reasons(standing, facts, points, titles, begun, most_can)) if standing else (),
+                tuple((remarks or {}).get(learner, ())),
                 facts is not None,
             )
         )
@@ -177,22 +248,35 @@ def _sum(standing: Standing | None, cells: Sequence[str]) -> float | None:
     return sum(standing.scores[name].points for name in cells if name in standing.scores)
 
 
-def _difficulty(name: str, title: str, cells: Sequence[str], recorded: Iterable[Standing]) -> Difficulty:
+def _unanswered(recorded: Mapping[str, Standing], cell: str) -> set[str]:
+    """Who left a written question as it was handed out: machines give that nothing, and nobody gave it points."""
+
+    def untouched(score: Score | None) -> bool:
+        return score is not None and score.auto is not None and score.manual is None and not score.extra
+
+    return {learner for learner, standing in recorded.items() if untouched(standing.scores.get(cell))}
+
+
+def _difficulty(
+    name: str, title: str, cells: Sequence[str], recorded: Mapping[str, Standing], left: set[str]
+) -> Difficulty:
+    """`left`: learners whose answer is as it was handed out. Where it earned points all the same, they began it."""
     earned: list[float] = []
-    waiting, possible = 0, 0.0
-    for standing in recorded:
+    waiting, unbegun, possible = 0, 0, 0.0
+    for learner, standing in recorded.items():
         there = [standing.scores[cell] for cell in cells if cell in standing.scores]
         possible = max(possible, sum(score.possible for score in there))
         points = _sum(standing, cells)
         if points is None:
             waiting += bool(there)
+        elif learner in left and not points:
+            unbegun += 1
         else:
             earned.append(points)
     full = sum(points >= possible for points in earned)
     none = sum(points == 0 for points in earned) if possible else 0
-    return Difficulty(
-        name, title, possible, full, len(earned) - full - none, none, waiting, median(earned) if earned else 0.0
-    )
+    middle = median(earned) if earned else 0.0
+    return Difficulty(name, title, possible, full, len(earned) - full - none, none, unbegun, waiting, middle)
 
 
 def _misunderstandings(told: Mapping[str, Feedback], titles: Mapping[str, str]) -> tuple[Misunderstanding, ...]:
@@ -212,31 +296,39 @@ def _misunderstandings(told: Mapping[str, Feedback], titles: Mapping[str, str]) 
     )
 
 
+def _missing(standing: Standing | None, facts: Feedback | None) -> str:
+    """Why there is no work to grade; "" where there is."""
+    if facts is not None and facts.damage:
+        return f"could not be read: {facts.damage.reason}"
+    if standing is not None:
+        return ""
+    return "no submission" if facts is None else "not recorded yet: the grader itself failed"
+
+
 def _reasons(
-    standing: Standing | None,
+    standing: Standing,
     facts: Feedback | None,
     points: Mapping[str, float | None],
     titles: Mapping[str, str],
+    begun: set[str],
     most_can: set[str],
 ) -> list[str]:
-    """Why somebody should talk to this learner; nothing where nobody needs to."""
-    if standing is None and facts is None:
-        return ["handed in nothing"]
+    """Why somebody should talk to this learner; nothing where nobody needs to.
+
+    Few points are a reason, and so is an exercise that was begun without success where most had it. Whoever has one of
+    these is told about with what was not begun and what had to be stopped.
+    """
     if facts is not None and facts.damage:
-        return [f"could not be graded: {facts.damage.reason}"]
-    if standing is None:
-        return ["is not recorded yet: the grader itself failed"]
-    reasons = []
+        return []
     judged = sum(score.possible for score in standing.scores.values() if not score.waiting)
-    if judged and standing.total < LOW * judged:
-        reasons.append(f"has {standing.total:g} of {judged:g} judged points")
-    unwritten = [e.title for e in facts.exercises if not e.code] if facts else []
-    if len(unwritten) >= UNWRITTEN:
-        reasons.append(f"did not begin {len(unwritten)} exercises")
-    alone = [
-        titles[name] for name in titles if name in most_can and points[name] == 0 and titles[name] not in unwritten
-    ]
-    reasons += [f"has no points in what most can do: {name}" for name in alone]
+    low = [f"{standing.total:g} of {judged:g} judged points"] if judged and standing.total < LOW * judged else []
+    alone = [titles[name] for name in titles if name in begun & most_can and points[name] == 0]
+    reasons = low + [f"no points in what most can do: {name}" for name in alone]
+    if not reasons:
+        return []
+    unbegun = len(titles) - len(begun)
+    if unbegun >= UNBEGUN:
+        reasons.append(f"{unbegun} exercises not begun")
     for exercise in facts.exercises if facts else ():
         failed = exercise.first_failure
         if failed and failed.verdict in STOPPED:

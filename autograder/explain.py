@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 
-from pydantic import ValidationError
-
 from .build import Notebooks
+from .class_report import class_of, write_class
 from .course import Course
 from .crew import Crew
 from .diagnosis import Table, diagnose, kept_table, signatures
+from .errors import WorkbookError
 from .facts import Feedback
-from .feedback import facts_file, write_feedback, write_summary
+from .feedback import write_feedback
 from .jobs import graded_cells, make_job
 from .outcomes import Graded
 from .runner import CellRun, Job, Run, Verdict
@@ -90,16 +90,13 @@ class Explainer:
         told = write_feedback(self._built, self._course, graded, graded.notebook, found)
         self._written[graded.student] = told
 
-    def summarize(self, everybody: Iterable[str]) -> None:
-        """Write the page of the class; what is told to learners that are not graded now is read from their files."""
-        told = [self._written.get(student) or self._told_before(student) for student in everybody]
-        write_summary(self._built, self._course, [one for one in told if one])
-
-    def _told_before(self, student: str) -> Feedback | None:
+    def summarize(self) -> str:
+        """Write the page of the class; why it could not be written, or ""."""
         try:
-            return Feedback.model_validate_json(facts_file(self._course, student, self._built.week.name).read_bytes())
-        except (OSError, ValidationError):
-            return None
+            write_class(self._course, class_of(self._built, self._course))
+        except WorkbookError as error:
+            return f"the page of the class was not written: {error}"
+        return ""
 
 
 def _failed(graded: Graded) -> bool:

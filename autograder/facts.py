@@ -317,6 +317,17 @@ def title(built: Notebooks, exercise: str) -> str:
     return heading.lstrip("# ")
 
 
+def question(source: str) -> str:
+    """What a question is called: its bold words, `**W2. Why divide? (5 points)** Derive`, else a sentence."""
+    first = next((line for line in source.splitlines() if line.strip(" #")), "").lstrip("# ").strip()
+    first = re.sub(r" *\([^()]*\bpoints?\b[^()]*\)\.?", "", first)
+    bold = re.match(r"\*\*(.{7,}?)\*\*", first)
+    if bold:
+        return bold[1].strip()
+    sentence = re.match(r".{7,}?[.?!:](?= |$)", first.replace("**", ""))
+    return sentence[0] if sentence else first.replace("**", "")
+
+
 FOLD = re.compile(r"<details>\s*<summary>Hint (\d): *(.*?)</summary>(.*?)</details>", re.DOTALL)
 
 

@@ -1,9 +1,8 @@
-"""Write feedback: for each learner two pages and a JSON file with the same facts, for the class one page.
+"""Write feedback: for each learner two pages and a JSON file with the same facts.
 
     course/feedback/LEARNER/WEEK/index.html      how it went, and what to do next
     course/feedback/LEARNER/WEEK/TOPIC.html      exercise by exercise; nbgrader's name for a notebook's feedback
     course/feedback/LEARNER/WEEK/feedback.json   the same facts, see `facts.Feedback`
-    course/WEEK.html                             the class, for the instructor alone
 
 A page stands alone: no script, nothing loaded, and a policy that forbids both. Every text is escaped where it is put
 in, except what `markup` has made. The same facts give the same bytes.
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -22,12 +20,13 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from nbformat.notebooknode import NotebookNode
+from pydantic import ValidationError
 
 from . import markup
 from .build import Notebooks
 from .course import Course
 from .errors import WorkbookError
-from .facts import Feedback, facts, title
+from .facts import Feedback, facts
 from .files import write_text
 from .texts import clean
 from .variants import Misconception
@@ -90,31 +89,15 @@ def facts_file(course: Course, student: str, week: str) -> Path:
     return course.feedback / student / week / "feedback.json"
 
 
-def write_summary(built: Notebooks, course: Course, everyone: Sequence[Feedback]) -> Path:
-    """Write the page of the class: points, the commonest misconceptions, and who needs a look. Returns its path."""
-    path = course.folder / f"{built.week.name}.html"
-    judged = [told for told in everyone if told.state == "graded"]
-    mistakes = Counter(
-        (exercise.name, tuple(item.name for item in exercise.diagnoses))
-        for told in everyone
-        for exercise in told.exercises
-        if exercise.diagnoses
-    )
-    titles, points = {}, {}
-    for name in built.week.exercises:
-        titles[name] = title(built, name)
-        points[name] = [exercise.points for told in judged for exercise in told.exercises if exercise.name == name]
-    page = render(
-        "class.html",
-        week=built.week,
-        everyone=everyone,
-        judged=judged,
-        titles=titles,
-        points=points,
-        mistakes=mistakes.most_common(),
-    )
-    write_text(path, page)
-    return path
+def read_facts(course: Course, week: str) -> dict[str, Feedback]:
+    """Learner -> the facts that grading wrote, in alphabetical order; what cannot be read is left out."""
+    found = {}
+    for path in sorted(course.feedback.glob(f"*/{week}/feedback.json")):
+        try:
+            found[path.parent.parent.name] = Feedback.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+    return found
 
 
 def render(template: str, **values: object) -> str:

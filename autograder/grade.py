@@ -195,9 +195,9 @@ class Desk:
                 explainer.find_out(self.tell.phase, self.tell.step)
             self.tell.phase("feedback", len(self.untold))
             told = [one for one in self.untold if self._told_at_last(explainer, one)]
-            explainer.summarize(self.handed_in)
-            if text := explainer.left_unknown():
-                self.tell.warn(text)
+            for text in (explainer.summarize(), explainer.left_unknown()):
+                if text:
+                    self.tell.warn(text)
             for one in told:
                 self._enter(one, told=one.handed_in.key)
 

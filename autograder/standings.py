@@ -49,6 +49,7 @@ class Standing:
     scores : graded cell -> its score, in the order of their names.
     comments : cell -> what the instructor wrote below it.
     penalty : points taken for being late, by nbgrader's plugin.
+    late : seconds between the due date, with the learner's extension, and the submission; 0 in time or without one.
     """
 
     learner: str
@@ -56,6 +57,7 @@ class Standing:
     scores: dict[str, Score]
     comments: dict[str, str]
     penalty: float = 0.0
+    late: float = 0.0
 
     @property
     def total(self) -> float:
@@ -104,9 +106,11 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
             )
             handed_in: dict[str, datetime | None] = {}
             penalties: dict[str, float] = {}
+            late: dict[str, float] = {}
             notebooks: dict[str, str] = {}
             for submission in db.query(api.SubmittedAssignment).join(api.Assignment).filter_by(name=week):
                 handed_in[submission.student_id] = submission.timestamp
+                late[submission.student_id] = submission.total_seconds_late
                 penalties[submission.student_id] = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
                 notebooks |= {one.id: submission.student_id for one in submission.notebooks}
             scores: dict[str, dict[str, Score]] = {learner: {} for learner in handed_in}
@@ -129,7 +133,12 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
         raise WorkbookError(message, "close programs that hold it, or look at the file") from None
     return {
         learner: Standing(
-            learner, handed_in[learner], dict(sorted(found.items())), comments[learner], penalties[learner]
+            learner,
+            handed_in[learner],
+            dict(sorted(found.items())),
+            comments[learner],
+            penalties[learner],
+            late[learner],
         )
         for learner, found in sorted(scores.items())
     }

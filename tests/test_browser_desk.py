@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.by_hand import read_facts, rewrite
-from autograder.class_facts import class_facts
-from autograder.class_report import render_report, write_report
+from autograder.by_hand import rewrite
+from autograder.class_report import class_of, render_class, write_class
 from autograder.export import export
 from autograder.standings import standings
 
@@ -66,9 +65,9 @@ def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: P
     rewrite(graded.built, graded.course)
     feedback = (graded.course.feedback / "ann" / WEEK / "index.html").read_text(encoding="utf-8")
     assert "Well said. &lt;b&gt;" in feedback
-    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
+    facts = class_of(graded.built, graded.course)
     assert (facts.waiting, facts.written[0].some) == (2, 1)
-    assert "5 graded, 2 to grade" in render_report([facts])
+    assert "5 graded, 2 to grade" in render_class([facts])
     done = export(graded.course, {WEEK: "01 Doubling"})
     canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8"))) for path in done.files)
     assert ["ann", "", "", "", "", "95.5"] in canvas
@@ -85,8 +84,8 @@ table => [...table.querySelectorAll("tbody tr")]
 
 def test_the_report_obeys_its_policy_and_its_rows_can_be_sorted(graded: GradedClass) -> None:
     """In a browser that obeys the page's policy: nothing is refused, a choice puts the rows in order."""
-    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
-    path = write_report(graded.course, [facts])
+    facts = class_of(graded.built, graded.course)
+    path = write_class(graded.course, facts)
     with page("report") as one:
         said: list[str] = []
         one.on("console", lambda message: said.append(message.text))
@@ -97,7 +96,7 @@ def test_the_report_obeys_its_policy_and_its_rows_can_be_sorted(graded: GradedCl
         by_points = table.evaluate(ORDER)
         one.get_by_label("name").check()
         assert table.evaluate(ORDER) == by_name
-        bar = one.locator("svg.chart path[fill='#3f8fdc']").first
+        bar = one.locator("svg.bar rect.full").first
         box = bar.bounding_box()
     assert by_name == ["40", "80", "80", "40", "0", "0", "–", "40"]
     assert by_points == ["0", "0", "40", "40", "40", "80", "80", "–"]

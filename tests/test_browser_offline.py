@@ -12,17 +12,15 @@ import pytest
 from nbformat.v4 import new_output
 
 from autograder.build import Notebooks
-from autograder.by_hand import read_facts, rewrite
-from autograder.class_facts import class_facts
-from autograder.class_report import write_report
+from autograder.by_hand import rewrite
+from autograder.class_report import class_of, write_class
 from autograder.displaying import SafeExporter
 from autograder.preview import POLICY
-from autograder.standings import standings
 
 from .browser import browser_path, page
 from .feedback.hostile import HOSTILE, hostile_outcome
 from .feedback.outcomes import pages
-from .graded_class import WEEK, GradedClass, give
+from .graded_class import GradedClass, give
 from .red_team.pages import CASES, PIXEL, notebook
 
 if TYPE_CHECKING:
@@ -67,9 +65,8 @@ def test_pages_about_a_class(graded: GradedClass) -> None:
         graded.course, "ann", "written-why", 15, "Well said. <script>alert(1)</script> ![x](https://evil.example/x.png)"
     )
     rewrite(graded.built, graded.course)
-    facts = class_facts(graded.built, standings(graded.course, WEEK), read_facts(graded.course, WEEK), [])
-    report = write_report(graded.course, [facts])
-    found = [report, graded.course.folder / f"{WEEK}.html", *sorted(graded.course.feedback.rglob("*.html"))]
+    report = write_class(graded.course, class_of(graded.built, graded.course))
+    found = [report, *sorted(graded.course.feedback.rglob("*.html"))]
     elsewhere: list[str] = []
     with page("offline", elsewhere) as one:
         watched = Watched(one, elsewhere)

@@ -478,7 +478,7 @@ def test_from_collect_to_export(root: Path, workbook: Workbook, tmp_path: Path) 
     assert (code, out) == (0, "2 learners: course/feedback/LEARNER/week01_tiny/index.html\n")
     code, out, _ = workbook("report", "1")
     assert out == (
-        "week01_tiny: 2 graded, 2 need help, 0 written answers to grade\nreport: course/week01_tiny_report.html\n"
+        "week01_tiny: 2 graded, 1 without work, 0 written answers to grade\nreport: course/week01_tiny.html\n"
     )
     code, out, _ = workbook("export")
     assert "note 1 without Canvas's number (column ID): bob; a roster.csv with ids helps" in out

@@ -73,7 +73,7 @@ def test_what_misconceptions_do_is_found_out_once_and_then_pages_wait_for_nothin
     assert [there for _, there in seen] == [["ann"], sorted({"ann", order[1]}), sorted({"ann", order[1]})]
 
 
-@pytest.mark.parametrize("place", ["write_summary", "write_feedback", "diagnose", "signatures"])
+@pytest.mark.parametrize("place", ["write_class", "write_feedback", "diagnose", "signatures"])
 def test_a_run_killed_while_it_explains_is_taken_up_again(
     tiny: Class, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -103,7 +103,7 @@ def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
         (tiny.course.folder / f"{WEEK}.html").unlink()
         tiny.edit("# # A tiny week", "# # A very tiny week")
     with monkeypatch.context() as patch:
-        patch.setattr(explain, "write_summary", stopped)
+        patch.setattr(explain, "write_class", stopped)
         with pytest.raises(KeyboardInterrupt):
             grade(tiny)
     assert not (tiny.course.folder / f"{WEEK}.html").exists()
@@ -167,3 +167,16 @@ def test_misconceptions_that_cannot_be_run_are_said_each_time_and_run_again_on_d
     assert len([text for text in said if "same" in text and "the warm process died" in text]) == 2
     assert misconceptions(grade_again(Counting(), again=True)) == ["same"]
     assert said[-1] == "", "all of them are known now"
+
+
+def test_a_class_list_that_cannot_be_read_costs_nobody_a_grade_or_a_page(tiny: Class) -> None:
+    (tiny.course.folder / "roster.csv").write_text("learner\nann\nAnn\n", encoding="utf-8")
+    warned: list[str] = []
+    tell = Told(warn=warned.append)
+    grade_week(tiny.folder, tiny.course, crew=Counting(), unsafe=True, tell=tell)
+    assert tiny.scores() == {"ann": 80, "bob": 40}
+    assert learners_with_pages(tiny.course) == ["ann", "bob"]
+    assert not (tiny.course.folder / f"{WEEK}.html").exists()
+    (said,) = warned
+    assert said.startswith("the page of the class was not written: ")
+    assert "roster.csv" in said

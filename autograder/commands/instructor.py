@@ -125,27 +125,25 @@ def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
     Example: [bold]workbook report week01[/bold]
     """
     from ..build import build_week
-    from ..by_hand import read_facts
-    from ..class_facts import class_facts
-    from ..class_report import write_report
+    from ..class_report import class_of, write_class
     from ..course import Course, find_root, open_week, week_name
     from ..errors import WorkbookError, short
-    from ..roster import read_roster
-    from ..standings import standings, weeks_in_gradebook
+    from ..standings import weeks_in_gradebook
 
     root = find_root()
     where = Course.at(root, course)
-    names = [week_name(root, week) for week in weeks or ()] or weeks_in_gradebook(where)
+    graded = weeks_in_gradebook(where)
+    names = [week_name(root, week) for week in weeks or ()] or graded
     if not names:
         raise WorkbookError(f"{short(where.gradebook)} holds no graded week", "grade one first: workbook grade week01")
-    roster = read_roster(where)
-    found = []
     for name in names:
-        built = build_week(open_week(root, name))
-        found.append(class_facts(built, standings(where, name), read_facts(where, name), roster))
-    path = write_report(where, found)
+        if name not in graded:
+            what = f"nobody's work of {name} is graded in {short(where.folder)}"
+            raise WorkbookError(what, f"collect and grade it first: workbook grade {name[:6]}")
+    found = [class_of(build_week(open_week(root, name)), where) for name in names]
+    path = write_class(where, *found)
     for one in found:
-        said = f"{len(one.totals)} graded, {len(one.need_help)} need help, {one.waiting} written answers to grade"
+        said = f"{len(one.totals)} graded, {len(one.missing)} without work, {one.waiting} written answers to grade"
         console.print(f"{one.week}: {said}", highlight=False)
     console.print(f"report: {short(path)}")
 

@@ -51,7 +51,7 @@ def hostile_outcome(built: Notebooks, text: str) -> tuple[Graded, NotebookNode]:
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "div", "p", "h1",
     "h2", "h3", "a", "ul", "li", "span", "small", "strong", "code", "pre", "details", "summary", "svg", "rect", "bdi",
-    "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td",
+    "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td", "fieldset", "legend", "label", "input",
 }  # fmt: skip
 WHERE_TO = re.compile(
     r"(#[a-z-]+|(index|tiny)\.html(#[a-z-]+)?|feedback\.json|feedback/[^:/]+/week01_tiny/index\.html)"
@@ -62,7 +62,8 @@ def check_page(text: str) -> Page:
     """A page is whole, runs nothing, loads nothing, and leads nowhere but to its own files."""
     page = Page(text)
     assert {tag for tag, _ in page.elements} <= ALLOWED
-    void = {"meta", "rect"}
+    void = {"meta", "rect", "input"}
+    assert all(attributes["type"] == "radio" for tag, attributes in page.elements if tag == "input")
     assert sorted(tag for tag, _ in page.elements if tag not in void) == sorted(
         tag for tag in page.closed if tag not in void
     )

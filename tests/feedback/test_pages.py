@@ -10,9 +10,10 @@ from itertools import pairwise
 import pytest
 
 from autograder.build import Notebooks
+from autograder.class_report import class_of, write_class
 from autograder.course import Course
 from autograder.facts import Feedback, facts
-from autograder.feedback import TEMPLATES, write_feedback, write_summary
+from autograder.feedback import TEMPLATES, write_feedback
 from autograder.outcomes import Graded
 from autograder.runner import CellRun, Verdict
 from autograder.texts import clean
@@ -53,7 +54,7 @@ def test_a_hostile_text_reaches_files_and_the_page_of_the_class(tiny: Notebooks,
         except UnicodeEncodeError:  # no file system holds half a character
             assert "\ud83d" in text
     assert len(everyone) == len(HOSTILE) - 1
-    check_page(write_summary(tiny, course, everyone).read_text(encoding="utf-8"))
+    check_page(write_class(course, class_of(tiny, course)).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("text", ["x" * 10**6, "x \n" * 10**6, "<" * 10**6, "'" * 10**6, "((" * 10**5, "\\" * 10**6])
@@ -89,13 +90,11 @@ def all_pages(built: Notebooks, course: Course) -> dict[str, str]:
     outcome.notes, outcome.unsafe = ["a note"], True
     items = load_variants(built.week).misconceptions
     waiting = graded(built, "leo", double_1=CellRun(Verdict.INFRA, "x"), quadruple_1=CellRun(Verdict.TIMEOUT, "y"))
-    everyone = [
-        write_feedback(built, course, outcome, answered(built), {"double": items[:2]}),
-        write_feedback(built, course, waiting, answered(built), {}),
-        write_feedback(built, course, graded(built, "mia"), answered(built), {}),
-        write_feedback(built, course, Graded("tom", damaged="the file is no JSON"), None, {}),
-    ]
-    written = [write_summary(built, course, everyone), *sorted(course.feedback.rglob("*.html"))]
+    write_feedback(built, course, outcome, answered(built), {"double": items[:2]})
+    write_feedback(built, course, waiting, answered(built), {})
+    write_feedback(built, course, graded(built, "mia"), answered(built), {})
+    write_feedback(built, course, Graded("tom", damaged="the file is no JSON"), None, {})
+    written = [write_class(course, class_of(built, course)), *sorted(course.feedback.rglob("*.html"))]
     return {str(path.relative_to(course.folder)): path.read_text(encoding="utf-8") for path in written}
 
 
@@ -176,15 +175,12 @@ def test_the_class_is_summed_up(tiny: Notebooks, course: Course) -> None:
     ]
     everyone.append(write_feedback(tiny, course, graded(tiny, "leo", double_1=failed()), None, {"double": items[:2]}))
     everyone.append(write_feedback(tiny, course, Graded("tom", damaged="the file is no JSON"), None, {}))
-    path = write_summary(tiny, course, everyone)
+    path = write_class(course, class_of(tiny, course))
     assert path == course.folder / "week01_tiny.html"
     text = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
-    assert "3 of 4 submissions are graded" in text
-    assert "Exercise 1. Double 0 with all points, 0 with none" in text
-    assert "Exercise 2. Quadruple 3 with all points, 0 with none" in text
-    assert "same 2 Exercise 1. Double same or small-only 1" in text
-    assert "tom the file is no JSON –" in text
-
-
-def test_a_class_of_nobody_has_a_page(tiny: Notebooks, course: Course) -> None:
-    check_page(write_summary(tiny, course, []).read_text(encoding="utf-8"))
+    assert "Exercise 1. Double 2 learners" in text
+    assert "same: ann, bob" in text
+    assert "Exercise 1. Double 1 learner" in text
+    assert "same or small-only: leo" in text
+    assert "tom: could not be read: the file is no JSON" in text
+    assert "ann: not recorded yet: the grader itself failed" in text, "there are facts of her, and no grade"
