@@ -28,6 +28,7 @@ from .course import Course
 from .errors import WorkbookError
 from .facts import Feedback, facts
 from .files import write_text
+from .rich_text import rendered
 from .texts import clean
 from .variants import Misconception
 
@@ -121,6 +122,7 @@ def _environment() -> Environment:
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "verdicts": VERDICTS,
         "markdown": markup.markdown,
+        "rendered": rendered,
         "plain": markup.plain,
         "code": markup.code,
     }

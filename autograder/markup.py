@@ -39,6 +39,8 @@ def formula(tex: str) -> str:
     r"""A short formula as HTML: `$12 T D^2$`, `$g_h$`, `$\sqrt d$`. What it does not know stays as it was typed."""
     text = re.sub(r"\\(?:text|mathrm|operatorname)\{([^{}]*)\}", r"\1", html.escape(tex))
     text = re.sub(r"\\([A-Za-z]+) ?", lambda match: SYMBOLS.get(match[1], match[0]), text)
+    text = re.sub(r"√\{(\w)\}", r"√\1", text)
+    text = re.sub(r"√\{([^{}]*)\}", r"√(\1)", text)
     for mark, tag in (("_", "sub"), ("^", "sup")):
         text = re.sub(rf"{re.escape(mark)}(?:\{{([^{{}}]*)\}}|(\w|[^\x00-\x7f]))", rf"<{tag}>\1\2</{tag}>", text)
     return f'<span class="math">{text}</span>'

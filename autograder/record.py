@@ -18,7 +18,8 @@ from .course import Course
 from .errors import WorkbookError, short
 from .files import write_text
 from .repair import DamagedError, read_handed_in
-from .source import Test, Week
+from .source import Test, Week, Written
+from .written import is_prose, own_cells_below
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
@@ -189,6 +190,9 @@ class Recorder:
             for cell in notebook.cells
             if is_solution(cell)
         }
+        handed_out = {cell.id for cell in week.cells}
+        for asked in week.of_kind(Written):
+            answered[asked.id] |= any(is_prose(one) for one in own_cells_below(notebook, handed_out, asked.id))
         for cell in notebook.cells:
             if is_solution(cell):
                 cell.metadata.nbgrader["checksum"] = stubs[cell.id]
@@ -226,8 +230,8 @@ def put(
     answered: Mapping[str, bool],
     when: datetime | None,
 ) -> None:
-    """Write the scores of one submission, all at once."""
-    from nbgrader.utils import determine_grade, is_grade, is_solution
+    """Write the scores of one submission, all at once. A written answer waits for a person, an empty one gets 0."""
+    from nbgrader.utils import is_grade, is_solution
 
     with one_transaction(gradebook), gradebook.db.no_autoflush:
         gradebook.update_or_create_student(student)
@@ -240,7 +244,7 @@ def put(
         for cell in notebook.cells:
             if is_grade(cell):
                 grade = grades[cell.id]
-                grade.auto_score = scores[cell.id] if cell.id in scores else determine_grade(cell)[0]
+                grade.auto_score = scores[cell.id] if cell.id in scores else None if answered[cell.id] else 0.0
                 grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
             if is_solution(cell):
                 comments[cell.id].auto_comment = None if answered[cell.id] else "No response."

@@ -85,7 +85,7 @@ def test_feedback_tells_what_a_person_gave(graded: GradedClass) -> None:
     assert (done.without, done.differ) == ((), {})
     page = {name: (graded.course.feedback / name / WEEK / "index.html").read_text(encoding="utf-8") for name in POINTS}
     assert "Written questions: <strong>15</strong> of 20 points. In all: <strong>95</strong> of 100." in page["ann"]
-    assert '<p class="said">Well said.\nNow why 20?</p>' in page["ann"]
+    assert '<div class="said"><p>Well said.\nNow why 20?</p>' in page["ann"]
     assert "W1. Why is double twice?" in page["ann"]
     assert "What the tests gave was changed: +10 points." in page["bob"]
     assert "The test gave 0; these points count instead." in page["bob"]

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from autograder.displaying import displayable
+from autograder.markup import formula
 from autograder.rich_text import MOST_TEX, mathml, picture, pictures, rendered
 from autograder.sanitize import sanitize, without_tags
 
@@ -144,3 +145,10 @@ def test_every_formula_of_the_lessons_can_be_read(path: Path) -> None:
             assert "<code>$" not in shown, "a formula that could not be read"
             for formula in re.findall(r"<math.*?</math>", shown, re.DOTALL):
                 assert "\\" not in formula
+
+
+@pytest.mark.parametrize(
+    ("tex", "shown"), [(r"\sqrt d", "√d"), (r"\sqrt{d}", "√d"), (r"\sqrt{d_k + 1}", "√(d<sub>k</sub> + 1)")]
+)
+def test_a_short_formula_shows_no_braces_of_a_root(tex: str, shown: str) -> None:
+    assert formula(tex) == f'<span class="math">{shown}</span>'

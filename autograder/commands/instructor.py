@@ -117,6 +117,56 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
 
 
 @app.command()
+def mark(
+    week: WeekArgument,
+    course: CourseOption = None,
+    grader: Annotated[str, typer.Option("--as", help="your name in the journal of marks (default: your login)")] = "",
+    part: Annotated[str, typer.Option("--part", help="your part of the answers: 1/3 of three graders")] = "1/1",
+    names: Annotated[bool, typer.Option("--names", help="show who wrote what; without it names are left out")] = False,
+    port: Annotated[int, typer.Option(help="port on this machine (default: any free one)", show_default=False)] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="open the page")] = True,
+) -> None:
+    """Mark the written answers of a week in a browser: all answers to a question below each other, points by keyboard.
+
+    Each mark goes into nbgrader's gradebook at once. Several graders may mark at the same time: nobody's mark is
+    replaced unseen. Ctrl-C ends it.
+
+    Example: [bold]workbook mark week01 --part 1/2[/bold]
+    """
+    import getpass
+    import webbrowser
+
+    from ..build import build_week
+    from ..course import Course, find_root, open_week
+    from ..errors import WorkbookError
+    from ..marking.queue import Share
+    from ..marking.server import Server
+    from ..marking.start import start
+    from ..texts import for_terminal
+
+    root = find_root()
+    where = Course.at(root, course)
+    built = build_week(open_week(root, week))
+    try:
+        share = Share.read(part)
+    except ValueError as error:
+        raise WorkbookError(f"--part: {error}", "two graders take --part 1/2 and --part 2/2") from None
+    round_ = start(built, where, grader or getpass.getuser(), share, names)
+    for learner, why in round_.unreadable.items():
+        console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
+    try:
+        server = Server(round_, port)
+    except OSError as error:
+        raise WorkbookError(f"port {port} cannot be used: {error.strerror}", "leave --port out") from None
+    console.print(f"marking {built.week.name}: {server.address}", highlight=False, soft_wrap=True)
+    console.print("Ctrl-C ends it; every mark is already in the gradebook.", highlight=False)
+    if browser:
+        webbrowser.open(server.address)
+    server.run()
+    console.print(f"now: workbook feedback {built.week.name[:6]} writes the learners' pages", highlight=False)
+
+
+@app.command()
 def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
     """Write one page about the class: points, what was hard, what was misunderstood, who needs help and why.
 
