@@ -110,6 +110,23 @@ def register(built: Notebooks, course: Course, on_wait: Callable[[str], None] = 
         ) from None
 
 
+def recorded_notebook(course: Course, week: Week, learner: str) -> NotebookNode:
+    """The notebook of a learner as it was graded, with course and own cells.
+
+    Raises
+    ------
+    DamagedError
+        where it is not there or cannot be read.
+    """
+    path = course.autograded / learner / week.name / f"{week.topic}.ipynb"
+    try:
+        return nbformat.reads(read_handed_in(path).decode("utf-8"), as_version=4)
+    except OSError as error:
+        raise DamagedError(f"{short(path)} cannot be read ({error.strerror or error})") from None
+    except (ValueError, KeyError, AttributeError) as error:  # no JSON, or none of a notebook
+        raise DamagedError(f"{short(path)} cannot be read ({type(error).__name__})") from None
+
+
 def recorded_scores(course: Course, week: Week) -> dict[str, dict[str, float]]:
     """Learner -> test cell -> the points that the gradebook holds; empty where it cannot be read."""
     found: dict[str, dict[str, float]] = {}

@@ -167,6 +167,31 @@ def mark(
 
 
 @app.command()
+def similar(week: WeekArgument, course: CourseOption = None) -> None:
+    """Compare the graded submissions of a week: pairs with rare parts in common, side by side on a page.
+
+    Names, comments and layout make no difference; stubs, hints and what many have are left out.
+
+    Example: [bold]workbook similar week01[/bold]
+    """
+    from ..build import build_week
+    from ..course import Course, find_root, open_week
+    from ..errors import short
+    from ..similar.page import similar as compare
+    from ..texts import for_terminal
+
+    root = find_root()
+    found, unreadable, path = compare(build_week(open_week(root, week)), Course.at(root, course))
+    for learner, why in unreadable.items():
+        console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
+    for pair in found[:20]:
+        names = for_terminal(" and ".join(pair.learners))
+        cells = ", ".join(f"{match.first.cell} {100 * match.share:.0f} %" for match in pair.matches)
+        console.print(f"{names}: {for_terminal(cells)}", highlight=False)
+    console.print(f"{len(found)} pairs: {short(path)}", highlight=False)
+
+
+@app.command()
 def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
     """Write one page about the class: points, what was hard, what was misunderstood, who needs help and why.
 

@@ -12,8 +12,7 @@ from ..build import Notebooks
 from ..course import Course
 from ..displaying import text
 from ..facts import question
-from ..reading import DamagedError
-from ..repair import read_handed_in
+from ..record import recorded_notebook
 from ..rules import regions
 from ..source import Week, Written
 from ..written import is_prose, own_cells_below
@@ -92,14 +91,6 @@ def read_answers(course: Course, week: Week, learner: str, asked: Sequence[Quest
     DamagedError
         where that notebook is not there or cannot be read.
     """
-    import nbformat
-
-    path = course.autograded / learner / week.name / f"{week.topic}.ipynb"
-    try:
-        notebook = nbformat.reads(read_handed_in(path).decode("utf-8"), as_version=4)
-    except OSError as error:
-        raise DamagedError(f"{path.name} cannot be read ({error.strerror or error})") from None
-    except ValueError as error:
-        raise DamagedError(f"{path.name} cannot be read ({type(error).__name__})") from None
+    notebook = recorded_notebook(course, week, learner)
     course_cells = {cell.id for cell in week.cells}
     return {one.cell: answer(notebook, course_cells, one) for one in asked}

@@ -52,6 +52,7 @@ ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "div", "p", "h1",
     "h2", "h3", "a", "ul", "li", "span", "small", "strong", "code", "pre", "details", "summary", "svg", "rect", "bdi",
     "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tr", "th", "td", "fieldset", "legend", "label", "input",
+    "mark",
 }  # fmt: skip
 WHERE_TO = re.compile(
     r"(#[a-z-]+|(index|tiny)\.html(#[a-z-]+)?|feedback\.json|feedback/[^:/]+/week01_tiny/index\.html)"
