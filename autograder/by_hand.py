@@ -6,13 +6,18 @@ the formgrader puts them. Nothing is graded, and no code of a learner runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from .build import Notebooks
 from .class_report import class_of, write_class
 from .course import Course
-from .facts import ByHand, question, title
+from .explain import facts_again
+from .facts import ByHand, Feedback, question, title
 from .feedback import read_facts, write_pages
+from .grades_csv import write_csv
+from .ledger import Ledger
 from .source import Test, Week, Written
 from .standings import Standing, standings
 
@@ -42,6 +47,8 @@ def touched(course: Course, week: str) -> bool:
 def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rewritten:
     """Write the pages of a week again, with what people gave; `only_touched`: only of those whom somebody graded.
 
+    Where facts are missing, or older than the grade, they are made anew from the record.
+
     Raises
     ------
     WorkbookError
@@ -50,6 +57,8 @@ def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rew
     week = built.week
     told = read_facts(course, week.name)
     recorded = standings(course, week.name)
+    if not only_touched:
+        told |= _from_record(built, course, told)
     written, differ = [], {}
     for learner, facts in told.items():
         standing = recorded.get(learner)
@@ -63,6 +72,27 @@ def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rew
     if told and (written or not only_touched):
         write_class(course, class_of(built, course))
     return Rewritten(tuple(written), tuple(sorted(set(recorded) - set(told))), differ)
+
+
+def write_grades(built: Notebooks, course: Course) -> Path:
+    """Write the table of grades, `course/WEEK.csv`, from the record. Returns its path."""
+    week = built.week
+    path = course.folder / f"{week.name}.csv"
+    outcomes = [entry.graded(learner) for learner, entry in Ledger(course, week.name).outcomes().items()]
+    write_csv(path, week, outcomes, standings(course, week.name))
+    return path
+
+
+def _from_record(built: Notebooks, course: Course, told: Mapping[str, Feedback]) -> dict[str, Feedback]:
+    """Facts of those who have none, or have those of an earlier grading, in alphabetical order."""
+    ledger = Ledger(course, built.week.name)
+    found = {}
+    for learner, entry in ledger.outcomes().items():
+        if learner not in told or entry.told != entry.key:
+            found[learner], whole = facts_again(built, course, entry.graded(learner))
+            if whole:
+                ledger.enter(learner, entry.model_copy(update={"told": entry.key}))
+    return found
 
 
 def graded_by_hand(built: Notebooks, standing: Standing) -> tuple[ByHand, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import cached_property
+from pathlib import Path
 
 from .build import Notebooks
 from .class_report import class_of, write_class
@@ -12,10 +13,12 @@ from .course import Course
 from .crew import Crew
 from .diagnosis import Table, diagnose, kept_table, signatures
 from .errors import WorkbookError
-from .facts import Feedback
+from .facts import Feedback, facts
 from .feedback import write_feedback
 from .jobs import graded_cells, make_job
 from .outcomes import Graded
+from .reading import DamagedError
+from .record import recorded_notebook
 from .runner import CellRun, Job, Run, Verdict
 from .source import Exercise, Test
 from .variants import Misconception, load_variants
@@ -36,7 +39,7 @@ class Explainer:
 
     def __init__(self, built: Notebooks, course: Course, crew: Crew, again: bool = False) -> None:
         self._built, self._course, self._crew, self._again = built, course, crew, again
-        self._cache = course.root / "build" / "signatures" / f"{built.week.name}.json"
+        self._cache = signatures_file(built, course)
         kept = kept_table(built.week, self._cache)
         self._known: Table | None = None if kept and kept.failed and again else kept
         self._written: dict[str, Feedback] = {}
@@ -97,6 +100,28 @@ class Explainer:
         except WorkbookError as error:
             return f"the page of the class was not written: {error}"
         return ""
+
+
+def signatures_file(built: Notebooks, course: Course) -> Path:
+    """Where it is kept what the misconceptions of a week do."""
+    return course.root / "build" / "signatures" / f"{built.week.name}.json"
+
+
+def facts_again(built: Notebooks, course: Course, graded: Graded) -> tuple[Feedback, bool]:
+    """What a learner is told, from the record alone; and whether it is all that grading would tell.
+
+    It is not where an answer failed and nobody knows by now what the misconceptions of the week do.
+    """
+    week = built.week
+    try:
+        notebook = recorded_notebook(course, week, graded.student) if graded.verdicts else None
+    except DamagedError:
+        notebook = None
+    known = kept_table(week, signatures_file(built, course)) if _failed(graded) else None
+    found = {}
+    if known:
+        found = diagnose(week, tuple(load_variants(week).misconceptions), known.signatures, graded.verdicts)
+    return facts(built, graded, notebook, found), known is not None or not _failed(graded)
 
 
 def _failed(graded: Graded) -> bool:

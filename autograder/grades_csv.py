@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .outcomes import Graded
-from .source import Test, Week
+from .source import Test, Week, Written
 from .spreadsheet import write_table
+from .standings import Standing
 
 WITHOUT_SANDBOX = "graded without a sandbox"
 
 
-def write_csv(path: Path, week: Week, outcomes: list[Graded]) -> None:
-    """One row a learner: points by exercise, total, the verdict of every test cell, notes, reason."""
+def write_csv(
+    path: Path, week: Week, outcomes: Sequence[Graded], recorded: Mapping[str, Standing] | None = None
+) -> None:
+    """One row a learner: points by exercise and question, total, the verdict of every test cell, notes, reason.
+
+    Parameters
+    ----------
+    recorded : where learners stand in the gradebook. Points by hand count in it, and the total is the whole sum; who is
+        not in it has the points of the tests alone.
+    """
     tests = [cell.id for cell in week.of_kind(Test)]
-    possible = sum(week.points(name) for name in week.exercises)
+    cells = {name: [cell.id for cell in week.of_kind(Test, name)] for name in week.exercises}
+    written = [cell.id for cell in week.of_kind(Written)]
+    header = ["learner", *week.exercises, *written, "total", "possible", "to grade", *tests, "notes", "damaged"]
     rows = []
     for graded in outcomes:
-        points = [graded.points.get(name, "") for name in week.exercises]
+        standing = None if graded.damaged else (recorded or {}).get(graded.student)
+        if standing:
+            points: list[object] = [sum(standing.scores[one].points for one in some) for some in cells.values()]
+            points += ["" if standing.scores[one].waiting else standing.scores[one].points for one in written]
+            sums: list[object] = [standing.total, standing.possible, len(standing.waiting)]
+        else:
+            points = [*(graded.points.get(name, "") for name in week.exercises), *("" for _ in written)]
+            sums = ["" if graded.damaged else graded.total, sum(week.points(name) for name in week.exercises), ""]
         verdicts = [graded.verdicts[test].verdict.value if test in graded.verdicts else "" for test in tests]
-        total = "" if graded.damaged else graded.total
         notes = "; ".join([*graded.notes, *graded.remarks, *([WITHOUT_SANDBOX] if graded.unsafe else [])])
-        rows.append([graded.student, *points, total, possible, *verdicts, notes, graded.damaged])
-    write_table(path, ["learner", *week.exercises, "total", "possible", *tests, "notes", "damaged"], rows)
+        shown = [f"{one:g}" if isinstance(one, float) else one for one in (*points, *sums)]
+        rows.append([graded.student, *shown, *verdicts, notes, graded.damaged])
+    write_table(path, header, rows)

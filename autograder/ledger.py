@@ -136,6 +136,11 @@ class Ledger:
         """What was recorded for a learner, if it can be read."""
         return _read(self.folder / "outcomes" / f"{student}.json", Entry)
 
+    def outcomes(self) -> dict[str, Entry]:
+        """What was recorded for everybody, as far as it can be read, in alphabetical order."""
+        names = sorted(path.stem for path in (self.folder / "outcomes").glob("*.json"))
+        return {name: entry for name in names if (entry := self.entry(name))}
+
     def run(self, student: str) -> KeptRun | None:
         """What the cells of a learner's last run did, if it can be read."""
         return _read(self.folder / "runs" / f"{student}.json", KeptRun)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.by_hand import rewrite, touched
+from autograder.by_hand import rewrite, touched, write_grades
 from autograder.class_facts import ClassFacts, class_facts
 from autograder.class_report import class_of, histogram, render_class, spread, write_class
 from autograder.course import Course
@@ -122,8 +122,32 @@ def test_feedback_written_twice_is_the_same(graded: GradedClass) -> None:
     assert everything() == first
 
 
-def test_feedback_names_who_has_no_facts_and_who_was_graded_elsewhere(graded: GradedClass) -> None:
+def test_feedback_is_made_from_the_record_where_it_is_missing(graded: GradedClass) -> None:
+    """Byte for byte what comes of the facts that grading wrote, also of who could not be graded."""
+    rewrite(graded.built, graded.course)
+    folder = graded.course.feedback
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    shutil.rmtree(folder)
+    assert set(rewrite(graded.built, graded.course).written) == {*POINTS, BROKEN}
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_feedback_older_than_the_grade_is_made_anew(graded: GradedClass) -> None:
+    ledger = Ledger(graded.course, WEEK)
+    entry = ledger.entry("bob")
+    assert entry
+    (graded.root / "build" / "signatures" / f"{WEEK}.json").unlink()
+    ledger.enter("bob", entry.model_copy(update={"told": "of an earlier grading", "notes": ["seen"]}))
+    rewrite(graded.built, graded.course)
+    assert "seen" in (graded.course.feedback / "bob" / WEEK / "index.html").read_text(encoding="utf-8")
+    now = ledger.entry("bob")
+    assert now
+    assert now.told != now.key, "grading names his misconception when it finds out"
+
+
+def test_feedback_names_who_has_no_record_and_who_was_graded_elsewhere(graded: GradedClass) -> None:
     shutil.rmtree(graded.course.feedback / "ann")
+    (graded.course.folder / "record" / WEEK / "outcomes" / "ann.json").unlink()
     from nbgrader.api import Gradebook
 
     with Gradebook(graded.course.db_url) as gradebook:
@@ -132,6 +156,23 @@ def test_feedback_names_who_has_no_facts_and_who_was_graded_elsewhere(graded: Gr
     done = rewrite(graded.built, graded.course)
     assert done.without == ("ann",)
     assert done.differ == {"bob": "the pages say 40 points, the gradebook 60: grade again"}
+
+
+def test_the_table_of_grades_has_the_whole_sum_once_marked(graded: GradedClass) -> None:
+    give(graded.course, "ann", "written-why", 15.5)
+    give(graded.course, "bob", "double-test-1", 10)
+    path = write_grades(graded.built, graded.course)
+    rows = {row[0]: dict(zip(rows_of(path)[0], row, strict=True)) for row in rows_of(path)[1:]}
+
+    def shown(learner: str) -> list[str]:
+        columns = ("double", "quadruple", "written-why", "total", "possible", "to grade")
+        return [rows[learner][name] for name in columns]
+
+    assert shown("ann") == ["40", "40", "15.5", "95.5", "100", "0"]
+    assert shown("bob") == ["10", "40", "0", "50", "100", "0"]
+    assert shown("Zoë 李") == ["40", "0", "", "40", "100", "1"]
+    assert shown(BROKEN) == ["", "", "", "", "80", ""]
+    assert rows[BROKEN]["damaged"]
 
 
 def test_grading_again_keeps_what_a_person_gave(graded: GradedClass) -> None:

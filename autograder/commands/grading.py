@@ -49,6 +49,7 @@ def grade(
     from ..grades_csv import write_csv
     from ..meter import Meter
     from ..report import print_class
+    from ..standings import standings
     from ..texts import for_terminal
 
     root = find_root()
@@ -107,7 +108,7 @@ def grade(
         )
         sys.exit(1)
     table = where.folder / f"{name}.csv"
-    write_csv(table, graded_week, outcomes)
+    write_csv(table, graded_week, outcomes, standings(where, name) if where.gradebook.is_file() else None)
     console.print(f"grades:              {short(table)}")
     console.print(f"gradebook:           {short(where.gradebook)}")
     console.print(f"autograded notebooks {short(where.autograded)}/LEARNER/{name}/")

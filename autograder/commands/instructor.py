@@ -96,7 +96,7 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
     Example: [bold]workbook feedback week01[/bold]
     """
     from ..build import build_week
-    from ..by_hand import rewrite
+    from ..by_hand import rewrite, write_grades
     from ..course import Course, find_root, open_week
     from ..errors import WorkbookError, short
     from ..texts import for_terminal
@@ -109,11 +109,12 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
         console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
     if done.without:
         names = for_terminal(", ".join(done.without), 4_000)
-        console.print(f"[yellow]no facts of[/yellow] {names}: graded without feedback; grade again", highlight=False)
+        console.print(f"[yellow]no record of[/yellow] {names}: their work is graded again by --again", highlight=False)
     if not done.written:
         what = f"{short(where.feedback)} holds no feedback of {built.week.name}"
         raise WorkbookError(what, f"grade it first: workbook grade {built.week.name[:6]}")
     console.print(f"{len(done.written)} learners: {short(where.feedback)}/LEARNER/{built.week.name}/index.html")
+    console.print(f"grades: {short(write_grades(built, where))}", highlight=False)
 
 
 @app.command()
