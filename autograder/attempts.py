@@ -102,7 +102,7 @@ def hand_over(
             notes.append("what lay in submitted/ was kept as an attempt")
     chosen = best(kept(course, learner, week))
     content = content_of(course, learner, week, chosen)
-    if content != there:
+    if content != there or not target.exists():  # an empty file is something too
         write_bytes(target, content)
     stamp = f"{chosen.moment:%Y-%m-%d %H:%M:%S} UTC\n".encode()
     if not (folder / TIMESTAMP).is_file() or (folder / TIMESTAMP).read_bytes() != stamp:

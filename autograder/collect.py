@@ -157,6 +157,8 @@ def collect(
     there = {one.learner for one in done if one.file}
     group.save([one.learner for one in done if one.file])
     missing = [p for p in group.people if p.learner not in there and not _lies_there(course, p.learner, week)]
+    for one in done:
+        one.notes += _of_others(one, missing, group)
     return Collection(week, tuple(done), tuple(fates[n] for n in range(len(found))), tuple(missing), questions)
 
 
@@ -200,6 +202,15 @@ def _remember_groups(course: Course, week: str, done: Sequence[Collected]) -> No
         if one.group:
             groups[one.learner] = one.group
     write_groups(course, week, groups)
+
+
+def _of_others(one: Collected, missing: Sequence[Person], group: Class) -> list[str]:
+    """A note where somebody submitted alone, and others of their group nothing."""
+    name = group.group_of(one.learner)
+    others = [person.learner for person in missing if name and person.group == name]
+    if one.group != "" or not others:
+        return []
+    return [f"of {name}, from which {', '.join(others)} sent nothing: --groups makes it the work of all"]
 
 
 def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:

@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from .errors import WorkbookError
+
 
 class Layout(StrEnum):
     """Who wrote the part of a path that names the person."""
@@ -150,3 +152,17 @@ def _compiled(one: Pattern, topic: str) -> re.Pattern[str]:
     words = re.escape(topic).replace("_", "[-_]")
     flags = re.IGNORECASE if one.layout in (Layout.CANVAS, Layout.GITHUB) else 0
     return re.compile(one.pattern.replace("TOPIC", words), flags)
+
+
+def by_option(option: str) -> Layout:
+    """The layout that `--layout` calls so.
+
+    Raises
+    ------
+    WorkbookError
+        for any other word.
+    """
+    known = {one.option: one for one in Layout if one is not Layout.RECEIPT}
+    if option not in known:
+        raise WorkbookError(f"there is no layout {option!r}", f"say one of {', '.join(known)}")
+    return known[option]
