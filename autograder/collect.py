@@ -119,7 +119,7 @@ def collect(
     said, questions = _read(source, found, topic, group, exchange, reading or Reading(), ask)
     if any(claim.layout is Layout.CANVAS for claim in said):
         found = _downloaded_together(found, said)
-    fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week))}
+    fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week, group))}
     open_ones = {n: _named(found[n], said[n]) for n in range(len(found)) if n not in fates}
     whose = open_ones | {n: said[n] for n, fate in fates.items() if fate.learner}  # also who sent no notebook
     if not whose:
@@ -213,7 +213,7 @@ def _of_others(one: Collected, missing: Sequence[Person], group: Class) -> list[
     return [f"of {name}, from which {', '.join(others)} sent nothing: --groups makes it the work of all"]
 
 
-def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:
+def _beside(entry: Entry, claim: Claim, week: str, group: Class) -> Fated | None:
     """The fate of an entry that cannot be a submission of the week."""
     if entry.fate is Fate.BESIDE:
         return Fated(entry.shown, Fate.BESIDE, why=entry.problem)
@@ -221,8 +221,8 @@ def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:
         return Fated(entry.shown, Fate.BESIDE, why=f"of {claim.week}", week=claim.week)
     if entry.is_work or entry.fate is Fate.REFUSED:
         return None
-    # a platform or a folder names a person; the name of a loose file that is no notebook names nobody
-    loose = claim.layout is Layout.LOOSE
+    # a platform or a folder names a person; a loose file that is no notebook names nobody, unless the roster knows them
+    loose = claim.layout is Layout.LOOSE and not group.has(claim.learner)
     learner = "" if loose or claim.unclear or not entry.told or entry.name in OWN_FILES else claim.learner
     ending = clean(Path(entry.name).suffix, 20) or "no ending"
     return Fated(entry.shown, Fate.BESIDE, learner, f"no notebook: {ending}")

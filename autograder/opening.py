@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from .archives import in_archive
 from .confined import Confined, ConfinedError
 from .entries import NOTEBOOK, RECEIPT, Entry, Fate, may_hold_a_notebook
-from .layouts import Layout
+from .layouts import Layout, fits
 from .reading import DamagedError, glance
 from .recognize import Claim, is_topic
 from .texts import clean
@@ -96,7 +97,7 @@ def open_handed_in(entry: Entry, claim: Claim, week: str, look: Looker) -> Found
     """
     content, notes, receipt = entry.read(), list[str](), ""
     if entry.is_archive:
-        content, notes, receipt = _unbundle(content, entry.name, week)
+        content, notes, receipt = _unbundle(content, entry.name, week, look, alone=claim.layout is Layout.LOOSE)
     elif not entry.name.lower().endswith(NOTEBOOK):
         notes.append(f"a notebook that was called {clean(claim.file, 60)}")
     elif not is_topic(claim.file, week.split("_", 1)[1]) and claim.layout not in (Layout.LOOSE, Layout.CANVAS):
@@ -105,25 +106,60 @@ def open_handed_in(entry: Entry, claim: Claim, week: str, look: Looker) -> Found
     return Found(content, (*notes, *about), receipt, look.worth(content), named)
 
 
-def _unbundle(content: bytes, name: str, week: str) -> tuple[bytes, list[str], str]:
-    """The notebook in a learner's bundle, what its receipt says against it, and whom it names."""
+def _unbundle(content: bytes, name: str, week: str, look: Looker, alone: bool) -> tuple[bytes, list[str], str]:
+    """The notebook in a learner's archive, what its receipt says against it, and whom it names.
+
+    Parameters
+    ----------
+    alone : nothing but its name says that the archive is one learner's.
+    """
     topic = week.split("_", 1)[1]
     inside = [one for one in in_archive(lambda: content, name, MOST_IN_BUNDLE) if one.fate is not Fate.BESIDE]
     notebooks = [one for one in map(looked_into, inside) if one.is_notebook or one.name.lower().endswith(NOTEBOOK)]
-    fitting = [one for one in notebooks if is_topic(one.name, topic)] or notebooks
-    if not fitting:
+    if not notebooks:
         raise DamagedError("holds no notebook")
-    notes = []
-    if len(fitting) > 1:
-        notes.append(f"holds {len(fitting)} notebooks; {clean(fitting[0].shown, 60)} counts")
-    if fitting[0].problem:
-        raise DamagedError(f"{clean(fitting[0].shown, 60)}: {fitting[0].problem}")
-    notebook = fitting[0].read()
     receipt = next((one for one in inside if one.name == RECEIPT), None)
+    if alone and receipt is None and _of_several(notebooks, topic):
+        raise DamagedError("holds notebooks of several people, it seems: collect it by itself")
+    chosen, notebook = _best_of(notebooks, topic, look)
+    notes = [f"holds {len(notebooks)} notebooks; {clean(chosen.shown, 60)} counts"] if len(notebooks) > 1 else []
     if receipt is None:
         return notebook, notes, ""
     told = _receipt(receipt)
     return notebook, notes + _against(told, notebook, week), _learner(told)
+
+
+def _of_several(notebooks: Sequence[Entry], topic: str) -> bool:
+    """Whether the notebooks lie in several folders, or are named as a platform names those of several people."""
+    folders = {one.parts[:-1] for one in notebooks if is_topic(one.name, topic)}
+    readings = [next(fits(one.name, topic), None) for one in notebooks]
+    return len(folders) > 1 or (len(notebooks) > 1 and all(readings))
+
+
+def _best_of(notebooks: Sequence[Entry], topic: str, look: Looker) -> tuple[Entry, bytes]:
+    """The notebook that counts: work first, then one with the week's name, then the newest, as among attempts.
+
+    Raises
+    ------
+    DamagedError
+        when none of them can be read, with what is wrong with the first.
+    """
+    best: tuple[tuple[object, ...], Entry, bytes] | None = None
+    wrong = ""
+    for place, one in enumerate(notebooks):
+        try:
+            if one.problem:
+                raise DamagedError(one.problem)
+            content = one.read()
+        except DamagedError as error:
+            wrong = wrong or f"{clean(one.shown, 60)}: {error}"
+            continue
+        rank = (look.worth(content), is_topic(one.name, topic), one.moment, -place)
+        if best is None or rank > best[0]:
+            best = rank, one, content
+    if best is None:
+        raise DamagedError(wrong)
+    return best[1], best[2]
 
 
 def _receipt(entry: Entry) -> dict[str, object]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .course import Course
 from .files import write_text
@@ -108,10 +109,10 @@ class Class:
 
     def _group_called(self, name: str) -> str:
         """The group that a platform's name stands for, `Team A` or Canvas's `teama`; "" where somebody is called so."""
-        if any(_is(person, _Named(name)) for person in self.people):
-            return ""
         found = [group for group in self.groups if name == group or (_letters(name) == _letters(group) != "")]
-        return found[0] if len(found) == 1 else ""
+        if len(found) != 1 or any(_is(person, _Named(name)) for person in self.people):
+            return ""
+        return found[0]
 
     def _members(self, claim: Claim) -> tuple[_Named, ...]:
         """The people of a group's claim; none for the claim of one person.
@@ -214,11 +215,17 @@ def _is(person: Person, named: _Named) -> bool:
     address, name = person.email.partition("@")[0], _letters(named.name)
     if person.email and named.name.casefold() in (person.email.casefold(), address.casefold()):
         return True
-    words = person.name.replace(",", " ").split()
-    turned = {_letters("".join(words[i:] + words[:i])) for i in range(len(words))}
-    return bool(name) and name in turned
+    return bool(name) and name in _turned(person.name)
 
 
+@lru_cache(maxsize=10_000)
+def _turned(name: str) -> frozenset[str]:
+    """The letters of a name with its words in any turn: `Lee, Ann` is `leeann` and `annlee`."""
+    words = name.replace(",", " ").split()
+    return frozenset(_letters("".join(words[i:] + words[:i])) for i in range(len(words)))
+
+
+@lru_cache(maxsize=10_000)
 def _letters(text: str) -> str:
     """Letters and digits alone, small: Canvas writes `Lee, Ann` as `leeann`."""
     return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())

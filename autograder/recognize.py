@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from .entries import Entry, stem
 from .layouts import MOODLE_MARK, Fit, Layout, fits
@@ -342,9 +343,11 @@ def _without_clashes(made: Sequence[Claim]) -> list[Claim]:
 
 def _owner(name: str, topic: str) -> str:
     """The learner in the name of a loose file, `attention_ann.ipynb` -> `ann`; "" where it holds the topic alone."""
-    rest = COPY_OF.sub("", COPY.sub("", stem(name)))
+    rest = PurePosixPath(name).stem if stem(name) == name else stem(name)
+    rest = COPY_OF.sub("", COPY.sub("", rest))
     rest = re.sub(rf"(?:week\d\d_)?(?<![^\W_]){re.escape(topic)}(?![^\W_])", "", rest, count=1, flags=re.IGNORECASE)
-    return re.sub(r"^week\d\d$", "", rest.strip(" _-."), flags=re.IGNORECASE)
+    rest = re.sub(r"^week\d\d$", "", rest.strip(" _-."), flags=re.IGNORECASE)
+    return "" if STRUCTURE.fullmatch(rest) else rest
 
 
 def is_topic(file: str, topic: str) -> bool:

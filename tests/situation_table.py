@@ -17,6 +17,7 @@ from .situations import (
     U,
     W,
     notebook,
+    packed_members,
     packed_work,
 )  # fmt: skip
 
@@ -266,6 +267,10 @@ LISTS = (
 )  # fmt: skip
 A, COPY, ONE = "ann/attention.ipynb", "ann/Copy of attention.ipynb", "ann/attention (1).ipynb"
 ATTEMPTS = (
+    Situation("attempts", "Copy of attention.ipynb in a zip, beside the starter", {
+        "ann/work.zip": packed_members("Copy of attention.ipynb in a zip, beside the starter", "ann/work.zip",
+                                       {"attention.ipynb": STARTER, "Copy of attention.ipynb": None})},
+              {"ann": "ann/work.zip"}, {W: 1}, says=("holds 2 notebooks; Copy of attention.ipynb counts",)),
     Situation("attempts", "the newer of two", {A: None, ONE: At(FRIDAY)}, {"ann": ONE}, {W: 1, O: 1}),
     Situation("attempts", "equal times: the copy with the higher number", {A: None, ONE: None}, {"ann": ONE},
               {W: 1, O: 1}, says=("attention (1).ipynb counts",)),
@@ -332,6 +337,16 @@ GROUPS = (
 )  # fmt: skip
 JSON, TXT = "a notebook that was called attention.ipynb.json", "a notebook that was called attention.ipynb.txt"
 BROKEN = (
+    Situation("broken", "a loose script of somebody on the class list", {"ann.py": b"x", "README.txt": b"x",
+                                                                         "bo.ipynb": None},
+              {"ann": "", "bo": "bo.ipynb"}, {B: 2, W: 1}, roster=ABC.encode(), says=("no notebook: .py",),
+              missing=("ann",)),
+    Situation("broken", "a platform's download, packed, inside the source", {
+        "submissions.zip": packed_members("", "", {CANVAS[0]: None, CANVAS[1]: None}), "bo.ipynb": None},
+              {"bo": "bo.ipynb"}, {R: 1, W: 1}),
+    Situation("broken", "an archive of people's folders, called as a person", {
+        "class.zip": packed_members("", "", {"x/attention.ipynb": None, "y/attention.ipynb": None}), "bo.ipynb": None},
+              {"class": "", "bo": "bo.ipynb"}, {U: 1, W: 1}, says=("several people",)),
     alone(".ipynb.json that holds the notebook", "attention.ipynb.json", None, JSON, W),
     alone(".ipynb.txt that holds the notebook", "attention.ipynb.txt", None, TXT, W),
     alone("no ending, but the notebook", "attention", None, "a notebook that was called attention", W),

@@ -215,6 +215,16 @@ def packed_work(situation: str, path: str, kind: str = "zip") -> bytes:
     return bundle(content) if kind == "zip" else tar(content)
 
 
+def packed_members(situation: str, path: str, members: Mapping[str, Content]) -> bytes:
+    """A zip of a situation with several files; the notebook of the last one is what must be graded."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, content in members.items():
+            UNPACKED[situation, path] = held(name, content)
+            file.writestr(name, held(name, content))
+    return out.getvalue()
+
+
 def _name(content: bytes, files: Mapping[str, Content | At]) -> str:
     return next((path for path, one in files.items() if held(path, one) == content), "something else")
 
