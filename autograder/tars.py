@@ -5,12 +5,11 @@ Whatever is packed is unpacked into a nameless file first, up to a limit; member
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -43,37 +42,73 @@ def in_tar(read: Callable[[], Path | bytes], name: str, most: int) -> list[Entry
         with source:
             file = _Careful(_unpacked(source, name, limit), READS_A_FILE * (most + 10))
         archive = tarfile.open(fileobj=cast(IO[bytes], file), mode="r:", errors="surrogateescape")  # noqa: SIM115
-        found = []
-        for info in archive:
-            found.append(info)
-            if len(found) > most:
-                raise DamagedError(f"{clean(name, 100)} holds more than {most:,} files")
     except DamagedError:
         raise
     except Exception as error:  # of a library on bytes from anywhere: there is no list of what it raises
-        why = clean(error, 80) or type(error).__name__
-        raise DamagedError(f"{clean(name, 100)} is no tar archive ({why})") from None
+        raise DamagedError(f"{clean(name, 100)} is no tar archive ({_said(error)})") from None
+    found, lost = _listed(archive, name, most)
     file.left = -1
-    return [_member(archive, info) for info in found if not info.isdir()]
+    entries = [_member(archive, info) for info in found if not info.isdir()]
+    return [*entries, _rest(name, lost)] if lost else entries
+
+
+def _listed(archive: tarfile.TarFile, name: str, most: int) -> tuple[list[tarfile.TarInfo], str]:
+    """The members, and why the list goes no further; "" where it ends as it should."""
+    found: list[tarfile.TarInfo] = []
+    try:
+        for info in archive:
+            found.append(info)
+            if len(found) > most:
+                break
+    except Exception as error:  # as above
+        if not found:
+            raise DamagedError(f"{clean(name, 100)} is no tar archive ({_said(error)})") from None
+        return found, _said(error)
+    if len(found) > most:
+        raise DamagedError(f"{clean(name, 100)} holds more than {most:,} files")
+    return found, ""
+
+
+def _rest(name: str, why: str) -> Entry:
+    """What follows in an archive that is damaged further on: nobody's, and told."""
+    problem = f"the archive is damaged here, and what follows is lost ({why})"
+    return Entry((f"the rest of {name}",), datetime(1980, 1, 1), problem, lambda: b"", Fate.UNREADABLE, told=False)
+
+
+def _said(error: Exception) -> str:
+    return clean(error, 80) or type(error).__name__
 
 
 def _unpacked(source: BinaryIO, name: str, limit: int) -> IO[bytes]:
-    """The archive without gzip around it, in a file without a name."""
-    packed = source.read(2) == b"\x1f\x8b"
-    source.seek(0)
-    plain: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=source)) if packed else source
+    """The archive without gzip around it, in a file without a name; of a damaged one what comes before the damage."""
     out = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as its entries
     size = 0
     try:
-        while piece := plain.read(PIECE):
+        for piece in _plain(source):
             size += len(piece)
             if size > limit:
                 raise DamagedError(f"{clean(name, 100)} unpacks to more than {limit // 2**20:,} MiB")
             out.write(piece)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DamagedError(f"{clean(name, 100)} cannot be unpacked ({clean(error, 80)})") from None
+    except zlib.error as error:
+        if size < tarfile.BLOCKSIZE:
+            raise DamagedError(f"{clean(name, 100)} cannot be unpacked ({clean(error, 80)})") from None
     out.seek(0)
     return out
+
+
+def _plain(source: BinaryIO) -> Iterator[bytes]:
+    """The bytes of an archive, piece by piece, unpacked where they begin as gzip does."""
+    packed = source.read(2) == b"\x1f\x8b"
+    source.seek(0)
+    reader = zlib.decompressobj(wbits=31)
+    while given := source.read(PIECE):
+        while packed and given:
+            yield reader.decompress(given, PIECE)
+            given = reader.unconsumed_tail or reader.unused_data
+            if reader.eof:  # gzip may be written in several parts, one behind the other
+                reader = zlib.decompressobj(wbits=31)
+        if not packed:
+            yield given
 
 
 class _Careful(io.RawIOBase):
@@ -117,14 +152,14 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
             raise DamagedError("cannot be unpacked (it ends too soon)")
         return found
 
-    name = readable(info.name)
-    parts = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", ".")) or ("unnamed",)
+    split = [part for part in info.name.replace("\\", "/").split("/") if part not in ("", ".")]
+    parts = tuple(map(readable, split)) or ("unnamed",)
     try:
         moment = datetime.fromtimestamp(info.mtime, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         moment = datetime(1980, 1, 1)
     fate, problem = _problem(info, parts)
-    note = "its name is garbled (an old encoding)" if name != info.name else ""
+    note = "its name is garbled (an old encoding)" if list(parts) != (split or ["unnamed"]) else ""
     return named(Entry(parts, moment, problem, content, fate, problem != LEADS_OUT, note))
 
 

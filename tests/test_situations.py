@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from autograder import layouts
+from autograder.collect import collect
+from autograder.course import Course
 from autograder.entries import Fate
-from autograder.layouts import PATTERNS, Layout, fits
+from autograder.layouts import PATTERNS, Layout, Pattern, fits
+from autograder.recognize import Question, Reading
 
 from .situation_table import GRADESCOPE, SITUATIONS
-from .situations import FRIDAY, MONDAY, STARTER, At, Content, Situation, bundle, faults, make, notebook, run, tar
+from .situations import FRIDAY, MONDAY, STARTER, WEEK, At, Content, Situation, bundle, faults, make, notebook, run, tar
 
 
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: f"{one.kind}: {one.name}")
@@ -95,6 +100,41 @@ def test_the_fates_of_random_sources_add_up(tmp_path: Path, packed: str, first: 
         named = {who for one in done.fates if one.learner for who in one.learner.split(", ")}
         assert named <= {one.learner for one in done.learners}, seed
         assert all(one.why for one in done.fates if one.fate in (Fate.BESIDE, Fate.UNREADABLE, Fate.REFUSED)), seed
+
+
+def test_the_documentation_shows_every_layout_and_a_new_one_is_read_by_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "teaching.md").read_text(encoding="utf-8")
+    for one in PATTERNS:
+        assert f"`{one.shows}`" in page, one.shows
+    code = re.search(r"```python\n(Pattern\(.*?)\n```", page, re.DOTALL)
+    assert code
+    names = {"Pattern": Pattern, "Layout": Layout}
+    example = eval(code[1].replace("Layout.EXAMPLE", "Layout.ILIAS"), names)
+    monkeypatch.setattr(layouts, "PATTERNS", (example,))
+    situation = Situation("layout", "new", {example.shows: None}, {"alee": example.shows}, {Fate.WORK: 1})
+    assert faults(situation, *run(situation, tmp_path)) == []
+
+
+def test_what_is_asked_is_answered_and_what_nobody_answers_is_refused(tmp_path: Path) -> None:
+    for path in ("lab/ann/attention.ipynb", "lab/bo/attention.ipynb"):
+        target = tmp_path / "source" / path
+        target.parent.mkdir(parents=True)
+        target.write_bytes(notebook(path))
+    asked: list[str] = []
+
+    def answer(question: Question) -> Reading | None:
+        asked.append(question.text)
+        return dict(question.choices)["--inside"]
+
+    refused = collect(tmp_path / "source", Course(tmp_path, tmp_path / "one"), WEEK)
+    assert [option for option, _ in refused.questions[0].choices] == ["--inside", "--persons"]
+    assert refused.counts == {Fate.REFUSED: 2}
+    done = collect(tmp_path / "source", Course(tmp_path, tmp_path / "two"), WEEK, ask=answer)
+    assert len(asked) == 1
+    assert [one.learner for one in done.learners] == ["ann", "bo"]
+    assert done.questions == ()
 
 
 def test_a_platform_s_mark_is_looked_for_where_the_platform_puts_it() -> None:
