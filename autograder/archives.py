@@ -1,4 +1,4 @@
-"""List and read what lies in a zip archive from outside. Nothing is unpacked into files.
+"""List and read what lies in a zip archive from outside, or a tar archive (`tars`). Nothing is unpacked into files.
 
 Each member is a fate of its own: whatever is wrong with one is said of that one, and the others are read.
 """
@@ -19,7 +19,9 @@ from typing import IO, Any, BinaryIO, cast
 from .entries import Entry, Fate, hidden, named
 from .reading import DamagedError
 from .repair import MAX_BYTES
+from .tars import in_tar
 from .texts import clean
+from .zip_names import read_name
 
 ENCRYPTED = 0x1
 UTF8_NAME = 0x800
@@ -36,7 +38,7 @@ LISTED = struct.Struct("<4s4B4HL2L5H2L")
 
 
 def in_archive(read: Callable[[], Path | bytes], name: str, most: int) -> list[Entry]:
-    """The files of a zip archive.
+    """The files of a zip or tar archive.
 
     Parameters
     ----------
@@ -45,8 +47,10 @@ def in_archive(read: Callable[[], Path | bytes], name: str, most: int) -> list[E
     Raises
     ------
     DamagedError
-        when it is no zip archive, or holds more than `most` files.
+        when it is no such archive, or holds more than `most` files.
     """
+    if not name.lower().endswith(".zip"):
+        return in_tar(read, name, most)
     content = read()
     try:
         file = content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
@@ -140,15 +144,15 @@ def _overlapping(found: Sequence[zipfile.ZipInfo]) -> set[int]:
     return shared
 
 
-def _parts(info: zipfile.ZipInfo) -> tuple[str, ...]:
-    """Folders and name; both kinds of slashes part them. Old programs write UTF-8 without saying so."""
-    name = info.filename
+def _parts(info: zipfile.ZipInfo) -> tuple[tuple[str, ...], str]:
+    """Folders and name, and what is odd about them; both kinds of slashes part them."""
+    name, note = info.filename, ""
     if not info.flag_bits & UTF8_NAME:
-        try:
-            name = name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            name = info.filename
-    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", ".")) or ("unnamed",)
+        raw = info.orig_filename.encode("cp437")
+        name, note = read_name(raw, info.extra)
+        name = name.partition("\0")[0]
+    parts = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", ".")) or ("unnamed",)
+    return parts, note
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, overlaps: bool) -> Entry:
@@ -164,13 +168,13 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, overlaps: bool) -> 
             raise DamagedError(f"unpacks to more than {MAX_BYTES // 2**20} MiB")
         return found
 
-    parts = _parts(info)
+    parts, note = _parts(info)
     try:
         moment = datetime(*info.date_time).astimezone(UTC).replace(tzinfo=None)  # archives keep local time
     except (ValueError, OverflowError, OSError):
         moment = datetime(1980, 1, 1)
     fate, problem = _problem(info, parts, overlaps)
-    return named(Entry(parts, moment, problem, content, fate, told=problem != LEADS_OUT))
+    return named(Entry(parts, moment, problem, content, fate, problem != LEADS_OUT, note))
 
 
 def _problem(info: zipfile.ZipInfo, parts: tuple[str, ...], overlaps: bool) -> tuple[Fate, str]:

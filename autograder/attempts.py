@@ -1,7 +1,7 @@
-"""Keep everything that was handed in, and put the newest of it where grading looks.
+"""Keep everything that was handed in, and put the one that counts where grading looks.
 
     course/attempts/LEARNER/WEEK/20260302T120501-0-1f3a9c0b7d2e.ipynb    time (UTC), Canvas's number, digits of SHA-256
-    course/submitted/LEARNER/WEEK/TOPIC.ipynb, timestamp.txt              a copy of the newest
+    course/submitted/LEARNER/WEEK/TOPIC.ipynb, timestamp.txt              a copy of what counts
 
 The names say all there is to know, so a collection that was interrupted, or is done again, changes nothing else.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,10 @@ NAME = re.compile(r"(?P<time>\d{8}T\d{6})-(?P<serial>\d+)-(?P<digits>[0-9a-f]{12
 
 @dataclass(frozen=True, order=True)
 class Attempt:
-    """One version of a learner's work; the newest is the largest. `moment` is naive UTC, to the second."""
+    """One version of a learner's work; the newest is the largest. `moment` is naive UTC, to the second.
+
+    `serial` is the platform's number of the file, or that of a copy; where all is equal, the digits decide.
+    """
 
     moment: datetime
     serial: int
@@ -62,8 +66,19 @@ def keep(course: Course, learner: str, week: str, content: bytes, moment: dateti
     return True
 
 
-def hand_over(course: Course, learner: str, week: str, topic: str) -> list[str]:
-    """Put the newest attempt where grading looks, unless it is there. What lay there is kept first. Returns notes.
+def content_of(course: Course, learner: str, week: str, attempt: Attempt) -> bytes:
+    """The bytes of an attempt that is kept."""
+    return (attempts_folder(course, learner) / week / attempt.name).read_bytes()
+
+
+def hand_over(
+    course: Course, learner: str, week: str, topic: str, best: Callable[[Sequence[Attempt]], Attempt] = max
+) -> list[str]:
+    """Put the attempt that counts where grading looks, unless it is there. What lay there is kept first. Returns notes.
+
+    Parameters
+    ----------
+    best : chooses among all that are kept, oldest first.
 
     Raises
     ------
@@ -85,11 +100,11 @@ def hand_over(course: Course, learner: str, week: str, topic: str) -> list[str]:
             return [f"{short(target)}: {error}"]
         if keep(course, learner, week, there, _moment(target)):
             notes.append("what lay in submitted/ was kept as an attempt")
-    newest = kept(course, learner, week)[-1]
-    content = (attempts_folder(course, learner) / week / newest.name).read_bytes()
-    if content != there:
+    chosen = best(kept(course, learner, week))
+    content = content_of(course, learner, week, chosen)
+    if content != there or not target.exists():  # an empty file is something too
         write_bytes(target, content)
-    stamp = f"{newest.moment:%Y-%m-%d %H:%M:%S} UTC\n".encode()
+    stamp = f"{chosen.moment:%Y-%m-%d %H:%M:%S} UTC\n".encode()
     if not (folder / TIMESTAMP).is_file() or (folder / TIMESTAMP).read_bytes() != stamp:
         write_bytes(folder / TIMESTAMP, stamp)  # last: a stamp that is too old is mended by the next collection
     return notes

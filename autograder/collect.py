@@ -16,22 +16,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .course import Course
-from .entries import Entry, Fate
+from .entries import Entry, Fate, stem
 from .errors import WorkbookError, short
-from .opening import looker, name_in_receipt
+from .groups import read_groups, write_groups
+from .layouts import Layout
+from .opening import Looker, name_in_receipt
+from .people import Assigned, Class
 from .picking import Collected as Collected
 from .picking import Fated, Piece, pick
+from .platform_files import METADATA, completed
 from .reading import DamagedError
-from .recognize import Claim, Layout, claims, is_work
+from .recognize import Claim, Question, Reading, claims
 from .record import MAX_STAMP, TIMESTAMP, handed_in_at
-from .roster import Class, Person
+from .roster import Person
 from .sources import entries
 from .texts import clean
 
 EXCHANGE = "exchange"
 """The source that means nbgrader's own."""
-OWN_FILES = (TIMESTAMP, "submission_secret.txt")
-"""What nbgrader's exchange puts beside a notebook."""
+OWN_FILES = (TIMESTAMP, "submission_secret.txt", METADATA, "index.html")
+"""What nbgrader's exchange, Gradescope and Brightspace put beside the work."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,14 @@ class Collection:
     learners : in alphabetical order; also who sent nothing that can be read.
     fates : what became of each entry of the source, in their order.
     missing : people on the roster of whom nothing is there.
+    questions : what names leave open; the files that they concern are refused.
     """
 
     week: str
     learners: tuple[Collected, ...]
     fates: tuple[Fated, ...]
     missing: tuple[Person, ...]
+    questions: tuple[Question, ...] = ()
 
     @property
     def counts(self) -> Counter[Fate]:
@@ -88,13 +94,19 @@ def collect(
     on_file: Callable[[str], None] = lambda name: None,
     *,
     exchange: bool = False,
+    reading: Reading | None = None,
+    whole_groups: bool = False,
+    ask: Callable[[Question], Reading | None] = lambda question: None,
 ) -> Collection:
-    """Collect the submissions of a week. Of several attempts the newest is handed to grading, all others are kept.
+    """Collect the submissions of a week. Of several attempts the best goes to grading (`picking`), all are kept.
 
     Parameters
     ----------
     source : a folder, an archive, or one file; `sources.entries` and `recognize` say which.
     exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they handed in.
+    reading : what the instructor says about the names in the source.
+    whole_groups : what one member of a group on the roster submits is the whole group's.
+    ask : answers what names leave open; None where nobody does.
 
     Raises
     ------
@@ -104,58 +116,121 @@ def collect(
     topic = week.split("_", 1)[1]
     found = entries(source)
     group = Class(course)
-    name = source.name if source.is_dir() else source.stem
-    said = claims(found, topic, name, lambda folder: exchange or bool(group.folder_of(folder)))
-    if any(claim.canvas for claim in said):
+    said, questions = _read(source, found, topic, group, exchange, reading or Reading(), ask)
+    if any(claim.layout is Layout.CANVAS for claim in said):
         found = _downloaded_together(found, said)
-    fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week))}
+    fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week, group))}
     open_ones = {n: _named(found[n], said[n]) for n in range(len(found)) if n not in fates}
-    if not open_ones:
+    whose = open_ones | {n: said[n] for n, fate in fates.items() if fate.learner}  # also who sent no notebook
+    if not whose:
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
     fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
     stamps = _stamps(found) if exchange else {}
-    whose = {n: claim for n, claim in open_ones.items() if n not in fates}
-    whose |= {n: said[n] for n, fate in fates.items() if fate.learner}  # so that who sent nothing else is listed
     shares: dict[str, _Share] = {}
-    for n, (folder, notes) in _folders(group, whose, week).items():
-        share = shares.setdefault(folder, _Share())
-        share.notes |= dict.fromkeys(notes)
-        if n in fates:
-            fates[n] = replace(fates[n], learner=folder)
-            share.lost.append(fates[n])
-        else:
-            share.pieces.append(Piece(n, found[n], whose[n], stamps.get(found[n].parts[:2])))
+    members: dict[int, tuple[str, ...]] = {}
+    whose = {n: claim for n, claim in whose.items() if n not in fates or fates[n].learner}
+    for n, assigned in _folders(group, whose, week, whole_groups).items():
+        members[n] = assigned.folders
+        guessed = (
+            whose[n].layout is Layout.LOOSE and not (reading and reading.layout) and not group.has(whose[n].learner)
+        )
+        for folder in assigned.folders:
+            share = shares.setdefault(folder, _Share())
+            share.notes |= dict.fromkeys((*assigned.notes, *filter(None, [found[n].note])))
+            if assigned.group:
+                share.notes[f"the work of {assigned.group}"] = None
+            if n in fates:
+                fates[n] = replace(fates[n], learner=", ".join(assigned.folders))
+                share.lost.append(fates[n])
+            else:
+                stamp = stamps.get(found[n].parts[:2])
+                share.pieces.append(Piece(n, found[n], whose[n], stamp, assigned.group, guessed))
     done = []
-    with looker() as look:
+    with Looker(_starter(course, week)) as look:
         for learner, share in sorted(shares.items(), key=lambda one: one[0]):
             one, became = pick(course, learner, week, share.pieces, look, group)
             one.notes = [*share.notes, *one.notes, *share.told(bool(one.file))]
-            fates |= became
+            fates |= {n: _together(fates.get(n), fate, members[n]) for n, fate in became.items()}
             done.append(one)
             on_file(learner)
+    _remember_groups(course, week, done)
     there = {one.learner for one in done if one.file}
     group.save([one.learner for one in done if one.file])
     missing = [p for p in group.people if p.learner not in there and not _lies_there(course, p.learner, week)]
-    return Collection(week, tuple(done), tuple(fates[n] for n in range(len(found))), tuple(missing))
+    for one in done:
+        one.notes += _of_others(one, missing, group)
+    return Collection(week, tuple(done), tuple(fates[n] for n in range(len(found))), tuple(missing), questions)
 
 
-def _beside(entry: Entry, claim: Claim, week: str) -> Fated | None:
+def _read(
+    source: Path,
+    found: Sequence[Entry],
+    topic: str,
+    group: Class,
+    exchange: bool,
+    reading: Reading,
+    ask: Callable[[Question], Reading | None],
+) -> tuple[list[Claim], tuple[Question, ...]]:
+    """What the paths say, and what nobody answered."""
+    name = source.name if source.is_dir() else stem(source.name)
+    while True:
+        said, questions = claims(found, topic, name, lambda folder: exchange or bool(group.folder_of(folder)), reading)
+        answer = ask(questions[0]) if questions else None
+        if answer is None or answer == reading:
+            return completed(found, said), tuple(questions)
+        reading = answer
+
+
+def _starter(course: Course, week: str) -> bytes:
+    """The week's notebook as the course gave it; b"" where it is not here."""
+    path = course.root / "weeks" / week / f"{week.split('_', 1)[1]}.ipynb"
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _together(before: Fated | None, fate: Fated, members: tuple[str, ...]) -> Fated:
+    """The fate of a file that several people have: work where it counts for one of them."""
+    better = before if before and before.fate is Fate.WORK else fate
+    return replace(better, learner=", ".join(members))
+
+
+def _remember_groups(course: Course, week: str, done: Sequence[Collected]) -> None:
+    """Keep whose work a group's is; who has work of their own since then is in no group."""
+    groups = read_groups(course, week)
+    for one in done:
+        if one.group is not None:
+            groups.pop(one.learner, None)
+        if one.group:
+            groups[one.learner] = one.group
+    write_groups(course, week, groups)
+
+
+def _of_others(one: Collected, missing: Sequence[Person], group: Class) -> list[str]:
+    """A note where somebody submitted alone, and others of their group nothing."""
+    name = group.group_of(one.learner)
+    others = [person.learner for person in missing if name and person.group == name]
+    if one.group != "" or not others:
+        return []
+    return [f"of {name}, from which {', '.join(others)} sent nothing: --groups makes it the work of all"]
+
+
+def _beside(entry: Entry, claim: Claim, week: str, group: Class) -> Fated | None:
     """The fate of an entry that cannot be a submission of the week."""
     if entry.fate is Fate.BESIDE:
         return Fated(entry.shown, Fate.BESIDE, why=entry.problem)
     if claim.week not in ("", week):
         return Fated(entry.shown, Fate.BESIDE, why=f"of {claim.week}", week=claim.week)
-    if is_work(entry.name) or entry.fate is Fate.REFUSED:
+    if entry.is_work or entry.fate is Fate.REFUSED:
         return None
-    # a platform or a folder names a person; the name of a loose file that is no notebook names nobody
-    learner = "" if claim.layout is Layout.LOOSE or claim.unclear or entry.name in OWN_FILES else claim.learner
+    # a platform or a folder names a person; a loose file that is no notebook names nobody, unless the roster knows them
+    loose = claim.layout is Layout.LOOSE and not group.has(claim.learner)
+    learner = "" if loose or claim.unclear or not entry.told or entry.name in OWN_FILES else claim.learner
     ending = clean(Path(entry.name).suffix, 20) or "no ending"
     return Fated(entry.shown, Fate.BESIDE, learner, f"no notebook: {ending}")
 
 
 def _named(entry: Entry, claim: Claim) -> Claim:
     """The claim with a learner's name, if need be from the receipt in a bundle."""
-    if claim.learner or claim.unclear or entry.problem or not entry.name.lower().endswith(".zip"):
+    if claim.learner or claim.unclear or entry.problem or not entry.is_archive:
         return claim
     return replace(claim, learner=name_in_receipt(entry), layout=Layout.RECEIPT)
 
@@ -172,13 +247,15 @@ def _nobodys(entry: Entry, claim: Claim, topic: str) -> Fated | None:
     return None
 
 
-def _folders(group: Class, whose: dict[int, Claim], week: str) -> dict[int, tuple[str, list[str]]]:
-    """Number of an entry -> the folder of its learner, and notes. What receipts say changes nobody else's folder."""
-    found: dict[int, tuple[str, list[str]]] = {}
+def _folders(group: Class, whose: dict[int, Claim], week: str, whole_groups: bool) -> dict[int, Assigned]:
+    """Number of an entry -> whose it is. What receipts say changes nobody else's folder."""
+    found: dict[int, Assigned] = {}
     for by_receipt in (False, True):
         some = {n: claim for n, claim in whose.items() if (claim.layout is Layout.RECEIPT) == by_receipt}
         folders = group.assign(some.values(), week)
         found |= {n: folders[claim] for n, claim in some.items()}
+    if whole_groups:
+        found = {n: one if whose[n].layout is Layout.RECEIPT else group.whole(one) for n, one in found.items()}
     return found
 
 
@@ -202,8 +279,9 @@ def _stamps(found: Sequence[Entry]) -> dict[tuple[str, ...], datetime]:
 
 def _downloaded_together(found: Sequence[Entry], said: Sequence[Claim]) -> list[Entry]:
     """Canvas gives every file the time of the download, to a few seconds: its own numbers tell which is newer."""
-    latest = max(entry.moment for entry, claim in zip(found, said, strict=True) if claim.canvas)
-    return [replace(entry, moment=latest) if claim.canvas else entry for entry, claim in zip(found, said, strict=True)]
+    canvas = [claim.layout is Layout.CANVAS for claim in said]
+    latest = max(entry.moment for entry, is_one in zip(found, canvas, strict=True) if is_one)
+    return [replace(entry, moment=latest) if is_one else entry for entry, is_one in zip(found, canvas, strict=True)]
 
 
 def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = lambda name: None) -> Collection:

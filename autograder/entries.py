@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,11 @@ LONGEST_NAME = 255
 """What file systems allow; names in archives may be longer, and are cut before anything looks at them."""
 RECEIPT = "receipt.json"
 """What `workbook submit` puts beside a notebook."""
+NOTEBOOK = ".ipynb"
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
+OTHER_ENDINGS = (".ipynb.json", ".ipynb.txt", ".json", ".txt", "")
+"""What browsers and mail programs make of a notebook's ending; such a file is looked into."""
+ENDINGS = re.compile(r"(?:\.(?:ipynb|json|txt|zip|tar|gz|tgz))+$", re.IGNORECASE)
 SKIPPED = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
@@ -42,6 +48,8 @@ class Entry:
     read : gives its bytes; raises `DamagedError` with a reason in one line.
     fate : what becomes of one that is not read.
     told : whether its path can be believed as far as it names a person.
+    note : what is odd about its name.
+    is_notebook : it holds a notebook, whatever it is called.
     """
 
     parts: tuple[str, ...]
@@ -50,10 +58,21 @@ class Entry:
     read: Callable[[], bytes]
     fate: Fate = Fate.WORK
     told: bool = True
+    note: str = ""
+    is_notebook: bool = False
 
     @property
     def name(self) -> str:
         return self.parts[-1]
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it can be a submission, by its name or by what it holds."""
+        return self.is_notebook or self.name.lower().endswith((NOTEBOOK, *ARCHIVES))
+
+    @property
+    def is_archive(self) -> bool:
+        return self.name.lower().endswith(ARCHIVES)
 
     @property
     def shown(self) -> str:
@@ -72,3 +91,13 @@ def named(entry: Entry) -> Entry:
 def hidden(name: str) -> bool:
     """Whether a system, an editor or an archive program put the file there, and no learner."""
     return (name.startswith(".") and name != "..") or name in SKIPPED
+
+
+def stem(name: str) -> str:
+    """The name of a file without what says which kind it is: `attention.ipynb.txt` -> `attention`."""
+    return ENDINGS.sub("", name)
+
+
+def may_hold_a_notebook(name: str) -> bool:
+    """Whether a file that is not called a notebook may be one."""
+    return "." not in name or name.lower().endswith(tuple(filter(None, OTHER_ENDINGS)))

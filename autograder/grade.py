@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from .crew import Crew, CrewMaker, here
 from .errors import WorkbookError
 from .explain import Explainer
 from .feedback import facts_file
+from .groups import read_groups
 from .handed_in import HandedIn, read_work, submissions
 from .jobs import graded_cells, make_job, submission_job
 from .ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
@@ -76,6 +78,11 @@ class Done:
     run: Run | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     again: bool = False
+
+    def of(self, member: HandedIn) -> Done:
+        """The same for another member of the group; each has a record and pages of their own."""
+        graded = replace(deepcopy(self.graded), student=member.student)
+        return replace(self, handed_in=member, graded=graded, run=self.run and replace(self.run, name=member.student))
 
 
 def grade_week(
@@ -153,6 +160,7 @@ class Desk:
         """Recorded, and their pages not written."""
         self.left = 0
         """How many of `todo` are not recorded yet."""
+        self.groups = read_groups(course, week.name)
 
     def look_up(self) -> None:
         """Take what is known from the record; the rest is to do."""
@@ -176,6 +184,8 @@ class Desk:
         return scores is None or bool(graded.damaged) or scores.get(student) == scores_of(self.week, graded)
 
     def _conclude(self, graded: Graded) -> None:
+        if (group := self.groups.get(graded.student)) and (said := f"the work of {group}") not in graded.remarks:
+            graded.remarks.append(said)
         self.outcomes[graded.student] = graded
         self.tell.graded(graded)
         self.tell.step(graded.student)
@@ -186,7 +196,8 @@ class Desk:
         self.left = len(self.todo)
         explainer = Explainer(built, self.course, crew, self.again) if self.feedback else None
         with repairer(built) as reading, Recorder(built, self.course, self.tell.wait) as recorder:
-            agreed = self._recorded(self._judged(built, reading, crew), recorder, explainer, agree)
+            judged = self._for_all_members(built, reading, crew)
+            agreed = self._recorded(judged, recorder, explainer, agree)
         if not agreed:
             return
         self.ledger.seal()
@@ -233,12 +244,22 @@ class Desk:
         entry = self.entries[one.student]
         return entry is not None and entry.work == one.work and (entry.key != one.key or self.again)
 
-    def _judged(self, built: Notebooks, reading: Repairer, crew: Crew) -> Iterator[Done]:
+    def _for_all_members(self, built: Notebooks, reading: Repairer, crew: Crew) -> Iterator[Done]:
+        """What is judged; the work of a group once, and what came of it for each of its members."""
+        together: dict[tuple[str, str], list[HandedIn]] = {}
+        for one in self.todo:
+            together.setdefault((self.groups.get(one.student, one.student), one.key), []).append(one)
+        members = {found[0].student: found for found in together.values()}
+        for done in self._judged([found[0] for found in together.values()], built, reading, crew):
+            for one in members[done.handed_in.student]:
+                yield done if one is done.handed_in else done.of(one)
+
+    def _judged(self, todo: Sequence[HandedIn], built: Notebooks, reading: Repairer, crew: Crew) -> Iterator[Done]:
         """Repair, run and judge the submissions, in the order in which they are done; last what could not be judged."""
         running: dict[Future[Run], tuple[Job, Running]] = {}
         failed: list[tuple[Running, Run]] = []
         crew.ready()
-        for one in self.todo:
+        for one in todo:
             try:
                 fixed = self._repaired(reading, one)
             except DamagedError as error:

@@ -6,6 +6,7 @@ instant. Whatever a file holds, it ends as its cells or as `DamagedError`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -83,19 +84,46 @@ def notebook_in(content: bytes) -> dict[str, Any]:
     return raw
 
 
-def week_named(given: object, content: bytes) -> str:
-    """The week that a file says it is of; "" where it says none. A work for `confined`; `given` is nothing.
+class Glance(TypedDict):
+    """What a look at a file tells: the week that it says it is of ("" for none), and a digest of its cells' texts.
+
+    The digest is "" for what is no notebook; equal ones have the same cells, whatever was printed and saved beside.
+    """
+
+    week: str
+    cells: str
+
+
+def glance(given: object, content: bytes) -> Glance:
+    """Look at a file that was submitted. A work for `confined`; `given` is nothing.
 
     Raises
     ------
     DamagedError
         when the file is no JSON.
     """
-    try:
-        named = _loaded(content)["metadata"].get("workbook", {}).get("week", "")
-    except (KeyError, TypeError, AttributeError, IndexError):
-        return ""
-    return _text(named)[:200]
+    raw = _loaded(content)
+    if not isinstance(raw, dict):
+        return {"week": "", "cells": ""}
+    metadata = raw.get("metadata")
+    about = metadata.get("workbook") if isinstance(metadata, dict) else None
+    week = _text(about.get("week"))[:200] if isinstance(about, dict) else ""
+    cells = raw.get("cells")
+    if "nbformat" in raw and cells is None:  # notebooks of format 3
+        cells = raw.get("worksheets")
+    if "nbformat" not in raw or not isinstance(cells, list) or not cells:
+        return {"week": week, "cells": ""}
+    return {"week": week, "cells": hashlib.sha256("\0".join(map(_digested, cells)).encode()).hexdigest()}
+
+
+def _digested(cell: object) -> str:
+    """The kind and text of a cell without blanks at the ends of lines; of what is no cell, all of it."""
+    if not isinstance(cell, dict) or "source" not in cell:
+        return whole_characters(json.dumps(cell))
+    source = cell["source"]
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return whole_characters(f"{cell.get('cell_type')}\1{lines}")
 
 
 def _loaded(content: bytes) -> Any:

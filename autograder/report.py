@@ -57,6 +57,15 @@ class Bar:
     def advance(self, name: str) -> None:
         self._bar.update(self._task, advance=1, last=for_terminal(name))
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question as long as the block runs."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
     def advance_run(self, run: Run) -> None:
         self.advance(run.name)
 
@@ -279,6 +288,8 @@ def print_collection(collection: Collection, console: Console) -> None:
         console.print(f"{mark} {for_terminal(lost.file)}{whose}: {for_terminal(lost.why, LONG)}", highlight=False)
     if len(told) > MOST_LINES:
         console.print(f"and {len(told) - MOST_LINES} files more that are not collected", highlight=False)
+    for question in collection.questions:
+        console.print(f"[yellow]left open[/yellow] {for_terminal(question.whole, LONG)}", highlight=False)
     if collection.missing:
         names = ", ".join(
             f"{person.learner} ({person.name})" if person.name else person.learner for person in collection.missing

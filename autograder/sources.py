@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .archives import in_archive
-from .entries import MAX_DEPTH, RECEIPT, Entry, Fate, hidden, named
+from .entries import ARCHIVES, MAX_DEPTH, RECEIPT, Entry, Fate, hidden, named
 from .errors import WorkbookError, short
+from .opening import looked_into
 from .reading import DamagedError
 from .repair import MAX_BYTES, read_handed_in
 from .texts import readable
@@ -24,7 +25,7 @@ MAX_ENTRIES = 20_000
 
 
 def entries(source: Path) -> list[Entry]:
-    """The files of a folder, a zip archive, or one file, in the order of their paths; all of them.
+    """The files of a folder, an archive, or one file, in the order of their paths; all of them.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def entries(source: Path) -> list[Entry]:
     """
     if source.is_dir():
         found = list(_in_folder(source))
-    elif source.suffix.lower() == ".zip":
+    elif source.name.lower().endswith(ARCHIVES):
         try:
             found = in_archive(lambda: source, source.name, MAX_ENTRIES)
         except DamagedError as error:
@@ -44,12 +45,12 @@ def entries(source: Path) -> list[Entry]:
         found = [_file(source, (source.name,))]
     else:
         raise WorkbookError(f"{short(source)} is not there", "name a folder, a .zip, or `exchange`")
-    return sorted(found, key=lambda entry: entry.parts)
+    return sorted(map(looked_into, found), key=lambda entry: entry.parts)
 
 
 def _is_bundle(found: Sequence[Entry]) -> bool:
     """Whether an archive is what `workbook submit` makes, of one learner, and not a class."""
-    work = [entry for entry in found if entry.name.lower().endswith((".ipynb", ".zip"))]
+    work = [entry for entry in found if entry.is_work]
     return len(work) == 1 and any(entry.parts == (RECEIPT,) for entry in found)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .course import Course
 from .errors import WorkbookError, short
+from .groups import read_groups
 from .record import open_gradebook
 
 
@@ -131,7 +133,7 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
     except SQLAlchemyError as error:
         message = f"{short(course.gradebook)} cannot be read: {str(error).splitlines()[0]}"
         raise WorkbookError(message, "close programs that hold it, or look at the file") from None
-    return {
+    everyone = {
         learner: Standing(
             learner,
             handed_in[learner],
@@ -142,6 +144,32 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
         )
         for learner, found in sorted(scores.items())
     }
+    return _in_groups(everyone, read_groups(course, week))
+
+
+def _in_groups(everyone: dict[str, Standing], groups: Mapping[str, str]) -> dict[str, Standing]:
+    """What a person gave to one member of a group, for all members to whom nobody gave anything else there."""
+    found = dict(everyone)
+    for group in sorted(set(groups.values())):
+        members = [everyone[name] for name in groups if groups[name] == group and name in everyone]
+        given = {
+            cell: score
+            for one in reversed(members)
+            for cell, score in one.scores.items()
+            if score.manual is not None or score.extra
+        }
+        comments = {cell: text for one in reversed(members) for cell, text in one.comments.items()}
+        for one in members:
+            scores = {cell: _given(score, given.get(cell)) for cell, score in one.scores.items()}
+            found[one.learner] = replace(one, scores=scores, comments=comments | one.comments)
+    return found
+
+
+def _given(score: Score, other: Score | None) -> Score:
+    """A score with what a person gave for the same answer to another member, where nobody gave anything here."""
+    if other is None or score.manual is not None or score.extra:
+        return score
+    return replace(score, manual=other.manual, extra=other.extra)
 
 
 def _open(course: Course):  # type: ignore[no-untyped-def]  # nbgrader has no types

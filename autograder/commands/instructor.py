@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
 from .common import CourseOption, WeekArgument, WeeksArgument, console
+
+if TYPE_CHECKING:
+    from ..recognize import Question, Reading
 
 app = typer.Typer()
 
@@ -59,14 +64,24 @@ def bundle(
 
 @app.command()
 def collect(
-    source: Annotated[str, typer.Argument(help="a folder, a .zip, one file, or the word exchange", metavar="SOURCE")],
+    source: Annotated[
+        str, typer.Argument(help="a folder, a .zip or .tar.gz, one file, or the word exchange", metavar="SOURCE")
+    ],
     week: WeekArgument,
     course: CourseOption = None,
+    layout: Annotated[
+        str, typer.Option(help="whose names the source has: canvas, moodle, ..., folders, loose; else they say it")
+    ] = "",
+    inside: Annotated[
+        bool | None, typer.Option("--inside/--persons", help="the outer folders hold people's, or are people's")
+    ] = None,
+    groups: Annotated[bool, typer.Option("--groups", help="what one member submits is the whole group's")] = False,
 ) -> None:
-    """Bring what was handed in into course/submitted/; the newest attempt counts, all others are kept with their dates.
+    """Bring what was submitted into course/submitted/; the newest work counts, all attempts are kept with their dates.
 
-    Takes a folder for each learner, loose notebooks, downloads of Canvas and Moodle, the bundles of `workbook submit`,
-    and nbgrader's exchange. Knows the class from course/roster.csv (id,name,email,learner), if it is there.
+    Takes a folder for each learner, loose notebooks, downloads of Canvas, Moodle, Blackboard, Brightspace, Gradescope,
+    ILIAS and GitHub Classroom, the bundles of `workbook submit`, and nbgrader's exchange. Knows the class from
+    course/roster.csv, if it is there: the list that your platform exports. What names leave open it asks, or refuses.
 
     Example: [bold]workbook collect ~/Downloads/submissions.zip week01[/bold]
     """
@@ -74,19 +89,43 @@ def collect(
     from ..collect import collect as collect_from
     from ..course import Course, find_root, week_name
     from ..errors import short
+    from ..layouts import by_option
+    from ..recognize import Reading
     from ..report import print_collection, progress
 
     root = find_root()
     where = Course.at(root, course)
     name = week_name(root, week)
-    with progress(f"collect {name}", console) as bar:
-        if source == EXCHANGE:
+    reading = Reading(by_option(layout) if layout else None, inside)
+
+    if source == EXCHANGE:
+        with progress(f"collect {name}", console) as bar:
             done = from_exchange(where, name, bar.advance)
-        else:
-            done = collect_from(Path(source).expanduser(), where, name, bar.advance)
+    else:
+        path = Path(source).expanduser()
+        with progress(f"collect {name}", console) as bar:
+
+            def ask(question: Question) -> Reading | None:
+                with bar.paused():
+                    return _asked(question)
+
+            done = collect_from(path, where, name, bar.advance, reading=reading, whole_groups=groups, ask=ask)
     print_collection(done, console)
     console.print(f"to be graded: {short(where.submitted)}/LEARNER/{name}/", highlight=False)
     console.print(f"all attempts: {short(where.folder)}/attempts/LEARNER/{name}/", highlight=False)
+
+
+def _asked(question: Question) -> Reading | None:
+    """What the person at the terminal answers; None where there is nobody, or they leave the files out."""
+    from ..texts import for_terminal
+
+    if not sys.stdin.isatty():
+        return None
+    console.print(for_terminal(question.text), highlight=False)
+    for number, (option, _) in enumerate(question.choices, 1):
+        console.print(f"  {number}  as with {for_terminal(option)}", highlight=False)
+    answer = typer.prompt("Which one? 0 leaves these files out", type=click.IntRange(0, len(question.choices)))
+    return question.choices[answer - 1][1] if answer else None
 
 
 @app.command()

@@ -18,11 +18,10 @@ import pytest
 from autograder import archives, picking
 from autograder.archives import LISTED
 from autograder.collect import Collection, collect
-from autograder.confined import Confined
 from autograder.course import Course
 from autograder.entries import LONGEST_NAME, Entry, Fate
 from autograder.errors import WorkbookError
-from autograder.opening import Found, open_handed_in
+from autograder.opening import Found, Looker, open_handed_in
 from autograder.recognize import Claim
 
 from ..test_collect import FRIDAY, WEEK, bundle, handed_in, notebook, put
@@ -306,7 +305,7 @@ NOT_WORK = {
     "attention.py": "no notebook: .py",
     "answer.pdf": "no notebook: .pdf",
     "attention": "no notebook: no ending",
-    "attention.tar.gz": "no notebook: .gz",
+    "attention.rar": "no notebook: .rar",
     ".DS_Store": "hidden",
 }
 
@@ -365,7 +364,7 @@ def test_a_failure_of_the_collector_at_one_learner_is_that_one_s(
 ) -> None:
     opened = open_handed_in
 
-    def failing(entry: Entry, claim: Claim, week: str, look: Confined) -> Found:
+    def failing(entry: Entry, claim: Claim, week: str, look: Looker) -> Found:
         if claim.learner == "bob":
             raise LookupError("nobody thought of it")
         return opened(entry, claim, week, look)
