@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from autograder.by_hand import read_facts, rewrite
+from autograder.by_hand import rewrite
 from autograder.class_facts import class_facts
 from autograder.collect import Collection, collect
 from autograder.course import Course
 from autograder.crew import here
 from autograder.export import export
+from autograder.feedback import read_facts
 from autograder.grade import grade_week
 from autograder.groups import read_groups
 from autograder.outcomes import Graded

@@ -20,6 +20,7 @@ from autograder.build import Notebooks, build_week, write_week
 from autograder.by_hand import rewrite
 from autograder.course import Course
 from autograder.errors import WorkbookError
+from autograder.groups import write_groups
 from autograder.marking.answers import answer, own_words, questions
 from autograder.marking.marks import ChangedError, Mark, Marks, Place
 from autograder.marking.queue import Share, order
@@ -170,6 +171,17 @@ def test_the_order_is_of_chance_the_same_for_all_and_parts_make_a_whole(marking:
     assert [item.place.learner for item in whole.queue[CELLS[0]]] != [
         item.place.learner for item in whole.queue[CELLS[1]]
     ]
+
+
+def test_a_group_s_work_is_marked_once(marking: tuple[Course, Notebooks]) -> None:
+    course, built = marking
+    write_groups(course, WEEK, {LEARNERS[1]: "Team A", LEARNERS[2]: "Team A", LEARNERS[3]: "Team B"})
+    queue = start(built, course, "mia", Share(), names=False).queue[CELLS[0]]
+    assert {item.place.learner for item in queue} == set(LEARNERS) - {LEARNERS[2]}
+    Marks(course, WEEK, "mia").write(Place(LEARNERS[1], CELLS[0]), Mark(), Mark(4, "Well said."))
+    found = standings(course, WEEK)
+    assert found[LEARNERS[2]].scores[CELLS[0]].points == 4
+    assert found[LEARNERS[3]].scores[CELLS[0]].waiting
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", ""])

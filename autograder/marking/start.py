@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..build import Notebooks
 from ..course import Course
 from ..errors import WorkbookError, short
+from ..groups import read_groups
 from ..reading import DamagedError
 from ..roster import read_roster
 from ..standings import standings
@@ -26,7 +29,7 @@ def start(built: Notebooks, course: Course, grader: str, share: Share, names: bo
     asked = questions(built)
     if not asked:
         raise WorkbookError(f"{week.name} has no written question", "nothing is to be marked by hand")
-    learners = standings(course, week.name)
+    learners = _one_of_each_group(list(standings(course, week.name)), read_groups(course, week.name))
     if not learners:
         what = f"nobody's work of {week.name} is graded in {short(course.folder)}"
         raise WorkbookError(what, f"collect and grade it first: workbook grade {week.name[:6]}")
@@ -50,3 +53,12 @@ def start(built: Notebooks, course: Course, grader: str, share: Share, names: bo
         {learner: called.get(learner, learner) for learner in learners} if names else {},
         unreadable,
     )
+
+
+def _one_of_each_group(learners: Sequence[str], groups: Mapping[str, str]) -> list[str]:
+    """Learners whose work is their own, and the first of each group: what is given to one counts for all members."""
+    first: dict[str, str] = {}
+    for learner in learners:
+        if learner in groups:
+            first.setdefault(groups[learner], learner)
+    return [one for one in learners if one not in groups or first[groups[one]] == one]

@@ -11,6 +11,7 @@ from ..errors import WorkbookError, short
 from ..facts import question, title
 from ..feedback import render
 from ..files import write_text
+from ..groups import read_groups
 from ..reading import DamagedError
 from ..record import recorded_notebook
 from ..roster import read_roster
@@ -50,7 +51,7 @@ def similar(built: Notebooks, course: Course) -> tuple[list[Pair], dict[str, str
             unreadable[learner] = str(error)
             continue
         answers += answers_of(built, learner, {cell.id: cell.source for cell in notebook.cells})
-    found = pairs(answers, given(built), len(learners))
+    found = pairs(answers, given(built), len(learners), read_groups(course, week.name))
     names = {one.learner: one.name for one in read_roster(course) if one.name}
     path = course.folder / f"{week.name}_similar.html"
     write_text(path, page(built, found, names, len(learners)))
