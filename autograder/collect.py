@@ -6,6 +6,7 @@ which is told by name; whatever is wrong with one stops no other.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -294,7 +295,10 @@ def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = la
     """
     with tempfile.TemporaryDirectory(prefix="workbook-exchange-") as folder:
         command = [sys.executable, "-m", "nbgrader", "collect", week, f"--CourseDirectory.submitted_directory={folder}"]
-        said = subprocess.run(command, cwd=course.root, capture_output=True, text=True, check=False)
+        tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        said = subprocess.run(
+            command, cwd=course.root, env=os.environ | {"PATH": tools}, capture_output=True, text=True, check=False
+        )
         if said.returncode or not any(Path(folder).iterdir()):
             lines = [line for line in said.stderr.splitlines() if "ERROR" in line or "WARNING" in line] or [""]
             told = clean(lines[-1].rpartition("] ")[2], 200) or "nothing was collected"

@@ -1,7 +1,11 @@
 """Grades as learning platforms take them.
 
-    course/export/canvas.csv              Canvas, Gradebook, Import: a column for each week
+    course/export/WEEK_canvas.csv         Canvas, Gradebook, Import
     course/export/WEEK_moodle.csv         Moodle: the grading worksheet of an assignment; it also fits Grades, Import
+
+A file holds one week: an empty cell of another week would make Canvas delete the grade that it has there. Moodle skips
+a row whose grade there is younger than the row says, so the row says when it was written: a second worksheet is taken,
+and a grade that somebody typed into Moodle since is not replaced.
 
 Canvas finds people by its own number (`ID`), Moodle's worksheet by `Participant` and a number; both come from the file
 names of a download (`workbook collect`), names and addresses from the roster. A learner whose written answers wait for
@@ -10,12 +14,14 @@ points is left out, unless they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .course import Course
 from .errors import WorkbookError
+from .return_feedback import return_feedback
 from .roster import Known, Person, read_known, read_roster
 from .spreadsheet import write_table
 from .standings import Standing, standings
@@ -43,8 +49,9 @@ class Exported:
 
     Attributes
     ----------
-    files : the files, Canvas's first.
+    files : for each week Canvas's and Moodle's.
     rows : learners in each of them.
+    pages : archives of the learners' pages -> learners in each (see `return_feedback`).
     waiting : week -> learners that were left out, because written answers of theirs wait for points.
     unknown : learners without a number of Canvas; it can only find them by their name.
     """
@@ -53,15 +60,17 @@ class Exported:
     rows: tuple[int, ...]
     waiting: dict[str, tuple[str, ...]]
     unknown: tuple[str, ...]
+    pages: dict[Path, int]
 
 
-def export(course: Course, titles: dict[str, str], unfinished: bool = False) -> Exported:
+def export(course: Course, titles: dict[str, str], unfinished: bool = False, now: datetime | None = None) -> Exported:
     """Write the files of these weeks.
 
     Parameters
     ----------
     titles : week -> what the assignment is called on the platform.
     unfinished : also export who has written answers without points, which then count nothing.
+    now : the time that Moodle is told; by default that of the clock.
 
     Raises
     ------
@@ -78,35 +87,32 @@ def export(course: Course, titles: dict[str, str], unfinished: bool = False) -> 
     if not learners:
         raise WorkbookError("nobody is graded completely", "grade written answers (make desk), or say --unfinished")
     folder = course.folder / "export"
-    canvas = folder / "canvas.csv"
-    write_table(canvas, [*CANVAS, *titles.values()], _canvas(learners, everyone, people, known))
-    files, rows = [canvas], [len(learners)]
+    written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
+    files: dict[Path, int] = {}
+    pages: dict[Path, int] = {}
     for week, found in everyone.items():
-        path = folder / f"{week}_moodle.csv"
-        write_table(path, MOODLE, [_moodle(one, week, people.get(n), known.get(n)) for n, one in found.items()])
-        files.append(path)
-        rows.append(len(found))
+        if not found:
+            continue
+        canvas, moodle = folder / f"{week}_canvas.csv", folder / f"{week}_moodle.csv"
+        write_table(canvas, [*CANVAS, titles[week]], _canvas(found, people, known))
+        rows = [_moodle(one, week, written, people.get(n), known.get(n)) for n, one in found.items()]
+        write_table(moodle, MOODLE, rows)
+        files |= dict.fromkeys((canvas, moodle), len(found))
+        pages |= return_feedback(course, week, found)
     unknown = tuple(name for name in learners if not _canvas_id(people.get(name), known.get(name)))
-    return Exported(tuple(files), tuple(rows), {} if unfinished else {w: n for w, n in waiting.items() if n}, unknown)
+    left_out = {} if unfinished else {week: names for week, names in waiting.items() if names}
+    return Exported(tuple(files), tuple(files.values()), left_out, unknown, pages)
 
 
-def _canvas(
-    learners: Sequence[str],
-    everyone: dict[str, dict[str, Standing]],
-    people: dict[str, Person],
-    known: dict[str, Known],
-) -> list[list[object]]:
-    possible = [max((one.possible for one in found.values()), default=0.0) for found in everyone.values()]
-    rows: list[list[object]] = [[POSSIBLE, "", "", "", "", *map(number, possible)]]
-    for name in learners:
+def _canvas(found: dict[str, Standing], people: dict[str, Person], known: dict[str, Known]) -> Iterator[list[object]]:
+    yield [POSSIBLE, "", "", "", "", number(max(one.possible for one in found.values()))]
+    for name, one in found.items():
         person, met = people.get(name), known.get(name)
-        points = [number(found[name].total) if name in found else "" for found in everyone.values()]
         login = person.email if person else ""
-        rows.append([_name(name, person, met), _canvas_id(person, met), "", login, "", *points])
-    return rows
+        yield [_name(name, person, met), _canvas_id(person, met), "", login, "", number(one.total)]
 
 
-def _moodle(standing: Standing, week: str, person: Person | None, met: Known | None) -> list[object]:
+def _moodle(standing: Standing, week: str, written: str, person: Person | None, met: Known | None) -> list[object]:
     participant = met.moodle.get(week, "") if met else ""
     comments = "\n".join(f"{cell}: {text}" for cell, text in standing.comments.items())
     return [
@@ -118,7 +124,7 @@ def _moodle(standing: Standing, week: str, person: Person | None, met: Known | N
         number(standing.possible),
         "Yes",
         "",
-        "",
+        written,
         comments,
     ]
 

@@ -25,8 +25,13 @@ def harmless(value: object) -> object:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file (RFC 4180, UTF-8) in one step; an apostrophe stands before what looks like a formula."""
+    """Write a CSV file (RFC 4180, UTF-8) in one step; an apostrophe stands before what looks like a formula.
+
+    It begins with a byte order mark: without one Excel takes names for those of another encoding. Canvas and Moodle
+    read it with the mark.
+    """
     text = io.StringIO(newline="")
+    text.write("\N{ZERO WIDTH NO-BREAK SPACE}")
     writer = csv.writer(text)
     writer.writerow([harmless(name) for name in header])
     writer.writerows([harmless(value) for value in row] for row in rows)

@@ -69,7 +69,7 @@ def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: P
     assert (facts.waiting, facts.written[0].some) == (2, 1)
     assert "5 graded, 2 to grade" in render_class([facts])
     done = export(graded.course, {WEEK: "01 Doubling"})
-    canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8"))) for path in done.files)
+    canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8-sig"))) for path in done.files)
     assert ["ann", "", "", "", "", "95.5"] in canvas
     assert next(row for row in moodle if row[1] == "ann")[4::5] == ["95.5", 'written-why: Well said. <b>"=1+1"</b>']
 

@@ -337,7 +337,7 @@ def test_grade_prints_a_table_and_writes_a_csv(root: Path, workbook: Workbook) -
     assert "week01_tiny: 3 submissions" in out
     assert "not graded cleo: the file is no JSON" in out
     assert "bob [red]" in out
-    with (root / "course" / f"{WEEK}.csv").open(newline="", encoding="utf-8") as file:
+    with (root / "course" / f"{WEEK}.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["learner"]: row for row in csv.DictReader(file)}
     assert {name: row["total"] for name, row in rows.items()} == {"ann": "80", "bob [red]": "40", "cleo": ""}
     assert total_in_gradebook(root / "course", "ann") == 80
@@ -482,8 +482,8 @@ def test_from_collect_to_export(root: Path, workbook: Workbook, tmp_path: Path) 
     )
     code, out, _ = workbook("export")
     assert "note 1 without Canvas's number (column ID): bob; a roster.csv with ids helps" in out
-    assert "course/export/canvas.csv: 2 learners" in out
-    with (root / "course" / "export" / "canvas.csv").open(newline="", encoding="utf-8") as file:
+    assert "course/export/week01_tiny_canvas.csv: 2 learners" in out
+    with (root / "course" / "export" / "week01_tiny_canvas.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["Student"]: row["01 Doubling"] for row in csv.DictReader(file)}
     assert rows == {"    Points Possible": "100", "Ann Lee": "80", "bob": "40"}
 
@@ -534,7 +534,7 @@ def test_demo_makes_a_class_and_grades_it(root: Path, workbook: Workbook) -> Non
     assert "week01_tiny: 12 submissions" in out
     assert "WORKBOOK_COURSE=build/demo" in out
     assert not left_over.exists(), "the class is made anew"
-    with (root / "build" / "demo" / f"{WEEK}.csv").open(newline="", encoding="utf-8") as file:
+    with (root / "build" / "demo" / f"{WEEK}.csv").open(newline="", encoding="utf-8-sig") as file:
         totals = {row["learner"]: row["total"] for row in csv.DictReader(file)}
     assert totals["reference"] == "80"
     assert totals["untouched-stubs"] == "0"

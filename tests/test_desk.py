@@ -9,13 +9,15 @@ import json
 import os
 import re
 import shutil
-from datetime import datetime, timedelta
+import zipfile
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from autograder.attempts import keep
 from autograder.by_hand import rewrite, touched, write_grades
 from autograder.class_facts import ClassFacts, class_facts
 from autograder.class_report import class_of, histogram, render_class, spread, write_class
@@ -28,6 +30,8 @@ from autograder.feedback import read_facts
 from autograder.grade import grade_week
 from autograder.grades_csv import write_csv
 from autograder.ledger import Ledger
+from autograder.return_feedback import return_feedback
+from autograder.roster import folder_name
 from autograder.spreadsheet import harmless, write_table
 from autograder.standings import standings, weeks_in_gradebook
 
@@ -417,7 +421,7 @@ def test_a_week_that_nobody_handed_in_has_a_page(graded: GradedClass) -> None:
 
 
 def rows_of(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.reader(file))
 
 
@@ -452,6 +456,94 @@ def test_moodle_takes_the_worksheet(graded: GradedClass) -> None:
     row = dict(zip(MOODLE, next(row for row in moodle if row[1] == "Ann Lee"), strict=True))
     assert (row["Identifier"], row["Grade"], row["Maximum Grade"]) == ("Participant 4711", "92.5", "100")
     assert row["Feedback comments"] == 'written-why: Good, "short",\nand = right.'
+
+
+def test_moodle_takes_a_second_worksheet_and_keeps_what_was_typed_there_since(graded: GradedClass) -> None:
+    """Moodle skips a row whose own grade is more than a minute younger than `Last modified (grade)`."""
+    at = MOODLE.index("Last modified (grade)")
+    first, second = datetime(2026, 11, 2, 9, 30, tzinfo=UTC), datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
+    shown = []
+    for when in (first, second):
+        done = export(graded.course, TITLE, now=when)
+        shown.append({row[at] for row in rows_of(done.files[1])[1:]})
+    assert shown == [{"2026-11-02 09:30 UTC"}, {"2026-11-03 09:30 UTC"}]
+
+
+def test_every_week_has_files_of_its_own(graded: GradedClass) -> None:
+    """In one file for all weeks an empty cell would make Canvas delete a grade."""
+    done = export(graded.course, TITLE | {"week02_other": "02 Other"})
+    assert [path.name for path in done.files] == [f"{WEEK}_canvas.csv", f"{WEEK}_moodle.csv"]
+    assert all(row[5] for row in rows_of(done.files[0])[1:])
+
+
+def test_tables_begin_with_a_mark_that_excel_needs(graded: GradedClass) -> None:
+    for path in export(graded.course, TITLE).files:
+        assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+        assert b"\xef\xbb\xbf" not in path.read_bytes()[3:]
+
+
+def test_pages_go_back_by_the_names_of_the_download(graded: GradedClass) -> None:
+    (graded.course.folder / "roster.csv").write_text("learner,name\nann,Ann_Lee / Roe\n", encoding="utf-8")
+    attempts = graded.course.folder / "attempts"
+    for learner, canvas, moodle, serial in (
+        ("ann", "12345", "4711", 67890),
+        ("bob", "", "4712", 0),
+        ("cleo", "7", "", 1),
+    ):
+        (attempts / learner / WEEK).mkdir(parents=True)
+        told = {"name": learner.title(), "canvas": canvas, "moodle": {WEEK: moodle} if moodle else {}}
+        (attempts / learner / "who.json").write_text(json.dumps(told), encoding="utf-8")
+        keep(graded.course, learner, WEEK, b"{}", datetime(2026, 9, 1), serial)
+    rewrite(graded.built, graded.course)
+    done = export(graded.course, TITLE, unfinished=True)
+
+    def names(end: str) -> list[str]:
+        with zipfile.ZipFile(graded.course.folder / "export" / f"{WEEK}{end}.zip") as archive:
+            return archive.namelist()
+
+    assert names("_feedback_canvas") == ["ann_12345_67890_index.html", "ann_12345_67890_tiny.html"]
+    assert names("_feedback_moodle") == [
+        "Ann Lee   Roe_4711_assignsubmission_file_/index.html",
+        "Ann Lee   Roe_4711_assignsubmission_file_/tiny.html",
+        "Bob_4712_assignsubmission_file_/index.html",
+        "Bob_4712_assignsubmission_file_/tiny.html",
+    ]
+    assert {name.partition("/")[0] for name in names("_feedback")} == {folder_name(learner) for learner in POINTS}
+    assert list(done.pages.values()) == [1, 2, len(POINTS)]
+    before = {path: path.read_bytes() for path in done.pages}
+    assert {path: path.read_bytes() for path in export(graded.course, TITLE, unfinished=True).pages} == before
+    shutil.rmtree(attempts)
+    assert len(export(graded.course, TITLE, unfinished=True).pages) == 1
+    assert not (graded.course.folder / "export" / f"{WEEK}_feedback_canvas.zip").exists()
+
+
+def read_as_canvas(name: str) -> tuple[str, str]:
+    """The person and the file that Canvas finds in a name: the first two parts that are nothing but digits."""
+    person, file, *_ = [part for part in name.split("_") if part.isdigit()]
+    return person, file
+
+
+def read_as_moodle(path: str) -> tuple[str, list[str]]:
+    """The participant and the plugin that Moodle finds in a path."""
+    info = path.split("/")[0].split("_", 4)
+    assert len(info) >= 4
+    return info[1], info[2:4]
+
+
+@pytest.mark.parametrize("learner", ["ann_7_8", "Zoë 12 李", "9", "=1+1"])
+def test_names_with_numbers_and_underscores_confuse_no_platform(graded: GradedClass, learner: str) -> None:
+    page = graded.course.feedback / learner / WEEK / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("page", encoding="utf-8")
+    told = {"name": learner, "canvas": "12345", "moodle": {WEEK: "4711"}}
+    who = graded.course.folder / "attempts" / learner / "who.json"
+    (who.parent / WEEK).mkdir(parents=True)
+    who.write_text(json.dumps(told), encoding="utf-8")
+    keep(graded.course, learner, WEEK, b"{}", datetime(2026, 9, 1), 67890)
+    made = return_feedback(graded.course, WEEK, [learner])
+    canvas, moodle, _ = [zipfile.ZipFile(path).namelist()[0] for path in made]
+    assert read_as_canvas(canvas) == ("12345", "67890")
+    assert read_as_moodle(moodle) == ("4711", ["assignsubmission", "file"])
 
 
 def test_who_waits_for_a_person_is_left_out_and_named(graded: GradedClass) -> None:

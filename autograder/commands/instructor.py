@@ -271,7 +271,7 @@ def export(
         bool, typer.Option("--unfinished", help="also who has written answers without points")
     ] = False,
 ) -> None:
-    """Write grades for Canvas (one file, a column for each week) and Moodle (a grading worksheet for each week).
+    """Write grades for Canvas and Moodle, and the learners' pages as archives that both take: for each week its own.
 
     Who has written answers that wait for points is left out and named, unless --unfinished counts them as nothing.
 
@@ -299,3 +299,5 @@ def export(
         )
     for path, rows in zip(done.files, done.rows, strict=True):
         console.print(f"{short(path)}: {rows} learners", highlight=False)
+    for path, number in done.pages.items():
+        console.print(f"{short(path)}: pages of {number} learners", highlight=False)

@@ -106,7 +106,7 @@ def test_the_whole_loop_works_on_it(
     week, outcomes = grade_week(author / "solutions" / WEEK, course, crew=here(1), unsafe=True, feedback=False)
     table = tmp_path / "table.csv"
     write_csv(table, week, outcomes)
-    with table.open(newline="", encoding="utf-8") as file:
+    with table.open(newline="", encoding="utf-8-sig") as file:
         (row,) = csv.DictReader(file)
     assert (row["double"], row["quadruple"], row["damaged"]) == ("40", "20", "")
 
