@@ -475,7 +475,10 @@ def test_from_collect_to_export(root: Path, workbook: Workbook, tmp_path: Path) 
     assert "2 attempts kept, 0 of them new" in workbook("collect", source, "1").out
     assert workbook("grade", "1", "--workers", "1").code == 0
     code, out, _ = workbook("feedback", "1")
-    assert (code, out) == (0, "2 learners: course/feedback/LEARNER/week01_tiny/index.html\n")
+    assert (code, out) == (
+        0,
+        "2 learners: course/feedback/LEARNER/week01_tiny/index.html\ngrades: course/week01_tiny.csv\n",
+    )
     code, out, _ = workbook("report", "1")
     assert out == (
         "week01_tiny: 2 graded, 1 without work, 0 written answers to grade\nreport: course/week01_tiny.html\n"
