@@ -75,7 +75,10 @@ class Misunderstanding:
 
 @dataclass(frozen=True)
 class Line:
-    """One learner in the table; `reasons` say why they need help, `page` whether there is feedback to link to."""
+    """One learner in the table; `reasons` say why they need help, `page` whether there is feedback to link to.
+
+    `late` says how late the work was; "" in time.
+    """
 
     learner: str
     name: str
@@ -86,6 +89,7 @@ class Line:
     handed_in: datetime | None
     reasons: tuple[str, ...]
     page: bool
+    late: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def class_facts(
                 standing.handed_in if standing else None,
                 tuple(_reasons(standing, facts, points, titles, most_can)),
                 facts is not None,
+                standing.late.said if standing and standing.late else "",
             )
         )
     return ClassFacts(
