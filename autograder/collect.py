@@ -27,11 +27,12 @@ from .picking import Collected as Collected
 from .picking import Fated, Piece, pick
 from .platform_files import METADATA, completed
 from .reading import DamagedError
-from .recognize import Claim, Question, Reading, claims
+from .recognize import Claim, claims
 from .record import MAX_STAMP, TIMESTAMP, handed_in_at
 from .roster import Person
 from .sources import entries
 from .texts import clean
+from .wrapping import Question, Reading
 
 EXCHANGE = "exchange"
 """The source that means nbgrader's own."""

@@ -10,11 +10,12 @@ from .attempts import Attempt, content_of, hand_over, keep, kept
 from .course import Course
 from .deadlines import Attempts, Deadlines
 from .entries import Entry, Fate
+from .file_names import is_topic
 from .layouts import Layout
 from .opening import Found, Looker, Worth, open_handed_in
 from .people import Class
 from .reading import DamagedError
-from .recognize import Claim, is_topic
+from .recognize import Claim
 from .texts import clean
 
 A_DAY = timedelta(days=1)
