@@ -39,9 +39,10 @@ class Rewritten:
 
 
 def touched(course: Course, week: str) -> bool:
-    """Whether a person gave points or wrote a comment in this week."""
+    """Whether a person gave points or wrote a comment in this week, or being late cost points."""
     recorded = standings(course, week).values()
-    return any(one.comments or any(s.manual is not None or s.extra for s in one.scores.values()) for one in recorded)
+    given = (any(s.manual is not None or s.extra for s in one.scores.values()) for one in recorded)
+    return any(given) or any(one.comments or one.penalty for one in recorded)
 
 
 def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rewritten:

@@ -14,6 +14,7 @@ from datetime import datetime
 from statistics import median
 
 from .build import Notebooks
+from .deadlines import Late
 from .facts import Feedback, question, title
 from .roster import Person
 from .rules import regions
@@ -92,7 +93,7 @@ class Line:
     missing : why there is no work to grade: none was submitted, or it could not be read; "" otherwise.
     reasons : why somebody should talk to this learner.
     remarks : what in the code is worth a look; it costs no points.
-    late : seconds after the due date; 0 in time.
+    late : how late the work was; None in time.
     page : whether there is feedback to link to.
     """
 
@@ -103,7 +104,7 @@ class Line:
     judged: float
     waiting: tuple[str, ...]
     handed_in: datetime | None
-    late: float
+    late: Late | None
     missing: str
     reasons: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -113,6 +114,11 @@ class Line:
     def called(self) -> str:
         """The name, where it is known; else the folder."""
         return self.name or self.learner
+
+    @property
+    def overdue(self) -> float:
+        """Seconds after the due date; 0 in time."""
+        return self.late.by.total_seconds() if self.late else 0.0
 
     @property
     def share(self) -> float:
@@ -173,7 +179,7 @@ class ClassFacts:
     @property
     def late(self) -> list[Line]:
         """Who submitted after the due date, the latest first."""
-        return sorted((line for line in self.lines if line.late > 0), key=lambda line: -line.late)
+        return sorted((line for line in self.lines if line.late), key=lambda line: -line.overdue)
 
     @property
     def remarked(self) -> list[Line]:
@@ -222,7 +228,7 @@ def class_facts(
                 sum(s.possible for s in standing.scores.values() if not s.waiting) if standing else 0.0,
                 tuple(name for name in standing.waiting) if standing else (),
                 standing.handed_in if standing else None,
-                standing.late if standing else 0.0,
+                standing.late if standing else None,
                 _missing(standing, facts),
                 tuple(_reasons(standing, facts, points, titles, begun, most_can)) if standing else (),
                 tuple((remarks or {}).get(learner, ())),

@@ -116,7 +116,7 @@ def _orders(weeks: Sequence[ClassFacts]) -> str:
         columns = len(one.exercises) + len(one.written) + 1
         rules.append(f".columns-{one.week}{{grid-template-columns:minmax(9rem,1fr) repeat({columns},max-content)}}")
         by_points = sorted(range(len(one.lines)), key=lambda i: (one.lines[i].total is None, one.lines[i].total or 0))
-        by_lateness = sorted(range(len(one.lines)), key=lambda i: -one.lines[i].late)
+        by_lateness = sorted(range(len(one.lines)), key=lambda i: -one.lines[i].overdue)
         for name, order in (("points", by_points), ("late", by_lateness)):
             for place, row in enumerate(order):
                 chosen = f"#{one.week}-learners:has(#{one.week}-by-{name}:checked)"

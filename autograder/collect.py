@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .course import Course
+from .deadlines import nbgrader_s, read_deadlines
 from .entries import Entry, Fate, stem
 from .errors import WorkbookError, short
 from .groups import read_groups, write_groups
@@ -27,11 +28,12 @@ from .picking import Collected as Collected
 from .picking import Fated, Piece, pick
 from .platform_files import METADATA, completed
 from .reading import DamagedError
-from .recognize import Claim, Question, Reading, claims
+from .recognize import Claim, claims
 from .record import MAX_STAMP, TIMESTAMP, handed_in_at
 from .roster import Person
 from .sources import entries
 from .texts import clean
+from .wrapping import Question, Reading
 
 EXCHANGE = "exchange"
 """The source that means nbgrader's own."""
@@ -146,10 +148,11 @@ def collect(
             else:
                 stamp = stamps.get(found[n].parts[:2])
                 share.pieces.append(Piece(n, found[n], whose[n], stamp, assigned.group, guessed))
+    rules = read_deadlines(course, week, nbgrader_s(course, week))
     done = []
     with Looker(_starter(course, week)) as look:
         for learner, share in sorted(shares.items(), key=lambda one: one[0]):
-            one, became = pick(course, learner, week, share.pieces, look, group)
+            one, became = pick(course, learner, week, share.pieces, look, group, rules)
             one.notes = [*share.notes, *one.notes, *share.told(bool(one.file))]
             fates |= {n: _together(fates.get(n), fate, members[n]) for n, fate in became.items()}
             done.append(one)

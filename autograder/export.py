@@ -114,7 +114,8 @@ def _canvas(found: dict[str, Standing], people: dict[str, Person], known: dict[s
 
 def _moodle(standing: Standing, week: str, written: str, person: Person | None, met: Known | None) -> list[object]:
     participant = met.moodle.get(week, "") if met else ""
-    comments = "\n".join(f"{cell}: {text}" for cell, text in standing.comments.items())
+    said = [f"{cell}: {text}" for cell, text in standing.comments.items()]
+    comments = "\n".join([*said, *([standing.late.said] if standing.late else [])])
     return [
         f"Participant {participant}" if participant else "",
         _name(standing.learner, person, met),

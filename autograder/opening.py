@@ -17,9 +17,10 @@ from typing import Any
 from .archives import in_archive
 from .confined import Confined, ConfinedError
 from .entries import NOTEBOOK, RECEIPT, Entry, Fate, may_hold_a_notebook
+from .file_names import is_topic
 from .layouts import Layout, fits
 from .reading import DamagedError, glance
-from .recognize import Claim, is_topic
+from .recognize import Claim
 from .texts import clean
 
 RECEIPT_FORMAT = 1

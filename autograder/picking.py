@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 from .attempts import Attempt, content_of, hand_over, keep, kept
 from .course import Course
+from .deadlines import Attempts, Deadlines
 from .entries import Entry, Fate
+from .file_names import is_topic
 from .layouts import Layout
 from .opening import Found, Looker, Worth, open_handed_in
 from .people import Class
 from .reading import DamagedError
-from .recognize import Claim, is_topic
+from .recognize import Claim
 from .texts import clean
 
 A_DAY = timedelta(days=1)
@@ -85,7 +87,7 @@ class _Opened:
 
 
 def pick(
-    course: Course, learner: str, week: str, pieces: Sequence[Piece], look: Looker, group: Class
+    course: Course, learner: str, week: str, pieces: Sequence[Piece], look: Looker, group: Class, rules: Deadlines
 ) -> tuple[Collected, dict[int, Fated]]:
     """Keep every version of one learner's work, and hand the newest over. Never fails.
 
@@ -93,7 +95,7 @@ def pick(
     -------
     What became of it all, and of each piece, by its number.
     """
-    picking = _Picking(course, learner, week, group, look)
+    picking = _Picking(course, learner, week, group, look, rules)
     try:
         picking.take(pieces)
     except Exception as error:  # whatever it is, it is about this learner: the others are collected
@@ -108,7 +110,8 @@ def pick(
 class _Picking:
     """One learner's work being collected."""
 
-    def __init__(self, course: Course, learner: str, week: str, group: Class, look: Looker) -> None:
+    def __init__(self, course: Course, learner: str, week: str, group: Class, look: Looker, rules: Deadlines) -> None:
+        self._rules = rules
         self._course, self._learner, self._week, self._group, self._look = course, learner, week, group, look
         self._topic = week.split("_", 1)[1]
         self.done = Collected(learner)
@@ -133,7 +136,7 @@ class _Picking:
         if not opened:
             return
         self._worth |= {one.attempt.digits: one.found.worth for one in opened}
-        first = max(opened, key=lambda one: (one.found.worth, one.attempt, one.piece.number))
+        first = max(opened, key=lambda one: (self._rank(one.attempt), one.piece.number))
         self.done.file = first.piece.entry.shown
         self.done.notes += first.found.notes
         self._note_ties(opened, first)
@@ -146,6 +149,8 @@ class _Picking:
         versions = kept(self._course, self._learner, self._week)
         best = self._best(versions)
         self.done.attempts, self.done.handed_in = len(versions), best.moment
+        if late := self._rules.late(self._learner, best.moment):
+            self.done.notes.append(late.said)
         if best.digits == first.attempt.digits:
             self.done.group = first.piece.group
         else:
@@ -169,14 +174,20 @@ class _Picking:
         return max(self._worth.values(), default=Worth.UNREADABLE)
 
     def _best(self, versions: Sequence[Attempt]) -> Attempt:
-        """The one that counts: work before the untouched notebook before what cannot be read, then the newest."""
+        """The one that counts: work before the untouched notebook before what cannot be read, then by `_rank`."""
         if len(versions) == 1:
             return versions[0]
         for one in versions:
             if one.digits not in self._worth:
                 content = content_of(self._course, self._learner, self._week, one)
                 self._worth[one.digits] = self._look.worth(content)
-        return max(versions, key=lambda one: (self._worth[one.digits], one))
+        return max(versions, key=self._rank)
+
+    def _rank(self, one: Attempt) -> tuple[Worth, bool, Attempt]:
+        """Of two attempts the one of the higher rank counts: of equal worth the one in time, if that is the rule."""
+        asked = self._rules.attempt is Attempts.NEWEST_IN_TIME
+        in_time = asked and self._rules.late(self._learner, one.moment) is None
+        return self._worth[one.digits], in_time, one
 
     def _chosen(self, pieces: Sequence[Piece]) -> list[_Opened]:
         """The pieces that are the week's work by their names; all where none is. A receipt decides nothing here.

@@ -9,56 +9,19 @@ is answered.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import PurePosixPath
 
-from .entries import Entry, stem
+from .entries import Entry
+from .file_names import STRUCTURE, copy_number, one_form, owner
 from .layouts import MOODLE_MARK, Fit, Layout, fits
 from .source import WEEK_FOLDER
+from .wrapping import Question, Reading, unwrapped
 
-COPY = re.compile(r"(?:[ _]?\((?P<number>\d+)\)|-copy\d*)+$", re.IGNORECASE)
-"""What browsers and Jupyter add to the name of a second copy."""
-COPY_OF = re.compile(r"^(?:copy of |kopie von |copie de |copia de )+", re.IGNORECASE)
-"""What Colab and Google Drive put before it."""
-AGAIN = re.compile(r"-\d+$")
-"""What Canvas adds to the name of a file that is submitted again."""
-STRUCTURE = re.compile(r"submi(?:tted|ssions?)|abgaben|work|weeks?[ _-]?\d*|files|inbound|downloads?", re.IGNORECASE)
-"""Folders that name no learner."""
-WRAPPERS = re.compile(r"assignment_\d+_export|.+-submissions")
-"""What Gradescope and GitHub Classroom call the folder around everything."""
 MARK = re.compile(MOODLE_MARK)
 NUMBERED = (Layout.CANVAS, Layout.MOODLE, Layout.ILIAS)
 """Layouts whose numbers stand for one person each."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the instructor says that a source is to be read; nothing: as its names say.
-
-    Attributes
-    ----------
-    layout : all of it is of this layout.
-    inside : True where folders hold those of people, False where they are people's; None where nobody said.
-    """
-
-    layout: Layout | None = None
-    inside: bool | None = None
-
-
-@dataclass(frozen=True)
-class Question:
-    """What names leave open: a text, and for each answer the option that gives it and the reading it stands for."""
-
-    text: str
-    choices: tuple[tuple[str, Reading], ...]
-
-    @property
-    def whole(self) -> str:
-        """The question with the options that answer it, in one line."""
-        return f"{self.text}: say {' or '.join(option for option, _ in self.choices)}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +82,7 @@ def claims(
     asked = reading or Reading()
     paths = [_informative(entry.parts) for entry in found]
     works = [entry.is_work for entry in found]
-    paths, around, questions = _unwrapped(paths, works, topic, source, is_person, asked)
+    paths, around, questions = unwrapped(paths, works, topic, source, is_person, asked)
     work = [parts for parts, is_one in zip(paths, works, strict=True) if is_one]
     folders, more = _layout_of([parts for parts in work if len(parts) > 1], topic, asked)
     flat, others = _layout_of([parts for parts in work if len(parts) == 1], topic, asked)
@@ -141,75 +104,6 @@ def _informative(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _week(parts: tuple[str, ...]) -> str:
     return next((part for part in reversed(parts[:-1]) if WEEK_FOLDER.match(part)), "")
-
-
-class _Around(dict[str, list[str]]):
-    """Top folder -> why nobody can say whether it is somebody's."""
-
-    def __missing__(self, top: str) -> list[str]:
-        return []
-
-
-def _unwrapped(
-    paths: list[tuple[str, ...]],
-    works: Sequence[bool],
-    topic: str,
-    source: str,
-    is_person: Callable[[str], bool],
-    asked: Reading,
-) -> tuple[list[tuple[str, ...]], _Around, list[Question]]:
-    """The paths without the folder around everything, and what is to be asked about such folders."""
-    work = [parts for parts, is_one in zip(paths, works, strict=True) if is_one]
-    tops = sorted({parts[0] for parts in work if len(parts) > 1})
-    if not tops or all(WRAPPERS.fullmatch(top) or _marked(top, topic) or is_person(top) for top in tops):
-        return paths, _Around(), []
-    text = _two_ways(tops[0], work, topic) if len(tops) == 1 else _sections(tops, work, topic)
-    if not text:
-        return paths, _Around(), []
-    wrapped = tops == [source] and all(len(parts) > 1 for parts in work)
-    if asked.inside or (wrapped and asked.inside is None):  # what a program wraps around all
-        return [parts[1:] if len(parts) > 1 and parts[0] in tops else parts for parts in paths], _Around(), []
-    if asked.inside is False:
-        return paths, _Around(), []
-    question = Question(
-        f"{text}: collect what lies inside, or take each folder as one person's",
-        (("--inside", replace(asked, inside=True)), ("--persons", replace(asked, inside=False))),
-    )
-    return paths, _Around({top: [question.whole] for top in tops}), [question]
-
-
-def _marked(top: str, topic: str) -> bool:
-    """Whether a folder is named as only a platform names folders."""
-    return any(fit.pattern.marked for fit in fits(f"{top}/x", topic))
-
-
-def _two_ways(top: str, work: Sequence[tuple[str, ...]], topic: str) -> str:
-    """Why the only folder of a source may be a person's and may hold those of others; "" where it may not."""
-    below = [parts[1:] for parts in work if parts[0] == top]
-    flat = [parts[0] for parts in below if len(parts) == 1]
-    people = {parts[0] for parts in below if len(parts) > 1}
-    topics = {parts[0] for parts in below if len(parts) > 1 and is_topic(parts[-1], topic)}
-    if len(topics) > 1 or not flat:
-        return f"{top!r} may be somebody's folder, or hold those of {len(people)} people"
-    if all(next(fits(name, topic), None) for name in flat):
-        return f"{top!r} may be somebody's folder, or a download of many people's files"
-    return ""
-
-
-def _sections(tops: Sequence[str], work: Sequence[tuple[str, ...]], topic: str) -> str:
-    """Why several folders may be people's and may hold those of others; "" where they may not.
-
-    A folder with work at its own top is a person's, and so are those that all hold folders of the same names.
-    """
-    if any(len(parts) == 2 for parts in work):
-        return ""
-    inner = {top: {parts[1] for parts in work if parts[0] == top and is_topic(parts[-1], topic)} for top in tops}
-    several = [top for top in tops if len(inner[top]) > 1]
-    if not several or all(inner[top] == inner[tops[0]] for top in tops):
-        return ""
-    if all(next((fit for fit in fits("/".join(parts), topic)), None) for parts in work):
-        return ""
-    return f"{', '.join(map(repr, tops[:3]))} may be people's folders, or hold those of people"
 
 
 def _layout_of(work: Sequence[tuple[str, ...]], topic: str, asked: Reading) -> tuple[Layout | None, list[Question]]:
@@ -248,21 +142,21 @@ def _claim(parts: tuple[str, ...], week: str, topic: str, layout: Layout | None,
     if layout is None and nested:
         readings = [fit for fit in readings if fit.pattern.marked]
     if len(MARK.findall(parts[0])) > 1:
-        plain = Claim(parts[0], _text(parts[-1]), week, Layout.MOODLE)
+        plain = Claim(parts[0], one_form(parts[-1]), week, Layout.MOODLE)
         return replace(plain, unclear="its name fits two people of Moodle's")
     if readings:
         return _by_platform(readings[0], parts, week)
     if asked.layout and asked.layout not in (Layout.FOLDER, Layout.LOOSE):
         why = f"is not named as {asked.layout} names files"
-        return Claim("", _text(parts[-1]), week, asked.layout, unclear=why)
+        return Claim("", one_form(parts[-1]), week, asked.layout, unclear=why)
     if nested:
-        return Claim(parts[0], _text(parts[-1]), week, Layout.FOLDER, serial=_copy(parts[-1]))
-    return Claim(_owner(parts[0], topic), _text(parts[0]), week, serial=_copy(parts[0]))
+        return Claim(parts[0], one_form(parts[-1]), week, Layout.FOLDER, serial=copy_number(parts[-1]))
+    return Claim(owner(parts[0], topic), one_form(parts[0]), week, serial=copy_number(parts[0]))
 
 
 def _by_platform(fit: Fit, parts: tuple[str, ...], week: str) -> Claim:
-    layout, file = fit.pattern.layout, _text(fit.group("file") or parts[-1])
-    serial = int(fit.group("attempt")[:18] or 0) if layout is Layout.CANVAS else _copy(file)
+    layout, file = fit.pattern.layout, one_form(fit.group("file") or parts[-1])
+    serial = int(fit.group("attempt")[:18] or 0) if layout is Layout.CANVAS else copy_number(file)
     also = fit.group("also").replace("_", " ")
     return Claim(
         fit.group("person"),
@@ -308,7 +202,7 @@ def _with_one_spelling(made: Sequence[Claim]) -> list[Claim]:
     return [
         replace(
             claim,
-            learner=_text(claim.learner),
+            learner=one_form(claim.learner),
             unclear=claim.unclear or (why.format(count) if claim.learner and count > 1 else ""),
         )
         for claim in made
@@ -317,7 +211,7 @@ def _with_one_spelling(made: Sequence[Claim]) -> list[Claim]:
 
 
 def _spelled(claim: Claim) -> tuple[str, Layout | None, str]:
-    return _text(claim.learner), claim.layout if claim.number else None, claim.number
+    return one_form(claim.learner), claim.layout if claim.number else None, claim.number
 
 
 def _without_clashes(made: Sequence[Claim]) -> list[Claim]:
@@ -339,29 +233,3 @@ def _without_clashes(made: Sequence[Claim]) -> list[Claim]:
         why = (two if claim.layout is Layout.BRIGHTSPACE else one).format(key, ", ".join(found))
         out.append(replace(claim, unclear=claim.unclear or (why if len(found) > 1 else "")))
     return out
-
-
-def _owner(name: str, topic: str) -> str:
-    """The learner in the name of a loose file, `attention_ann.ipynb` -> `ann`; "" where it holds the topic alone."""
-    rest = PurePosixPath(name).stem if stem(name) == name else stem(name)
-    rest = COPY_OF.sub("", COPY.sub("", rest))
-    rest = re.sub(rf"(?:week\d\d_)?(?<![^\W_]){re.escape(topic)}(?![^\W_])", "", rest, count=1, flags=re.IGNORECASE)
-    rest = re.sub(r"^week\d\d$", "", rest.strip(" _-."), flags=re.IGNORECASE)
-    return "" if STRUCTURE.fullmatch(rest) else rest
-
-
-def is_topic(file: str, topic: str) -> bool:
-    """Whether a file has the name of the week's notebook or bundle, or of a copy of it: `attention (1).ipynb`."""
-    rest = COPY_OF.sub("", COPY.sub("", AGAIN.sub("", stem(file)))).lower()
-    return rest == topic or bool(re.fullmatch(rf"week\d\d_{re.escape(topic)}", rest))
-
-
-def _copy(file: str) -> int:
-    """Which copy a name says it is: 2 for `attention (2).ipynb`, 0 for the first."""
-    found = COPY.search(stem(file))
-    return int(found["number"][:9]) if found and found["number"] else 0
-
-
-def _text(name: str) -> str:
-    """One form for letters that Unicode can write in two ways."""
-    return unicodedata.normalize("NFC", name).strip()

@@ -6,7 +6,7 @@ import contextlib
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +20,7 @@ from .files import write_text
 from .repair import DamagedError, read_handed_in
 from .source import Test, Week, Written
 from .written import is_prose, own_cells_below
+from .zones import moment_in
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
@@ -294,13 +295,7 @@ def one_transaction(gradebook: Gradebook) -> Iterator[None]:
 
 def handed_in_at(stamp: bytes) -> datetime | None:
     """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
-    from dateutil.parser import ParserError, parse
-
     try:
-        when = parse(stamp.decode("utf-8").strip())
-    except (ParserError, OverflowError, ValueError):
-        return None
-    try:
-        return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
-    except (OverflowError, ValueError):
+        return moment_in(stamp.decode("utf-8"))
+    except UnicodeDecodeError:
         return None

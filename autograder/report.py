@@ -26,6 +26,7 @@ from .texts import for_terminal
 
 if TYPE_CHECKING:
     from .collect import Collection
+    from .course import Course
     from .grade import Change
     from .lies import Lies
     from .mutants import MutationReport
@@ -241,6 +242,17 @@ def print_class(week: Week, outcomes: list[Graded], console: Console) -> None:
         cpu = median(graded.cpu_seconds for graded in graded_ones)
         peak = max(graded.peak_mib for graded in graded_ones)
         console.print(f"{cpu:.2f} s of CPU a submission (median), at most {peak:.0f} MiB of memory in one")
+
+
+def print_late(course: Course, week: str, console: Console) -> None:
+    """Who was late in a week, by how much, and what that costs."""
+    from .standings import standings
+
+    for learner, one in standings(course, week).items() if course.gradebook.is_file() else ():
+        if one.late:
+            console.print(
+                f"[yellow]late[/yellow] {for_terminal(learner)}: {for_terminal(one.late.said)}", highlight=False
+            )
 
 
 def print_changes(changes: Sequence[Change], console: Console) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .course import Course
+from .deadlines import Deadlines, Late, read_deadlines
 from .errors import WorkbookError, short
 from .groups import read_groups
 from .record import open_gradebook
@@ -50,8 +51,8 @@ class Standing:
     handed_in : naive UTC; None where it is not known.
     scores : graded cell -> its score, in the order of their names.
     comments : cell -> what the instructor wrote below it.
-    penalty : points taken for being late, by nbgrader's plugin.
-    late : seconds between the due date, with the learner's extension, and the submission; 0 in time or without one.
+    penalty : points taken for being late, by `course.toml`, else by nbgrader's plugin.
+    late : how late it was; None in time, and where nothing is due.
     """
 
     learner: str
@@ -59,7 +60,7 @@ class Standing:
     scores: dict[str, Score]
     comments: dict[str, str]
     penalty: float = 0.0
-    late: float = 0.0
+    late: Late | None = None
 
     @property
     def total(self) -> float:
@@ -106,14 +107,16 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
                 .filter(api.Assignment.name == week)
                 .all()
             )
+            due = next((one.duedate for one in db.query(api.Assignment).filter_by(name=week)), None)
             handed_in: dict[str, datetime | None] = {}
             penalties: dict[str, float] = {}
-            late: dict[str, float] = {}
+            extensions: list[tuple[str, datetime]] = []
             notebooks: dict[str, str] = {}
             for submission in db.query(api.SubmittedAssignment).join(api.Assignment).filter_by(name=week):
                 handed_in[submission.student_id] = submission.timestamp
-                late[submission.student_id] = submission.total_seconds_late
                 penalties[submission.student_id] = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+                if due and submission.extension:
+                    extensions.append((submission.student_id, due + submission.extension))
                 notebooks |= {one.id: submission.student_id for one in submission.notebooks}
             scores: dict[str, dict[str, Score]] = {learner: {} for learner in handed_in}
             comments: dict[str, dict[str, str]] = {learner: {} for learner in handed_in}
@@ -140,11 +143,22 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
             dict(sorted(found.items())),
             comments[learner],
             penalties[learner],
-            late[learner],
         )
         for learner, found in sorted(scores.items())
     }
-    return _in_groups(everyone, read_groups(course, week))
+    rules = read_deadlines(course, week, due)
+    rules = replace(rules, extensions=(*extensions, *rules.extensions))  # those of course.toml count
+    found = _in_groups(everyone, read_groups(course, week))
+    return {learner: _in_time(standing, rules) for learner, standing in found.items()}
+
+
+def _in_time(standing: Standing, rules: Deadlines) -> Standing:
+    """The standing with how late it is, and what the rules of the class take for it."""
+    late = rules.late(standing.learner, standing.handed_in)
+    if rules.rule is None:
+        return replace(standing, late=late)
+    earned = sum(score.points for score in standing.scores.values())
+    return replace(standing, late=late, penalty=round(earned * late.share, 2) if late else 0.0)
 
 
 def _in_groups(everyone: dict[str, Standing], groups: Mapping[str, str]) -> dict[str, Standing]:

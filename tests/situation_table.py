@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autograder.layouts import Layout
-from autograder.recognize import Reading
+from autograder.wrapping import Reading
 
 from .situations import (
     FRIDAY,

@@ -21,7 +21,7 @@ from autograder.collect import Collection, collect
 from autograder.course import Course
 from autograder.entries import Fate
 from autograder.errors import WorkbookError
-from autograder.recognize import Reading
+from autograder.wrapping import Reading
 
 WEEK = "week01_attention"
 MONDAY, TUESDAY, FRIDAY = (datetime(2026, 3, day, 12, 5, 1) for day in (2, 3, 6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -723,3 +724,42 @@ def total_or_nothing(course: Path, learner: str) -> float | None:
         return total_in_gradebook(course, learner)
     except (MissingEntry, SQLAlchemyError):
         return None
+
+
+class Person(io.StringIO):
+    """Somebody at a terminal who types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_names_leave_open_is_asked_or_answered_by_an_option_and_never_guessed(
+    root: Path, workbook: Workbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "downloads"
+    for learner in ("ann", "bob"):
+        hand_in(tmp_path / "elsewhere", learner, RIGHT, root)
+        (source / "lab" / learner).mkdir(parents=True)
+        shutil.copy(tmp_path / "elsewhere" / "submitted" / learner / WEEK / "tiny.ipynb", source / "lab" / learner)
+
+    def there() -> set[str]:
+        return {path.name for path in (root / "course" / "submitted").glob("*")}
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    code, out, _ = workbook("collect", source, "1")
+    assert (code, there()) == (0, set())
+    assert "left open 'lab' may be somebody's folder, or hold those of 2 people" in out
+    assert "say --inside or --persons" in out
+    assert "2 files in the source: 2 refused" in out
+    monkeypatch.setattr(sys, "stdin", Person("0\n"))
+    assert "2 refused" in workbook("collect", source, "1").out
+    monkeypatch.setattr(sys, "stdin", Person("7\n1\n"))
+    code, out, _ = workbook("collect", source, "1")
+    assert "1  as with --inside" in out
+    assert (code, there()) == (0, {"ann", "bob"})
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    code, out, _ = workbook("collect", source, "1", "--persons")
+    assert there() == {"ann", "bob", "lab"}
+    assert "there is no layout 'blackbord' -> say one of canvas, moodle" in complaint(
+        workbook("collect", source, "1", "--layout", "blackbord")
+    )

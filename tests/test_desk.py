@@ -286,10 +286,10 @@ def test_late_work_is_said_with_the_time(graded: GradedClass) -> None:
             gradebook.find_submission(WEEK, learner).timestamp = due + timedelta(hours=hours)
         gradebook.db.commit()
     facts = facts_of(graded)
-    assert [(line.learner, line.late) for line in facts.late] == [("cleo", 36 * 3600), ("bob", 2 * 3600)]
+    assert [(line.learner, line.overdue) for line in facts.late] == [("cleo", 36 * 3600), ("bob", 2 * 3600)]
     text = " ".join(Page(render_class([facts])).text.split())
-    assert "cleo: 1.5 days after the due date" in text
-    assert "bob: 2.0 hours after the due date" in text
+    assert "cleo: 1 day 12 h late, due " in text
+    assert "bob: 2 h late, due " in text
 
 
 def test_remarks_of_grading_stand_on_the_page_and_nowhere_else(graded: GradedClass) -> None:

@@ -14,7 +14,7 @@ from autograder.collect import collect
 from autograder.course import Course
 from autograder.entries import Fate
 from autograder.layouts import PATTERNS, Layout, Pattern, fits
-from autograder.recognize import Question, Reading
+from autograder.wrapping import Question, Reading
 
 from .situation_table import GRADESCOPE, SITUATIONS
 from .situations import FRIDAY, MONDAY, STARTER, WEEK, At, Content, Situation, bundle, faults, make, notebook, run, tar

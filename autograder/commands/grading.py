@@ -48,7 +48,7 @@ def grade(
     from ..grade import NO_SANDBOX, Told, grade_week
     from ..grades_csv import write_csv
     from ..meter import Meter
-    from ..report import print_class
+    from ..report import print_class, print_late
     from ..standings import standings
     from ..texts import for_terminal
 
@@ -96,6 +96,7 @@ def grade(
     if feedback and touched(where, name):  # what people gave earlier is on the new pages as well
         rewrite(build_week(graded_week), where, only_touched=True)
     print_class(graded_week, outcomes, console)
+    print_late(where, name, console)
     if held:
         complaints.print(
             "[yellow]nothing was written[/yellow]: scores of unchanged work would change, see above -> "

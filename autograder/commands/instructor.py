@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from .common import CourseOption, WeekArgument, WeeksArgument, console
 
 if TYPE_CHECKING:
-    from ..recognize import Question, Reading
+    from ..wrapping import Question, Reading
 
 app = typer.Typer()
 
@@ -90,8 +89,8 @@ def collect(
     from ..course import Course, find_root, week_name
     from ..errors import short
     from ..layouts import by_option
-    from ..recognize import Reading
     from ..report import print_collection, progress
+    from ..wrapping import Reading
 
     root = find_root()
     where = Course.at(root, course)
@@ -124,7 +123,9 @@ def _asked(question: Question) -> Reading | None:
     console.print(for_terminal(question.text), highlight=False)
     for number, (option, _) in enumerate(question.choices, 1):
         console.print(f"  {number}  as with {for_terminal(option)}", highlight=False)
-    answer = typer.prompt("Which one? 0 leaves these files out", type=click.IntRange(0, len(question.choices)))
+    answer = -1
+    while not 0 <= answer <= len(question.choices):
+        answer = typer.prompt("Which one? 0 leaves these files out", type=int)
     return question.choices[answer - 1][1] if answer else None
 
 
