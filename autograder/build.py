@@ -18,7 +18,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from .errors import BuildError
 from .leaks import leaks
-from .rules import check, defined, has_hidden_tests
+from .lint import check
+from .rules import defined, has_hidden_tests
 from .source import (
     About,
     Cell,
