@@ -17,6 +17,9 @@ from .runner import CellRun, Run, Verdict
 from .source import Cell, Test, Week
 from .variants import Misconception, Places, Variant
 
+Told = tuple[str, str, str]
+"""Of a problem with a variant: message, remedy, and the text of the variant to look at."""
+
 
 @dataclass
 class Row:
@@ -100,6 +103,8 @@ class Judge:
         """Sources of the instructor notebook, by cell id."""
         self.cells = {cell.id: cell for cell in week.cells}
         self._places = Places(week)
+        self._open: set[str] = set()
+        """Tests that an untouched stub passes: that a misconception passes them, too, is no news."""
 
     def in_lesson(self, cell_id: str, done: CellRun, message: str, remedy: str) -> Problem:
         """A problem at the line of the lesson where a cell failed."""
@@ -141,6 +146,7 @@ class Judge:
                 if done.verdict is not Verdict.PASS:
                     row.problems.append(self.in_lesson(cell_id, done, *given_fails(cell_id, "are stubs", done)))
             elif done.verdict is Verdict.PASS:
+                self._open.add(cell_id)
                 message = f"the untouched stub of {cell.name!r} earns {cell.words.points} points in {cell_id}"
                 remedy = "call the answer, and compare what it gives"
                 row.problems.append(self.in_lesson(cell_id, done, message, remedy))
@@ -156,24 +162,22 @@ class Judge:
         own = [cell.id for cell in self.week.of_kind(Test, item.exercise) if cell.id in run.cells]
         failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
         row.hidden_only = all(in_hidden_test(self.sources[test], run.cells[test].line) for test in failed)
-        found = self._rejection(run, item, done, failed)
-        for name, earned in row.points.items():
-            if not found and name != item.exercise and earned is not None and earned != self.week.points(name):
-                lost = self.week.points(name) - earned
-                message = f"it costs {lost} points in {name!r}, which does not use it"
-                found = message, "add the word `uses`, or make the tests of the other exercise independent of it", ""
+        found = _crash(run) or self._costs(row, item) or self._rejection(item, done, failed)
         if found:
             row.problems.append(self._places.problem(item, found[0], found[1], quoting=found[2]))
 
-    def _rejection(
-        self, run: Run, item: Misconception, done: CellRun, failed: Sequence[str]
-    ) -> tuple[str, str, str] | None:
-        """What is wrong with how the named test rejects it: message, remedy and the text of the variant to look at."""
-        for cell_id, other in run.cells.items():
-            if other.verdict not in (Verdict.PASS, Verdict.FAIL):
-                remedy = "write an edit that runs; a test that may raise stands inside checks.step"
-                return f"{cell_id} ends with {other.verdict}: {said(other)}", remedy, ""
+    def _costs(self, row: Row, item: Misconception) -> Told | None:
+        for name, earned in row.points.items():
+            if name != item.exercise and earned is not None and earned != self.week.points(name):
+                message = f"it costs {self.week.points(name) - earned} points in {name!r}, which does not use it"
+                return message, "add the word `uses`, or make the tests of the other exercise independent of it", ""
+        return None
+
+    def _rejection(self, item: Misconception, done: CellRun, failed: Sequence[str]) -> Told | None:
+        """What is wrong with how the named test rejects it."""
         test = item.rejected_by
+        if done.verdict is Verdict.PASS and test in self._open:
+            return None
         if done.verdict is not Verdict.FAIL:
             elsewhere = f"name {failed[0]}, which does, or " if failed else ""
             remedy = f"{elsewhere}write a check in {test} that fails"
@@ -206,6 +210,15 @@ class Judge:
                     remedy = "tell them apart with a cause, or remove one"
                     found.append(self._places.problem(by_name[row.name], message, remedy))
         return found
+
+
+def _crash(run: Run) -> Told | None:
+    """A cell that ends otherwise than by a check."""
+    for cell_id, done in run.cells.items():
+        if done.verdict not in (Verdict.PASS, Verdict.FAIL):
+            remedy = "write an edit that runs; a test that may raise stands inside checks.step"
+            return f"{cell_id} ends with {done.verdict}: {said(done)}", remedy, ""
+    return None
 
 
 def said(done: CellRun) -> str:

@@ -106,15 +106,18 @@ def check_marks(week: Week, problem: Finding) -> Iterator[Problem]:
 
 def _check_mark(cell: Cell, mark: str, belongs: bool, problem: Finding) -> Iterator[Problem]:
     """One pair of marks in one cell, which it belongs into or not."""
-    places = [n for n, line in enumerate(cell.source.splitlines(), 1) if MARK.match(line) and mark in line]
+    marks = [(n, line) for n, line in enumerate(cell.source.splitlines(), 1) if MARK.match(line) and mark in line]
     try:
         found = regions(cell.source, mark)
     except ValueError as error:
-        yield problem(cell, str(error), f"balance the ### BEGIN {mark} / ### END {mark} lines", line=places[-1])
+        wanted = ["BEGIN" if place % 2 == 0 else "END" for place in range(len(marks))]
+        wrong = [number for (number, line), word in zip(marks, wanted, strict=True) if word not in line]
+        remedy = f"balance the ### BEGIN {mark} / ### END {mark} lines"
+        yield problem(cell, str(error), remedy, line=wrong[0] if wrong else marks[-1][0])
         return
     if found and not belongs:
         message = f"{mark} marks in a cell of another kind"
-        yield problem(cell, message, "move them to a cell of the right kind", line=places[0])
+        yield problem(cell, message, "move them to a cell of the right kind", line=marks[0][0])
     if mark == "SOLUTION" and belongs and not found:
         where = "rubric" if isinstance(cell.words, Written) else "answer"
         remedy = f"put the {where} between ### BEGIN SOLUTION and ### END SOLUTION"
@@ -154,7 +157,8 @@ def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
         for test in week.of_kind(Test, name):  # what comes behind the test is told as such
             reached |= {one for one in reachable(week, test) if one not in cells or cells[one].line < test.line}
         declared = {name, *(used for used in week.exercises if name in week.dependents(used))}
-        if missing := sorted((reached & set(week.exercises)) - declared):
+        misspelled = set(week.exercises[name].uses) - set(week.exercises)  # told above; it may be what is missing here
+        if missing := sorted((reached & set(week.exercises)) - declared) if not misspelled else []:
             listed = ", ".join(missing)
             yield problem(cell, f"exercise {name!r} builds on {listed} without saying so", f'write uses="{listed}"')
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .errors import Problem
 from .rules import Finding, defined, loaded, parsed
-from .source import Cell, Explore, Look, Test, Week
+from .source import Cell, Explore, Look, Setup, Test, Week
 
 SKIPPED = Look | Explore
 KNOWN = {*dir(builtins), "__annotations__", "__name__", "__file__", "FORBIDDEN", "get_ipython"}
@@ -27,6 +27,8 @@ def _line(cell: Cell, name: str) -> int:
 
 def check_missing(week: Week, problem: Finding) -> Iterator[Problem]:
     """A name that no cell imports or defines is told once, however many cells need it."""
+    if not week.of_kind(Setup):
+        return  # that is told, and what is missing would stand there
     everywhere = KNOWN.union(*(defined(cell.source) for cell in _code(week)))
     users: dict[str, list[Cell]] = {}
     for cell in _code(week):

@@ -200,10 +200,9 @@ class Places:
         """
         path = self._folder / f"{type(variant).__name__.lower()}s.py"
         calls = [call for name, call in self._calls[path] if name == variant.name]
-        line = calls[-1].lineno if calls else 1
-        for node in ast.walk(calls[-1]) if calls and quoting else ():
-            if isinstance(node, ast.Constant) and node.value == quoting:
-                line = node.lineno
+        texts = [node for node in ast.walk(calls[-1]) if isinstance(node, ast.Constant)] if calls else []
+        by_text = {node.value: node.lineno for node in texts if isinstance(node.value, str)}
+        line = by_text.get(quoting) or by_text.get(variant.name) or 1
         return Problem(path, line, f"{type(variant).__name__.lower()} {variant.name!r}: {message}", remedy)
 
 
