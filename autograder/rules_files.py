@@ -18,6 +18,8 @@ LARGEST_PICTURE = 500_000
 """Bytes of a picture beside the source: the repository, the bundle and every preview carry it."""
 PNG = b"\x89PNG\r\n\x1a\n"
 LINK = re.compile(r"(?P<shown>!?)\[[^\]\n]*\]\(<?(?P<target>[^)\s>]+)[^)\n]*\)")
+UNSEEN = re.compile(r"`[^`]*`|<!--.*?-->")
+"""What Markdown shows as it stands, or not at all: no links in there."""
 PRIVATE = re.compile(
     r"(?<![\w./])(/home/\w|/Users/\w|/root/|/mnt/\w|[A-Z]:\\\w|file:/|https?://(localhost|127\.0\.0\.1))[^\s\"')]*"
 )
@@ -113,7 +115,7 @@ def check_links(week: Week, problem: Finding) -> Iterator[Problem]:
                 message = f"{private[0]!r} is on your machine alone"
                 yield problem(cell, message, "write a path relative to the week, or a public address", line=number)
             elif cell.words.cell_type == "markdown":
-                for link in LINK.finditer(re.sub(r"`[^`]*`", "", line)):
+                for link in LINK.finditer(UNSEEN.sub("", line)):
                     if told := _broken(week, link["target"], bool(link["shown"]), pictures):
                         yield problem(cell, *told, line=number)
 

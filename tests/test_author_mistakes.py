@@ -9,7 +9,8 @@ import pytest
 from autograder.build import stale, write_week
 from autograder.verify import load_proofs
 
-from .author_mistakes.table import MISTAKES, problems, sound_week
+from .author_mistakes.table import MISTAKES
+from .author_mistakes.week import problems, sound_week
 
 
 def test_the_week_that_the_mistakes_are_made_in_is_sound(tmp_path: Path) -> None:
