@@ -124,20 +124,19 @@ def _chosen(root: Path, asked: list[str] | None) -> list[str]:
     """The names of the weeks that were asked for, by default all; folders that are no weeks are told, not skipped."""
     from ..course import all_weeks, week_name
 
-    folders = {path.name: path for path in sorted((root / "solutions").iterdir()) if path.is_dir()}
     known = all_weeks(root)
-    strays = [path for name, path in folders.items() if name not in known and name[0] not in "._"]
-    strays = [path for path in strays if not asked or path.name in asked]
+    found = sorted(path for path in (root / "solutions").iterdir() if path.is_dir() and path.name[0] not in "._")
+    strays = [path for path in found if path.name not in known and (not asked or path.name in asked)]
     remedy = "call it weekNN_topic, as in week12_detection_transformer"
     problems = [Problem(path, 1, "this folder has not the name of a week", remedy) for path in strays]
-    numbers: dict[str, str] = {}
-    for name in known:
-        first = numbers.setdefault(name[:6], name)
-        if first != name:
-            problems.append(Problem(folders[name], 1, f"{first} has this number, too", "give one of them another"))
+    names = [week_name(root, name) for name in asked or known if name not in {path.name for path in strays}]
+    for name, before in zip(known[1:], known, strict=False):
+        if name[:6] == before[:6] and {name, before} & set(names):
+            path = root / "solutions" / name
+            problems.append(Problem(path, 1, f"{before} has the same number", "give one of them another number"))
     if problems:
         raise BuildError(problems)
-    return [week_name(root, name) for name in asked or known]
+    return names
 
 
 def _watch(folders: list[Path], root: Path, only: str, thorough: bool, sandbox: bool, workers: int) -> None:
