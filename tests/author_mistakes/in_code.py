@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .week import CHECK_1, CHECK_2, LESSON_FILE, SETUP, SOUND, B, Mistake
+from .week import CHECK_1, CHECK_2, EXPLORE, LESSON_FILE, SETUP, SOUND, B, Mistake, R
 
 CODE = {
     "a syntax error in an answer": Mistake(
@@ -98,6 +98,12 @@ CODE = {
         "double of {seed}",
         "which is drawn anew",
         {'with checks.step("double of 0"):': 'seed = checks.fresh_seed()\nwith checks.step(f"double of {seed}"):'},
+    ),
+    "an explore cell that fails": Mistake(
+        R, "# %% explore=true", "quadruple-explore-1 fails: ZeroDivisionError", {EXPLORE: "1 // 0"}
+    ),
+    "a picture that is not drawn": Mistake(
+        R, 'picture="four"', "shows no figure", {"# %% explore=true": '# %% explore=true picture="four"'}
     ),
     "not UTF-8": Mistake(B, "# # A", "not UTF-8", whole=SOUND[LESSON_FILE].replace(b"# # A tiny", b"# # A t\xedny")),
 }

@@ -12,6 +12,7 @@ from autograder.build import build_week, write_week
 from autograder.errors import BuildError, Problem, WorkbookError
 from autograder.lies import find_lies
 from autograder.mutants import load_equivalents, try_mutants
+from autograder.outputs import execute, keep
 from autograder.source import load_week
 from autograder.verify import load_proofs, verify_week
 
@@ -42,6 +43,7 @@ class Verb(StrEnum):
 
     BUILD = "build"
     VERIFY = "verify"
+    RECORD = "record"
     MUTANTS = "verify --mutants"
     LIES = "verify --lies"
 
@@ -104,6 +106,7 @@ def problems(verb: Verb, folder: Path) -> list[Problem]:
     ways: dict[Verb, Callable[[Path], list[Problem]]] = {
         Verb.BUILD: _build,
         Verb.VERIFY: _verify,
+        Verb.RECORD: _record,
         Verb.MUTANTS: _mutants,
         Verb.LIES: lambda folder: find_lies(folder, workers=1).misses,
     }
@@ -123,6 +126,12 @@ def _build(folder: Path) -> list[Problem]:
 def _verify(folder: Path) -> list[Problem]:
     load_proofs(folder)  # what it finds needs no process
     return verify_week(folder, workers=1).misses
+
+
+def _record(folder: Path) -> list[Problem]:
+    built = build_week(load_week(folder))
+    keep(built.week, execute(built, folder.parent.parent))
+    return []
 
 
 def _mutants(folder: Path) -> list[Problem]:
@@ -151,4 +160,4 @@ MISCONCEPTION = "misconceptions.py"
 ALTERNATIVE = "alternatives.py"
 TOML = "week.toml"
 REASON = b'reason = "no test can see the difference"\n'
-B, V, M, L = Verb.BUILD, Verb.VERIFY, Verb.MUTANTS, Verb.LIES
+B, V, R, M, L = Verb.BUILD, Verb.VERIFY, Verb.RECORD, Verb.MUTANTS, Verb.LIES
