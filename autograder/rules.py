@@ -20,7 +20,7 @@ SPLIT_ABOVE = 8
 """An exercise worth more than this has at least two test cells, one of them wholly visible."""
 
 MARKS = {"SOLUTION": Exercise | Written, "HIDDEN TESTS": Test}
-LIKE_A_MARK = re.compile(r"^\s*#+\s*(BEGIN|END)\b", re.IGNORECASE)
+LIKE_A_MARK = re.compile(r"^\s*#+\s*(BEGIN|END)\W+(THE\W+)?(SOLUTION|HIDDEN|TEST)", re.IGNORECASE)
 MARK = re.compile(rf"^\s*### (BEGIN|END) ({'|'.join(MARKS)})\s*$")
 
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)

@@ -324,6 +324,28 @@ ALLOWED: dict[str, Edits] = {
         "# use `+`\n# </details>\n":
             "# use `+`\n# </details>\n# <details><summary>I get a list</summary>\n# x\n# </details>\n",
     },
+    "comments that begin like a mark": {
+        "# Twice a number.": "# ## Begin here\n#\n# Twice a number.",
+        "    return number + number\n": "    # end with the sum\n    return number + number\n",
+    },
+    "the same answer twice, beside other checks": {
+        "    checks.equal(double(0), 0, \"double(0)\")": "    checks.equal(double(0), double(0), \"double(0)\")\n"
+        "    checks.equal(double(0), 0, \"double(0)\")",
+    },
+    "answers compared with each other": {
+        "checks.equal(double(0), 0,": "checks.equal(double(0), double(1) - double(1),",
+    },
+    "an exact fraction": {"checks.equal(double(0), 0,": "checks.equal(double(0.25), 0.5,"},
+    "links and paths that learners have": {
+        "# Twice a number.": "# Twice a [number](https://x.org/home/ann), `![name](file.png)`, or [here](#there).",
+    },
+    "a module that may be missing": {
+        LOOK: LOOK + "try:\n    import no_such_module\nexcept ImportError:\n    no_such_module = None\n",
+    },
+    "a function that uses what is defined below": {
+        "    return number + number\n": "    return number + number + OFFSET\n",
+        '# %% look="double"': '# %% given="offset"\nOFFSET = 0\n\n# %% look="double"',
+    },
     "an optimizer that is only shown": {LOOK: LOOK + "import torch.optim\n"},
     "several look cells": {LOOK: f"{LOOK}\n{LOOK}"},
     "uses through another exercise": {

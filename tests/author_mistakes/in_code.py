@@ -87,8 +87,14 @@ CODE = {
     "an answer beside itself": Mistake(
         B,
         "double(2), double(2)",
-        "compares double(2) with itself",
+        "with each other alone: double(2) with double(2)",
         {CHECK_1: 'checks.equal(double(2), double(2), "double(2)")'},
+    ),
+    "an answer as what is expected": Mistake(
+        B,
+        "double(3), expected",
+        "with each other alone: double(3) with expected",
+        {CHECK_1: 'expected = double(1) + double(2)\n    checks.equal(double(3), expected, "double(3)")'},
     ),
     "a fraction to the last bit": Mistake(
         B, "double(0.1), 0.2", "to the last bit", {CHECK_2: 'checks.equal(double(0.1), 0.2, "double(0.1)")'}
