@@ -18,7 +18,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from .errors import BuildError
 from .leaks import leaks
-from .rules import check, defined, has_hidden_tests
+from .lint import check
+from .rules import defined, has_hidden_tests
+from .rules_files import author_notes
 from .source import (
     About,
     Cell,
@@ -31,6 +33,7 @@ from .source import (
     Week,
     Written,
 )
+from .validation import read_json
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 SKIPPED_WHEN_GRADING = Look | Explore
@@ -207,8 +210,7 @@ def expected_outputs(week: Week) -> dict[str, str]:
     path = week.folder / "outputs.json"
     if not path.is_file():
         return {}
-    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return read_json(path, dict[str, str], '{"cell-id": "text"}')
 
 
 def with_expected_outputs(built: Notebooks) -> NotebookNode:
@@ -228,15 +230,29 @@ def _released_files(built: Notebooks) -> dict[str, bytes]:
     return files | {picture.name: picture.read_bytes() for picture in sorted(built.week.folder.glob("*.png"))}
 
 
-def write_week(built: Notebooks, root: Path) -> bool:
-    """Write `build/source/...` and, where it differs, `weeks/...`. True when `weeks/` changed."""
+def write_source(built: Notebooks, root: Path) -> None:
+    """Write `build/source/...`: the instructor notebook, with the outputs that CI compares, and the pictures."""
     week = built.week
-    files = _released_files(built)
     source = root / "build" / "source" / week.name
     source.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
+    for name, content in _released_files(built).items():
         (source / name).write_bytes(content)
     (source / f"{week.topic}.ipynb").write_text(to_text(with_expected_outputs(built)), encoding="utf-8")
+
+
+def write_week(built: Notebooks, root: Path) -> bool:
+    """Write `build/source/...` and, where it differs, `weeks/...`. True when `weeks/` changed.
+
+    Raises
+    ------
+    BuildError
+        when notes to the author are left: they are no text for learners.
+    """
+    week = built.week
+    if notes := author_notes(week):
+        raise BuildError(notes)
+    write_source(built, root)
+    files = _released_files(built)
     target = root / "weeks" / week.name
     target.mkdir(parents=True, exist_ok=True)
     changed = False

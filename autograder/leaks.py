@@ -97,10 +97,11 @@ def _rubric(week: Week) -> Iterator[tuple[int, str]]:
 
 def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
     """Solution statements, hidden tests and rubric lines that stand in the learner's notebook."""
-    known = secrets(week)
+    known, places = secrets(week), {cell.id: cell.line for cell in week.cells}
     problems = []
     for cell in learner.cells:
         for line, what in find(known, shown(cell.source, cell.cell_type == "code")):
+            line = places.get(cell.id, line)
             message = f"learner cell {cell.id!r} shows solution or hidden test code of {what!r}"
             remedy = "say it in other words there, or move it between the marks"
             problems.append(Problem(week.script, line, message, remedy))

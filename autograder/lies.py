@@ -16,18 +16,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from .build import Notebooks, build_week
 from .engine.judge import MAX_TIMEOUTS, TEST
-from .errors import WorkbookError, short
+from .errors import Problem, WorkbookError, short
 from .jobs import graded_cells, make_job
 from .lying.garbage import Flavor
 from .lying.knowledge import of_notebook
 from .lying.liar import Settings, Shape
+from .matrix import said
 from .rules import has_hidden_tests
 from .runner import Job, Mode, Run, Team, Verdict
 from .source import Test, Week, load_info, load_week
+from .validation import read_json
 
 BY_HEART = "by-heart"
 """The liar that knows what visible tests give."""
@@ -59,15 +59,18 @@ class Lies:
     earned : liar -> the test cells that it passed.
     listed : the test cells that are known to be open.
     problems : runs that say nothing.
+    script, lines : the lesson, and the line of each test cell.
     """
 
     week: str
+    script: Path
+    lines: dict[str, int]
     points: dict[str, int]
     exercises: dict[str, str]
     hidden: tuple[str, ...]
     earned: dict[str, tuple[str, ...]]
     listed: tuple[str, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -79,19 +82,32 @@ class Lies:
         return sum(self.points[test] for test in tests if exercise in ("", self.exercises[test]))
 
     @property
-    def misses(self) -> list[str]:
+    def misses(self) -> list[Problem]:
         """Cells that are open and not listed, cells that are listed and closed, and runs that say nothing."""
         found = list(self.problems)
         for test in self.open:
             if test not in self.listed:
                 by = ", ".join(name for name, passed in self.earned.items() if test in passed)
-                found.append(f"{test}: {self.points[test]} points for lies ({by})")
-        found += [f"{test} is closed: take it out of {OPEN}" for test in self.listed if test not in self.open]
+                message = f"{test}: {self.points[test]} points for lies ({by})"
+                remedy = "compare values on inputs that were never seen, from checks.fresh_seed()"
+                found.append(Problem(self.script, self.lines[test], message, remedy))
+        path = self.script.parent / OPEN
+        for test in self.listed:
+            if test not in self.open:
+                message = f"{test} is closed" if test in self.points else f"there is no test {test}"
+                found.append(Problem(path, line_of(path, test), message, "take it out of the list"))
         return found
 
     def to_json(self) -> str:
-        fields = asdict(self) | {"open": self.open, "misses": self.misses}
-        return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
+        fields = asdict(self) | {"open": self.open, "problems": list(map(str, self.problems))}
+        whole = fields | {"script": short(self.script), "misses": list(map(str, self.misses))}
+        return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def line_of(path: Path, item: str) -> int:
+    """The line of a JSON list that names an item; 1 where it is not found."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if json.dumps(item) in line), 1)
 
 
 def listed(folder: Path) -> tuple[str, ...]:
@@ -99,16 +115,13 @@ def listed(folder: Path) -> tuple[str, ...]:
 
     Raises
     ------
-    WorkbookError
+    BuildError
         when the file is no list of names.
     """
     path = folder / OPEN
     if not path.is_file():
         return ()
-    try:
-        return tuple(TypeAdapter(list[str]).validate_json(path.read_text(encoding="utf-8")))
-    except ValidationError:
-        raise WorkbookError(f"{short(path)} is no list of test cells", 'write ["sdpa-test-1", ...]') from None
+    return tuple(read_json(path, list[str], '["sdpa-test-1", ...]'))
 
 
 def find_lies(
@@ -144,18 +157,20 @@ def find_lies(
     tests = {cell.id: cell for cell in week.of_kind(Test) if cell.id in jobs.tests}
     passed = {run.name: tuple(t for t in tests if run.cells[t].verdict is Verdict.PASS) for run in runs}
     problems = [
-        f"{test} rejects the reference: {visible.cells[test].message}"
+        Problem(week.script, tests[test].line, f"{test} rejects the reference: {said(done)}", "run workbook verify")
         for test in tests
-        if visible.cells[test].verdict is not Verdict.PASS
+        if (done := visible.cells[test]).verdict is not Verdict.PASS
     ]
     problems += [
-        f"{run.name}: {test}: {run.cells[test].verdict}: {run.cells[test].message}"
+        Problem(week.script, tests[test].line, f"{run.name}: {test}: {done.verdict}: {said(done)}", "run it again")
         for run in runs
         for test in tests
-        if run.cells[test].verdict is Verdict.INFRA or run.deaths >= MAX_TIMEOUTS  # then cells may not have been run
+        if (done := run.cells[test]).verdict is Verdict.INFRA or run.deaths >= MAX_TIMEOUTS  # cells may not have run
     ]
     return Lies(
         week.name,
+        week.script,
+        {test: cell.line for test, cell in tests.items()},
         {test: cell.words.points for test, cell in tests.items() if isinstance(cell.words, Test)},
         {test: cell.name for test, cell in tests.items()},
         tuple(test for test, cell in tests.items() if has_hidden_tests(cell)),

@@ -17,21 +17,21 @@ from __future__ import annotations
 import json
 import random
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from .build import Notebooks, build_week
-from .errors import WorkbookError, short
+from .errors import BuildError, Problem, WorkbookError
 from .jobs import graded_cells, make_job
 from .mutation import Mutant, imported_names, mutants
 from .runner import Job, Run, Team, Verdict
 from .source import Exercise, Given, Limits, Setup, Test, Week, load_info, load_week
+from .validation import line_of_key, read_text, read_toml
 
 FILE = "equivalents.toml"
 LONGEST = 10
@@ -93,7 +93,7 @@ class MutationReport:
     script: str
     tried: tuple[Tried, ...]
     all_mutants: int
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
     seconds: float
 
     @property
@@ -101,8 +101,8 @@ class MutationReport:
         return [one for one in self.tried if one.fate is Fate.ALIVE]
 
     @property
-    def misses(self) -> int:
-        return len(self.alive) + len(self.problems)
+    def misses(self) -> list[str]:
+        return [f"alive: {one.mutant.change}" for one in self.alive] + [str(one) for one in self.problems]
 
     def counts(self) -> dict[str, Counter[Fate]]:
         """By exercise, in the order of the lesson, how many had which fate."""
@@ -125,7 +125,12 @@ class MutationReport:
             for one in self.tried
         ]
         scores = {name: dict(count) for name, count in self.counts().items()}
-        whole = {"week": self.week, "all": self.all_mutants, "exercises": scores, "problems": self.problems}
+        whole = {
+            "week": self.week,
+            "all": self.all_mutants,
+            "exercises": scores,
+            "problems": [str(one) for one in self.problems],
+        }
         return json.dumps(whole | {"mutants": rows}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -134,23 +139,26 @@ def load_equivalents(week: Week) -> tuple[Equivalent, ...]:
 
     Raises
     ------
-    WorkbookError
-        for a file that is no TOML, an unknown key, a missing or too short reason, or the same mutant twice.
+    BuildError
+        for a file that is no TOML, an unknown key or exercise, a missing or too short reason, the same mutant twice.
     """
     path = week.folder / FILE
     if not path.is_file():
         return ()
-    try:
-        found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).equivalent
-    except tomllib.TOMLDecodeError as error:
-        raise WorkbookError(f"{short(path)}: {error}", "fix the TOML") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise WorkbookError(f"{short(path)}: {where}: {first['msg']}", "give exercise, change, reason") from None
-    twice = [key for key, count in Counter(one.key for one in found).items() if count > 1]
-    if twice:
-        raise WorkbookError(f"{short(path)}: {twice[0][1]!r} is explained twice", "remove one")
+    found, text = read_toml(path, _File).equivalent, read_text(path)
+    problems, seen = [], set()
+    for number, one in enumerate(found):
+        if one.exercise not in week.exercises:
+            line = line_of_key(text, ("equivalent", number, "exercise"))
+            remedy = f"one of {', '.join(week.exercises)}"
+            problems.append(Problem(path, line, f"there is no exercise {one.exercise!r}", remedy))
+        elif one.key in seen:
+            line = line_of_key(text, ("equivalent", number, "change"))
+            remedy = "remove one, or say which `occurrence` you mean"
+            problems.append(Problem(path, line, f"{one.change!r} is explained twice", remedy))
+        seen.add(one.key)
+    if problems:
+        raise BuildError(problems)
     return found
 
 
@@ -227,7 +235,9 @@ def try_mutants(
         week = load_week(folder)
         if exercise and exercise not in week.exercises:
             raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
-        explained = {one.key: one for one in load_equivalents(week) if exercise in ("", one.exercise)}
+        known = load_equivalents(week)
+        places = {one.key: number for number, one in enumerate(known)}
+        explained = {one.key: one for one in known if exercise in ("", one.exercise)}
         built = build_week(week)
         everything = all_mutants(week, exercise)
         chosen = everything
@@ -252,7 +262,7 @@ def try_mutants(
     lines = {cell.name: cell.line for cell in week.of_kind(Exercise)}
     tests = {name: [cell.id for cell in week.of_kind(Test, name)] for name in week.exercises}
     tried, judged = [], set()
-    problems = []
+    told: list[tuple[tuple[str, str, int], str, str]] = []
     for one, run in zip(chosen, runs, strict=True):
         fate, killed_by = _fate(run, tests[one.exercise])
         key = (one.exercise, one.change, one.occurrence)
@@ -261,10 +271,17 @@ def try_mutants(
             if fate is Fate.ALIVE:
                 fate = Fate.EQUIVALENT
             else:
-                problems.append(f"{FILE}: not equivalent, {killed_by} rejects it: {one.change}")
+                told.append((key, f"not equivalent, {killed_by} rejects it: {one.change}", "remove this reason"))
         tried.append(Tried(one, fate, killed_by, lines[one.exercise] + one.line))
     every = {(one.exercise, one.change, one.occurrence) for one in everything}
-    problems += [f"{FILE}: no such mutant of {key[0]!r}: {key[1]}" for key in explained if key not in every]
+    gone = "remove this reason, or copy `change` from what --mutants prints"
+    told += [(key, f"no such mutant of {key[0]!r}: {key[1]}", gone) for key in explained if key not in every]
+    path = week.folder / FILE
+    text = read_text(path) if told else ""
+    problems = [
+        Problem(path, line_of_key(text, ("equivalent", places[key], "change")), message, remedy)
+        for key, message, remedy in told
+    ]
     script = str(week.script.relative_to(folder.parent.parent))
     return MutationReport(
         week.name, script, tuple(tried), len(everything), tuple(problems), time.perf_counter() - begin

@@ -12,7 +12,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from .build import Notebooks, to_text
-from .errors import WorkbookError
+from .errors import BuildError, Problem
 from .source import Explore, Look, Week
 
 
@@ -21,7 +21,7 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
 
     Raises
     ------
-    WorkbookError
+    BuildError
         naming the first cell that fails, with its error.
     """
     from nbclient import NotebookClient
@@ -42,9 +42,10 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     try:
         client.execute()
     except CellExecutionError as error:
-        raise WorkbookError(
-            f"{built.week.name}: {error.ename}: {error.evalue}", "mend the cell in the source"
-        ) from None
+        failed = [c.id for c in notebook.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
+        cell = next((cell for cell in built.week.cells if cell.id in failed), built.week.cells[0])
+        message = f"{cell.id} fails: {error.ename}: {error.evalue}"
+        raise BuildError([Problem(built.week.script, cell.line, message, "fix the cell")]) from None
     (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
     return notebook
 
@@ -60,7 +61,8 @@ def keep(week: Week, executed: NotebookNode) -> list[Path]:
         if isinstance(cell.words, Explore) and cell.words.picture:
             images = [o.data["image/png"] for o in results if "image/png" in o.get("data", {})]
             if not images:
-                raise WorkbookError(f"{week.name}: cell {cell.id!r} shows no figure", "end it with plt.show()")
+                message = f"{cell.id} has the word `picture` and shows no figure"
+                raise BuildError([Problem(week.script, cell.line, message, "end it with plt.show()")])
             path = week.folder / f"{cell.words.picture}.png"
             path.write_bytes(base64.b64decode(images[-1]))
             written.append(path)

@@ -1,4 +1,4 @@
-"""What every week must have. Each broken rule is a `Problem` that names file, line and remedy."""
+"""What every week must have. Each broken rule is a `Problem` that names file, line and remedy; `lint` runs them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import ast
 import dis
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from types import CodeType
+from typing import Protocol
 
 from .errors import Problem
-from .source import About, Cell, Exercise, Explore, Given, Hints, Look, Setup, Test, Week, Written
+from .source import About, Cell, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
 
 AUTOGRADED_POINTS = 80
 WRITTEN_POINTS = 20
@@ -19,7 +20,17 @@ SPLIT_ABOVE = 8
 """An exercise worth more than this has at least two test cells, one of them wholly visible."""
 
 MARKS = {"SOLUTION": Exercise | Written, "HIDDEN TESTS": Test}
-Finding = Callable[[Cell | None, str, str], Problem]
+LIKE_A_MARK = re.compile(r"^\s*#+\s*(BEGIN|END)\W+(THE\W+)?(SOLUTION|HIDDEN|TEST)", re.IGNORECASE)
+MARK = re.compile(rf"^\s*### (BEGIN|END) ({'|'.join(MARKS)})\s*$")
+
+MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
+"""Lines for IPython, which are no Python."""
+
+
+class Finding(Protocol):
+    """Makes a `Problem`: at the header of a cell, or at `line` (from 1) of its source; without a cell at line 1."""
+
+    def __call__(self, cell: Cell | None, message: str, remedy: str, *, line: int = 0) -> Problem: ...
 
 
 def regions(source: str, mark: str) -> list[str]:
@@ -83,21 +94,34 @@ def reachable(week: Week, cell: Cell) -> set[str]:
 
 def check_marks(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in week.cells:
-        for mark, kinds in MARKS.items():
-            try:
-                found = regions(cell.source, mark)
-            except ValueError as error:
-                yield problem(cell, str(error), f"balance the ### BEGIN {mark} / ### END {mark} lines")
-                continue
-            belongs = isinstance(cell.words, kinds)
-            if found and not belongs:
-                yield problem(cell, f"{mark} marks in a cell of another kind", "move them to a cell of the right kind")
-            if mark == "SOLUTION" and belongs and not found:
-                yield problem(
-                    cell,
-                    "no solution region",
-                    "put the answer between ### BEGIN SOLUTION and ### END SOLUTION",
-                )
+        lines = cell.source.splitlines()
+        unreadable = [n for n, line in enumerate(lines, 1) if LIKE_A_MARK.match(line) and not MARK.match(line)]
+        for number in unreadable:
+            message = f"{lines[number - 1].strip()!r} is not one of the marks, and would be overlooked"
+            known = " or ".join(f"### BEGIN {mark}" for mark in MARKS)
+            yield problem(cell, message, f"write {known}, or END in place of BEGIN", line=number)
+        for mark, kinds in MARKS.items() if not unreadable else ():
+            yield from _check_mark(cell, mark, isinstance(cell.words, kinds), problem)
+
+
+def _check_mark(cell: Cell, mark: str, belongs: bool, problem: Finding) -> Iterator[Problem]:
+    """One pair of marks in one cell, which it belongs into or not."""
+    marks = [(n, line) for n, line in enumerate(cell.source.splitlines(), 1) if MARK.match(line) and mark in line]
+    try:
+        found = regions(cell.source, mark)
+    except ValueError as error:
+        wanted = ["BEGIN" if place % 2 == 0 else "END" for place in range(len(marks))]
+        wrong = [number for (number, line), word in zip(marks, wanted, strict=True) if word not in line]
+        remedy = f"balance the ### BEGIN {mark} / ### END {mark} lines"
+        yield problem(cell, str(error), remedy, line=wrong[0] if wrong else marks[-1][0])
+        return
+    if found and not belongs:
+        message = f"{mark} marks in a cell of another kind"
+        yield problem(cell, message, "move them to a cell of the right kind", line=marks[0][0])
+    if mark == "SOLUTION" and belongs and not found:
+        where = "rubric" if isinstance(cell.words, Written) else "answer"
+        remedy = f"put the {where} between ### BEGIN SOLUTION and ### END SOLUTION"
+        yield problem(cell, "no solution region", remedy)
 
 
 def check_names(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -110,8 +134,8 @@ def check_names(week: Week, problem: Finding) -> Iterator[Problem]:
         if belongs and cell.name not in week.exercises:
             known = ", ".join(week.exercises)
             yield problem(cell, f"there is no exercise {cell.name!r}", f"exercises here: {known}")
-    if len(week.of_kind(Setup)) != 1:
-        yield problem(None, f"{len(week.of_kind(Setup))} set-up cells", "write exactly one `# %% setup=true` cell")
+    if not week.of_kind(Setup):  # two of them have the same id, which is told above
+        yield problem(None, "0 set-up cells", "write exactly one `# %% setup=true` cell")
 
 
 def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -129,9 +153,12 @@ def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
         yield problem(cells[error.args[1][0]], f"the exercises use each other in a circle: {cycle}", "break the circle")
         return
     for name, cell in cells.items():
-        reached = set().union(*(reachable(week, part) for part in (cell, *week.of_kind(Test, name))))
+        reached = reachable(week, cell)
+        for test in week.of_kind(Test, name):  # what comes behind the test is told as such
+            reached |= {one for one in reachable(week, test) if one not in cells or cells[one].line < test.line}
         declared = {name, *(used for used in week.exercises if name in week.dependents(used))}
-        if missing := sorted((reached & set(week.exercises)) - declared):
+        misspelled = set(week.exercises[name].uses) - set(week.exercises)  # told above; it may be what is missing here
+        if missing := sorted((reached & set(week.exercises)) - declared) if not misspelled else []:
             listed = ", ".join(missing)
             yield problem(cell, f"exercise {name!r} builds on {listed} without saying so", f'write uses="{listed}"')
 
@@ -140,17 +167,21 @@ def check_exercises(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in week.of_kind(Exercise):
         name = cell.name
         tests = week.of_kind(Test, name)
-        for kind, count in ((About, 1), (Hints, 1), (Look, None)):
-            found = len(week.of_kind(kind, name))
-            if found == 0 or (count and found != count):
+        for kind in (
+            About,
+            Hints,
+            Look,
+        ):  # a second text or hints cell has the id of the first, which is told elsewhere
+            if not week.of_kind(kind, name):
                 header = f'# %% {"[markdown] " if kind.cell_type == "markdown" else ""}{kind.key}="{name}"'
-                yield problem(cell, f"exercise {name!r} has {found} {kind.key} cells", f"write one `{header}` cell")
+                yield problem(cell, f"exercise {name!r} has 0 {kind.key} cells", f"write one `{header}` cell")
         if not tests:
             yield problem(cell, f"exercise {name!r} has no test", f'write a `# %% test="{name}" points=...` cell')
         elif not any(has_hidden_tests(test) for test in tests):
             yield problem(cell, f"exercise {name!r} has no hidden test", "add a ### BEGIN HIDDEN TESTS region")
         visible = [test for test in tests if not has_hidden_tests(test)]
-        if week.points(name) > SPLIT_ABOVE and (len(tests) < 2 or not visible):
+        whole = len(tests) < 2 or not visible
+        if week.points(name) > SPLIT_ABOVE and whole and len(visible) < len(tests):
             message = f"exercise {name!r} is worth {week.points(name)} points in one piece"
             yield problem(cell, message, "split its tests into at least two cells, one of them wholly visible")
         yield from _check_docstrings(cell, problem)
@@ -166,22 +197,19 @@ def check_exercises(week: Week, problem: Finding) -> Iterator[Problem]:
 
 def _check_docstrings(cell: Cell, problem: Finding) -> Iterator[Problem]:
     """Public functions and classes at the top of a stub, and methods with arguments, say shapes and errors."""
-    try:
-        tree = ast.parse(cell.source)
-    except SyntaxError as error:
-        yield problem(cell, f"exercise {cell.name!r} does not parse: {error.msg}", "mend the syntax")
-        return
-    for node in tree.body:
+    for node in parsed(cell.source).body:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
         if not ast.get_docstring(node):
-            yield problem(cell, f"{node.name} has no docstring", "say shapes, dtypes, units, errors and the source")
+            remedy = "say shapes, dtypes, units, errors and the source"
+            yield problem(cell, f"{node.name} has no docstring", remedy, line=node.lineno)
         methods = (
             [part for part in node.body if isinstance(part, ast.FunctionDef)] if isinstance(node, ast.ClassDef) else []
         )
         for method in methods:
             if not method.name.startswith("_") and not ast.get_docstring(method):
-                yield problem(cell, f"{node.name}.{method.name} has no docstring", "say what it takes and returns")
+                message = f"{node.name}.{method.name} has no docstring"
+                yield problem(cell, message, "say what it takes and returns", line=method.lineno)
 
 
 def check_forbids(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -196,24 +224,18 @@ def check_forbids(week: Week, problem: Finding) -> Iterator[Problem]:
 
 
 def check_points(week: Week, problem: Finding) -> Iterator[Problem]:
-    autograded = sum(week.points(name) for name in week.exercises)
-    written = sum(c.words.points for c in week.of_kind(Written) if isinstance(c.words, Written))
-    for what, points, wanted in (
-        ("test cells", autograded, AUTOGRADED_POINTS),
+    tests, written = week.of_kind(Test), week.of_kind(Written)
+    untested = set(week.exercises) - {cell.name for cell in tests}  # told elsewhere; their points are missing here
+    for what, cells, wanted in (
+        ("test cells", [] if untested else tests, AUTOGRADED_POINTS),
         ("written questions", written, WRITTEN_POINTS),
     ):
-        if points != wanted:
-            yield problem(None, f"the {what} add up to {points} points, not {wanted}", "change the `points` words")
-
-
-def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
-    """What is graded must not need what is skipped: graded cells load no name that only a skipped cell sets."""
-    skipped = {name for c in week.cells if isinstance(c.words, Look | Explore) for name in defined(c.source)}
-    graded = [c for c in week.cells if c.words.cell_type == "code" and not isinstance(c.words, Look | Explore)]
-    available = {name for c in graded for name in defined(c.source)}
-    for cell in graded:
-        for name in sorted((loaded(cell.source) & skipped) - available):
-            yield problem(cell, f"uses {name!r}, which only a look or explore cell sets", "set it in a graded cell")
+        points = {cell: cell.words.points for cell in cells if isinstance(cell.words, Test | Written)}
+        if sum(points.values()) != wanted and not (what == "test cells" and untested):
+            listed = ", ".join(f"{cell.id} {one} (line {cell.line})" for cell, one in points.items())
+            message = f"the {what} add up to {sum(points.values())} points, not {wanted}"
+            remedy = f"change the `points` words: {listed}" if listed else "write one, with the word `points`"
+            yield problem(cells[0] if cells else None, message, remedy)
 
 
 def check_optimizers(week: Week, problem: Finding) -> Iterator[Problem]:
@@ -264,33 +286,29 @@ def defined(source: str) -> set[str]:
     return own.union(*(_named(code, "STORE_GLOBAL") for code in codes))
 
 
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a cell; an empty one where it does not parse, which is told once, by `check_syntax`."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module(body=[], type_ignores=[])
+
+
 def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:
+    """All code cells are Python; where one is not, nothing else about it can be known."""
     for cell in week.cells:
-        if isinstance(cell.words, Setup | Given | Test):
+        if cell.words.cell_type == "code":
             try:
-                ast.parse(cell.source)
+                ast.parse(MAGIC.sub("", cell.source))
             except SyntaxError as error:
-                yield problem(cell, f"{cell.id} does not parse: {error.msg}", "mend the syntax")
+                yield problem(cell, f"{cell.id} does not parse: {error.msg}", "fix the syntax", line=error.lineno or 1)
 
 
 RULES = (
-    check_marks,
-    check_syntax,
     check_names,
     check_uses,
     check_exercises,
     check_forbids,
     check_points,
-    check_explore,
     check_optimizers,
 )
-
-
-def check(week: Week) -> list[Problem]:
-    """All broken rules of a week, in the order of the file."""
-
-    def problem(cell: Cell | None, message: str, remedy: str) -> Problem:
-        return Problem(week.script, cell.line if cell else 1, message, remedy)
-
-    found = [item for rule in RULES for item in rule(week, problem)]
-    return sorted(found, key=lambda item: item.line)

@@ -8,7 +8,6 @@ Words it does not know, and words of the wrong type, are errors that name file a
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import BuildError, Problem, WorkbookError, short
+from .headers import header_lines, unreadable
+from .validation import complaints, read_text, read_toml
 
-CELL_MARK = re.compile(r"^# %%(?P<rest>.*)$")
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
 """Blank lines that jupytext remembers in the metadata; no words of ours."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
@@ -242,21 +242,18 @@ def _words(metadata: dict[str, Any], cell_type: str, path: Path, line: int) -> W
     try:
         return kind(**metadata)
     except ValidationError as error:
+        known = f"the words of a {kind.key} cell are: {', '.join(kind.model_fields)}"
         raise BuildError(
             [
                 Problem(
                     path,
                     line,
-                    f"{kind.key} cell: {'.'.join(str(part) for part in item['loc'])}: {item['msg'].lower()}",
-                    f"the words of a {kind.key} cell are: {', '.join(kind.model_fields)}",
+                    f"{kind.key} cell: {one.message}",
+                    f"did you mean {one.meant}? {known}" if one.meant else known,
                 )
-                for item in error.errors()
+                for one in complaints(error, tuple(kind.model_fields))
             ]
         ) from None
-
-
-def _header_lines(text: str) -> list[int]:
-    return [number for number, line in enumerate(text.splitlines(), 1) if CELL_MARK.match(line)]
 
 
 def parse(text: str, path: Path) -> tuple[Cell, ...]:
@@ -264,17 +261,19 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
 
     Raises `BuildError` with all problems of the cell headers.
     """
-    lines = _header_lines(text)
+    lines = header_lines(text)
     if not lines or text[: text.index("# %%")].strip():
         raise BuildError([Problem(path, 1, "text before the first cell", "begin the file with `# %%`")])
+    problems = [Problem(path, *found) for found in unreadable(text)]
+    told = {problem.line for problem in problems}
     import jupytext  # not at the top: it takes 2 s, which a warm process can use to start
 
     raw = jupytext.reads(text.lstrip("\n"), fmt="py:percent").cells
     if len(raw) != len(lines):
         message = f"{len(lines)} cell headers but {len(raw)} cells"
-        raise BuildError([Problem(path, 1, message, "look for `# %%` inside a string and write it differently")])
+        lost = Problem(path, 1, message, "look for `# %%` inside a string and write it differently")
+        raise BuildError(problems or [lost])
     cells: list[Cell] = []
-    problems: list[Problem] = []
     counts: dict[str, int] = {}
     anchor = "start"
     for node, line in zip(raw, lines, strict=True):
@@ -282,7 +281,7 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
             said = {key: value for key, value in node.metadata.items() if key not in JUPYTEXT_OWN}
             words = _words(said, node.cell_type, path, line)
         except BuildError as error:
-            problems += error.problems
+            problems += [] if line in told else error.problems
             continue
         name = getattr(words, words.key, "") if words.key else ""
         if isinstance(words, Exercise):
@@ -305,17 +304,11 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
 
 
 def load_info(folder: Path) -> WeekInfo:
-    """Read `week.toml`. Raises `WorkbookError` when it is missing or not what it should be."""
+    """Read `week.toml`. Raises `WorkbookError` when it is missing, `BuildError` when it is not what it should be."""
     path = folder / "week.toml"
     if not path.is_file():
         raise WorkbookError(f"{short(path)} is missing", f"write it with the keys {', '.join(WeekInfo.model_fields)}")
-    try:
-        return WeekInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-    except tomllib.TOMLDecodeError as error:
-        detail = str(error)
-    raise WorkbookError(f"{short(path)}: {detail}", f"its keys are {', '.join(WeekInfo.model_fields)}")
+    return read_toml(path, WeekInfo)
 
 
 def load_week(folder: Path) -> Week:
@@ -331,4 +324,4 @@ def load_week(folder: Path) -> Week:
     script = folder / f"{match['topic']}.py"
     if not script.is_file():
         raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
-    return Week(folder, info, parse(script.read_text(encoding="utf-8"), script))
+    return Week(folder, info, parse(read_text(script), script))

@@ -8,145 +8,22 @@ the test that rejects the misconception. `thorough` runs it all the same.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .build import build_week
-from .errors import WorkbookError
+from .build import Notebooks, build_week
+from .errors import BuildError, Problem, WorkbookError
 from .jobs import graded_cells, make_job
-from .rules import in_hidden_test, reachable
-from .runner import CellRun, Job, Mode, Run, Team, Verdict
-from .source import Exercise, Test, Week, load_info, load_week
-from .variants import Misconception, Variant, coverage, load_variants
+from .matrix import Judge, Row, given_fails, row_of
+from .matrix import Matrix as Matrix
+from .rules import reachable
+from .runner import Job, Mode, Run, Team, Verdict
+from .source import Exercise, Given, Test, Week, load_info, load_week
+from .variants import Misconception, Variant, Variants, coverage, load_variants
 
 LONG = 0.4
 """Seconds of a test on the reference above which it is run again only where it can reach the change."""
-
-
-@dataclass
-class Row:
-    """One variant against the tests.
-
-    Attributes
-    ----------
-    points : points by exercise; None where the exercise builds on the changed one and was not run.
-    message : what the learner reads from the test that should reject the variant.
-    hidden_only : whether every visible test passes.
-    left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
-    problems : what is wrong with the tests or with the variant.
-    """
-
-    name: str
-    kind: str
-    exercise: str
-    points: dict[str, int | None]
-    verdicts: dict[str, str]
-    message: str = ""
-    hidden_only: bool = False
-    left_out: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Matrix:
-    """The outcome for a week. It is sound when `problems` is empty and no row has one."""
-
-    week: str
-    possible: dict[str, int]
-    rows: list[Row]
-    problems: list[str]
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def misses(self) -> list[str]:
-        return self.problems + [f"{row.name}: {problem}" for row in self.rows for problem in row.problems]
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
-
-
-def _points(week: Week, row_verdicts: dict[str, str], not_run: set[str]) -> dict[str, int | None]:
-    """Points by exercise; None for the exercises in `not_run`."""
-    found: dict[str, int | None] = {}
-    for name in week.exercises:
-        tests = [(cell.id, cell.words.points) for cell in week.of_kind(Test, name) if isinstance(cell.words, Test)]
-        earned = sum(points for test, points in tests if row_verdicts.get(test) == Verdict.PASS)
-        found[name] = None if name in not_run else earned
-    return found
-
-
-def _row(week: Week, run: Run, kind: str, exercise: str, not_run: set[str], reference: Run) -> Row:
-    """A row of the matrix. A test left out for its length has the reference's verdict, or none in the own exercise."""
-    tests = [cell for cell in week.of_kind(Test) if cell.name not in not_run]
-    verdicts = {}
-    for cell in tests:
-        if cell.id in run.cells:
-            verdicts[cell.id] = run.cells[cell.id].verdict.value
-        elif cell.name != exercise or kind == "alternative":
-            verdicts[cell.id] = reference.cells[cell.id].verdict.value
-    row = Row(run.name, kind, exercise, _points(week, verdicts, not_run), verdicts)
-    row.left_out = [cell.id for cell in tests if cell.id not in run.cells]
-    for cell_id, done in run.cells.items():
-        if done.verdict not in (Verdict.PASS, Verdict.FAIL):
-            row.problems.append(f"{cell_id}: {done.verdict}: {done.message}")
-    return row
-
-
-def _judge_full(week: Week, row: Row, run: Run) -> None:
-    """Reference and alternatives: every point."""
-    for test, verdict in row.verdicts.items():
-        if verdict != Verdict.PASS:
-            said = run.cells[test].message if test in run.cells else "(left out, as it rejects the reference)"
-            row.problems.append(f"{test} rejects a right answer: {said}")
-
-
-def _judge_stubs(week: Week, row: Row, run: Run) -> None:
-    """Untouched stubs: no point, and every test says that the exercise is not written."""
-    for name, earned in row.points.items():
-        if earned:
-            row.problems.append(f"the untouched stub of {name!r} earns {earned} points")
-    for cell in week.of_kind(Test):
-        if "not written yet" not in run.cells[cell.id].message:
-            row.problems.append(f"{cell.id} does not say 'not written yet': {run.cells[cell.id].message}")
-
-
-def _judge_misconception(week: Week, built: dict[str, str], row: Row, run: Run, item: Misconception) -> None:
-    """A misconception: rejected by the named test with the intended message, and nothing else lost."""
-    done: CellRun = run.cells[item.rejected_by]
-    row.message = done.message
-    own = [cell.id for cell in week.of_kind(Test, item.exercise) if cell.id in run.cells]
-    failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
-    row.hidden_only = all(in_hidden_test(built[test], run.cells[test].line) for test in failed)
-    if done.verdict is not Verdict.FAIL:
-        row.problems.append(f"{item.rejected_by} does not reject it ({done.verdict})")
-    elif done.check is None:
-        row.problems.append(f"{item.rejected_by} rejects it without a check: {done.message}")
-    else:
-        said = done.check["cause"] or done.message
-        if item.says not in said:
-            row.problems.append(f"{item.rejected_by} does not say {item.says!r} but: {said}")
-    for name, earned in row.points.items():
-        if name != item.exercise and earned is not None and earned != week.points(name):
-            row.problems.append(f"it costs {week.points(name) - earned} points in {name!r}, which does not use it")
-
-
-def _across(week: Week, rows: Sequence[Row]) -> list[str]:
-    """Rules over all misconceptions of an exercise: one is for the hidden tests alone, messages are distinct."""
-    found = []
-    for name in week.exercises:
-        own = [row for row in rows if row.kind == "misconception" and row.exercise == name]
-        if not any(row.hidden_only for row in own):
-            found.append(f"no misconception of {name!r} passes the visible tests and fails a hidden one")
-        by_message: dict[str, str] = {}
-        for row in (row for row in own if row.message):
-            other = by_message.setdefault(row.message, row.name)
-            if other != row.name:
-                found.append(f"{row.name!r} and {other!r} get the same message: {row.message.splitlines()[0]}")
-    return found
 
 
 def _too_long(week: Week, reference: Run, variant: Variant) -> set[str]:
@@ -159,6 +36,37 @@ def _too_long(week: Week, reference: Run, variant: Variant) -> set[str]:
         own = [cell.id for cell in long if cell.name == variant.exercise]
         found |= {test for test in own if order.index(test) > order.index(variant.rejected_by)}
     return found
+
+
+def load_proofs(folder: Path) -> tuple[Notebooks, Variants]:
+    """A week, built, and its variants.
+
+    Raises
+    ------
+    BuildError
+        with what is wrong in the lesson and in the variants, at once.
+    """
+    week = load_week(folder)
+    problems: list[Problem] = []
+    try:
+        notebooks = build_week(week)
+    except BuildError as error:
+        problems += error.problems
+    try:
+        variants = load_variants(week)
+    except BuildError as error:
+        problems += error.problems
+    if problems:
+        raise BuildError(problems)
+    return notebooks, variants
+
+
+def endangered(week: Week, exercise: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Answers, each with the given cells behind it whose names reach it: these could fail because of it."""
+    for answer in week.of_kind(Exercise, exercise or None):
+        behind = [cell for cell in week.of_kind(Given) if cell.line > answer.line]
+        if reached := [cell.id for cell in behind if answer.id in reachable(week, cell)]:
+            yield answer.id, reached
 
 
 def verify_week(
@@ -183,22 +91,26 @@ def verify_week(
     """
     begin = time.perf_counter()
     with Team(workers, libraries=load_info(folder).libraries, mode=mode, on_done=on_done) as team:
-        week = load_week(folder)
+        notebooks, variants = load_proofs(folder)
+        week = notebooks.week
         if exercise and exercise not in week.exercises:
             raise WorkbookError(f"{week.name} has no exercise {exercise!r}", f"one of {', '.join(week.exercises)}")
-        variants = load_variants(week)
-        notebooks = build_week(week)
-        built = {cell.id: cell.source for cell in notebooks.instructor.cells}
         stubs = {cell.id: cell.source for cell in notebooks.learner.cells if cell.id in week.exercises}
         every = (*variants.misconceptions, *variants.alternatives)
         chosen = [variant for variant in every if exercise in ("", variant.exercise)]
-        on_start(len(chosen) + 2)
+        missing = dict(endangered(week, exercise))
+        on_start(len(chosen) + len(missing) + 2)
         team.ready()
 
         def job(name: str, answers: dict[str, str], left_out: set[str]) -> Job:
             return make_job(notebooks, name, (c for c in graded_cells(week) if c not in left_out), answers)
 
         (reference,) = team.run([job("reference", {}, set())])
+        judge = Judge(week, {cell.id: cell.source for cell in notebooks.instructor.cells})
+        first = row_of(week, reference, "reference", "", set(), reference)
+        judge.reference(first, reference)
+        if first.problems:  # all that follows would only say so again
+            return _matrix(week, [first], [], [reference], begin)
         jobs, not_run = [job("stubs", stubs, set())], {}
         stand_ins = thorough and mode is not Mode.NOTEBOOK
         for variant in chosen:
@@ -208,29 +120,39 @@ def verify_week(
             left_out |= set() if thorough else _too_long(week, reference, variant)
             answer = week.of_kind(Exercise, variant.exercise)[0].id
             jobs.append(job(variant.name, {answer: variant.source(week)}, left_out))
+        tests = {cell.id for cell in week.of_kind(Test)}
+        jobs += [job(f"without {answer}", {}, {answer, *tests}) for answer in missing]
         jobs.sort(key=lambda job: -sum(reference.cells[cell.id].seconds for cell in job.cells))  # long ones first
         by_name = {run.name: run for run in team.run(jobs)}
-    runs = [reference, *(by_name[name] for name in ("stubs", *not_run))]
-    rows = []
-    for run, subject in zip(runs, [None, None, *chosen], strict=True):
-        if subject is None:
-            row = _row(week, run, run.name, "", set(), reference)
-        else:
-            kind = type(subject).__name__.lower()
-            row = _row(week, run, kind, subject.exercise, not_run[subject.name], reference)
+    rows = [first, row_of(week, by_name["stubs"], "stubs", "", set(), reference)]
+    judge.stubs(rows[1], by_name["stubs"])
+    for subject in chosen:
+        run, kind = by_name[subject.name], type(subject).__name__.lower()
+        row = row_of(week, run, kind, subject.exercise, not_run[subject.name], reference)
         if isinstance(subject, Misconception):
-            _judge_misconception(week, built, row, run, subject)
-        elif run.name == "stubs":
-            _judge_stubs(week, row, run)
+            judge.misconception(row, run, subject)
         else:
-            _judge_full(week, row, run)
+            judge.alternative(row, run, subject)
         rows.append(row)
-    problems = [] if exercise else [str(problem) for problem in coverage(week, variants)] + _across(week, rows)
-    return Matrix(
-        week.name,
-        {name: week.points(name) for name in week.exercises},
-        rows,
-        problems,
-        time.perf_counter() - begin,
-        sum(run.cpu_seconds for run in runs),
-    )
+    problems = [] if exercise else [*coverage(week, variants), *judge.across(rows, variants.misconceptions)]
+    if not rows[1].problems:  # a given cell that fails with stubs is told there
+        problems += _without(judge, missing, by_name)
+    return _matrix(week, rows, problems, [reference, *by_name.values()], begin)
+
+
+def _without(judge: Judge, missing: Mapping[str, Sequence[str]], by_name: Mapping[str, Run]) -> Iterator[Problem]:
+    """Given cells that fail where an answer is missing: each is told once."""
+    told = set()
+    for answer, given in missing.items():
+        for cell_id in given:
+            done = by_name[f"without {answer}"].cells[cell_id]
+            if done.verdict is not Verdict.PASS and cell_id not in told:
+                told.add(cell_id)
+                message = given_fails(cell_id, f"like {answer!r} are missing", done)
+                yield judge.in_lesson(cell_id, done, *message)
+
+
+def _matrix(week: Week, rows: list[Row], problems: list[Problem], runs: Sequence[Run], begin: float) -> Matrix:
+    possible = {name: week.points(name) for name in week.exercises}
+    seconds = time.perf_counter() - begin
+    return Matrix(week.name, possible, rows, problems, seconds, sum(run.cpu_seconds for run in runs))

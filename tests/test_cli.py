@@ -271,6 +271,35 @@ def test_a_source_that_breaks_a_rule_is_named_with_its_line(root: Path, workbook
     assert line.startswith("error: solutions/week01_tiny/tiny.py:4: setup cell: colour: ")
 
 
+@pytest.mark.parametrize("command", ["build", "verify"])
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("wek02_other", "this folder has not the name of a week -> call it weekNN_topic, as in"),
+        ("week1_other", "this folder has not the name of a week -> call it weekNN_topic, as in"),
+        ("week01_zebra", "week01_tiny has the same number -> give one of them another number"),
+    ],
+)
+def test_a_folder_that_would_be_overlooked_is_told(
+    root: Path, workbook: Workbook, command: str, folder: str, said: str
+) -> None:
+    (root / "solutions" / folder).mkdir()
+    for asked in ((), (folder,)):
+        line = complaint(workbook(command, *asked))
+        assert line.startswith(f"error: solutions/{folder}:1: {said}")
+
+
+def test_a_mistake_in_one_week_keeps_no_other_from_being_built(root: Path, workbook: Workbook) -> None:
+    shutil.copytree(root / "solutions" / WEEK, root / "solutions" / "week02_other")
+    (root / "solutions" / "week02_other" / "tiny.py").rename(root / "solutions" / "week02_other" / "other.py")
+    script = root / "solutions" / WEEK / "tiny.py"
+    text = script.read_text(encoding="utf-8")
+    script.write_text(text.replace("difficulty=1", "difficulty=9"), encoding="utf-8")
+    code, out, err = workbook("build")
+    assert (code, out) == (1, "weeks/week02_other/other.ipynb: written, 2 exercises\n")
+    assert err.startswith(f"error: solutions/{WEEK}/tiny.py:12: exercise cell: difficulty:")
+
+
 # verify
 
 

@@ -45,7 +45,8 @@ def test_values_on_hidden_inputs_earn_a_liar_nothing_and_visible_values_are_writ
     assert found.hidden == ("double-test-2", "quadruple-test-2")
     assert found.sum(found.open) == 40
     assert "by-heart" in by(found, "double-test-1")
-    assert found.misses[0].startswith("double-test-1: 20 points for lies (")
+    assert found.misses[0].message.startswith("double-test-1: 20 points for lies (")
+    assert (found.misses[0].path.name, found.misses[0].line) == ("tiny.py", 34)
 
 
 def test_fresh_inputs_close_a_wholly_visible_cell(tiny_root: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_loop_that_counts_what_it_gets_is_not_passed(tiny_root: Path) -> None:
 
 def test_a_reference_that_fails_is_a_problem_and_no_proof(tiny_root: Path) -> None:
     found = lies_with(tiny_root, "return number + number", "return number + number + 1", "double")
-    assert any("double-test-1 rejects the reference" in problem for problem in found.problems)
+    assert any("double-test-1 rejects the reference" in problem.message for problem in found.problems)
     assert found.problems[0] in found.misses
 
 
@@ -121,10 +122,10 @@ def test_the_list_of_open_cells_is_exact(tiny_root: Path) -> None:
     assert find_lies(folder, workers=2).misses == []
     (folder / OPEN).write_text('["double-test-1", "double-test-2"]', encoding="utf-8")
     first, second = find_lies(folder, workers=2).misses
-    assert first.startswith("quadruple-test-1: 20 points for lies (")
-    assert second == f"double-test-2 is closed: take it out of {OPEN}"
+    assert first.message.startswith("quadruple-test-1: 20 points for lies (")
+    assert str(second) == f"{folder / OPEN}:1: double-test-2 is closed -> take it out of the list"
     (folder / OPEN).write_text('{"double-test-1": 1}', encoding="utf-8")
-    with pytest.raises(WorkbookError, match="no list of test cells"):
+    with pytest.raises(WorkbookError, match=rf"{OPEN}:1: the file holds something else than it should"):
         find_lies(folder, workers=2)
 
 

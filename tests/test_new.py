@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week, expected_outputs, stale, write_week
-from autograder.errors import WorkbookError
+from autograder.build import Notebooks, build_week, expected_outputs, stale, write_source, write_week
+from autograder.errors import BuildError, WorkbookError
+from autograder.lies import find_lies
+from autograder.mutants import try_mutants
 from autograder.outputs import execute, keep
 from autograder.scaffold import new_week
 from autograder.source import KINDS, Explore, Test, Week, load_week
@@ -54,7 +56,8 @@ def test_the_command_names_the_files_and_the_next_step(said: str, week: Week) ->
     assert {line for line in said.splitlines() if line.endswith(": written")} == {
         f"solutions/{NAME}/{path.name}: written" for path in week.folder.iterdir()
     }
-    assert "workbook build week01; workbook verify week01" in said
+    assert "workbook verify week01; workbook preview week01" in said
+    assert "workbook build week01, which refuses notes that are left" in said
     assert f"grep -rn AUTHOR solutions/{NAME}" in said
     assert week.info.title == TITLE
     assert f"# Week 1: {TITLE}\n" in week.cells[0].source
@@ -65,7 +68,8 @@ def test_every_word_is_shown(week: Week) -> None:
     assert [kind.key for kind in KINDS if not week.of_kind(kind)] == []
     for word in ("difficulty=", "minutes=", "uses=", "points=", "forbids=", "compare=true", 'picture="'):
         assert word in script, word
-    for mark in ("checks.beside(", "checks.raises(", "checks.forbidden(", "causes=", "profile.pick("):
+    marks = ("checks.beside(", "checks.raises(", "checks.forbidden(", "checks.fresh_seed(", "causes=", "profile.pick(")
+    for mark in marks:
         assert mark in script, mark
 
 
@@ -100,6 +104,38 @@ def test_the_tests_are_proven(week: Week) -> None:
     assert rejecting == set(week.exercises), "one misconception an exercise is for the hidden tests alone"
 
 
+def test_lies_earn_nothing(week: Week) -> None:
+    found = find_lies(week.folder, workers=2)
+    assert found.misses == []
+    assert found.open == ()
+
+
+def test_every_mutant_is_killed(week: Week) -> None:
+    report = try_mutants(week.folder, workers=2)
+    assert report.misses == []
+    assert report.all_mutants == len(report.tried) > 20
+
+
+def test_nothing_is_released_before_the_notes_are_gone(root: Path, built: Notebooks) -> None:
+    with pytest.raises(BuildError) as error:
+        write_week(built, root)
+    noted = {path for path in built.week.folder.iterdir() if "AUTHOR:" in path.read_text(encoding="utf-8")}
+    assert [problem.path for problem in error.value.problems] == sorted(noted)
+    for problem in error.value.problems:
+        assert "AUTHOR:" in problem.path.read_text(encoding="utf-8").splitlines()[problem.line - 1]
+    assert not (root / "weeks").exists()
+
+
+def test_without_its_notes_the_week_is_released(root: Path, week: Week, tmp_path: Path) -> None:
+    folder = shutil.copytree(week.folder, tmp_path / "solutions" / NAME)
+    for path in folder.iterdir():
+        text = re.sub(r"<!-- AUTHOR:.*?-->", "", path.read_text(encoding="utf-8"))
+        path.write_text(text.replace("AUTHOR:", "It is so:"), encoding="utf-8")
+    clean = build_week(load_week(folder))
+    assert write_week(clean, tmp_path)
+    assert stale(clean, tmp_path) == []
+
+
 def test_no_answer_is_shown(built: Notebooks) -> None:
     """The builder's own leak rules passed; the telling lines are gone in so many words."""
     for text in ("amax(dim=-1, keepdim=True)).exp()", "softmax(scores) @ positions", "5 points:", "looped"):
@@ -108,8 +144,7 @@ def test_no_answer_is_shown(built: Notebooks) -> None:
 
 
 def test_the_notebook_executes_and_prints_what_is_kept(root: Path, built: Notebooks) -> None:
-    write_week(built, root)
-    assert stale(built, root) == []
+    write_source(built, root)
     before = expected_outputs(built.week)
     keep(built.week, execute(built, root))
     assert expected_outputs(built.week) == before
@@ -139,6 +174,12 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_number_is_the_next_free_one(course: Path) -> None:
     assert [new_week(course, topic).name for topic in ("a", "b", "c")] == ["week02_a", "week05_b", "week06_c"]
+
+
+def test_the_command_takes_the_number_as_a_word_of_its_own(course: Path) -> None:
+    command = [sys.executable, "-m", "autograder.cli", "new", "12", "some_topic"]
+    subprocess.run(command, cwd=course, capture_output=True, text=True, check=True)
+    assert load_week(course / "solutions" / "week12_some_topic").number == 12
 
 
 @pytest.mark.parametrize(

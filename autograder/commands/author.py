@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from ..errors import WorkbookError
+from ..errors import BuildError, Problem, WorkbookError
 from .common import WeekArgument, WeeksArgument, complaints, console
+from .proofs import Proof, lies_proof, matrix_proof, mutants_proof, prove
 
 if TYPE_CHECKING:
-    from ..runner import Mode
     from ..watching import Snapshot
 
 app = typer.Typer()
@@ -21,7 +21,9 @@ app = typer.Typer()
 
 @app.command()
 def new(
-    topic: Annotated[str, typer.Argument(help="a topic, or weekNN_topic to choose the number", metavar="TOPIC")],
+    topic: Annotated[
+        list[str], typer.Argument(help="a topic; to choose the number, weekNN_topic or NN TOPIC", metavar="[NN] TOPIC")
+    ],
     title: Annotated[str, typer.Option(help="what the week is called (default: its topic)", show_default=False)] = "",
 ) -> None:
     """Begin a week: write solutions/weekNN_topic/ with a small worked example to edit. Overwrites nothing.
@@ -32,12 +34,14 @@ def new(
     from ..scaffold import new_week
 
     root = find_root()
-    folder = new_week(root, topic, title)
+    numbered = len(topic) == 2 and topic[0].isdecimal()
+    folder = new_week(root, f"week{topic[0]}_{topic[1]}" if numbered else " ".join(topic), title)
     for path in sorted(folder.iterdir()):
         console.print(f"{path.relative_to(root)}: written")
     week = folder.name[:6]
-    console.print(f"try:  workbook build {week}; workbook verify {week}")
+    console.print(f"try:  workbook verify {week}; workbook preview {week}")
     console.print(f"edit: what the notes say, grep -rn AUTHOR {folder.relative_to(root)}")
+    console.print(f"then: workbook build {week}, which refuses notes that are left")
 
 
 @app.command()
@@ -50,18 +54,26 @@ def build(
     Example: [bold]workbook build week01[/bold]
     """
     from ..build import build_week, stale, write_week
-    from ..course import all_weeks, find_root, open_week
+    from ..course import find_root, open_week
+    from ..rules_files import author_notes
 
     root = find_root()
-    complaints_found = []
-    for name in weeks or all_weeks(root):
-        built = build_week(open_week(root, name))
-        if check:
-            complaints_found += stale(built, root)
+    complaints_found, problems = [], []
+    for name in _chosen(root, weeks):
+        try:
+            built = build_week(open_week(root, name))
+            if check:
+                complaints_found += stale(built, root)
+                problems += author_notes(built.week)
+                continue
+            changed = write_week(built, root)
+        except BuildError as error:  # the other weeks are built all the same
+            problems += error.problems
             continue
-        changed = write_week(built, root)
         learner = Path("weeks") / built.week.name / f"{built.week.topic}.ipynb"
         console.print(f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises")
+    if problems:
+        raise BuildError(problems)
     if complaints_found:
         raise WorkbookError("; ".join(complaints_found), "run `make weeks` and commit the result")
 
@@ -90,97 +102,44 @@ def verify(
 
     Example: [bold]workbook verify week01 --exercise sdpa --watch[/bold]
     """
-    from ..course import all_weeks, find_root, week_name
-    from ..runner import Mode
+    from ..course import find_root
 
     root = find_root()
-    mode = Mode.SANDBOX if sandbox else Mode.NOTEBOOK
-    names = [week_name(root, asked) for asked in weeks or all_weeks(root)]
+    folders = [root / "solutions" / name for name in _chosen(root, weeks)]
+    proof: Proof[Any]
     if mutants:
-        alive = sum(_mutants(root / "solutions" / name, root, exercise, sample, seed, workers) for name in names)
-        if alive:
-            raise WorkbookError(
-                f"{alive} mutants are neither killed nor explained",
-                "write a check that fails, or say in equivalents.toml why none can",
-            )
-        return
-    if lies:
-        missed = sum(_lies(root / "solutions" / name, root, exercise, workers) for name in names)
-        if missed:
-            raise WorkbookError(
-                f"{missed} misses", "compare values on inputs that were never seen, fresh ones if need be"
-            )
-        return
+        proof = mutants_proof(sample, seed, exercise, workers)
+    elif lies:
+        proof = lies_proof(exercise, workers)
+    else:
+        proof = matrix_proof(exercise, thorough, sandbox, workers)
     if watch:
-        _watch([root / "solutions" / name for name in names], root, exercise, thorough, mode, workers)
+        _watch(folders, root, exercise, thorough, sandbox, workers)
         return
-    missed = sum(_verify(root / "solutions" / name, root, exercise, thorough, mode, workers) for name in names)
-    if missed:
-        raise WorkbookError(f"{missed} misses in the matrix", "mend the tests or the variants named above")
+    if missed := sum(prove(folder, root, proof) for folder in folders):
+        raise WorkbookError(f"{missed} {proof.noun}", proof.remedy)
 
 
-def _verify(folder: Path, root: Path, exercise: str, thorough: bool, mode: Mode, workers: int) -> int:
-    """Verify one week, print and write its matrix. Returns the number of misses."""
-    from ..files import write_text
-    from ..report import print_matrix, progress
-    from ..verify import verify_week
+def _chosen(root: Path, asked: list[str] | None) -> list[str]:
+    """The names of the weeks that were asked for, by default all; folders that are no weeks are told, not skipped."""
+    from ..course import all_weeks, week_name
 
-    with progress(f"verify {folder.name}", console) as bar:
-        matrix = verify_week(
-            folder,
-            exercise=exercise,
-            thorough=thorough,
-            mode=mode,
-            workers=workers,
-            on_start=bar.total,
-            on_done=bar.advance_run,
-        )
-    print_matrix(matrix, console)
-    path = root / "build" / "verify" / f"{folder.name}.json"
-    write_text(path, matrix.to_json())
-    console.print(f"written to {path.relative_to(root)}")
-    return len(matrix.misses)
+    known = all_weeks(root)
+    found = sorted(path for path in (root / "solutions").iterdir() if path.is_dir() and path.name[0] not in "._")
+    strays = [path for path in found if path.name not in known and (not asked or path.name in asked)]
+    remedy = "call it weekNN_topic, as in week12_detection_transformer"
+    problems = [Problem(path, 1, "this folder has not the name of a week", remedy) for path in strays]
+    names = [week_name(root, name) for name in asked or known if name not in {path.name for path in strays}]
+    for name, before in zip(known[1:], known, strict=False):
+        if name[:6] == before[:6] and {name, before} & set(names):
+            path = root / "solutions" / name
+            problems.append(Problem(path, 1, f"{before} has the same number", "give one of them another number"))
+    if problems:
+        raise BuildError(problems)
+    return names
 
 
-def _mutants(folder: Path, root: Path, exercise: str, sample: int, seed: int, workers: int) -> int:
-    """Try the mutants of one week, print and write what became of them. Returns the number of misses."""
-    from ..files import write_text
-    from ..mutants import try_mutants
-    from ..report import print_mutants, progress
-
-    with progress(f"mutants of {folder.name}", console) as bar:
-        report = try_mutants(
-            folder,
-            exercise=exercise,
-            sample=sample,
-            seed=seed,
-            workers=workers,
-            on_start=bar.total,
-            on_done=bar.advance_run,
-        )
-    print_mutants(report, console)
-    path = root / "build" / "verify" / f"{folder.name}.mutants.json"
-    write_text(path, report.to_json())
-    console.print(f"written to {path.relative_to(root)}")
-    return report.misses
-
-
-def _lies(folder: Path, root: Path, exercise: str, workers: int) -> int:
-    """Let liars answer one week; print and write what they earn. Returns the number of misses."""
-    from ..files import write_text
-    from ..lies import find_lies
-    from ..report import print_lies, progress
-
-    with progress(f"lies {folder.name}", console) as bar:
-        found = find_lies(folder, exercise=exercise, workers=workers, on_start=bar.total, on_done=bar.advance_run)
-    print_lies(found, console)
-    path = root / "build" / "verify" / f"{folder.name}-lies.json"
-    write_text(path, found.to_json())
-    console.print(f"written to {path.relative_to(root)}")
-    return len(found.misses)
-
-
-def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mode, workers: int) -> None:
+def _watch(folders: list[Path], root: Path, only: str, thorough: bool, sandbox: bool, workers: int) -> None:
     """Verify after each save what it touches. A source that does not hold is said, and waited for."""
     from ..watching import EVERYTHING, changes, saved_weeks, snapshot, touched
 
@@ -194,9 +153,10 @@ def _watch(folders: list[Path], root: Path, only: str, thorough: bool, mode: Mod
             if not found:
                 console.print(f"{folder.name}: no test depends on what was saved")
             for name in found:
-                _verify(folder, root, "" if name == EVERYTHING else name, thorough, mode, workers)
+                prove(folder, root, matrix_proof("" if name == EVERYTHING else name, thorough, sandbox, workers))
         except WorkbookError as error:
-            complaints.print(f"[red]error:[/red] {escape(error.args[0])}", highlight=False)
+            for line in error.args[0].splitlines():
+                complaints.print(f"[red]error:[/red] {escape(line)}", highlight=False)
 
     known: dict[Path, Snapshot] = {}
     saved_files = changes(folders)
@@ -226,10 +186,11 @@ def record(
 
     Example: [bold]workbook record week01[/bold]
     """
-    from ..build import build_week, write_week
+    from ..build import build_week, write_source, write_week
     from ..course import find_root, open_week
     from ..outputs import execute, keep, slowest
     from ..report import progress
+    from ..rules_files import author_notes
 
     root = find_root()
     built = build_week(open_week(root, week))
@@ -238,7 +199,9 @@ def record(
     if not keep_nothing:
         for path in keep(built.week, executed):
             console.print(f"{path.relative_to(root)}: written")
-        write_week(built, root)
+        write_source(built, root)
+        if not author_notes(built.week):
+            write_week(built, root)
     console.print(slowest(built.week, executed))
 
 
@@ -255,14 +218,14 @@ def preview(
     """
     import webbrowser
 
-    from ..build import build_week, write_week
+    from ..build import build_week, write_source
     from ..course import find_root, open_week
     from ..preview import preview as write_preview
     from ..report import progress
 
     root = find_root()
     built = build_week(open_week(root, week))
-    write_week(built, root)
+    write_source(built, root)
     with progress(f"preview {built.week.name}", console, len(built.instructor.cells)) as bar:
         path = write_preview(built, root, bar.advance)
     console.print(f"{path.relative_to(root)}: written")
