@@ -17,6 +17,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.kinds import Kind
+
 from . import variants
 from .environment import digest, environment
 from .files import write_text
@@ -32,7 +34,6 @@ PARTS = ("check", "came", "expected", "where", "cause")
 RELATIVE, ABSOLUTE = 1e-3, 1.5e-4
 """How far two printed numbers may lie apart: checks print 4 to 6 digits, the last of them rounded."""
 
-UNWRITTEN = "not written yet"
 NUMBER = re.compile(r"([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")
 FRACTION = re.compile(r"\d[.e]")
 PLACE = re.compile(r"\Aat \([\d, ]*\): (?=(\S+) instead of (\S+?)(?:;|\Z))")
@@ -82,8 +83,8 @@ def signature(week: Week, exercise: str, verdicts: Mapping[str, CellRun]) -> Sig
     """
     ran = {cell.id: verdicts.get(cell.id) for cell in week.of_kind(Test, exercise)}
     outcomes = {test: _outcome(done) for test, done in ran.items() if done and done.verdict in ("PASS", "FAIL")}
-    failed = [outcome for outcome in outcomes.values() if outcome.verdict == Verdict.FAIL]
-    written = not any(UNWRITTEN in outcome.check for outcome in failed)
+    failed = any(outcome.verdict == Verdict.FAIL for outcome in outcomes.values())
+    written = not any(done and done.kind is Kind.UNWRITTEN for done in ran.values())
     return outcomes if failed and written and len(outcomes) == len(ran) else {}
 
 

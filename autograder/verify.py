@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from shared.kinds import Kind
+
 from .build import build_week
 from .errors import WorkbookError
 from .jobs import graded_cells, make_job
@@ -110,8 +112,8 @@ def _judge_stubs(week: Week, row: Row, run: Run) -> None:
         if earned:
             row.problems.append(f"the untouched stub of {name!r} earns {earned} points")
     for cell in week.of_kind(Test):
-        if "not written yet" not in run.cells[cell.id].message:
-            row.problems.append(f"{cell.id} does not say 'not written yet': {run.cells[cell.id].message}")
+        if run.cells[cell.id].kind is not Kind.UNWRITTEN:
+            row.problems.append(f"{cell.id} does not say that it is not written yet: {run.cells[cell.id].message}")
 
 
 def _judge_misconception(week: Week, built: dict[str, str], row: Row, run: Run, item: Misconception) -> None:

@@ -15,6 +15,7 @@ from autograder.diagnosis import Signature, diagnose, matching, signature, signa
 from autograder.runner import CellRun, Verdict
 from autograder.source import load_week
 from autograder.variants import Misconception, load_variants
+from shared.kinds import Kind
 
 from .chosen import ROOT
 from .inprocess import judge
@@ -164,8 +165,8 @@ def test_what_passes_is_not_written_or_did_not_end_matches_nothing(tiny: Noteboo
     tests = ["double-test-1", "double-test-2"]
     for first in (
         PASSED,
-        failed("double of 2: not written yet"),
-        CellRun(Verdict.FAIL, "NotImplementedError: not written yet"),
+        replace(failed(), kind=Kind.UNWRITTEN),
+        CellRun(Verdict.FAIL, "NotImplementedError", kind=Kind.UNWRITTEN),
         *(CellRun(kind, "x") for kind in Verdict if kind not in (Verdict.PASS, Verdict.FAIL)),
     ):
         own = signature(tiny.week, "double", dict(zip(tests, (first, PASSED), strict=True)))

@@ -259,7 +259,7 @@ def submit(
     from ..course import find_root
     from ..errors import short
     from ..learner.bench import open_bench
-    from ..learner.copies import read_copy
+    from ..learner.copies import notebook_path, read_copy
     from ..learner.handing_in import hand_in, preflight
     from ..learner.kept import Kept
     from ..learner.lessons import lesson_of
@@ -269,7 +269,7 @@ def submit(
     root = find_root()
     released = open_released(root, week)
     notebook, content = read_copy(root, released.week.name)
-    lesson = lesson_of(released, notebook)
+    lesson = lesson_of(released, notebook, notebook_path(root, released.week.name).parent)
     _is_it_yours(root, lesson, Kept.of(root, released.week.name))
     with console.status("running your notebook from top to bottom, as the grader does"):
         bench = open_bench(released.week.info.libraries)

@@ -6,21 +6,24 @@ import contextlib
 import io
 import linecache
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
 
+from shared.kinds import Kind
+
 from ..build import Notebooks
 from ..course import find_root, released_weeks
 from ..engine.outcome import outcome_of
-from ..engine.shell import line_of_cell, words_of
+from ..engine.shell import error_of
 from ..errors import WorkbookError
 from ..facts import title
 from ..rules import defined, loaded
 from ..runner import Verdict
 from ..source import Exercise, Given, Setup
+from ..verdicts import cell_run
 from .checking import NOT_RUN, UNWRITTEN, Result, tests_of
 from .lessons import exercise_name
 from .released import open_released
@@ -88,13 +91,15 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
         if isinstance(cell.words, Setup | Given | Exercise) and needed & defined(cell.source) - set(shell.user_ns):
             said = "" if cell.id == exercise else f"cell {cell.line} ({cell.id}) was not run yet: run it first"
             return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
+    unwritten = False
     for place, test in enumerate(tests):
         error = _run_here(sources[test.id], dict(shell.user_ns), test.id)
-        done = outcome_of({"error": error, "seconds": 0.0, "outputs": []})
-        tests[place] = replace(test, verdict=done.verdict, message=done.message)
+        done = cell_run(asdict(outcome_of({"error": error, "seconds": 0.0, "outputs": []})))
+        unwritten = unwritten or done.kind is Kind.UNWRITTEN
+        tests[place] = replace(test, verdict=done.verdict.value, message=done.message, parts=done.check)
     failed = next((test for test in tests if test.verdict != Verdict.PASS), None)
     state, said = (failed.verdict, failed.message) if failed else (Verdict.PASS.value, "")
-    if "not written yet" in said or said.startswith("NotImplementedError"):
+    if unwritten:
         state, said = UNWRITTEN, ""
     return Result(exercise, heading, state, tuple(tests), said, number)
 
@@ -107,6 +112,5 @@ def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] |
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(source, file, "exec"), names)
     except Exception as error:
-        says = error.as_dict() if hasattr(error, "as_dict") else None
-        return {"name": type(error).__name__, "message": words_of(error), "check": says, "line": line_of_cell(error)}
+        return error_of(error)
     return None

@@ -176,7 +176,7 @@ class Session:
     def _saved(self) -> None:
         """The file was written: check what changed, and what depends on it."""
         try:
-            lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0])
+            lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0], self.path.parent)
         except WorkbookError as error:  # half a file, or none: the next event brings more
             self.trouble = str(error)
             return

@@ -30,7 +30,7 @@ class Touchy:
 STREAM = {"output_type": "stream", "name": "stdout", "text": "hello"}
 PICTURE = {"output_type": "display_data", "data": {"text/plain": "x", "image/png": "iVBOR/+="}, "metadata": {}}
 ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": ["a", "b"]}
-FAILED = {"name": "E", "message": "", "check": {"check": "x", "came": "y"}, "line": 3}
+FAILED = {"name": "E", "message": "", "check": {"check": "x", "came": "y"}, "line": 3, "kind": "value", "subject": ""}
 CELL = {"outputs": [STREAM, PICTURE, ERROR], "error": FAILED, "seconds": 0.5}
 READERS: dict[str, Callable[[Any], Any]] = {
     "reply": lambda value: results.reply_of(value, 1),
