@@ -39,12 +39,14 @@ class Repaired:
     run : ids of the code cells that grading executes, in order.
     missing : exercises for which no answer cell was found.
     notes : what was recovered or replaced, for the feedback.
+    other_week : the week that the notebook is of, where it is of another one and holds no answer to this one.
     """
 
     notebook: NotebookNode
     run: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    other_week: str = ""
 
 
 def read_handed_in(path: Path, most: int | None = None) -> bytes:
@@ -142,7 +144,9 @@ def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
     out.notebook.cells = assembly.cells
     answers = [cell for cell in built.week.cells if isinstance(cell.words, Exercise | Written)]
     if answers and len(absent) == len(answers):
-        out.notes[:] = [_other_notebook(built, alignment.submission.week)]
+        named = alignment.submission.week
+        out.other_week = named if named != built.week.name else ""
+        out.notes[:] = [_other_notebook(built, out.other_week)]
     else:
         out.notes += _in_words(absent, restored, changed)
     language = alignment.submission.language.lower()
@@ -167,7 +171,7 @@ def _in_words(absent: list[str], restored: list[str], changed: list[str]) -> Ite
 def _other_notebook(built: Notebooks, week: str) -> str:
     """The one note on a notebook that holds nothing of this week."""
     wanted = f"{built.week.topic}.ipynb of {built.week.name}"
-    if week and week != built.week.name:
+    if week:
         return f"this is the notebook of {week}, not of {built.week.name}: submit {wanted}"
     return f"this notebook holds no cell of {built.week.name} that you answer: submit {wanted}"
 

@@ -116,7 +116,9 @@ def check(
         try:
             if bench.note:
                 complaints.print(f"[yellow]{escape(bench.note)}[/yellow]")
+            limit = lesson.whole.limits.cell_seconds
             with console.status("checking") as status:
+                bench.on_place = lambda cell, place: status.update(escape(f"checking: {cell}, {place.within(limit)}"))
                 for result in checking.check(lesson, bench, to_run):
                     results[result.exercise] = result
                     checking.remember(kept, result)
@@ -271,8 +273,10 @@ def submit(
     notebook, content = read_copy(root, released.week.name)
     lesson = lesson_of(released, notebook, notebook_path(root, released.week.name).parent)
     _is_it_yours(root, lesson, Kept.of(root, released.week.name))
-    with console.status("running your notebook from top to bottom, as the grader does"):
+    doing, limit = "running your notebook from top to bottom, as the grader does", lesson.whole.limits.cell_seconds
+    with console.status(doing) as status:
         bench = open_bench(released.week.info.libraries)
+        bench.on_place = lambda cell, place: status.update(escape(f"{doing}: {cell}, {place.within(limit)}"))
         try:
             seen = preflight(root, lesson, content, bench)
         finally:

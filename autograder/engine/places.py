@@ -21,8 +21,8 @@ MAX_TEXT = 200
 
 
 @contextmanager
-def told(tell: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """Call `tell` every second, in this thread, with the fields of `verdicts.Place`.
+def told(tell: Callable[[dict[str, Any]], None], every: float = EVERY_SECONDS) -> Iterator[None]:
+    """Call `tell` every so many seconds, in this thread, with the fields of `verdicts.Place`.
 
     Where a system has no such timer, or this is not the main thread, it is never called.
     """
@@ -36,7 +36,7 @@ def told(tell: Callable[[dict[str, Any]], None]) -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, tick)
     signal.siginterrupt(signal.SIGALRM, False)
-    signal.setitimer(signal.ITIMER_REAL, EVERY_SECONDS, EVERY_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, every, every)
     try:
         yield
     finally:

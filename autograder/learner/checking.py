@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from shared.kinds import Kind
+
 from ..build import Notebooks
 from ..outcomes import in_the_answer
 from ..runner import CellRun, Run, Verdict, was_cancelled
@@ -209,6 +211,8 @@ def _tested(test: TestResult, done: CellRun) -> TestResult:
 
 def _with_line(done: CellRun) -> str:
     """What a cell raised and in which of its lines."""
+    if done.kind is Kind.STOPPED:  # it says where it was stopped
+        return done.message
     message, named = OF_IPYTHON.subn(r"(line \1)", done.message)
     return message if named or not done.line else f"{message} (line {done.line})"
 

@@ -8,6 +8,7 @@ import linecache
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console, Group
@@ -16,6 +17,7 @@ from shared.kinds import Kind
 
 from ..build import Notebooks
 from ..course import find_root, released_weeks
+from ..engine import places
 from ..engine.outcome import outcome_of
 from ..engine.shell import error_of
 from ..errors import WorkbookError
@@ -23,11 +25,14 @@ from ..facts import title
 from ..rules import defined, loaded
 from ..runner import Verdict
 from ..source import Exercise, Given, Setup
-from ..verdicts import cell_run
+from ..verdicts import Place, cell_run
 from .checking import NOT_RUN, UNWRITTEN, Result, tests_of
 from .lessons import exercise_name
 from .released import open_released
 from .screens import results_table, week_line
+
+STILL_SECONDS = 10.0
+"""How often a check that takes long says where it is."""
 
 
 def check(shell: Any, line: str) -> None:
@@ -35,15 +40,34 @@ def check(shell: Any, line: str) -> None:
     console = Console()
     try:
         released, names = _asked(shell, line.split())
-        results = {name: run(shell, released, name) for name in names}
+        with places.told(lambda place: _still_running(console, Place(**place)), STILL_SECONDS):
+            results = {name: run(shell, released, name) for name in names}
     except WorkbookError as error:
         console.print(f"%check: {error}", style="yellow", markup=False, highlight=False)
+        return
+    except KeyboardInterrupt as stopped:
+        where = places.place(_innermost(stopped))
+        said = f"%check: stopped{f', in {Place(**where)}' if where else ''}"
+        console.print(said, style="yellow", markup=False, highlight=False)
         return
     numbers = {name: place for place, name in enumerate(released.week.exercises, 1)}
     rows = [results_table(list(results.values()), numbers)]
     if len(names) > 1:
         rows.append(week_line(results, released.week))
     console.print(Group(*rows), highlight=False)
+
+
+def _still_running(console: Console, place: Place) -> None:
+    where = f" in {place}" if place.line else ""
+    said = f"%check: still running after {place.seconds:.0f} s{where}; to stop it, interrupt the kernel (■)"
+    console.print(said, style="yellow", markup=False, highlight=False)
+
+
+def _innermost(error: BaseException) -> FrameType | None:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame if trace else None
 
 
 def _asked(shell: Any, words: list[str]) -> tuple[Notebooks, list[str]]:

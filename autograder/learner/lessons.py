@@ -110,10 +110,21 @@ def open_lesson(root: Path, asked: str) -> Lesson:
 
 
 def lesson_of(released: Notebooks, mine: NotebookNode, folder: Path | None = None) -> Lesson:
-    """A week and the learner's notebook, from this folder -> jobs."""
+    """A week and the learner's notebook, from this folder -> jobs.
+
+    Raises
+    ------
+    WorkbookError
+        when it is the notebook of another week.
+    """
     week = released.week
     numbers = _numbers(mine)
     fixed = repair(released, mine)
+    if fixed.other_week:
+        raise WorkbookError(
+            f"the file in the place of {week.topic}.ipynb is the notebook of {fixed.other_week}, not of {week.name}",
+            f"move it to work/{fixed.other_week}/ and run `workbook start {week.number}`",
+        )
     sources = {cell.id: cell.source for cell in fixed.notebook.cells}
     stubs = {cell.id: cell.source for cell in released.learner.cells}
     whole = make_job(released, week.name, fixed.run, sources)

@@ -198,6 +198,8 @@ def _watch_body(session: Session, results: Mapping[str, Result]) -> RenderableTy
     elif result is None or session.current in session.running:
         first = "" if session.warm else " (the first check of a while imports the week's libraries)"
         rows.append(Text(f"checking {session.current} …{first}", "cyan"))
+        if session.place:
+            rows.append(Text(clean(session.place, 300), "bright_black"))
     else:
         where = f" · cell {result.number}" if result.number else ""
         rows.append(Text(f"{result.title} · {result.points}/{result.possible} points{where}", "bold"))
