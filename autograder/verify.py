@@ -35,7 +35,7 @@ class Row:
     Attributes
     ----------
     points : points by exercise; None where the exercise builds on the changed one and was not run.
-    message : what the learner reads from the test that should reject the variant.
+    message : what the learner reads from the test that should reject the variant. cause : the cause that it names.
     hidden_only : whether every visible test passes.
     left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
     problems : what is wrong with the tests or with the variant.
@@ -47,6 +47,7 @@ class Row:
     points: dict[str, int | None]
     verdicts: dict[str, str]
     message: str = ""
+    cause: str = ""
     hidden_only: bool = False
     left_out: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -119,7 +120,7 @@ def _judge_stubs(week: Week, row: Row, run: Run) -> None:
 def _judge_misconception(week: Week, built: dict[str, str], row: Row, run: Run, item: Misconception) -> None:
     """A misconception: rejected by the named test with the intended message, and nothing else lost."""
     done: CellRun = run.cells[item.rejected_by]
-    row.message = done.message
+    row.message, row.cause = done.message, (done.check or {}).get("cause", "")
     own = [cell.id for cell in week.of_kind(Test, item.exercise) if cell.id in run.cells]
     failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
     row.hidden_only = all(in_hidden_test(built[test], run.cells[test].line) for test in failed)

@@ -148,6 +148,8 @@ def error_of(error: BaseException) -> dict[str, Any]:
         "kind": str(kind_of(error)),
         "subject": subject_of(error)[:MAX_NAME],
     }
+    if isinstance(error, SyntaxError) and not found["line"] and isinstance(error.lineno, int):
+        found |= {"message": str(error.msg)[:MAX_OUTPUT], "line": max(0, error.lineno)}
     if type(error) is CheckFailure:
         said = error.as_dict()
         found["check"] = {part: str(said[part])[:MAX_OUTPUT] for part in PARTS}

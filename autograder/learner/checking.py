@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,8 +21,6 @@ UNWRITTEN = "UNWRITTEN"
 """The state of an exercise whose stub is as the course gave it; its tests are not run."""
 NOT_RUN = "NOT_RUN"
 """The state of an exercise whose cell was not run in a notebook's kernel."""
-OF_IPYTHON = re.compile(r"\(<ipython-input-[^>]*>, line (\d+)\)")
-"""What IPython adds to a syntax error."""
 SETTLED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts that the same cells give again."""
 
@@ -213,8 +210,7 @@ def _with_line(done: CellRun) -> str:
     """What a cell raised and in which of its lines."""
     if done.kind is Kind.STOPPED:  # it says where it was stopped
         return done.message
-    message, named = OF_IPYTHON.subn(r"(line \1)", done.message)
-    return message if named or not done.line else f"{message} (line {done.line})"
+    return f"{done.message} (line {done.line})" if done.line else done.message
 
 
 def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
