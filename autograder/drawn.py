@@ -141,6 +141,7 @@ def _roots(target: ast.expr) -> set[str]:
 
 def _uses(node: ast.AST, names: set[str]) -> bool:
     return any(
-        (isinstance(part, ast.Name) and part.id in names) or (isinstance(part, ast.Attribute) and part.attr == FRESH)
+        (isinstance(part, ast.Name) and part.id in names and not isinstance(part.ctx, ast.Store))
+        or (isinstance(part, ast.Attribute) and part.attr == FRESH)
         for part in ast.walk(node)
     )

@@ -113,7 +113,9 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
     needed = set().union(defined(sources[exercise]), *(loaded(sources[test.id]) for test in tests))
     for cell in week.cells:
         if isinstance(cell.words, Setup | Given | Exercise) and needed & defined(cell.source) - set(shell.user_ns):
-            said = "" if cell.id == exercise else f"cell {cell.line} ({cell.id}) was not run yet: run it first"
+            said = f"cell {cell.line} ({cell.id}) was not run yet: run it first"
+            if cell.id == exercise:
+                said = f"run the cell of {exercise}; where it is empty, put its stub back (key r in `workbook watch`)"
             return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
     unwritten = False
     for place, test in enumerate(tests):
