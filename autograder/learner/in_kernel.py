@@ -6,6 +6,7 @@ import contextlib
 import io
 import linecache
 import os
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -37,7 +38,7 @@ STILL_SECONDS = 10.0
 
 def check(shell: Any, line: str) -> None:
     """Run the visible tests and show what came out; what cannot be done is said in one line."""
-    console = Console()
+    console = Console(file=sys.stdout)  # this one, also while a test cell prints elsewhere
     try:
         released, names = _asked(shell, line.split())
         with places.told(lambda place: _still_running(console, Place(**place)), STILL_SECONDS):
