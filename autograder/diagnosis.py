@@ -141,12 +141,26 @@ def _without_draws(came: str, expected: str) -> str:
 
 
 def matching(own: Signature, known: Mapping[str, Signature]) -> list[str]:
-    """The names of the misconceptions that nothing in the tests tells from this answer, in the order of `known`."""
-    return [name for name, other in known.items() if own and _same(own, other)]
+    """The names of the misconceptions that nothing in the tests tells from this answer, in the order of `known`.
+
+    On inputs that are drawn anew a wrong answer may pass by chance. Where no misconception does the very same, those
+    count that differ in nothing but such a pass.
+    """
+    same = [name for name, other in known.items() if own and _same(own, other)]
+    return same or [name for name, other in known.items() if own and _same(own, other, by_chance=True)]
 
 
-def _same(one: Signature, other: Signature) -> bool:
-    return one.keys() == other.keys() and all(_agree(one[test], other[test]) for test in one)
+def _same(one: Signature, other: Signature, by_chance: bool = False) -> bool:
+    pairs = [(one[test], other[test]) for test in one if test in other]
+    left = [pair for pair in pairs if not (by_chance and _passed_by_chance(*pair))]
+    failed = any(own.verdict == Verdict.FAIL for own, _ in left)
+    return failed and one.keys() == other.keys() and all(_agree(*pair) for pair in left)
+
+
+def _passed_by_chance(one: Outcome, other: Outcome) -> bool:
+    """Whether one of them failed on drawn inputs, and the other did not."""
+    failed = [outcome for outcome in (one, other) if outcome.verdict == Verdict.FAIL]
+    return len(failed) == 1 and failed[0].drawn
 
 
 def _agree(one: Outcome, other: Outcome) -> bool:

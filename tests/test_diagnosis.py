@@ -320,6 +320,20 @@ def test_a_wrong_answer_that_fails_on_fresh_inputs_first_is_named(fresh: Noteboo
         assert matching(own, known) == names, "what gives another whole number, no test tells apart"
 
 
+def test_what_passes_drawn_inputs_by_chance_is_still_known(fresh: Notebooks) -> None:
+    drawn, by_hand = on_line(5, came="17 (int)"), replace(failed("double of 0: double(0) not as expected"), line=3)
+
+    def signed(first: CellRun, second: CellRun) -> Signature:
+        return signature(fresh.week, "double", {"double-test-1": first, "double-test-2": second})
+
+    known = {"both": signed(drawn, by_hand), "drawn": signed(drawn, PASSED)}
+    assert matching(signed(PASSED, by_hand), known) == ["both"]
+    assert matching(signed(drawn, by_hand), known) == ["both"]
+    assert matching(signed(replace(drawn, line=3), by_hand), known) == [], "on fixed inputs nothing is by chance"
+    exact = known | {"second": signed(PASSED, by_hand)}
+    assert matching(signed(PASSED, by_hand), exact) == ["second"], "what does the very same goes first"
+
+
 def with_test(built: Notebooks) -> NotebookNode:
     """The notebook with the tests of the changed week."""
     notebook = copy.deepcopy(built.instructor)
