@@ -12,7 +12,7 @@ from .damage import Damage, DamagedError
 MAX_PARSED = 100_000
 """Characters of a file that is tried as Python."""
 CONFLICT = re.compile(r"^[ \t]*\"?(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
-WEB_PAGE = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|meta|script)\b", re.IGNORECASE | re.DOTALL)
+WEB_PAGE = re.compile(r"<(?:!doctype|html|head|body|meta|script)\b", re.IGNORECASE)
 BEGINNINGS = (
     (b"PK\x03\x04", Damage.ZIP, "the file is a zip archive with the ending .ipynb"),
     (b"\xff\xfe", Damage.UTF_16, "the file is text in UTF-16; a notebook is in UTF-8"),
@@ -30,7 +30,7 @@ def recognized(content: bytes) -> DamagedError | None:
         if content.startswith(beginning):
             return DamagedError(what, kind)
     text = content.decode("utf-8-sig", "replace")
-    if WEB_PAGE.match(text[:10_000]):
+    if WEB_PAGE.match(_without_comments(text)):
         return DamagedError("the file is a web page (HTML), not a notebook", Damage.WEB_PAGE)
     if mark := CONFLICT.search(text):
         line = text.count("\n", 0, mark.start()) + 1
@@ -38,6 +38,14 @@ def recognized(content: bytes) -> DamagedError | None:
     if _is_script(text):
         return DamagedError("the file is a Python script with the ending .ipynb, not a notebook", Damage.SCRIPT)
     return None
+
+
+def _without_comments(text: str) -> str:
+    """The beginning of a page, without blanks and the comments before its first tag."""
+    text = text[:10_000].lstrip()
+    while text.startswith("<!--") and "-->" in text:
+        text = text.partition("-->")[2].lstrip()
+    return text
 
 
 def not_json(content: bytes, error: json.JSONDecodeError) -> DamagedError:
