@@ -20,7 +20,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from .reading import DamagedError
+from .damage import Damage, DamagedError
 
 MEMORY_MIB = 1024
 """Address space of the process; a notebook of 50 MiB of pictures needs a third of it."""
@@ -124,7 +124,8 @@ class Confined:
             self._end()
             raise MemoryError
         if kind == DAMAGED:
-            raise DamagedError(answer.decode())
+            said = json.loads(answer)
+            raise DamagedError(said["message"], Damage(said["kind"]))
         return json.loads(answer)
 
     def _answer(self) -> tuple[bytes, bytes]:
@@ -216,7 +217,8 @@ def _answer_to(work: Work, given: Any, content: bytes) -> tuple[bytes, bytes]:
     try:
         return DONE, json.dumps(work(given, content), ensure_ascii=False).encode()
     except DamagedError as error:
-        return DAMAGED, str(error).encode("utf-8", "replace")
+        said = {"message": str(error), "kind": error.kind}
+        return DAMAGED, json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
     except MemoryError:
         return NO_MEMORY, b""
 

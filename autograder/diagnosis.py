@@ -4,7 +4,8 @@ The *signature* of an answer to an exercise is what the exercise's own tests sai
 the verdict and the whole failure, with the values that came out. Tests are seeded, so answers that do the same
 get the same signature, however they are written and whatever the other exercises look like. What depends on
 the writing or on the machine (lines of code, addresses, paths, times) is taken out of it, and numbers with a
-fraction agree up to rounding.
+fraction agree up to rounding. Where a step ran on inputs that are drawn anew each time (`drawn`), its numbers say
+nothing: there the step, the check and the kind of value are compared.
 
 Every misconception of a week is run through the same engine once; the table of their signatures is kept in a file.
 """
@@ -17,14 +18,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from . import variants
+from shared.kinds import Kind
+
+from . import drawn, variants
 from .environment import digest, environment
 from .files import write_text
 from .runner import CellRun, Verdict
 from .source import Test, Week
 from .variants import Misconception
 
-SCHEMA = 2
+SCHEMA = 3
 LONGEST = 20_000
 """Characters of a message that are compared."""
 
@@ -32,7 +35,10 @@ PARTS = ("check", "came", "expected", "where", "cause")
 RELATIVE, ABSOLUTE = 1e-3, 1.5e-4
 """How far two printed numbers may lie apart: checks print 4 to 6 digits, the last of them rounded."""
 
-UNWRITTEN = "not written yet"
+SHAPE = re.compile(r"\((?:\d+,|\d+(?:, \d+)+)?\)")
+DRAWN = re.compile(r"\b(?:True|False)\b|[-+]?\b\d+(?:\.\d*)?(?:e[-+]?\d+)?")
+LIST = re.compile(r"[\[(](?:[\s,\[\]()]*#)+[\s,\[\]()]*[\])]")
+"""Numbers in brackets, however many they are."""
 NUMBER = re.compile(r"([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)")
 FRACTION = re.compile(r"\d[.e]")
 PLACE = re.compile(r"\Aat \([\d, ]*\): (?=(\S+) instead of (\S+?)(?:;|\Z))")
@@ -44,7 +50,10 @@ NOISE = (
 
 
 class Outcome(BaseModel):
-    """What one test cell said, free of what depends on the writing of the answer or on the machine."""
+    """What one test cell said, free of what depends on the writing of the answer or on the machine.
+
+    `drawn`: the step that failed ran on inputs that differ in every run, and numbers are left out of it.
+    """
 
     model_config = ConfigDict(frozen=True)
     verdict: str
@@ -53,6 +62,7 @@ class Outcome(BaseModel):
     expected: str = ""
     where: str = ""
     cause: str = ""
+    drawn: bool = False
 
 
 Signature = dict[str, Outcome]
@@ -80,23 +90,30 @@ def signature(week: Week, exercise: str, verdicts: Mapping[str, CellRun]) -> Sig
     Empty for an answer that passes everything, for one that is not written, and where a test has neither passed
     nor failed: a crash or a time-out says nothing about what the code computes.
     """
-    ran = {cell.id: verdicts.get(cell.id) for cell in week.of_kind(Test, exercise)}
-    outcomes = {test: _outcome(done) for test, done in ran.items() if done and done.verdict in ("PASS", "FAIL")}
-    failed = [outcome for outcome in outcomes.values() if outcome.verdict == Verdict.FAIL]
-    written = not any(UNWRITTEN in outcome.check for outcome in failed)
+    sources = {cell.id: cell.source for cell in week.of_kind(Test, exercise)}
+    ran = {test: verdicts.get(test) for test in sources}
+    outcomes = {
+        test: _outcome(done, sources[test]) for test, done in ran.items() if done and done.verdict in ("PASS", "FAIL")
+    }
+    failed = any(outcome.verdict == Verdict.FAIL for outcome in outcomes.values())
+    written = not any(done and done.kind is Kind.UNWRITTEN for done in ran.values())
     return outcomes if failed and written and len(outcomes) == len(ran) else {}
 
 
-def _outcome(done: CellRun) -> Outcome:
+def _outcome(done: CellRun, source: str) -> Outcome:
     if done.verdict == Verdict.PASS:
         return Outcome(verdict=done.verdict)
     raw = done.check or {"check": done.message}
     said = {name: _normal(split_location(str(raw.get(name, "")))[0]) for name in PARTS}
+    is_drawn = done.line in drawn.drawn_lines(source)
+    if is_drawn:
+        told = {part: _without_draws(said[part], said["expected"]) for part in ("check", "came")}
+        said |= told | {"expected": "", "where": ""}
     place = PLACE.match(said["where"])
     if place and any(FRACTION.search(number) for number in place.groups()):
         # among equal gaps the last digit chooses the place; two exact values are a place of their own
         said["where"] = said["where"][place.end() :]
-    return Outcome(verdict=done.verdict, **said)
+    return Outcome(verdict=done.verdict, drawn=is_drawn, **said)
 
 
 def split_location(came: str) -> tuple[str, str]:
@@ -116,13 +133,34 @@ def _normal(text: str) -> str:
     return text
 
 
+def _without_draws(came: str, expected: str) -> str:
+    """What came, without numbers and truth values; of a shape it stays whether it is the one that was expected."""
+    shapes = set(SHAPE.findall(expected))
+    told = SHAPE.sub(lambda match: "(the shape)" if match[0] in shapes else "(a shape)", came)
+    return LIST.sub("[#]", DRAWN.sub("#", told))
+
+
 def matching(own: Signature, known: Mapping[str, Signature]) -> list[str]:
-    """The names of the misconceptions that nothing in the tests tells from this answer, in the order of `known`."""
-    return [name for name, other in known.items() if own and _same(own, other)]
+    """The names of the misconceptions that nothing in the tests tells from this answer, in the order of `known`.
+
+    On inputs that are drawn anew a wrong answer may pass by chance. Where no misconception does the very same, those
+    count that differ in nothing but such a pass.
+    """
+    same = [name for name, other in known.items() if own and _same(own, other)]
+    return same or [name for name, other in known.items() if own and _same(own, other, by_chance=True)]
 
 
-def _same(one: Signature, other: Signature) -> bool:
-    return one.keys() == other.keys() and all(_agree(one[test], other[test]) for test in one)
+def _same(one: Signature, other: Signature, by_chance: bool = False) -> bool:
+    pairs = [(one[test], other[test]) for test in one if test in other]
+    left = [pair for pair in pairs if not (by_chance and _passed_by_chance(*pair))]
+    failed = any(own.verdict == Verdict.FAIL for own, _ in left)
+    return failed and one.keys() == other.keys() and all(_agree(*pair) for pair in left)
+
+
+def _passed_by_chance(one: Outcome, other: Outcome) -> bool:
+    """Whether one of them failed on drawn inputs, and the other did not."""
+    failed = [outcome for outcome in (one, other) if outcome.verdict == Verdict.FAIL]
+    return len(failed) == 1 and failed[0].drawn
 
 
 def _agree(one: Outcome, other: Outcome) -> bool:
@@ -204,4 +242,4 @@ def kept_table(week: Week, cache: Path) -> Table | None:
 def content_key(week: Week) -> str:
     """A hash of what signatures depend on: the week, the environment, and how failures are compared."""
     files = [path for path in sorted(week.folder.rglob("*")) if path.suffix in (".py", ".toml")]
-    return digest([*files, Path(__file__), Path(variants.__file__)], environment())
+    return digest([*files, Path(__file__), Path(variants.__file__), Path(drawn.__file__)], environment())

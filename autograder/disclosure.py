@@ -11,24 +11,23 @@ expects: they are left out, but for the type of the error.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection
 from dataclasses import dataclass
+
+from shared.kinds import Kind
 
 from .diagnosis import PARTS, split_location
 from .rules import in_hidden_test, regions
 from .runner import CellRun, Verdict
 
-DESCRIBING = {"tensor", "shape", "dtype", "close", "equal", "finite", "raises", "forbidden"}
-"""Checks whose `came` describes the value they were given. That of the checks IN_WORDS was written by the author."""
-IN_WORDS = {"that", "fail"}
-IN_THE_TEST = "the check could not use what it got"
-OF_AN_ERROR = ("the code raised an error", "not written yet", IN_THE_TEST)
-"""How the title of a check ends when an error, not a value, made it fail. The last one arose in a line of the test."""
+OF_THE_LEARNERS_VALUE = (Kind.VALUE, Kind.SHORTCUT)
+"""What came describes the value that a check was given."""
+OF_A_CHECK = (*OF_THE_LEARNERS_VALUE, Kind.WORDS)
+"""A value, not an error, made the check fail. The words of WORDS were written by the test's author."""
+IN_THE_TEST = (Kind.UNUSABLE, Kind.COUNT)
+"""The error arose in a line of the test."""
 PLAIN_ERRORS = ("TypeError", "AttributeError", "NotImplementedError")
 """Errors whose words name types and attributes, no values."""
-ANSWER_CELL = "the answer cell: "
-"""How a message begins that is about the learner's own cell."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Told:
     expected: str = ""
     where: str = ""
     cause: str = ""
+    next_step: str = ""
     message: str = ""
 
 
@@ -56,17 +56,17 @@ def told(source: str, done: CellRun, readable: Collection[str]) -> Told:
         return Told()
     hidden = _in_hidden(source, done)
     if done.check is None:
-        return Told(hidden, message=_error(done.message) if hidden else done.message)
-    said = {name: str(done.check.get(name, "")) for name in PARTS}
+        return Told(hidden, message=_error(done.message, done.error) if hidden else done.message)
+    said = {name: str(done.check.get(name, "")) for name in (*PARTS, "next_step")}
     words, line_of_code = split_location(said["came"])
     known_line = bool(line_of_code) and line_of_code in readable
     if not known_line:  # else it is a line of a hidden test, or of a reference that stood in for another answer
         said["came"] = words
     if hidden:
-        of_an_error = said["check"].endswith(OF_AN_ERROR) or bool(line_of_code)
-        whole = known_line if of_an_error else _describes(source, done.line)
-        if not whole or said["check"].endswith(IN_THE_TEST):
-            said["came"] = _error(words) if of_an_error else ""
+        of_an_error = done.kind not in OF_A_CHECK or bool(line_of_code)
+        whole = known_line if of_an_error else done.kind in OF_THE_LEARNERS_VALUE
+        if not whole or done.kind in IN_THE_TEST:
+            said["came"] = _error(words, done.error) if of_an_error else ""
         said |= {"expected": "", "where": ""}
     return Told(hidden, **said)
 
@@ -74,26 +74,11 @@ def told(source: str, done: CellRun, readable: Collection[str]) -> Told:
 def _in_hidden(source: str, done: CellRun) -> bool:
     """Whether a hidden test failed. A failure whose line is not known counts as hidden where there are hidden tests."""
     by_the_test = done.check is not None or done.verdict in (Verdict.FAIL, Verdict.ERROR)
-    if not by_the_test or done.message.startswith(ANSWER_CELL):
+    if not by_the_test or done.in_answer:
         return False
     return in_hidden_test(source, done.line) if done.line else bool(regions(source, "HIDDEN TESTS"))
 
 
-def _error(words: str) -> str:
+def _error(words: str, error: str) -> str:
     """An error of a hidden test, without values."""
-    kind = words.partition(":")[0]
-    return words if kind in PLAIN_ERRORS else kind if kind.isidentifier() else ""
-
-
-def _describes(source: str, line: int) -> bool:
-    """Whether the check on this line tells a value that it was given, in words of `shared.checks`."""
-    called = {
-        node.func.attr
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "checks"
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    }
-    return bool(called & DESCRIBING) and not called & IN_WORDS
+    return words if error in PLAIN_ERRORS else error if error.isidentifier() else ""

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Literal
 from nbformat.notebooknode import NotebookNode
 from pydantic import BaseModel, ConfigDict
 
+from shared.kinds import Kind
+
 from .build import Notebooks
-from .diagnosis import UNWRITTEN
-from .disclosure import ANSWER_CELL, told
-from .source import About, Hints, Test, Written
+from .damage import Damage
+from .disclosure import told
+from .source import About, Hints, Test, Week, Written
 from .texts import Block, Code, Line
 from .variants import Misconception
+from .wording import Surroundings, makers_of, worded
 
 if TYPE_CHECKING:
     from .outcomes import Graded
@@ -43,7 +46,10 @@ class Points(Fact):
 
 
 class TestFacts(Fact):
-    """One test cell. `number` counts from 1 within its exercise; `stand_ins` are exercises (see `ExerciseFacts`)."""
+    """One test cell. `number` counts from 1 within its exercise; `stand_ins` are exercises (see `ExerciseFacts`).
+
+    `kind` says what kind of failure it is; `in_answer`, that the answer's own cell broke.
+    """
 
     __test__ = False  # not a test class of pytest
 
@@ -58,7 +64,10 @@ class TestFacts(Fact):
     expected: Block = ""
     where: Block = ""
     cause: Block = ""
+    next_step: Line = ""
     message: Block = ""
+    kind: Kind = Kind.OTHER
+    in_answer: bool = False
     stand_ins: tuple[str, ...] = ()
 
 
@@ -102,11 +111,12 @@ class ExerciseFacts(Fact):
         return tuple(dict.fromkeys(name for test in self.tests for name in test.stand_ins))
 
 
-class Damage(Fact):
+class Damaged(Fact):
     """Why nothing was graded, and what to do."""
 
     reason: Block
     next_step: str
+    kind: Damage = Damage.OTHER
 
 
 class ByHand(Fact):
@@ -154,7 +164,7 @@ class Feedback(Fact):
     by_hand: tuple[ByHand, ...] = ()
     notes: tuple[Line, ...] = ()
     unsafe: bool = False
-    damage: Damage | None = None
+    damage: Damaged | None = None
 
     @property
     def written_earned(self) -> float | None:
@@ -175,7 +185,7 @@ class Feedback(Fact):
 NEXT = {
     "MISSING": (0, "Take a fresh copy of the notebook, put your answer into its answer cell, and hand that in."),
     "TAMPERED": (0, "Take out the code that changes how tests run. Only what the answer computes earns points."),
-    "broken": (0, "Mend the error in your answer cell first: restart the kernel and run the notebook from the top."),
+    "broken": (0, "Fix the error in your answer cell first: restart the kernel and run the notebook from the top."),
     "TIMEOUT": (2, "Look for a loop that does not end, or for work that is repeated for every element."),
     "OOM": (2, "Look for tensors that are larger than they have to be, and for lists that grow without end."),
     "CRASH": (2, "Restart the kernel and run the notebook from the top: the cell ended Python itself."),
@@ -185,13 +195,23 @@ NEXT = {
 }
 """What happened -> the hint to read next (0: none helps) and what to do. The first that holds counts."""
 
-DAMAGES = (
-    ("handed in", "Hand in one file with the name {topic}.ipynb."),
-    ("MiB", "Clear the outputs (Edit, Clear Outputs of All Cells), save, and hand in {topic}.ipynb again."),
-    ("", "Open {topic}.ipynb in Jupyter. If it opens, run all cells, save, and hand it in again. If it does not, "
-     "take a fresh copy of the week and paste your answers into it."),
-)  # fmt: skip
-"""A word of the reason why a submission was not graded -> what to do; the first that fits counts."""
+FRESH_COPY = "take a fresh copy of the week and paste your answers into it."
+DAMAGES = {
+    Damage.NOT_THERE: "Submit one file with the name {topic}.ipynb.",
+    Damage.NO_FILE: "Submit {topic}.ipynb itself, as a file.",
+    Damage.TOO_LARGE: "Clear the outputs (Edit, Clear Outputs of All Cells), save, and submit {topic}.ipynb again.",
+    Damage.EMPTY: "Save the notebook in Jupyter, look at the size of {topic}.ipynb, and submit it again.",
+    Damage.ZIP: "Unpack the archive and submit the {topic}.ipynb in it.",
+    Damage.WEB_PAGE: "Download the notebook itself, not its page (Jupyter: File, Download; GitHub: Download raw file).",
+    Damage.UTF_16: "Open {topic}.ipynb in an editor that can save it as UTF-8, save, and submit it again.",
+    Damage.CONFLICT: "Finish the merge: keep one of the two versions at each mark, or `git checkout --ours` the file. "
+    "Open it in Jupyter to see that it is whole, and submit it again.",
+    Damage.SCRIPT: "Paste the answers into the cells of {topic}.ipynb and submit that.",
+    Damage.CUT: f"Save {{topic}}.ipynb in Jupyter and submit it again; if Jupyter cannot open it, {FRESH_COPY}",
+    Damage.OTHER: "Open {topic}.ipynb in Jupyter. If it opens, run all cells, save, and submit it again. "
+    f"If it does not, {FRESH_COPY}",
+}
+"""Why a submission was not graded -> what to do."""
 
 
 def facts(
@@ -220,8 +240,8 @@ def facts(
             state = "waiting"
     elif graded.damaged:
         state = "damaged"
-        step = next(step for word, step in DAMAGES if word in graded.damaged)
-        damage = Damage(reason=graded.damaged, next_step=step.format(topic=week.topic))
+        step = DAMAGES[graded.damage].format(topic=week.topic)
+        damage = Damaged(reason=graded.damaged, next_step=step, kind=graded.damage)
     possible = sum(week.points(name) for name in week.exercises)
     written = [cell.words.points for cell in week.of_kind(Written) if isinstance(cell.words, Written)]
     return Feedback(
@@ -264,10 +284,11 @@ def _exercise(
     answer = next((cell.source for cell in notebook.cells if cell.id == name), "") if notebook else ""
     sources = {cell.id: cell.source for cell in built.instructor.cells}
     stand_ins = graded.stand_ins
+    around = Surroundings(makers_of(built), name, _answers(week, notebook), week.info.limits)
     tests = []
     for number, cell in enumerate(week.of_kind(Test, name), 1):
         assert isinstance(cell.words, Test)
-        done = graded.verdicts[cell.id]
+        done = worded(graded.verdicts[cell.id], around)
         tests.append(
             TestFacts(
                 id=cell.id,
@@ -276,6 +297,8 @@ def _exercise(
                 verdict=str(done.verdict),
                 seconds=round(done.seconds, 3),
                 stand_ins=tuple(stand_ins.get(cell.id, ())),
+                kind=done.kind,
+                in_answer=done.in_answer,
                 **vars(told(sources[cell.id], done, readable)),
             )
         )
@@ -295,6 +318,11 @@ def _exercise(
     )
 
 
+def _answers(week: Week, notebook: NotebookNode | None) -> dict[str, str]:
+    """Exercise -> its cell as it was graded."""
+    return {cell.id: cell.source for cell in notebook.cells if cell.id in week.exercises} if notebook else {}
+
+
 def next_step(tests: Sequence[TestFacts]) -> tuple[int, str]:
     """The hint to read next and what to do, by `NEXT`; (0, "") where no test was lost."""
     happened = {_what_happened(test) for test in tests if test.verdict not in ("PASS", "INFRA")}
@@ -304,9 +332,9 @@ def next_step(tests: Sequence[TestFacts]) -> tuple[int, str]:
 def _what_happened(test: TestFacts) -> str:
     if test.verdict in NEXT:
         return test.verdict
-    if test.message.startswith(ANSWER_CELL):
+    if test.in_answer:
         return "broken"
-    if UNWRITTEN in test.check or test.message.startswith("NotImplementedError"):
+    if test.kind is Kind.UNWRITTEN:
         return "unwritten"
     return "hidden" if test.hidden else "visible"
 

@@ -263,7 +263,7 @@ class Desk:
             try:
                 fixed = self._repaired(reading, one)
             except DamagedError as error:
-                yield Done(one, Graded(one.student, damaged=str(error), unsafe=self.unsafe))
+                yield Done(one, Graded(one.student, damaged=str(error), unsafe=self.unsafe, damage=error.kind))
                 continue
             except Exception as error:  # whatever it is, it is about this file: the others are graded
                 yield Done(one, self._failed(one, error), again=True)
@@ -305,7 +305,7 @@ class Desk:
 
     def _repaired(self, reading: Repairer, one: HandedIn) -> Repaired:
         if one.damaged:
-            raise DamagedError(one.damaged)
+            raise DamagedError(one.damaged, one.damage)
         try:
             content = read_handed_in(one.path)
         except OSError as error:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .course import Course
+from .damage import Damage, DamagedError
 from .errors import WorkbookError, short
 from .ledger import outcome_key, work_key
-from .reading import DamagedError
 from .record import MAX_STAMP, TIMESTAMP
 from .repair import read_handed_in
 from .texts import readable
@@ -17,13 +17,17 @@ from .texts import readable
 
 @dataclass(frozen=True)
 class HandedIn:
-    """The file of one learner; `damaged` says why it cannot be read. Its bytes are not kept: a class may be large."""
+    """The file of one learner; `damaged` says why it cannot be read, `damage` its kind.
+
+    Its bytes are not kept: a class may be large.
+    """
 
     student: str
     path: Path
     damaged: str
     work: str
     key: str
+    damage: Damage = Damage.OTHER
 
 
 def submissions(course: Course, week: str, topic: str) -> dict[str, Path]:
@@ -67,20 +71,21 @@ def _notebook_in(folder: Path, topic: str) -> Path | None:
 
 def read_work(student: str, path: Path, common: str) -> HandedIn:
     """Read what a learner handed in; `common` is the key of the week."""
-    content, stamp, damaged = b"", b"", ""
+    content, stamp, damaged, damage = b"", b"", "", Damage.OTHER
     try:
         if student != path.parent.parent.name:
             raise DamagedError("the name of the folder is no text in UTF-8; rename the folder")
         content = read_handed_in(path)
     except DamagedError as error:
-        damaged = str(error)
+        damaged, damage = str(error), error.kind
     except OSError as error:
         gone = isinstance(error, FileNotFoundError)
         damaged = _nothing_there(path) if gone else f"the file cannot be read ({error.strerror or error})"
+        damage = Damage.NOT_THERE if gone else Damage.OTHER
     with suppress(DamagedError, OSError):  # no time of hand-in, or none that can be used
         stamp = read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)
     work = work_key(content, stamp, damaged.encode())
-    return HandedIn(student, path, damaged, work, outcome_key(common, work, readable(path.name)))
+    return HandedIn(student, path, damaged, work, outcome_key(common, work, readable(path.name)), damage)
 
 
 def _nothing_there(path: Path) -> str:

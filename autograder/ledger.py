@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .course import Course
+from .damage import Damage
 from .engine.judge import TEST
 from .environment import digest, environment
 from .errors import WorkbookError, short
@@ -47,7 +48,7 @@ class Entry(BaseModel):
     ----------
     key : of the outcome. work : hash of what was handed in.
     told : the key for which the pages of the learner were written.
-    damaged : why there is nothing to grade; "" otherwise.
+    damaged : why there is nothing to grade; "" otherwise. damage : the kind of that.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,6 +64,7 @@ class Entry(BaseModel):
     cpu_seconds: float
     peak_mib: float
     unsafe: bool
+    damage: Damage = Damage.OTHER
 
     @classmethod
     def of(cls, graded: Graded, key: str, work: str, told: str) -> Entry:
@@ -79,6 +81,7 @@ class Entry(BaseModel):
             cpu_seconds=graded.cpu_seconds,
             peak_mib=graded.peak_mib,
             unsafe=graded.unsafe,
+            damage=graded.damage,
         )
 
     def graded(self, student: str) -> Graded:
@@ -93,6 +96,7 @@ class Entry(BaseModel):
             cpu_seconds=self.cpu_seconds,
             peak_mib=self.peak_mib,
             unsafe=self.unsafe,
+            damage=self.damage,
         )
 
 

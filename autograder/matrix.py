@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from shared.kinds import Kind
+
 from .errors import Problem, short
 from .rules import in_hidden_test
 from .runner import CellRun, Run, Verdict
@@ -28,7 +30,7 @@ class Row:
     Attributes
     ----------
     points : points by exercise; None where the exercise builds on the changed one and was not run.
-    message : what the learner reads from the test that should reject the variant.
+    message : what the learner reads from the test that should reject the variant. cause : the cause that it names.
     hidden_only : whether every visible test passes.
     left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
     problems : what is wrong with the tests or with the variant.
@@ -40,6 +42,7 @@ class Row:
     points: dict[str, int | None]
     verdicts: dict[str, str]
     message: str = ""
+    cause: str = ""
     hidden_only: bool = False
     left_out: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -150,15 +153,15 @@ class Judge:
                 message = f"the untouched stub of {cell.name!r} earns {cell.words.points} points in {cell_id}"
                 remedy = "call the answer, and compare what it gives"
                 row.problems.append(self.in_lesson(cell_id, done, message, remedy))
-            elif "not written yet" not in done.message:
-                message = f"{cell_id} does not say 'not written yet' of a stub: {said(done)}"
+            elif done.kind is not Kind.UNWRITTEN:
+                message = f"{cell_id} does not say of a stub that it is not written yet: {said(done)}"
                 remedy = "call the answer inside `with checks.step(...)`, before anything else can fail"
                 row.problems.append(self.in_lesson(cell_id, done, message, remedy))
 
     def misconception(self, row: Row, run: Run, item: Misconception) -> None:
         """A misconception: rejected by the named test with the intended message, and nothing else lost."""
         done = run.cells[item.rejected_by]
-        row.message = done.message
+        row.message, row.cause = done.message, (done.check or {}).get("cause", "")
         own = [cell.id for cell in self.week.of_kind(Test, item.exercise) if cell.id in run.cells]
         failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
         row.hidden_only = all(in_hidden_test(self.sources[test], run.cells[test].line) for test in failed)

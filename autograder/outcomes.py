@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from nbformat.notebooknode import NotebookNode
 
+from shared.kinds import Kind
+
+from .damage import Damage
 from .repair import Repaired
 from .runner import CellRun, Disturbed, Run, Verdict
 from .source import Exercise, Test, Week
@@ -26,7 +29,7 @@ class Graded:
     ----------
     verdicts : test cell id -> what became of it.
     points : exercise -> points earned.
-    damaged : why nothing was graded or recorded; "" otherwise.
+    damaged : why nothing was graded or recorded; "" otherwise. damage : the kind of that.
     notes : what was repaired, and for which failed exercises the reference stood in.
     remarks : what the instructor alone may want to look at; it costs no points.
     unsafe : whether the submission ran without a sandbox.
@@ -44,6 +47,7 @@ class Graded:
     cpu_seconds: float = 0.0
     peak_mib: float = 0.0
     unsafe: bool = False
+    damage: Damage = Damage.OTHER
     notebook: NotebookNode | None = None
     error: str = ""
     rerun: Disturbed | None = None
@@ -75,14 +79,19 @@ def verdicts_of(week: Week, fixed: Repaired, run: Run) -> Graded:
         if done.verdict not in (Verdict.PASS, Verdict.INFRA):
             if cell.name in fixed.missing:
                 message = f"no answer cell for {cell.name!r} was found"
-                done = replace(done, verdict=Verdict.MISSING, message=message, check=None)
+                done = replace(done, verdict=Verdict.MISSING, message=message, check=None, kind=Kind.OTHER, error="")
             elif broken:
-                message = f"the answer cell: {broken[0].message}"
-                done = replace(done, verdict=broken[0].verdict, message=message, check=None)
+                done = in_the_answer(done, broken[0])
         graded.verdicts[cell.id] = done
         earned = cell.words.points if isinstance(cell.words, Test) and done.verdict is Verdict.PASS else 0
         graded.points[cell.name] = graded.points.get(cell.name, 0) + earned
     return graded
+
+
+def in_the_answer(test: CellRun, answer: CellRun) -> CellRun:
+    """What a test says where the answer's own cell broke."""
+    where = replace(test, verdict=answer.verdict, message=answer.message, line=answer.line, check=None)
+    return replace(where, kind=answer.kind, error=answer.error, subject=answer.subject, in_answer=True)
 
 
 def _remarks(week: Week, fixed: Repaired) -> list[str]:

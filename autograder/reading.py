@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypedDict
 
+from .damage import Damage as Damage
+from .damage import DamagedError as DamagedError
+from .recognized import not_json, recognized
+
 MAX_CELLS = 2_000
 MAX_CHARACTERS = 5_000_000
 """Of the texts of all cells together; what cells printed and drew does not count."""
 MAX_DEPTH = 60
 """Containers inside each other; a notebook with rich outputs needs about ten."""
 KINDS = ("code", "markdown", "raw")
-
-
-class DamagedError(Exception):
-    """What was handed in cannot be read; the message says why, in one line, to its learner."""
 
 
 class Handed(TypedDict):
@@ -41,10 +41,12 @@ class Submission:
     Attributes
     ----------
     language : of the kernel that it asks for; "" where it asks for none.
+    week : that it says it is of; "" where it says none.
     """
 
     cells: list[Handed]
     language: str = ""
+    week: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -130,10 +132,12 @@ def _loaded(content: bytes) -> Any:
     try:
         return json.loads(content.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})") from None
+        raise not_json(content, error) from None
     except RecursionError:
         raise DamagedError(f"the file is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # no UTF-8, or a number with thousands of digits
+        if (known := recognized(content)) is not None:
+            raise known from None
         raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
 
 
@@ -189,7 +193,12 @@ def submission_of(notebook: Mapping[str, Any]) -> Submission:
         )
     metadata = notebook.get("metadata")
     kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
-    return Submission(cells, _text(kernel.get("language"))[:40] if isinstance(kernel, dict) else "")
+    workbook = metadata.get("workbook") if isinstance(metadata, dict) else None
+    return Submission(
+        cells,
+        _text(kernel.get("language"))[:40] if isinstance(kernel, dict) else "",
+        _text(workbook.get("week"))[:200] if isinstance(workbook, dict) else "",
+    )
 
 
 def whole_characters(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -29,6 +30,8 @@ TIMESTAMP = "timestamp.txt"
 MAX_STAMP = 1_000
 """A larger timestamp.txt is no time."""
 LOCK_ATTEMPTS = 24
+PRIMARY_CODE = 0xFF
+"""The bits of an error code of SQLite's that say what happened; the others say how."""
 T = TypeVar("T")
 
 
@@ -62,7 +65,8 @@ def patiently(action: Callable[[], T], course: Course, on_wait: Callable[[str], 
         try:
             return action()
         except OperationalError as error:
-            if "locked" not in str(error) or attempt + 1 == LOCK_ATTEMPTS:
+            code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY_CODE
+            if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or attempt + 1 == LOCK_ATTEMPTS:
                 raise
             on_wait(f"{short(course.gradebook)} is held by another program; waiting for it")
     raise AssertionError("unreachable")

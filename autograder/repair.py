@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 from . import aligning
 from .aligning import Alignment, Names, Release
 from .build import SKIPPED_WHEN_GRADING, Notebooks
-from .reading import DamagedError as DamagedError
+from .damage import Damage
+from .damage import DamagedError as DamagedError
 from .reading import Handed, notebook_in, submission_of, whole_characters
 from .source import Exercise, Test, Written
 
@@ -37,12 +39,14 @@ class Repaired:
     run : ids of the code cells that grading executes, in order.
     missing : exercises for which no answer cell was found.
     notes : what was recovered or replaced, for the feedback.
+    other_week : the week that the notebook is of, where it is of another one and holds no answer to this one.
     """
 
     notebook: NotebookNode
     run: list[str] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    other_week: str = ""
 
 
 def read_handed_in(path: Path, most: int | None = None) -> bytes:
@@ -56,15 +60,16 @@ def read_handed_in(path: Path, most: int | None = None) -> bytes:
         when it cannot be read.
     """
     if path.is_symlink() or path.parent.is_symlink() or path.parent.parent.is_symlink():
-        raise DamagedError("the file is a link, or lies in one; hand in the file itself")
+        raise DamagedError("the file is a link, or lies in one; submit the file itself", Damage.NO_FILE)
     most = MAX_BYTES if most is None else most
     flags = ("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")  # some of them are missing on some systems
     with os.fdopen(os.open(path, sum(getattr(os, flag, 0) for flag in flags)), "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise DamagedError("this is no plain file")
+            raise DamagedError("this is no plain file", Damage.NO_FILE)
         if about.st_size > most:
-            raise DamagedError(f"the file has {about.st_size / 2**20:.0f} MiB; at most {most // 2**20} are read")
+            size = f"the file has {about.st_size / 2**20:.0f} MiB; at most {most // 2**20} are read"
+            raise DamagedError(size, Damage.TOO_LARGE)
         return file.read(most)
 
 
@@ -109,6 +114,9 @@ def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
     out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
     own = {number: cell_id for cell_id, numbers in alignment.found.items() for number in numbers}
     extras = _extras_after(submitted, own)
+    absent: list[str] = []
+    restored: list[str] = []
+    changed: list[str] = []
     assembly = _Assembly(out)
     assembly.add(extras.pop("", []))
     for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
@@ -119,27 +127,53 @@ def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
             if pasted and cell.cell_type == "markdown":
                 cell.attachments = nbformat.from_dict(pasted[-1])
             if not copies:
-                out.notes.append(f"cell {cell.id!r} was missing")
+                absent.append(source.name)
                 if isinstance(source.words, Exercise):
                     out.missing.add(source.name)
             elif len(copies) > 1:
-                out.notes.append(f"cell {cell.id!r} stood there {len(copies)} times; one that was worked on counts")
+                out.notes.append(f"the answer of {source.name} stands in {len(copies)} cells; {WHICH_COUNTS}")
         elif isinstance(source.words, Test):
             if not copies:
-                out.notes.append(f"test cell {cell.id!r} was missing and was put back")
+                restored.append(cell.id)
             elif all(aligning.text_of(copy["source"]) != aligning.text_of(released[cell.id]) for copy in copies):
-                out.notes.append(f"test cell {cell.id!r} had been changed and was restored")
-            elif len(copies) > 1:
-                out.notes.append(f"test cell {cell.id!r} stood there {len(copies)} times")
+                changed.append(cell.id)
         assembly.cells.append(cell)
         if cell.cell_type == "code" and not isinstance(source.words, SKIPPED_WHEN_GRADING):
             out.run.append(cell.id)
         assembly.add(extras.pop(cell.id, []))
     out.notebook.cells = assembly.cells
+    answers = [cell for cell in built.week.cells if isinstance(cell.words, Exercise | Written)]
+    if answers and len(absent) == len(answers):
+        named = alignment.submission.week
+        out.other_week = named if named != built.week.name else ""
+        out.notes[:] = [_other_notebook(built, out.other_week)]
+    else:
+        out.notes += _in_words(absent, restored, changed)
     language = alignment.submission.language.lower()
     if language not in ("", "python"):
         out.notes.append(f"the notebook asked for a kernel of the language {language!r}; Python was used")
     return out
+
+
+WHICH_COUNTS = "the last whole one that you worked on counts"
+
+
+def _in_words(absent: list[str], restored: list[str], changed: list[str]) -> Iterator[str]:
+    """What is missing, and what the course put in its place, to its learner."""
+    if absent:
+        yield f"not in your notebook: {', '.join(absent)}; without their cells they earn nothing"
+    for tests, what in ((restored, "not in your notebook"), (changed, "changed in your notebook")):
+        if tests:
+            verb = "was" if len(tests) == 1 else "were"
+            yield f"{', '.join(tests)} {verb} {what}; grading uses the course's own tests"
+
+
+def _other_notebook(built: Notebooks, week: str) -> str:
+    """The one note on a notebook that holds nothing of this week."""
+    wanted = f"{built.week.topic}.ipynb of {built.week.name}"
+    if week:
+        return f"this is the notebook of {week}, not of {built.week.name}: submit {wanted}"
+    return f"this notebook holds no cell of {built.week.name} that you answer: submit {wanted}"
 
 
 def clean(notebook: NotebookNode) -> None:

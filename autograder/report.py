@@ -120,7 +120,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
     said.add_column()
     for row in matrix.rows:
         if row.kind == "misconception":
-            said.add_row(escape(row.name), escape(_first_words(row.message)))
+            said.add_row(escape(row.name), escape(row.cause or _first_line(row.message)))
     console.print(said)
     for miss in matrix.misses:
         console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False)
@@ -185,10 +185,9 @@ def print_lies(found: Lies, console: Console) -> None:
     )
 
 
-def _first_words(message: str) -> str:
-    """The cause that a failure names, else what was checked."""
-    head, _, cause = message.partition("likely cause:")
-    return " ".join(cause.split()) or head.partition("\n")[0].removeprefix("✗ ")
+def _first_line(message: str) -> str:
+    """What was checked."""
+    return message.partition("\n")[0].removeprefix("✗ ")
 
 
 LETTERS = {

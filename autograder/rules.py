@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from types import CodeType
 from typing import Protocol
 
+from .drawn import drawn_titles
 from .errors import Problem
 from .source import About, Cell, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
 
@@ -304,6 +305,18 @@ def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:
                 yield problem(cell, f"{cell.id} does not parse: {error.msg}", "fix the syntax", line=error.lineno or 1)
 
 
+def check_titles(week: Week, problem: Finding) -> Iterator[Problem]:
+    """What a failed check is called is the same in every run: feedback knows a wrong answer by it."""
+    for cell in week.of_kind(Test):
+        try:
+            found = drawn_titles(cell.source)
+        except SyntaxError:  # told by another rule
+            continue
+        for line, text in found:
+            message = f"{cell.id}, line {line}: {text} holds a number that is drawn anew in every run"
+            yield problem(cell, message, "name the step without it; `came` and `expected` may hold such numbers")
+
+
 RULES = (
     check_names,
     check_uses,
@@ -311,4 +324,5 @@ RULES = (
     check_forbids,
     check_points,
     check_optimizers,
+    check_titles,
 )

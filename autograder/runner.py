@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Any
 
+from shared.kinds import Kind
+
 from .cores import a_core
 from .engine import wire
 from .engine.endings import Why
@@ -23,31 +25,14 @@ from .engine.process import Started
 from .engine.results import encoded
 from .errors import WorkbookError
 from .source import Limits
+from .verdicts import CellRun as CellRun
+from .verdicts import Death, Place, cell_run, died
+from .verdicts import Verdict as Verdict
 from .warming import WarmProcess
 
 SLACK_SECONDS = 60
 """What a judge gets beyond the time of the submission before it counts as stuck."""
 JUDGE_GIB = 6
-CANCELLED = "cancelled"
-"""What a run says that `Team.cancel` stopped."""
-
-
-class Verdict(StrEnum):
-    """What became of a graded cell."""
-
-    PASS = "PASS"
-    FAIL = "FAIL"
-    """A check failed, or the exercise is not written yet."""
-    ERROR = "ERROR"
-    """The cell raised something that no check expected."""
-    TIMEOUT = "TIMEOUT"
-    OOM = "OOM"
-    CRASH = "CRASH"
-    TAMPERED = "TAMPERED"
-    """The learner's process sent what no answer sends."""
-    MISSING = "MISSING"
-    INFRA = "INFRA"
-    """The grader's own fault. Never costs points."""
 
 
 class Mode(StrEnum):
@@ -92,26 +77,6 @@ class Job:
     until_failure: bool = False
 
 
-@dataclass(frozen=True)
-class CellRun:
-    """What one cell did.
-
-    Attributes
-    ----------
-    check : the fields of a `CheckFailure`; None where no check failed.
-    line : where in the cell it failed, from 1.
-    stand_ins : exercises whose reference stood in for the learner's answer when this test was judged.
-    """
-
-    verdict: Verdict
-    message: str = ""
-    seconds: float = 0.0
-    outputs: tuple[dict[str, Any], ...] = ()
-    check: dict[str, str] | None = None
-    line: int = 0
-    stand_ins: tuple[str, ...] = ()
-
-
 class Disturbed(StrEnum):
     """What kept a run from its work, through no fault of its own."""
 
@@ -147,9 +112,21 @@ class InfraError(Exception):
     """A job could not be run, through no fault of its own."""
 
 
-def spoiled(job: Job, reason: str) -> Run:
+class CancelledError(InfraError):
+    """Nobody wants it any more."""
+
+    def __init__(self) -> None:
+        super().__init__("cancelled")
+
+
+def spoiled(job: Job, reason: str, kind: Kind = Kind.OTHER) -> Run:
     """A run that the grader itself could not do."""
-    return Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason) for cell in job.cells})
+    return Run(job.name, {cell.id: CellRun(Verdict.INFRA, reason, kind=kind) for cell in job.cells})
+
+
+def was_cancelled(run: Run) -> bool:
+    """Whether the run was stopped because nobody wants it any more."""
+    return any(done.kind is Kind.CANCELLED for done in run.cells.values())
 
 
 class Team:
@@ -162,6 +139,7 @@ class Team:
     mode : see `Mode`.
     on_done : called after each job, from a worker's thread.
     judges : the warm process of the judges; by default one of its own.
+    on_place : called, from a worker's thread, now and then while a cell runs in Mode.NOTEBOOK: its id, where it is.
     """
 
     def __init__(
@@ -172,8 +150,10 @@ class Team:
         mode: Mode = Mode.NOTEBOOK,
         on_done: Callable[[Run], None] | None = None,
         judges: WarmProcess | None = None,
+        on_place: Callable[[str, Place], None] = lambda cell, place: None,
     ) -> None:
         self._on_done = on_done
+        self._on_place = on_place
         self._mode = mode
         self._cancelled = False
         self._running: set[Started] = set()
@@ -207,7 +187,7 @@ class Team:
         return self._executor.submit(self._one, job)
 
     def cancel(self) -> None:
-        """Stop what runs in Mode.NOTEBOOK, from any thread, and begin nothing more: such runs are INFRA, CANCELLED."""
+        """Stop what runs in Mode.NOTEBOOK, from any thread, and begin nothing more: see `was_cancelled`."""
         self._cancelled = True
         for process in list(self._running):
             process.stop()
@@ -224,8 +204,9 @@ class Team:
                 break
             except Exception as error:  # whatever it is, the other submissions go on
                 reason = error.args[0] if isinstance(error, WorkbookError) else f"{type(error).__name__}: {error}"
-                reason = CANCELLED if self._cancelled else reason
                 run = spoiled(job, reason)
+                if self._cancelled:
+                    run = spoiled(job, str(CancelledError()), Kind.CANCELLED)
         if self._on_done:
             self._on_done(run)
         return run
@@ -252,8 +233,8 @@ class Team:
                 raise InfraError(f"the judge ended ({judge.end().how}; {type(error).__name__})") from None
             finally:
                 judge.end()
-        if "infra" in result:
-            raise InfraError(result["infra"])
+        if "fault" in result:
+            raise InfraError(result["fault"])
         cells = {cell_id: cell_run(fields) for cell_id, fields in result["cells"].items()}
         late = tuple(Late(**one) for one in result["late"])
         costs = (result["cpu_seconds"], result["peak_kib"] / 1024, result["deaths"])
@@ -267,25 +248,26 @@ class Team:
         end = time.monotonic() + job.limits.total_seconds
         while True:
             self._judges.start()
-            done, current, why = self._attempt(job, skip, end, run)
+            done, current, death = self._attempt(job, skip, end, run)
             run.cells.update(done)
-            if not why:
+            if death is None:
                 return run
             run.deaths += 1
             if current:
-                run.cells[current] = died(why, job.limits)
+                run.cells[current] = died(death, job.limits)
                 skip.add(current)
                 if job.until_failure:
                     return run
             if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
                 for cell in job.cells:
-                    run.cells.setdefault(cell.id, died(why, job.limits, f"not run: stopped in cell {current!r}: "))
+                    run.cells.setdefault(cell.id, died(death, job.limits, f"not run: stopped in cell {current!r}: "))
                 return run
 
-    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[dict[str, CellRun], str, str]:
-        """One process over the cells: what they did, the cell it died in, and why."""
+    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[dict[str, CellRun], str, Death | None]:
+        """One process over the cells: what they did, the cell it died in, and how."""
         cells: dict[str, CellRun] = {}
-        current, why = "", ""
+        current, whole, place = "", False, Place()
+        verdict: Verdict | None = None
         with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
             process = Started(self._judges.control, self._settings(job, self._judges, folder))
             self._running.add(process)
@@ -295,27 +277,37 @@ class Team:
                 kept = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
                 process.channel.send(json.dumps({"cells": kept, "until_failure": job.until_failure}).encode())
                 while True:
-                    process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
+                    if not place.seconds:
+                        process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
                     event = json.loads(process.channel.receive())
                     if "end" in event:
                         break
+                    if "at" in event:
+                        place = Place(**event["at"])
+                        self._on_place(current, place)
+                        continue
+                    place = Place()
                     if "start" in event:
                         current = event["start"]
                     else:
                         cells[event["done"]] = cell_run(event["outcome"])
             except TimeoutError:
-                why = "TIMEOUT: the whole notebook" if time.monotonic() >= end else "TIMEOUT"
+                verdict, whole = Verdict.TIMEOUT, time.monotonic() >= end
             except (EOFError, OSError, ValueError):
-                why = "CRASH"
+                verdict = Verdict.CRASH
             self._running.discard(process)
             ending = process.end()
             run.cpu_seconds += ending.cpu_seconds
             run.peak_mib = max(run.peak_mib, ending.peak_kib / 1024)
         if self._cancelled:
-            raise InfraError(CANCELLED)
+            raise CancelledError
         if ending.why is Why.FAULT:
             raise InfraError(ending.detail)
-        return cells, current, f"{why}: {ending.how}" if why == "CRASH" else why
+        if verdict is None:
+            return cells, current, None
+        if verdict is Verdict.CRASH and ending.why is Why.MEMORY:
+            verdict = Verdict.OOM
+        return cells, current, Death(verdict, ending.how, whole, place)
 
 
 def plain(job: Job) -> dict[str, Any]:
@@ -327,24 +319,3 @@ def plain(job: Job) -> dict[str, Any]:
         "uses": {name: list(used) for name, used in job.uses.items()},
         "reference": dict(job.reference),
     }
-
-
-def cell_run(fields: dict[str, Any]) -> CellRun:
-    sequences = {"outputs": tuple(fields["outputs"]), "stand_ins": tuple(fields["stand_ins"])}
-    return CellRun(**fields | sequences | {"verdict": Verdict(fields["verdict"])})
-
-
-def died(why: str, limits: Limits, prefix: str = "") -> CellRun:
-    kind, _, detail = why.partition(": ")
-    if kind == "TIMEOUT":
-        text = (
-            f"the whole notebook ran longer than {limits.total_seconds:g} s"
-            if detail
-            else f"the cell ran longer than {limits.cell_seconds:g} s and was stopped"
-        )
-        verdict, name = Verdict.TIMEOUT, "CellTimeoutError"
-    else:
-        text = f"the process ended inside this cell ({detail})"
-        verdict, name = Verdict.OOM if detail == "memory" else Verdict.CRASH, "DeadProcessError"
-    output = {"output_type": "error", "ename": name, "evalue": prefix + text, "traceback": [prefix + text]}
-    return CellRun(verdict, prefix + text, 0.0, (output,))

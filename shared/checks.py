@@ -16,20 +16,23 @@ runs a trusted function next to the learner's code and brings plain observations
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .comparing import describe as describe
 from .comparing import difference, is_tensor, plain
 from .comparing import near as near
+from .failures import HERE, TOLD, fail_with, lines_of, words_of
+from .failures import CheckFailure as CheckFailure
+from .failures import done as done
+from .failures import fail as fail
+from .failures import step as step
 from .inputs import fresh_seed as fresh_seed
 from .inputs import normal as normal
+from .kinds import Kind, kind_of
+from .origins import asked_for_gradient
 from .unchanged import first_change
 
 if TYPE_CHECKING:
@@ -41,140 +44,29 @@ Causes = Mapping[str, Any]
 A wrong value counts as a match when the learner's value is close to it and it is not close to the
 expected one. A function takes no argument and returns a bool or a wrong value."""
 
-HERE = str(Path(__file__).parent)
+NO_GRADIENT = "no gradient reached it: it takes no part in the result, or is detached from it"
+NO_RETURN = "a function without `return` gives None"
 SHORTCUT, HIDES = "a library call does the work of this exercise", "the computation hides from the test"
-_steps: list[str] = []
-_passed: list[str] = []
-"""Titles of the steps that passed in the running test cell."""
-
-
-@dataclass
-class CheckFailure(AssertionError):  # noqa: N818 - a failed check is no error of the program
-    """One failed check. Plain data; `str()` is what the learner reads.
-
-    Attributes
-    ----------
-    check : what was checked.
-    came : what the learner's code gave.
-    expected : what it should have been.
-    where : where the two differ most.
-    cause : a likely cause whose probe matched, or "".
-    """
-
-    check: str
-    came: str = ""
-    expected: str = ""
-    where: str = ""
-    cause: str = ""
-
-    def __str__(self) -> str:
-        rows = (
-            ("came", self.came),
-            ("expected", self.expected),
-            ("where", self.where),
-            ("likely cause", self.cause),
-        )
-        lines = [f"✗ {self.check}"]
-        lines += [f"  {label + ':':<13} {text.replace(chr(10), chr(10) + ' ' * 16)}" for label, text in rows if text]
-        return "\n".join(lines)
-
-    def as_dict(self) -> dict[str, str]:
-        """The failure as plain strings, for reports."""
-        return {
-            "check": self.check,
-            "came": self.came,
-            "expected": self.expected,
-            "where": self.where,
-            "cause": self.cause,
-        }
-
-    def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the message alone, no frames of this module."""
-        return str(self).splitlines()
-
-    __hash__ = AssertionError.__hash__
-
-
-def fail(what: str, **details: str) -> NoReturn:
-    """Raise a `CheckFailure` within the current step."""
-    title = _steps[-1] if _steps else ""
-    _passed.clear()
-    raise CheckFailure(f"{title}: {what}" if title else what, **details) from None
-
-
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """One step of a test. An error raised by the learner's code becomes a failure that names their line."""
-    _steps.append(title)
-    try:
-        yield
-    except CheckFailure:
-        raise
-    except Exception as error:
-        _fail_with(error)
-    else:
-        _passed.append(title)
-    finally:
-        _steps.pop()
-
-
-def done(*, hidden: bool = False) -> None:
-    """The last line of a test cell: say that everything passed.
-
-    Parameters
-    ----------
-    hidden : whether the cell has hidden tests, which run after the notebook was handed in.
-    """
-    more = "; hidden tests check more after you hand in" if hidden else ""
-    print(f"✓ {len(_passed)} {'check' if len(_passed) == 1 else 'checks'} passed{more}")
-    _passed.clear()
-
-
-def _fail_with(error: Exception, *, from_test: bool = True) -> NoReturn:
-    """Turn an error into a failure; `from_test`: its traceback begins in the test cell."""
-    came = _words(error)
-    learner, test = _lines(error, from_test)
-    if isinstance(error, NotImplementedError):
-        fail("not written yet", came=came + learner)
-    if learner:
-        fail("the code raised an error", came=came + learner)
-    fail("the check could not use what it got", came=came + test)
-
-
-def _words(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # an exception class of the learner's, whose message fails
-        text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _lines(error: BaseException, from_test: bool = True) -> tuple[str, str]:
-    """The deepest line of the learner's code and of the test, as ` in forward, at: ...`; "" where there is none.
-
-    The learner's code is what is neither a library's nor in the cell that the traceback begins in. An error that
-    comes from a learner's code in another process brings its line along, as `learner_line`.
-    """
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((sys.prefix, sys.base_prefix, "<frozen", HERE))
-    ]
-    test_file = frames[0].filename if frames and from_test else ""
-    own = [frame for frame in frames if frame.filename == test_file]
-    others = [frame for frame in frames if frame.filename != test_file]
-    texts = [
-        f"\nin {found[-1].name}, at: {found[-1].line}" if found and found[-1].line else "" for found in (others, own)
-    ]
-    return getattr(error, "learner_line", texts[0]), texts[1].replace("in <module>, ", "")
 
 
 def tensor(value: Any, name: str = "the result") -> torch.Tensor:
     """The value, if it is a tensor; a failure that says what it is instead, if not."""
-    if is_tensor(value):
-        return cast("torch.Tensor", value)
-    cause = "a function without `return` gives None" if value is None else ""
-    fail(f"{name}: not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause)
+    if not is_tensor(value):
+        cause = _instead_of_a_tensor(value)
+        fail(f"{name}: not a tensor", came=describe(value), expected="a torch.Tensor", cause=cause, kind=Kind.VALUE)
+    return cast("torch.Tensor", value)
+
+
+def _instead_of_a_tensor(value: Any) -> str:
+    """Why this may have come where a tensor was asked for; "" where nothing points to a cause."""
+    if isinstance(value, tuple | list) and any(map(is_tensor, value)):
+        return f"a {type(value).__name__} of {len(value)} was returned where one tensor was asked for"
+    if value is not None:
+        return ""
+    gradient = asked_for_gradient(HERE)
+    if gradient is None:
+        return ""
+    return NO_GRADIENT if gradient else NO_RETURN
 
 
 def shape(value: Any, expected: Sequence[int], name: str = "the result", *, causes: Causes | None = None) -> None:
@@ -185,15 +77,24 @@ def shape(value: Any, expected: Sequence[int], name: str = "the result", *, caus
             f"{name}: another shape",
             came=f"{got}",
             expected=f"{tuple(expected)}",
-            cause=_cause(value, None, causes),
+            cause=_taken_apart(value, expected) or _cause(value, None, causes),
+            kind=Kind.VALUE,
         )
+
+
+def _taken_apart(value: torch.Tensor, expected: Sequence[int]) -> str:
+    """`first, second = answer(x)` takes one tensor apart, too: its first row is a part of what should have come."""
+    whole = value._base
+    if whole is None or tuple(whole.shape) != tuple(expected) or whole.shape[1:] != value.shape:
+        return ""
+    return f"one tensor of shape {tuple(whole.shape)} was returned where {len(whole)} values were asked for"
 
 
 def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:
     """The value is a tensor of exactly this dtype."""
     got = tensor(value, name).dtype
     if got != expected:
-        fail(f"{name}: another dtype", came=str(got), expected=str(expected))
+        fail(f"{name}: another dtype", came=str(got), expected=str(expected), kind=Kind.VALUE)
 
 
 def close(
@@ -222,6 +123,7 @@ def close(
         expected=describe(expected),
         where=where,
         cause=_cause(got, expected, causes, rtol=rtol, atol=atol),
+        kind=Kind.VALUE,
     )
 
 
@@ -235,6 +137,7 @@ def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes |
             came=describe(got),
             expected=describe(expected),
             cause=_cause(got, expected, causes, exact=True),
+            kind=Kind.VALUE,
         )
 
 
@@ -258,7 +161,8 @@ def finite(value: Any, name: str = "the result", *, causes: Causes | None = None
     if not got.isfinite().all():
         bad = int((~got.isfinite()).sum())
         cause = _cause(got, None, causes)
-        fail(f"{name} not finite", came=f"{bad} of {got.numel()} entries are nan or inf", cause=cause)
+        came = f"{bad} of {got.numel()} entries are nan or inf"
+        fail(f"{name} not finite", came=came, cause=cause, kind=Kind.VALUE)
 
 
 def that(condition: bool, what: str, *, came: str = "", expected: str = "", causes: Causes | None = None) -> None:
@@ -278,13 +182,13 @@ def raises(
     wanted = " or ".join(k.__name__ for k in (kinds if isinstance(kinds, tuple) else (kinds,)))
     try:
         fn(*args, **kwargs)
-    except NotImplementedError as error:
-        _fail_with(error, from_test=False)
-    except kinds:
-        return
     except Exception as error:
-        fail(f"{name} raised another error", came=_words(error), expected=wanted)
-    fail(f"{name} was accepted", came="no error", expected=wanted)
+        if kind_of(error) in TOLD:
+            fail_with(error, from_test=False)
+        if isinstance(error, kinds):
+            return
+        fail(f"{name} raised another error", came=words_of(error), expected=wanted, kind=Kind.VALUE, error=error)
+    fail(f"{name} was accepted", came="no error", expected=wanted, kind=Kind.VALUE)
 
 
 def as_found(seen: Mapping[str, Any], name: str = "the model") -> None:
@@ -337,6 +241,7 @@ def forbidden(names: Sequence[str], fn: Callable[..., Any], *args: Any, **kwargs
             HIDES if hiding == called else SHORTCUT,
             came=f"a call of {', '.join(called)}",
             expected="the computation built from basic operations",
+            kind=Kind.SHORTCUT,
         )
 
 
@@ -364,10 +269,10 @@ def look() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, NotImplementedError):
+        if kind_of(error) is Kind.UNWRITTEN:
             print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
             return
-        learner, _ = _lines(error)
-        print("Nothing to see yet:", _words(error).partition("\n")[0])
+        learner, _ = lines_of(error)
+        print("Nothing to see yet:", words_of(error).partition("\n")[0])
         if learner:
             print(" ", learner.strip())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .calls import calls_among as calls_among
+from .kinds import Kind, kind_of
 
 
 def operator_count(fn: Callable[..., Any], *args: Any) -> int:
@@ -77,7 +78,9 @@ def devices_away(fn: Callable[..., Any], *args: Any) -> list[str]:
     """
     try:
         return list(_devices(fn(*_away(args))))
-    except NotImplementedError:  # what torch says to such a copy
+    except NotImplementedError as error:  # what torch says to such a copy
+        if kind_of(error) is Kind.UNWRITTEN:
+            raise
         return ["cpu"]
 
 

@@ -7,10 +7,14 @@ import io
 import linecache
 import traceback
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 
 from autograder.build import Notebooks
+from autograder.engine.outcome import outcome_of
+from autograder.engine.shell import error_of
 from autograder.runner import CellRun, Job, Run, Verdict
 from autograder.source import Exercise, Given, Setup, Test
+from autograder.verdicts import cell_run
 
 
 def judge(
@@ -43,11 +47,10 @@ def run_cell(cell_id: str, source: str, namespace: dict[str, object]) -> CellRun
             exec(compile(source, name, "exec"), namespace)
     except Exception as error:
         lines = [number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == name]
-        line = lines[0] if lines else 0
-        if type(error).__name__ == "CheckFailure":
-            return CellRun(Verdict.FAIL, str(error), check=error.as_dict(), line=line)  # type: ignore[attr-defined]
-        failed = isinstance(error, AssertionError | NotImplementedError)
-        return CellRun(Verdict.FAIL if failed else Verdict.ERROR, f"{type(error).__name__}: {error}", line=line)
+        done = outcome_of(
+            {"error": error_of(error) | {"line": lines[0] if lines else 0}, "seconds": 0.0, "outputs": []}
+        )
+        return cell_run(asdict(done))
     return CellRun(Verdict.PASS)
 
 

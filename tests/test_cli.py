@@ -365,7 +365,7 @@ def test_grade_prints_a_table_and_writes_a_csv(root: Path, workbook: Workbook) -
     assert code == 0, "a broken submission is no failure of the command"
     assert err == ""
     assert "week01_tiny: 3 submissions" in out
-    assert "not graded cleo: the file is no JSON" in out
+    assert "not graded cleo: the file breaks off" in out
     assert "bob [red]" in out
     with (root / "course" / f"{WEEK}.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["learner"]: row for row in csv.DictReader(file)}

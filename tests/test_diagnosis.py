@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nbformat.notebooknode import NotebookNode
 
 from autograder import diagnosis
 from autograder.build import Notebooks, build_week
 from autograder.diagnosis import Signature, diagnose, matching, signature, signatures
 from autograder.runner import CellRun, Verdict
-from autograder.source import load_week
+from autograder.source import Week, load_week
 from autograder.variants import Misconception, load_variants
+from shared.kinds import Kind
 
 from .chosen import ROOT
 from .inprocess import judge
@@ -164,8 +167,8 @@ def test_what_passes_is_not_written_or_did_not_end_matches_nothing(tiny: Noteboo
     tests = ["double-test-1", "double-test-2"]
     for first in (
         PASSED,
-        failed("double of 2: not written yet"),
-        CellRun(Verdict.FAIL, "NotImplementedError: not written yet"),
+        replace(failed(), kind=Kind.UNWRITTEN),
+        CellRun(Verdict.FAIL, "NotImplementedError", kind=Kind.UNWRITTEN),
         *(CellRun(kind, "x") for kind in Verdict if kind not in (Verdict.PASS, Verdict.FAIL)),
     ):
         own = signature(tiny.week, "double", dict(zip(tests, (first, PASSED), strict=True)))
@@ -242,6 +245,100 @@ def test_a_cause_that_was_found_stands_for_the_values(tiny: Notebooks) -> None:
     other = failed(came="31 operators for 4 tokens, 103 for 16", cause="a Python loop over the tokens")
     assert agree(one, other, tiny)
     assert not agree(one, failed("another check", cause="a Python loop over the tokens"), tiny)
+
+
+FRESH = """many = checks.fresh_seed() % 90 + 10
+with checks.step("double of 2"):
+    checks.equal(double(2), 4, "double(2)")
+with checks.step("double of any number"):
+    checks.equal(double(many), many * 2, "double(it)")
+"""
+
+
+@pytest.fixture
+def fresh(tiny: Notebooks) -> Notebooks:
+    """The tiny week, with inputs that are drawn anew in the first test of `double`."""
+    cells = [replace(cell, source=FRESH) if cell.id == "double-test-1" else cell for cell in tiny.week.cells]
+    return replace(tiny, week=replace(tiny.week, cells=tuple(cells)))
+
+
+def on_line(line: int, **parts: str) -> CellRun:
+    return replace(failed("double of any number: double(it) not as expected", **parts), line=line)
+
+
+def same_in(week: Week, one: CellRun, other: CellRun) -> bool:
+    own, known = (signature(week, "double", {"double-test-1": run, "double-test-2": PASSED}) for run in (one, other))
+    return matching(own, {"known": known}) == ["known"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("17 (int)", "94 (int)"),
+        ("17.25 (float)", "-3e-05 (float)"),
+        ("[[0.1, 0.2], [3.0, 4.0]] (shape (2, 2), float32)", "[[7.1, 0.5], [1.0, 9.0]] (shape (2, 2), float32)"),
+        ("[1, 2] (list)", "[7, 8, 9] (list)"),
+        ("[True, False] (list)", "[False, False] (list)"),
+        ("shape (2, 3), float32, from -1.2 to 2.3", "shape (2, 3), float32, from 0.1 to 0.2"),
+    ],
+)
+def test_where_inputs_are_drawn_anew_their_numbers_are_left_out(fresh: Notebooks, one: str, other: str) -> None:
+    """A learner's run and that of the misconception never see the same inputs there."""
+    mine = on_line(5, came=one, expected="1", where="at (0, 1): 1 instead of 2; 3 of 9 entries differ")
+    theirs = on_line(5, came=other, expected="2", where="at (2, 2): 5 instead of 4; 7 of 9 entries differ")
+    assert same_in(fresh.week, mine, theirs)
+    assert not same_in(fresh.week, replace(mine, line=3), replace(theirs, line=3)), "on fixed inputs they are compared"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"came": "17 (int)"}, {"came": "17 (float)"}),
+        ({"came": "(5, 32)", "expected": "(5, 32)"}, {"came": "(7, 64)", "expected": "(7, 32)"}),
+        ({"came": "shape (2, 3), float32"}, {"came": "shape (2, 3), float64"}),
+        ({"came": "nan"}, {"came": "0.5"}),
+        ({"cause": "the rows are swapped"}, {"cause": ""}),
+    ],
+)
+def test_what_is_not_a_drawn_number_is_compared_there_too(
+    fresh: Notebooks, one: dict[str, str], other: dict[str, str]
+) -> None:
+    assert not same_in(fresh.week, on_line(5, **one), on_line(5, **other))
+
+
+def test_a_wrong_answer_that_fails_on_fresh_inputs_first_is_named(fresh: Notebooks) -> None:
+    between = "def double(n):\n    return {} if 5 < n < 1000 else n + n"
+    code = {name: between.format(value) for name, value in (("four", "4"), ("minus", "-n"), ("float", "float(n)"))}
+
+    def run(answer: str) -> dict[str, CellRun]:
+        built = replace(fresh, instructor=with_test(fresh))
+        return judge(built, {"double": answer}, "double")
+
+    known = {name: signature(fresh.week, "double", run(answer)) for name, answer in code.items()}
+    for value, names in (("3 - n", ["four", "minus"]), ("n / 7", ["float"]), ("'n'", []), ("n + n", [])):
+        own = signature(fresh.week, "double", run(between.format(value)))
+        assert matching(own, known) == names, "what gives another whole number, no test tells apart"
+
+
+def test_what_passes_drawn_inputs_by_chance_is_still_known(fresh: Notebooks) -> None:
+    drawn, by_hand = on_line(5, came="17 (int)"), replace(failed("double of 0: double(0) not as expected"), line=3)
+
+    def signed(first: CellRun, second: CellRun) -> Signature:
+        return signature(fresh.week, "double", {"double-test-1": first, "double-test-2": second})
+
+    known = {"both": signed(drawn, by_hand), "drawn": signed(drawn, PASSED)}
+    assert matching(signed(PASSED, by_hand), known) == ["both"]
+    assert matching(signed(drawn, by_hand), known) == ["both"]
+    assert matching(signed(replace(drawn, line=3), by_hand), known) == [], "on fixed inputs nothing is by chance"
+    exact = known | {"second": signed(PASSED, by_hand)}
+    assert matching(signed(PASSED, by_hand), exact) == ["second"], "what does the very same goes first"
+
+
+def with_test(built: Notebooks) -> NotebookNode:
+    """The notebook with the tests of the changed week."""
+    notebook = copy.deepcopy(built.instructor)
+    next(cell for cell in notebook.cells if cell.id == "double-test-1").source = FRESH
+    return notebook
 
 
 def test_a_message_of_a_megabyte_is_compared_at_once(tiny: Notebooks) -> None:

@@ -122,7 +122,7 @@ def test_a_file_of_a_stranger_is_read_in_a_process_of_its_own_and_gives_the_same
     content = json.dumps(notebook).encode()
     with repairer(tiny) as strangers:
         assert strangers.repair(content) == repair(tiny, parse_notebook(content))
-        with pytest.raises(DamagedError, match="no JSON"):
+        with pytest.raises(DamagedError, match="breaks off"):
             strangers.repair(b"{")
         with pytest.raises(DamagedError, match="more than 1,024 MiB of memory"):
             strangers.repair(b'{"nbformat": 4, "cells": [' + b"{}," * 16_000_000 + b"{}]}")

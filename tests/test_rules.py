@@ -42,6 +42,9 @@ HINTS_REMEDY = (
     "after them, symptoms if you like"
 )
 
+DRAWN = TEST_1.replace("with", "many = checks.fresh_seed()\nwith").replace('"double of 2"', 'f"double, {many} times"')
+DRAWN_TITLE = "double-test-1, line 2: f'double, {many} times' holds a number that is drawn anew in every run"
+
 Edits = dict[str, str]
 Found = tuple[str, str, str]  # a text in the cell (or "" for line 1), the message, the remedy
 
@@ -74,6 +77,11 @@ def test_a_sound_week_breaks_no_rule(tiny_root: Path) -> None:
 
 
 CASES: dict[str, tuple[Edits, list[Found]]] = {
+    # ---- titles
+    "a drawn number in the title of a step": (
+        {TEST_1: DRAWN},
+        [("many = ", DRAWN_TITLE, "name the step without it; `came` and `expected` may hold such numbers")],
+    ),
     # ---- marks
     "solution without end": (
         {"number + number\n    ### END SOLUTION\n": "number + number\n"},

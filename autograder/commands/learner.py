@@ -116,7 +116,9 @@ def check(
         try:
             if bench.note:
                 complaints.print(f"[yellow]{escape(bench.note)}[/yellow]")
+            limit = lesson.whole.limits.cell_seconds
             with console.status("checking") as status:
+                bench.on_place = lambda cell, place: status.update(escape(f"checking: {cell}, {place.within(limit)}"))
                 for result in checking.check(lesson, bench, to_run):
                     results[result.exercise] = result
                     checking.remember(kept, result)
@@ -259,7 +261,7 @@ def submit(
     from ..course import find_root
     from ..errors import short
     from ..learner.bench import open_bench
-    from ..learner.copies import read_copy
+    from ..learner.copies import notebook_path, read_copy
     from ..learner.handing_in import hand_in, preflight
     from ..learner.kept import Kept
     from ..learner.lessons import lesson_of
@@ -269,10 +271,12 @@ def submit(
     root = find_root()
     released = open_released(root, week)
     notebook, content = read_copy(root, released.week.name)
-    lesson = lesson_of(released, notebook)
+    lesson = lesson_of(released, notebook, notebook_path(root, released.week.name).parent)
     _is_it_yours(root, lesson, Kept.of(root, released.week.name))
-    with console.status("running your notebook from top to bottom, as the grader does"):
+    doing, limit = "running your notebook from top to bottom, as the grader does", lesson.whole.limits.cell_seconds
+    with console.status(doing) as status:
         bench = open_bench(released.week.info.libraries)
+        bench.on_place = lambda cell, place: status.update(escape(f"{doing}: {cell}, {place.within(limit)}"))
         try:
             seen = preflight(root, lesson, content, bench)
         finally:

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from shared.kinds import kind_of, subject_of
+
 from . import wire
-from .shell import Kept, run_cell, words_of
+from .shell import MAX_NAME, Kept, run_cell, words_of
 
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """Where this package and `shared` lie."""
@@ -180,7 +182,7 @@ def _pack(value: Any, objects: Objects, live: bool = False) -> bytes:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """An error as plain text: its class, the built-in class below it, what it says, where it came up."""
+    """An error as plain text: its class, the built-in class below it, what it says, where it came up, its kind."""
     base = next((kind for kind in type(error).__mro__ if kind.__module__ == "builtins"), Exception)
     first = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], str) else words_of(error)
     return {
@@ -188,6 +190,8 @@ def describe(error: BaseException) -> dict[str, str]:
         "name": str(type(error).__name__)[:100],
         "text": str.__str__(first)[:MAX_WORDS],
         "where": _where(error),
+        "kind": str(kind_of(error)),
+        "subject": subject_of(error)[:MAX_NAME],
     }
 
 

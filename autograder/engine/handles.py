@@ -20,6 +20,8 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from shared.kinds import Kind
+
 from . import results, wire
 from .requests import Writer, check_modes, gradients, refuse
 
@@ -234,7 +236,7 @@ class Learner:
         texts = results.error_texts(fields)
         if texts is None:
             raise self.lost("TAMPERED", "an error without words")
-        base, name, text, where = texts
+        base, name, text = texts["base"], texts["name"], texts["text"]
         kind = getattr(builtins, base, None)
         odd = (UnicodeError, BaseExceptionGroup)  # made of more than words
         if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(kind, odd):
@@ -245,7 +247,9 @@ class Learner:
             error: BaseException = kind(text)
         except TypeError:  # one that wants more than a text
             error = Exception(text)
-        error.learner_line = where  # type: ignore[attr-defined]  # read by shared.checks
+        # read by shared.failures
+        error.learner_line, error.subject = texts["where"], texts["subject"]  # type: ignore[attr-defined]
+        error.kind = Kind(texts["kind"])  # type: ignore[attr-defined]
         return error
 
     # --- what the judge wants

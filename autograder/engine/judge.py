@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, NoReturn, Protocol
 
-from . import wire
+from . import places, wire
 from .endings import Ending, Why
 from .handles import GoneError, Learner, StateChangedError
 from .late import Late, Moment
@@ -341,9 +341,9 @@ def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) ->
         try:
             result = Judge(job, lambda: Started(sandboxes, job["learner"]), shell).run()
         except InfraError as error:
-            result = {"infra": str(error)}
+            result = {"fault": str(error)}
         except Exception as error:
-            result = {"infra": f"the judge failed ({type(error).__name__}: {error})"}
+            result = {"fault": f"the judge failed ({type(error).__name__}: {error})"}
         channel.send(encoded(result))
     os._exit(0)
 
@@ -359,7 +359,8 @@ def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
     for cell in job["cells"]:
         channel.send(encoded({"start": cell["id"]}))
         begin = time.perf_counter()
-        done = run_cell(shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
+        with places.told(lambda place: channel.send(encoded({"at": place}))):
+            done = run_cell(shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
         outcome = outcome_of(done)
         channel.send(encoded({"done": cell["id"], "outcome": asdict(outcome)}))
         if job.get("until_failure") and cell["kind"] == TEST and outcome.verdict != "PASS":

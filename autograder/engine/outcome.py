@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.kinds import Kind
+
 
 @dataclass
 class Outcome:
@@ -17,6 +19,9 @@ class Outcome:
     check: dict[str, str] | None = None
     line: int = 0
     stand_ins: list[str] = field(default_factory=list)
+    kind: str = ""
+    error: str = ""
+    subject: str = ""
 
 
 def outcome_of(done: dict[str, Any]) -> Outcome:
@@ -24,18 +29,21 @@ def outcome_of(done: dict[str, Any]) -> Outcome:
     error = done["error"]
     if not error:
         return Outcome("PASS", "", done["seconds"], done["outputs"])
-    verdict, message = "ERROR", f"{error['name']}: {error['message']}"
-    check = error["check"]
-    if check or error["name"] in ("AssertionError", "NotImplementedError"):
-        verdict, message = "FAIL", error["message"] if check else message
-    raised = check.get("came", "") if check else message
-    if raised.startswith(("MemoryError", "OutOfMemoryError")) or "can't allocate memory" in raised:
+    kind, check = error["kind"], error["check"]
+    if kind == Kind.MEMORY:
         verdict = "OOM"
-    return Outcome(verdict, message, done["seconds"], done["outputs"], check, error["line"])
+    elif check or kind == Kind.UNWRITTEN or error["name"] == AssertionError.__name__:
+        verdict = "FAIL"
+    else:
+        verdict = "ERROR"
+    message = error["message"] if check else f"{error['name']}: {error['message']}"
+    shown = (verdict, message, done["seconds"], done["outputs"])
+    return Outcome(*shown, check, error["line"], kind=kind, error=error["name"], subject=error["subject"])
 
 
 def dead(verdict: str, text: str) -> Outcome:
     """The outcome of a cell in which the process ended, or that was not run."""
     name = "CellTimeoutError" if verdict == "TIMEOUT" else "DeadProcessError"
     output = {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}
-    return Outcome(verdict, text, 0.0, [output])
+    kind = {"TIMEOUT": Kind.STOPPED, "OOM": Kind.MEMORY}.get(verdict, Kind.OTHER)
+    return Outcome(verdict, text, 0.0, [output], kind=kind)

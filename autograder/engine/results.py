@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from shared.kinds import Kind
+
 from .shell import BASE64, CUT, MAX_NAME, MAX_OUTPUT, MAX_RICH, PARTS, SHOWN
 
 MAX_CELL = 3 * MAX_RICH
 """Bytes of all that a cell shows and says, as they are kept; an honest process cuts earlier."""
-ERROR_TEXTS = {"base", "name", "text", "where"}
+ERROR_TEXTS = {"base", "name", "text", "where", "kind", "subject"}
+KINDS = set(map(str, Kind))
 
 
 def encoded(value: Any) -> bytes:
@@ -28,11 +31,13 @@ def reply_of(reply: Any, number: int) -> tuple[bool, Any] | None:
     return (reply[1] == "gave", reply[2]) if _text(reply[1]) and reply[1] in ("gave", "raised") else None
 
 
-def error_texts(fields: Any) -> tuple[str, str, str, str] | None:
-    """Base class, name, text and place of an error, cut; None where these are not four texts."""
+def error_texts(fields: Any) -> dict[str, str] | None:
+    """Base class, name, text, place, kind and subject of an error, cut; None where these are not such texts."""
     if not _dict(fields) or fields.keys() != ERROR_TEXTS or not all(map(_text, fields.values())):
         return None
-    return fields["base"], fields["name"], fields["text"][:MAX_OUTPUT], fields["where"][:MAX_OUTPUT]
+    if fields["kind"] not in KINDS:
+        return None
+    return {name: text[:MAX_OUTPUT] for name, text in fields.items()}
 
 
 def is_printed(text: Any) -> bool:
@@ -66,9 +71,11 @@ def _text(value: Any) -> bool:
 
 
 def _is_error(error: Any) -> bool:
-    if not _dict(error) or error.keys() != {"name", "message", "check", "line"}:
+    if not _dict(error) or error.keys() != {"name", "message", "check", "line", "kind", "subject"}:
         return False
-    if not (_text(error["name"]) and _text(error["message"]) and type(error["line"]) is int):
+    if not (all(_text(error[part]) for part in ("name", "message", "kind", "subject")) and type(error["line"]) is int):
+        return False
+    if error["kind"] not in KINDS or len(error["subject"]) > MAX_NAME:
         return False
     check = error["check"]
     sound = len(error["name"]) <= MAX_NAME and len(error["message"]) <= MAX_OUTPUT and 0 <= error["line"] < 2**31

@@ -13,6 +13,9 @@ import traceback
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
+from shared.failures import CheckFailure
+from shared.kinds import kind_of, subject_of
+
 from . import wire
 
 MAX_OUTPUT = 20_000
@@ -22,7 +25,7 @@ MAX_RICH = 1_000_000
 MAX_NAME = 100
 """Characters kept of the name of an error's class."""
 CUT = "\n… the rest was cut"
-PARTS = ("check", "came", "expected", "where", "cause")
+PARTS = ("check", "came", "expected", "where", "cause", "next_step")
 """What a failed check says."""
 SHOWN = ("text/plain", "image/png", "image/jpeg")
 """What is kept of a rich output. HTML, SVG and JavaScript of a learner's would run in the instructor's browser."""
@@ -98,7 +101,7 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
 
     Returns
     -------
-    Plain data: "outputs", the notebook outputs; "error", None or its name, message, check and line.
+    Plain data: "outputs", the notebook outputs; "error", None or what `error_of` gives.
     """
     from IPython.utils.capture import capture_output
 
@@ -122,18 +125,36 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     error = result.error_before_exec or result.error_in_exec
     if error is None:
         return {"outputs": outputs, "error": None}
+    found = error_of(error)
+    shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
+    name = str(type(error).__name__)[:MAX_NAME]
+    outputs.append({"output_type": "error", "ename": name, "evalue": found["message"], "traceback": shown})
+    return {"outputs": outputs, "error": found}
+
+
+def error_of(error: BaseException) -> dict[str, Any]:
+    """An error of a cell as plain data.
+
+    Returns
+    -------
+    "name", its class or that of the error that made a check fail; "message"; "check", what a failed check says, else
+    None; "line" of the cell; "kind" and "subject", see `shared.kinds`.
+    """
     found: dict[str, Any] = {
         "name": str(type(error).__name__)[:MAX_NAME],
         "message": words_of(error),
         "check": None,
         "line": line_of_cell(error),
+        "kind": str(kind_of(error)),
+        "subject": subject_of(error)[:MAX_NAME],
     }
-    if found["name"] == "CheckFailure" and hasattr(error, "as_dict"):
+    if isinstance(error, SyntaxError) and not found["line"] and isinstance(error.lineno, int):
+        found |= {"message": str(error.msg)[:MAX_OUTPUT], "line": max(0, error.lineno)}
+    if type(error) is CheckFailure:
         said = error.as_dict()
-        found["check"] = {part: str(said[part])[:MAX_OUTPUT] for part in PARTS if part in said}
-    shown = "\n".join(frames)[-MAX_OUTPUT:].split("\n")
-    outputs.append({"output_type": "error", "ename": found["name"], "evalue": found["message"], "traceback": shown})
-    return {"outputs": outputs, "error": found}
+        found["check"] = {part: str(said[part])[:MAX_OUTPUT] for part in PARTS}
+        found["name"] = str(error.error)[:MAX_NAME]
+    return found
 
 
 def printed(text: str) -> dict[str, Any]:

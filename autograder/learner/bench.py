@@ -10,11 +10,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from shared.kinds import Kind
+
 from ..engine.judge import MAX_DEATHS, TRUSTED
-from ..runner import CANCELLED, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from ..runner import CancelledError, InfraError, Job, Run, Team, Verdict, plain, spoiled
+from ..verdicts import Death, Place, cell_run, died
 from ..warming import ENVIRONMENT
 from .warm import Lasting, NoWarmProcessError
 
@@ -22,13 +25,27 @@ IMPORT_SECONDS = 120
 """What a plain process may take to start, and for a set-up cell that imports what is not warm."""
 
 
+OnPlace = Callable[[str, Place], None]
+
+
+def _nobody(cell: str, place: Place) -> None:
+    """For a bench that nobody watches."""
+
+
 class Bench(Protocol):
-    """Runs jobs one after another. `note` says why it is slower than it could be, or nothing."""
+    """Runs jobs one after another.
+
+    Attributes
+    ----------
+    note : why it is slower than it could be, or nothing.
+    on_place : called now and then while a cell runs, from any thread: its id, and where it is.
+    """
 
     note: str
+    on_place: OnPlace
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        """What the jobs did, in their order. A cancelled one has INFRA verdicts with the message CANCELLED."""
+        """What the jobs did, in their order. A cancelled one is told by `runner.was_cancelled`."""
 
     def cancel(self) -> None:
         """Stop what runs and begin nothing more on this bench, from any thread."""
@@ -52,12 +69,13 @@ class WarmBench:
 
     def __init__(self, warm: Lasting) -> None:
         self.note = ""
+        self.on_place: OnPlace = _nobody
         self._warm = warm
         self._team: Team | None = None
         self._cancelled = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        team = self._team = Team(1, judges=self._warm)
+        team = self._team = Team(1, judges=self._warm, on_place=self.on_place)
         if self._cancelled:  # after it was set: now `cancel` sees the team, or this sees `cancel`
             team.cancel()
         try:
@@ -81,6 +99,7 @@ class PlainBench:
 
     def __init__(self, note: str = "") -> None:
         self.note = note
+        self.on_place: OnPlace = _nobody
         self._process: subprocess.Popen[bytes] | None = None
         self._events: queue.Queue[bytes] = queue.Queue()
         self._cancelled = False
@@ -90,10 +109,12 @@ class PlainBench:
         for job in jobs:
             try:
                 if self._cancelled:
-                    raise InfraError(CANCELLED)
+                    raise CancelledError
                 yield self._one(job)
+            except CancelledError as error:
+                yield spoiled(job, str(error), Kind.CANCELLED)
             except (InfraError, OSError) as error:
-                yield Run(job.name, {cell.id: CellRun(Verdict.INFRA, str(error)) for cell in job.cells})
+                yield spoiled(job, str(error))
 
     def _one(self, job: Job) -> Run:
         """Run a job; where a cell ends the process, again without that cell."""
@@ -101,24 +122,24 @@ class PlainBench:
         skip: set[str] = set()
         end = time.monotonic() + job.limits.total_seconds + IMPORT_SECONDS
         while True:
-            current, why = self._attempt(job, skip, end, run)
+            current, death = self._attempt(job, skip, end, run)
             if self._cancelled:
-                raise InfraError(CANCELLED)
-            if not why:
+                raise CancelledError
+            if death is None:
                 return run
             self._end()
             run.deaths += 1
             if current:
-                run.cells[current] = died(why, job.limits)
+                run.cells[current] = died(death, job.limits)
                 skip.add(current)
             if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
                 for cell in job.cells:
-                    run.cells.setdefault(cell.id, died(why, job.limits, f"not run: stopped in cell {current!r}: "))
+                    run.cells.setdefault(cell.id, died(death, job.limits, f"not run: stopped in cell {current!r}: "))
                 return run
 
-    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, str]:
-        """Run the cells once: the cell that the process died in, and why; both empty when all is done."""
-        current = ""
+    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, Death | None]:
+        """Run the cells once: the cell that the process died in, and how; "" and None when all is done."""
+        current, place, begun = "", Place(), time.monotonic()
         process = self._start()
         assert process.stdin is not None
         cells = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
@@ -128,18 +149,23 @@ class PlainBench:
             process.stdin.flush()
             while True:
                 seconds = IMPORT_SECONDS if current in trusted else job.limits.cell_seconds
-                left = min(seconds, end - time.monotonic())
+                left = min(begun + seconds, end) - time.monotonic()
                 event = json.loads(self._events.get(timeout=max(0.0, left)))
                 if "end" in event:
-                    return "", ""
+                    return "", None
+                if "at" in event:
+                    place = Place(**event["at"])
+                    self.on_place(current, place)
+                    continue
+                place, begun = Place(), time.monotonic()
                 if "start" in event:
                     current = event["start"]
                 else:
                     run.cells[event["done"]] = cell_run(event["outcome"])
         except queue.Empty:
-            return current, "TIMEOUT: the whole notebook" if time.monotonic() >= end else "TIMEOUT"
+            return current, Death(Verdict.TIMEOUT, whole=time.monotonic() >= end, place=place)
         except (OSError, ValueError):
-            return current, f"CRASH: exit code {process.wait()}"
+            return current, Death(Verdict.CRASH, f"exit code {process.wait()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

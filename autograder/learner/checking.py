@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from shared.kinds import Kind
+
 from ..build import Notebooks
-from ..runner import CANCELLED, CellRun, Run, Verdict
+from ..outcomes import in_the_answer
+from ..runner import CellRun, Run, Verdict, was_cancelled
 from ..source import Test
+from ..wording import worded
 from .bench import Bench
 from .kept import Kept
 from .lessons import Lesson, Task
@@ -18,17 +21,20 @@ UNWRITTEN = "UNWRITTEN"
 """The state of an exercise whose stub is as the course gave it; its tests are not run."""
 NOT_RUN = "NOT_RUN"
 """The state of an exercise whose cell was not run in a notebook's kernel."""
-BROKEN = "the cell of the answer: "
-"""How a message begins that is about the learner's cell itself, not about a test."""
-OF_IPYTHON = re.compile(r"\(<ipython-input-[^>]*>, line (\d+)\)")
-"""What IPython adds to a syntax error."""
 SETTLED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts that the same cells give again."""
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test cell. `hidden`: the grader's version of it checks more."""
+    """One test cell.
+
+    Attributes
+    ----------
+    hidden : whether the grader's version of it checks more.
+    in_answer : whether the message is about the learner's own cell, which broke.
+    parts : what a failed check says; None where no check failed.
+    """
 
     __test__ = False  # not a test class of pytest
 
@@ -38,6 +44,8 @@ class TestResult:
     hidden: bool
     message: str = ""
     seconds: float = 0.0
+    in_answer: bool = False
+    parts: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,15 @@ class Result:
     @property
     def passed(self) -> bool:
         return self.state == Verdict.PASS
+
+    @property
+    def first_failure(self) -> TestResult | None:
+        return next((test for test in self.tests if test.verdict != Verdict.PASS), None)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the learner's own cell broke."""
+        return self.first_failure is not None and self.first_failure.in_answer
 
     @property
     def points(self) -> int:
@@ -122,7 +139,7 @@ def check(lesson: Lesson, bench: Bench, names: Sequence[str]) -> Iterator[Result
             yield _not_run(lesson, task)
             continue
         run = next(runs)
-        if any(done.message == CANCELLED for done in run.cells.values()):
+        if was_cancelled(run):
             raise Cancelled
         yield _result(lesson, task, run)
 
@@ -138,7 +155,7 @@ def with_blame(lesson: Lesson, results: dict[str, Result]) -> dict[str, Result]:
     """Name the exercises below one that fails."""
 
     def blamed(result: Result) -> tuple[str, ...]:
-        own = result.passed or result.state == UNWRITTEN or result.message.startswith(BROKEN)
+        own = result.passed or result.state == UNWRITTEN or result.broken
         below = () if own else lesson.tasks[result.exercise].builds_on
         return tuple(name for name in below if name in results and not results[name].passed)
 
@@ -163,13 +180,13 @@ def tests_of(released: Notebooks, exercise: str) -> Iterator[TestResult]:
 def _result(lesson: Lesson, task: Task, run: Run) -> Result:
     """The verdicts of a run. Where the answer cell itself broke, its tests say so."""
     answer = run.cells[task.exercise]
+    around = lesson.around(task.exercise)
     tests = []
     for test in tests_of(lesson.released, task.exercise):
         done = run.cells[test.id]
-        verdict, message = done.verdict, done.message
-        if verdict is not Verdict.PASS and answer.verdict is not Verdict.PASS:
-            verdict, message = answer.verdict, f"{BROKEN}{_with_line(answer)}"
-        tests.append(replace(test, verdict=verdict.value, message=message, seconds=done.seconds))
+        if done.verdict is not Verdict.PASS and answer.verdict is not Verdict.PASS:
+            done = in_the_answer(done, replace(answer, message=_with_line(answer)))
+        tests.append(_tested(test, worded(done, around)))
     failed = next((test for test in tests if test.verdict != Verdict.PASS), None)
     return Result(
         task.exercise,
@@ -183,16 +200,23 @@ def _result(lesson: Lesson, task: Task, run: Run) -> Result:
     )
 
 
+def _tested(test: TestResult, done: CellRun) -> TestResult:
+    """A test with what it did."""
+    ran = replace(test, verdict=done.verdict.value, message=done.message, seconds=done.seconds)
+    return replace(ran, in_answer=done.in_answer, parts=done.check)
+
+
 def _with_line(done: CellRun) -> str:
     """What a cell raised and in which of its lines."""
-    message, named = OF_IPYTHON.subn(r"(line \1)", done.message)
-    return message if named or not done.line else f"{message} (line {done.line})"
+    if done.kind is Kind.STOPPED:  # it says where it was stopped
+        return done.message
+    return f"{done.message} (line {done.line})" if done.line else done.message
 
 
 def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
     """Run the whole notebook once, in one process, as the grader does: exercise -> result."""
     run = next(bench.run([lesson.whole]))
-    if any(done.message == CANCELLED for done in run.cells.values()):
+    if was_cancelled(run):
         raise Cancelled
     found = {}
     for name, task in lesson.tasks.items():

@@ -11,15 +11,25 @@ from pathlib import Path
 from nbformat.notebooknode import NotebookNode
 
 from ..build import Notebooks, to_text
+from ..damage import Damage, DamagedError
 from ..errors import WorkbookError, short
 from ..files import ChangedMeanwhileError, dated, replace_file
-from ..repair import DamagedError, align, parse_notebook, read_handed_in, read_notebook
+from ..repair import align, parse_notebook, read_handed_in, read_notebook
 from .kept import base_path
 from .merging import Merged, merge
 from .released import open_released
 
 TRIES = 3
 """How often a change begins anew where an editor saves the file at the same moment."""
+WAYS_BACK = {
+    Damage.ZIP: "unpack it and put the notebook in it there",
+    Damage.WEB_PAGE: "download the notebook itself, not its page",
+    Damage.UTF_16: "save it as UTF-8",
+    Damage.CONFLICT: "finish the merge: keep one version at each mark",
+    Damage.SCRIPT: "paste the answers into the notebook's cells",
+    Damage.TOO_LARGE: "clear the outputs of all cells and save it",
+}
+"""What became of a copy -> how to get it back."""
 RELOAD = "if the notebook is open, reload it: File > Reload Notebook from Disk"
 
 
@@ -58,14 +68,14 @@ def read_copy(root: Path, week: str) -> tuple[NotebookNode, bytes]:
     except OSError as error:
         raise WorkbookError(f"{short(path)} cannot be read: {error.strerror}", "check its rights") from None
     except DamagedError as error:
-        raise WorkbookError(f"{short(path)}: {error}", _ways_back(path, week)) from None
+        raise WorkbookError(f"{short(path)}: {error}", _ways_back(path, week, error.kind)) from None
 
 
-def _ways_back(path: Path, week: str) -> str:
+def _ways_back(path: Path, week: str, damage: Damage) -> str:
     backups = sorted((path.parent / "backups").glob(f"{path.stem}.*.ipynb"))
     if backups:
         return f"your last backup is {short(backups[-1])}"
-    return f"save it again, or move it away and run `workbook start {int(week[4:6])}`"
+    return f"{WAYS_BACK.get(damage, 'save it again')}, or move it away and run `workbook start {int(week[4:6])}`"
 
 
 def start_week(root: Path, name: str, *, again: bool = False) -> Begun:

@@ -6,41 +6,69 @@ import contextlib
 import io
 import linecache
 import os
-from dataclasses import replace
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console, Group
 
+from shared.kinds import Kind
+
 from ..build import Notebooks
 from ..course import find_root, released_weeks
+from ..engine import places
 from ..engine.outcome import outcome_of
-from ..engine.shell import line_of_cell, words_of
+from ..engine.shell import error_of
 from ..errors import WorkbookError
 from ..facts import title
 from ..rules import defined, loaded
 from ..runner import Verdict
 from ..source import Exercise, Given, Setup
+from ..verdicts import Place, cell_run
 from .checking import NOT_RUN, UNWRITTEN, Result, tests_of
 from .lessons import exercise_name
 from .released import open_released
 from .screens import results_table, week_line
 
+STILL_SECONDS = 10.0
+"""How often a check that takes long says where it is."""
+
 
 def check(shell: Any, line: str) -> None:
     """Run the visible tests and show what came out; what cannot be done is said in one line."""
-    console = Console()
+    console = Console(file=sys.stdout)  # this one, also while a test cell prints elsewhere
     try:
         released, names = _asked(shell, line.split())
-        results = {name: run(shell, released, name) for name in names}
+        with places.told(lambda place: _still_running(console, Place(**place)), STILL_SECONDS):
+            results = {name: run(shell, released, name) for name in names}
     except WorkbookError as error:
         console.print(f"%check: {error}", style="yellow", markup=False, highlight=False)
+        return
+    except KeyboardInterrupt as stopped:
+        where = places.place(_innermost(stopped))
+        said = f"%check: stopped{f', in {Place(**where)}' if where else ''}"
+        console.print(said, style="yellow", markup=False, highlight=False)
         return
     numbers = {name: place for place, name in enumerate(released.week.exercises, 1)}
     rows = [results_table(list(results.values()), numbers)]
     if len(names) > 1:
         rows.append(week_line(results, released.week))
     console.print(Group(*rows), highlight=False)
+
+
+def _still_running(console: Console, place: Place) -> None:
+    where = f" in {place}" if place.line else ""
+    said = f"%check: still running after {place.seconds:.0f} s{where}; to stop it, interrupt the kernel (■)"
+    console.print(said, style="yellow", markup=False, highlight=False)
+
+
+def _innermost(error: BaseException) -> FrameType | None:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame if trace else None
 
 
 def _asked(shell: Any, words: list[str]) -> tuple[Notebooks, list[str]]:
@@ -86,15 +114,19 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
     needed = set().union(defined(sources[exercise]), *(loaded(sources[test.id]) for test in tests))
     for cell in week.cells:
         if isinstance(cell.words, Setup | Given | Exercise) and needed & defined(cell.source) - set(shell.user_ns):
-            said = "" if cell.id == exercise else f"cell {cell.line} ({cell.id}) was not run yet: run it first"
+            said = f"cell {cell.line} ({cell.id}) was not run yet: run it first"
+            if cell.id == exercise:
+                said = f"run the cell of {exercise}; where it is empty, put its stub back (key r in `workbook watch`)"
             return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
+    unwritten = False
     for place, test in enumerate(tests):
         error = _run_here(sources[test.id], dict(shell.user_ns), test.id)
-        done = outcome_of({"error": error, "seconds": 0.0, "outputs": []})
-        tests[place] = replace(test, verdict=done.verdict, message=done.message)
+        done = cell_run(asdict(outcome_of({"error": error, "seconds": 0.0, "outputs": []})))
+        unwritten = unwritten or done.kind is Kind.UNWRITTEN
+        tests[place] = replace(test, verdict=done.verdict.value, message=done.message, parts=done.check)
     failed = next((test for test in tests if test.verdict != Verdict.PASS), None)
     state, said = (failed.verdict, failed.message) if failed else (Verdict.PASS.value, "")
-    if "not written yet" in said or said.startswith("NotImplementedError"):
+    if unwritten:
         state, said = UNWRITTEN, ""
     return Result(exercise, heading, state, tuple(tests), said, number)
 
@@ -107,6 +139,5 @@ def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] |
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(source, file, "exec"), names)
     except Exception as error:
-        says = error.as_dict() if hasattr(error, "as_dict") else None
-        return {"name": type(error).__name__, "message": words_of(error), "check": says, "line": line_of_cell(error)}
+        return error_of(error)
     return None

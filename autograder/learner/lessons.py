@@ -25,7 +25,8 @@ from ..repair import repair
 from ..rules import defined, loaded
 from ..runner import Code, Job
 from ..source import Written
-from .copies import read_copy
+from ..wording import Surroundings, makers_of
+from .copies import notebook_path, read_copy
 from .released import open_released
 from .warm import environment_stamp
 
@@ -62,6 +63,7 @@ class Lesson:
     whole : everything that grading runs, in one job.
     notes : what the grader would repair.
     unanswered : written questions that are as the course gave them.
+    folder : where the learner's copy lies.
     """
 
     released: Notebooks
@@ -69,6 +71,17 @@ class Lesson:
     whole: Job
     notes: tuple[str, ...]
     unanswered: tuple[str, ...]
+    folder: Path | None = None
+
+    def around(self, exercise: str) -> Surroundings:
+        """What there is to know beside a failed cell of an exercise."""
+        answers = {cell.id: cell.source for cell in self.whole.cells if cell.kind == ANSWER}
+        folder = self.folder
+
+        def beside(module: str) -> bool:
+            return folder is not None and ((folder / f"{module}.py").is_file() or (folder / module).is_dir())
+
+        return Surroundings(makers_of(self.released), exercise, answers, self.whole.limits, beside)
 
     def task(self, asked: str) -> Task:
         """An exercise by its name or number. Raises `WorkbookError` for an unknown one."""
@@ -92,14 +105,26 @@ def exercise_name(released: Notebooks, asked: str) -> str:
 def open_lesson(root: Path, asked: str) -> Lesson:
     """The learner's copy of a week. Raises `WorkbookError` where there is none, or it is damaged."""
     released = open_released(root, asked)
-    return lesson_of(released, read_copy(root, released.week.name)[0])
+    name = released.week.name
+    return lesson_of(released, read_copy(root, name)[0], notebook_path(root, name).parent)
 
 
-def lesson_of(released: Notebooks, mine: NotebookNode) -> Lesson:
-    """A week and the learner's notebook -> jobs."""
+def lesson_of(released: Notebooks, mine: NotebookNode, folder: Path | None = None) -> Lesson:
+    """A week and the learner's notebook, from this folder -> jobs.
+
+    Raises
+    ------
+    WorkbookError
+        when it is the notebook of another week.
+    """
     week = released.week
     numbers = _numbers(mine)
     fixed = repair(released, mine)
+    if fixed.other_week:
+        raise WorkbookError(
+            f"the file in the place of {week.topic}.ipynb is the notebook of {fixed.other_week}, not of {week.name}",
+            f"move it to work/{fixed.other_week}/ and run `workbook start {week.number}`",
+        )
     sources = {cell.id: cell.source for cell in fixed.notebook.cells}
     stubs = {cell.id: cell.source for cell in released.learner.cells}
     whole = make_job(released, week.name, fixed.run, sources)
@@ -117,7 +142,7 @@ def lesson_of(released: Notebooks, mine: NotebookNode) -> Lesson:
     unanswered = tuple(
         cell.name for cell in week.of_kind(Written) if sources[cell.id].strip() == stubs[cell.id].strip()
     )
-    return Lesson(released, tasks, whole, tuple(fixed.notes), unanswered)
+    return Lesson(released, tasks, whole, tuple(fixed.notes), unanswered, folder)
 
 
 def _numbers(mine: NotebookNode) -> dict[str, int]:

@@ -13,6 +13,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from shared.failures import LABELS, WIDTH
+
 from ..facts import Hint
 from ..repair import MAX_BYTES
 from ..runner import Verdict
@@ -75,17 +77,15 @@ def _note(result: Result) -> str:
 
 def message(result: Result, lines: int = MAX_LINES) -> Text:
     """What the first failing test says, and what is wrong below it."""
-    text = Text()
-    for number, line in enumerate(clean(result.message, 8_000, lines).splitlines()):
-        label, colon, rest = line.partition(":")
-        if number == 0:
-            text.append(line, style="red")
-        elif colon and label.strip() == "likely cause":
-            text.append(f"\n{label}:", style="yellow").append(rest, style="bold yellow")
-        elif colon and label.strip() in ("came", "expected", "where"):
-            text.append(f"\n{label}:", style="cyan").append(rest)
-        else:
-            text.append(f"\n{line}")
+    failed = result.first_failure
+    parts = failed.parts if failed else None
+    first, _, rest = clean(f"✗ {parts['check']}" if parts else result.message, 8_000, lines).partition("\n")
+    text = Text(first, "red").append(f"\n{rest}" if rest else "", "default")
+    for part, label in LABELS.items():
+        if parts and (said := clean(parts.get(part, ""), 8_000, lines)):
+            likely = part == "cause"
+            text.append(f"\n  {label + ':':<{WIDTH}} ", "yellow" if likely else "cyan")
+            text.append(said.replace("\n", "\n" + " " * (WIDTH + 3)), "bold yellow" if likely else "default")
     if result.blamed:
         verb = "does" if len(result.blamed) == 1 else "do"
         text.append(f"\nIt builds on {', '.join(result.blamed)}, which {verb} not pass: begin there.", style="yellow")
@@ -145,7 +145,7 @@ def preflight_report(seen: Preflight) -> RenderableType:
         Text.assemble(("what the grader will see of ", ""), (f"{week.name}/{seen.path.name}", "bold")),
         Text(f"{len(seen.content) / 1024:.0f} KiB of at most {MAX_BYTES // 2**20} MiB"),
     ]
-    rows += [Text(f"repaired: {clean(note, 300)}", style="yellow") for note in lesson.notes]
+    rows += [Text(clean(note, 300), style="yellow") for note in lesson.notes]
     rows.append(results_table(list(seen.results.values()), numbers))
     if lesson.unanswered:
         rows.append(Text(f"not answered: {', '.join(lesson.unanswered)} (written questions)", style="yellow"))
@@ -198,6 +198,8 @@ def _watch_body(session: Session, results: Mapping[str, Result]) -> RenderableTy
     elif result is None or session.current in session.running:
         first = "" if session.warm else " (the first check of a while imports the week's libraries)"
         rows.append(Text(f"checking {session.current} …{first}", "cyan"))
+        if session.place:
+            rows.append(Text(clean(session.place, 300), "bright_black"))
     else:
         where = f" · cell {result.number}" if result.number else ""
         rows.append(Text(f"{result.title} · {result.points}/{result.possible} points{where}", "bold"))

@@ -41,7 +41,7 @@ LOOK_SECONDS = 1.0
 class Event:
     """Something that happened. `key` holds a key, `result` what a round found; `number` is that of the round."""
 
-    kind: Literal["saved", "key", "result", "trouble", "note", "done"]
+    kind: Literal["saved", "key", "result", "place", "trouble", "note", "done"]
     key: str = ""
     result: Result | None = None
     number: int = 0
@@ -105,6 +105,8 @@ class Worker:
     def _one_round(self, number: int, lesson: Lesson, names: list[str], bench: Bench) -> None:
         if bench.note:
             self._events.put(Event("note", bench.note, number=number))
+        limit = lesson.whole.limits.cell_seconds
+        bench.on_place = lambda cell, place: self._events.put(Event("place", place.within(limit), number=number))
         try:
             for result in check(lesson, bench, names):
                 self._events.put(Event("result", result=result, number=number))
@@ -126,6 +128,7 @@ class Session:
     trouble : why the file cannot be used at the moment.
     said : a remark that stays until the next key.
     warm : whether a check ended in this session.
+    place : how long the running check has taken, and where its code is.
     marks : exercise -> fingerprint, when a round was begun last.
     number : of that round.
     asking : whether `r` was pressed, and y or n comes next.
@@ -146,6 +149,7 @@ class Session:
     hints: list[Hint] = field(default_factory=list)
     hint_count: int = 0
     warm: bool = False
+    place: str = ""
     marks: dict[str, str] = field(default_factory=dict)
     number: int = 0
     over: bool = False
@@ -167,6 +171,8 @@ class Session:
                 pass  # of a round that was given up
             case Event("result", result=Result() as result):
                 self._found(result)
+            case Event("place"):
+                self.place = event.key
             case Event("trouble"):
                 self.trouble, self.marks = event.key, {}  # saving again tries again
             case Event("done"):
@@ -176,7 +182,7 @@ class Session:
     def _saved(self) -> None:
         """The file was written: check what changed, and what depends on it."""
         try:
-            lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0])
+            lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0], self.path.parent)
         except WorkbookError as error:  # half a file, or none: the next event brings more
             self.trouble = str(error)
             return
@@ -191,13 +197,13 @@ class Session:
         marks = {name: task.fingerprint for name, task in lesson.tasks.items()}
         if marks != self.marks:  # else only what cells showed has changed, or nothing
             changed = [name for name, seen in marks.items() if self.marks and self.marks.get(name) != seen]
-            self.marks, self.said = marks, ""
+            self.marks, self.said, self.place = marks, "", ""
             self.running = [name for name in lesson.tasks if name not in results]
             self.number = self.worker.check(lesson, self.running)
             self._choose(changed)
 
     def _found(self, result: Result) -> None:
-        self.warm = True
+        self.warm, self.place = True, ""
         self.results[result.exercise] = result
         remember(self.kept, result)
         self.running = [name for name in self.running if name != result.exercise]

@@ -19,14 +19,15 @@ from .cells import LEARNER, Check, cell, failed, fields, halve, read, unwritten
 
 
 def test_the_layout_of_a_message() -> None:
-    failure = CheckFailure("a sum", came="3\nin f, at: x", expected="4", where="at (0,)", cause="no carry")
+    failure = CheckFailure("a sum", "3\nin f, at: x", "4", "at (0,)", "no carry", "carry the one")
     assert str(failure) == (
         "✗ a sum\n"
         "  came:         3\n"
         "                in f, at: x\n"
         "  expected:     4\n"
         "  where:        at (0,)\n"
-        "  likely cause: no carry"
+        "  likely cause: no carry\n"
+        "  next step:    carry the one"
     )
 
 
@@ -37,7 +38,8 @@ def test_what_is_empty_is_left_out() -> None:
 
 def test_a_failure_is_plain_data() -> None:
     failure = CheckFailure("a", came="b", expected="c", where="d", cause="e")
-    assert failure.as_dict() == {"check": "a", "came": "b", "expected": "c", "where": "d", "cause": "e"}
+    said = {"check": "a", "came": "b", "expected": "c", "where": "d", "cause": "e", "next_step": ""}
+    assert failure.as_dict() == said
     assert isinstance(failure, AssertionError)
     assert len({failure, CheckFailure("a")}) == 2
 

@@ -18,7 +18,7 @@ from .cells import INF, NAN, Check, failed, fields, vector
 
 @pytest.mark.parametrize(
     ("value", "came", "cause"),
-    [(None, "None", "a function without `return` gives None"), ([1.0], "[1.0] (list)", ""), (3, "3 (int)", "")],
+    [(None, "None", ""), ([1.0], "[1.0] (list)", ""), (3, "3 (int)", "")],
 )
 def test_what_is_no_tensor(value: object, came: str, cause: str) -> None:
     assert fields(lambda: checks.tensor(value, "weights")) == (

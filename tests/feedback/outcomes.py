@@ -15,6 +15,7 @@ from autograder.outcomes import Graded
 from autograder.runner import CellRun, Verdict
 from autograder.source import Test
 from autograder.variants import Misconception
+from shared.kinds import Kind
 
 PASSED = CellRun(Verdict.PASS, seconds=0.01)
 IN_DOUBLE, IN_QUADRUPLE = 6, 5
@@ -28,10 +29,10 @@ SAID = {
 }
 
 
-def failed(line: int = 2, **parts: str) -> CellRun:
+def failed(line: int = 2, kind: Kind = Kind.VALUE, error: str = "", **parts: str) -> CellRun:
     said = SAID | parts
     message = "\n".join(said.values())
-    return CellRun(Verdict.FAIL, message, 0.02, check=said, line=line)
+    return CellRun(Verdict.FAIL, message, 0.02, check=said, line=line, kind=kind, error=error)
 
 
 def graded(built: Notebooks, student: str = "ann", **verdicts: CellRun) -> Graded:

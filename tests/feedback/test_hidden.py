@@ -19,6 +19,7 @@ from autograder.rules import in_hidden_test, regions
 from autograder.runner import CellRun, Verdict
 from autograder.source import Test, load_week
 from autograder.variants import Misconception, load_variants
+from shared.kinds import Kind
 
 from ..chosen import ROOT
 from ..inprocess import judge
@@ -47,59 +48,62 @@ READABLE = {"return number + 1", 'checks.equal(f(1), 2, "f(1)")'}
 
 
 @pytest.mark.parametrize(
-    ("line", "check", "came", "shown"),
+    ("line", "kind", "error", "came", "shown"),
     [
-        (2, "visible: f(1) not as expected", "3 (int)", "3 (int)"),
-        (2, "visible: the check could not use what it got", 'KeyError: 6\nat: checks.equal(f(1), 2, "f(1)")',
+        (2, Kind.VALUE, "", "3 (int)", "3 (int)"),
+        (2, Kind.UNUSABLE, "KeyError", 'KeyError: 6\nat: checks.equal(f(1), 2, "f(1)")',
          'KeyError: 6\nat: checks.equal(f(1), 2, "f(1)")'),
         # an answer that this one builds on is the reference's: its lines are nobody's to read
-        (2, "visible: the code raised an error", "ValueError: 9\nin g, at: return solution", "ValueError: 9"),
-        (5, "hidden: f(3) not as expected", "7 (int)", "7 (int)"),
-        (8, "hidden: f(5): another shape", "(2, 3)", "(2, 3)"),
-        (10, "hidden: f(5) not as expected", "shape (2, 3)", "shape (2, 3)"),
+        (2, Kind.RAISED, "ValueError", "ValueError: 9\nin g, at: return solution", "ValueError: 9"),
+        (5, Kind.VALUE, "", "7 (int)", "7 (int)"),
+        (13, Kind.VALUE, "", "9 (int)", "9 (int)"),
+        (5, Kind.SHORTCUT, "", "a call of torch.softmax", "a call of torch.softmax"),
         # the words of the test itself
-        (6, "hidden: f(4)", "9, not 8", ""),
-        (13, "hidden: f(6) not as expected", "9, not 12", ""),
-        (14, "hidden: x", "9, not 14", ""),
-        (7, "hidden: anything", "9, not 14", ""),
-        (0, "hidden: f(3) not as expected", "9, not 6", ""),
+        (6, Kind.WORDS, "", "9, not 8", ""),
+        (13, Kind.WORDS, "", "9, not 12", ""),
+        (0, Kind.WORDS, "", "9, not 6", ""),
+        (5, Kind.OTHER, "", "9, not 6", ""),
         # errors: all of them where the line is the learner's, else the kind alone
-        (5, "hidden: the code raised an error", "ValueError: 9\nin f, at: return number + 1",
+        (5, Kind.RAISED, "ValueError", "ValueError: 9\nin f, at: return number + 1",
          "ValueError: 9\nin f, at: return number + 1"),
-        (5, "hidden: the code raised an error", "ValueError: not 6\nin g, at: return 6", "ValueError"),
-        (5, "hidden: the code raised an error", "ValueError: not 6", "ValueError"),
-        (5, "hidden: not written yet", "NotImplementedError: later", "NotImplementedError: later"),
-        (5, "hidden: the check could not use what it got", 'AssertionError: 6 != 7\nat: checks.equal(f(3), 6, "f(3)")',
+        (5, Kind.RAISED, "ValueError", "ValueError: not 6\nin g, at: return 6", "ValueError"),
+        (5, Kind.RAISED, "ValueError", "ValueError: not 6", "ValueError"),
+        (5, Kind.UNWRITTEN, "NotImplementedError", "NotImplementedError: later", "NotImplementedError: later"),
+        (5, Kind.UNUSABLE, "AssertionError", 'AssertionError: 6 != 7\nat: checks.equal(f(3), 6, "f(3)")',
          "AssertionError"),
-        (5, "hidden: the check could not use what it got", "KeyError: 6\nin f, at: return number + 1", "KeyError"),
-        (5, "hidden: the check could not use what it got", "TypeError: cannot unpack None\nat: for a, b in f(5):",
+        (5, Kind.UNUSABLE, "KeyError", "KeyError: 6\nin f, at: return number + 1", "KeyError"),
+        (5, Kind.COUNT, "ValueError", "ValueError: too many values to unpack (expected 6)\nat: a, b = f(6)",
+         "ValueError"),
+        (5, Kind.UNUSABLE, "TypeError", "TypeError: cannot unpack None\nat: for a, b in f(5):",
          "TypeError: cannot unpack None"),
-        (5, "hidden: the check could not use what it got", "no kind of error: 6", ""),
+        (5, Kind.UNUSABLE, "no kind of error", "no kind of error: 6", ""),
     ],
 )  # fmt: skip
-def test_of_what_came_only_the_learners_own_is_told(line: int, check: str, came: str, shown: str) -> None:
-    run = failed(line, check=check, came=came)
+def test_of_what_came_only_the_learners_own_is_told(line: int, kind: Kind, error: str, came: str, shown: str) -> None:
+    run = failed(line, kind, error, check="hidden: f(3)", came=came)
     said = told(SOURCE, run, READABLE)
     assert said.came == shown
-    assert said.check == check
+    assert said.check == "hidden: f(3)"
     assert bool(said.expected) == bool(said.where) == (line == 2)
     assert said.hidden == (line != 2)
 
 
 @pytest.mark.parametrize(
-    ("line", "message", "shown"),
+    ("line", "error", "in_answer", "shown"),
     [
-        (2, "AssertionError: 6 != 7", "AssertionError: 6 != 7"),
-        (5, "AssertionError: 6 != 7", "AssertionError"),
-        (5, "TypeError: 'NoneType' object is not subscriptable", "TypeError: 'NoneType' object is not subscriptable"),
-        (0, "AssertionError: 6 != 7", "AssertionError"),
-        (0, "the answer cell: ValueError: 6 != 7", "the answer cell: ValueError: 6 != 7"),
-        (5, "no error at all", ""),
+        (2, "AssertionError", False, "AssertionError: 6 != 7"),
+        (5, "AssertionError", False, "AssertionError"),
+        (5, "TypeError", False, "TypeError: 6 != 7"),
+        (0, "AssertionError", False, "AssertionError"),
+        (0, "ValueError", True, "ValueError: 6 != 7"),
+        (5, "no error at all", False, ""),
+        (5, "", False, ""),
     ],
 )
-def test_an_error_outside_of_a_check_tells_its_kind(line: int, message: str, shown: str) -> None:
+def test_an_error_outside_of_a_check_tells_its_kind(line: int, error: str, in_answer: bool, shown: str) -> None:
     for verdict in (Verdict.ERROR, Verdict.FAIL):
-        assert told(SOURCE, CellRun(verdict, message, line=line), READABLE).message == shown
+        run = CellRun(verdict, f"{error}: 6 != 7", line=line, error=error, in_answer=in_answer)
+        assert told(SOURCE, run, READABLE).message == shown
 
 
 def test_without_hidden_tests_an_unknown_line_hides_nothing() -> None:
@@ -184,12 +188,12 @@ def test_no_line_of_a_hidden_test_of_week_1_tells_anything_when_it_fails(attenti
             if secret and len(line.strip()) >= 20 and line.strip() not in released:
                 place = f"KeyError: SECRET\nat: {line.strip()}"
                 runs = [
-                    failed(number, check="x: the check could not use what it got", came=place, expected="SECRET"),
-                    failed(number, check="x: the code raised an error", came=place, where="SECRET"),
-                    CellRun(Verdict.ERROR, f"ValueError: SECRET, {line}", line=number),
+                    failed(number, Kind.UNUSABLE, "KeyError", check="x: a check", came=place, expected="SECRET"),
+                    failed(number, Kind.RAISED, "KeyError", check="x: an error", came=place, where="SECRET"),
+                    CellRun(Verdict.ERROR, f"ValueError: SECRET, {line}", line=number, error="ValueError"),
                 ]
                 if "checks.that(" in line:
-                    runs.append(failed(number, check="x: a sentence", came=f"SECRET, not {line}"))
+                    runs.append(failed(number, Kind.WORDS, check="x: a sentence", came=f"SECRET, not {line}"))
                 for run in runs:
                     outcome = graded(attention)
                     outcome.verdicts[cell.id] = run

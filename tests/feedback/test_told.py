@@ -11,6 +11,7 @@ import pytest
 from autograder import markup
 from autograder.build import Notebooks, build_week
 from autograder.course import Course
+from autograder.damage import Damage
 from autograder.errors import WorkbookError
 from autograder.facts import NEXT, Feedback, facts, hints
 from autograder.feedback import VERDICTS, render, write_feedback
@@ -18,6 +19,7 @@ from autograder.outcomes import Graded
 from autograder.runner import CellRun, Verdict
 from autograder.source import load_week
 from autograder.variants import load_variants
+from shared.kinds import Kind
 
 from ..chosen import ROOT
 from .outcomes import IN_DOUBLE, IN_QUADRUPLE, SAID, Page, answered, failed, graded, pages
@@ -148,18 +150,19 @@ def test_repairs_stand_ins_and_a_missing_sandbox_are_said(tiny: Notebooks) -> No
 
 
 @pytest.mark.parametrize(
-    ("reason", "step"),
+    ("damage", "reason", "step"),
     [
-        ("the file is no JSON (line 3: expecting value)", "Open tiny.ipynb in Jupyter."),
-        ("the file has 60 MiB; at most 50 are read", "Clear the outputs"),
-        ("no notebook was handed in", "Hand in one file with the name tiny.ipynb."),
-        ("no tiny.ipynb was handed in, but a.ipynb, b.ipynb", "Hand in one file with the name tiny.ipynb."),
+        (Damage.OTHER, "the file has 60 MiB, which was handed in", "Open tiny.ipynb in Jupyter."),
+        (Damage.TOO_LARGE, "any reason", "Clear the outputs"),
+        (Damage.NOT_THERE, "any reason", "Submit one file with the name tiny.ipynb."),
+        (Damage.WEB_PAGE, "any reason", "Download the notebook itself, not its page"),
+        (Damage.CONFLICT, "any reason", "Finish the merge"),
     ],
 )
 def test_a_damaged_submission_is_told_why_and_what_to_do(
-    tiny: Notebooks, course: Course, reason: str, step: str
+    tiny: Notebooks, course: Course, damage: Damage, reason: str, step: str
 ) -> None:
-    known = write_feedback(tiny, course, Graded("ann", damaged=reason), None, {})
+    known = write_feedback(tiny, course, Graded("ann", damaged=reason, damage=damage), None, {})
     assert (known.state, known.points.possible, known.exercises) == ("damaged", 80, ())
     for name in ("index.html", "tiny.html"):
         text = Page((course.feedback / "ann" / "week01_tiny" / name).read_text(encoding="utf-8")).text
@@ -215,13 +218,15 @@ def test_every_verdict_has_words(tiny: Notebooks, verdict: str) -> None:
 @pytest.mark.parametrize(
     ("runs", "number", "what"),
     [
-        ({"double_1": failed(check="double of 2: not written yet")}, 1, "unwritten"),
-        ({"double_1": CellRun(Verdict.FAIL, "NotImplementedError")}, 1, "unwritten"),
+        ({"double_1": failed(kind=Kind.UNWRITTEN)}, 1, "unwritten"),
+        ({"double_1": CellRun(Verdict.FAIL, "NotImplementedError", kind=Kind.UNWRITTEN)}, 1, "unwritten"),
+        ({"double_1": failed(kind=Kind.UNSUPPORTED, error="NotImplementedError")}, 2, "visible"),
+        ({"double_1": failed(check="not written yet")}, 2, "visible"),
         ({"double_1": failed()}, 2, "visible"),
         ({"double_2": failed(IN_DOUBLE)}, 3, "hidden"),
         ({"double_1": failed(), "double_2": failed(IN_DOUBLE)}, 2, "visible"),
-        ({"double_1": failed(), "double_2": failed(check="double of 0: not written yet")}, 2, "visible"),
-        ({"double_1": CellRun(Verdict.ERROR, "the answer cell: SyntaxError: invalid syntax")}, 0, "broken"),
+        ({"double_1": failed(), "double_2": failed(kind=Kind.UNWRITTEN)}, 2, "visible"),
+        ({"double_1": CellRun(Verdict.ERROR, "SyntaxError: invalid syntax", in_answer=True)}, 0, "broken"),
         ({"double_1": CellRun(Verdict.MISSING, "no answer cell for 'double' was found")}, 0, "MISSING"),
         ({"double_1": CellRun(Verdict.TIMEOUT, "stopped"), "double_2": failed()}, 2, "TIMEOUT"),
         ({"double_1": CellRun(Verdict.OOM, "MemoryError")}, 2, "OOM"),

@@ -253,7 +253,7 @@ def fn(): answers._reply = forge
 
 @pytest.mark.parametrize("base", ["eval", "print", "__import__", "GoneError", "object", "type", "Warning", "__doc__"])
 def test_a_forged_error_is_an_error_and_nothing_else(make: Callable[..., Any], base: str) -> None:
-    fields = {"base": base, "name": base, "text": "x", "where": ""}
+    fields = {"base": base, "name": base, "text": "x", "where": "", "kind": "", "subject": ""}
     source = f"""
 from autograder.engine import answers, wire
 def forge(message, objects, shell):

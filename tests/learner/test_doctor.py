@@ -57,7 +57,7 @@ def test_work_that_cannot_be_written(bundle: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_damaged_release_is_named(bundle: Path) -> None:
     (bundle / "weeks" / WEEK / "tiny.ipynb").write_text("{", encoding="utf-8")
-    assert "the file is no JSON" in found(bundle)["weeks/"].found
+    assert "the file breaks off" in found(bundle)["weeks/"].found
     assert found(bundle)["weeks/"].remedy == "get this file from the course again"
 
 

@@ -122,8 +122,8 @@ def test_the_preflight_names_what_the_grader_repairs(bundle: Path, workbook: Wor
     write(mine, notebook)
     code, out, _ = workbook("submit", "1", "--dry-run")
     assert code == 0, "unfinished work can be handed in"
-    assert "repaired: cell 'quadruple' was missing" in out
-    assert "repaired: test cell 'double-test-1' had been changed and was restored" in out
+    assert "not in your notebook: quadruple; without" in out
+    assert "double-test-1 was changed in your notebook; grading uses the course's own tests" in out
     assert "its cell is missing" in out
     assert "not written: double" in out
     assert "not answered: why" in out

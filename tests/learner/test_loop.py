@@ -87,14 +87,14 @@ def test_what_the_answer_raises_is_named_with_its_line(bundle: Path, workbook: W
     workbook("start", "1")
     answer(copy_of(bundle), double="def double(number):\n    return number +\n")
     out = workbook("check", "1", "double").out
-    assert "the cell of the answer: SyntaxError: invalid syntax (line 2)" in out
+    assert "the answer cell: SyntaxError: invalid syntax (line 2)" in out
     answer(copy_of(bundle), double=SAME, quadruple="def quadruple(n)\n    return n")
     out = workbook("check", "1", "quadruple").out
-    assert "the cell of the answer: SyntaxError: expected ':' (line 1)" in out
+    assert "the answer cell: SyntaxError: expected ':' (line 1)" in out
     assert "builds on" not in out, "its own mistake comes first"
     answer(copy_of(bundle), double="import nothing_like_it\n" + RIGHT["double"])
     out = workbook("check", "1", "double").out
-    assert "the cell of the answer: ModuleNotFoundError: No module named 'nothing_like_it' (line 1)" in out
+    assert "ModuleNotFoundError: No module named 'nothing_like_it' (line 1)" in out
 
 
 def test_an_endless_loop_is_stopped(bundle: Path, workbook: Workbook) -> None:
@@ -135,9 +135,9 @@ def test_errors_name_file_cell_and_next_step(bundle: Path, workbook: Workbook) -
     copy_of(bundle).write_text('{"cells": [\n  {"cell_type": "code",', encoding="utf-8")
     for words in (("check", "1"), ("submit", "1"), ("start", "1", "--again")):
         line = complaint(*words)
-        assert line.startswith(f"error: work/{WEEK}/tiny.ipynb: the file is no JSON (line 2: ")
+        assert line.startswith(f"error: work/{WEEK}/tiny.ipynb: the file breaks off in line 2: ")
         assert line.endswith(" -> save it again, or move it away and run `workbook start 1`")
-    assert "the file is no JSON" in workbook("status").out, "the scoreboard of the other weeks stays"
+    assert "the file breaks off" in workbook("status").out, "the scoreboard of the other weeks stays"
 
 
 def test_a_deleted_answer_cell_is_named_and_put_back(bundle: Path, workbook: Workbook) -> None:

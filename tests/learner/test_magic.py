@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from autograder.learner import in_kernel
 from autograder.learner.copies import start_week
 from autograder.learner.released import open_released
 
@@ -75,6 +77,38 @@ def test_an_answer_that_raises_is_quoted(kernel: InteractiveShell, check: Check,
     out = check("double")
     assert "AttributeError: 'int' object has no attribute 'size'" in out
     assert "in double, at: return number.size()" in out
+
+
+def test_an_emptied_stub_and_a_library_that_cannot_do_it(
+    kernel: InteractiveShell, check: Check, cells: dict[str, str]
+) -> None:
+    kernel.run_cell(cells["setup"])
+    kernel.run_cell("def double(number):\n    import operator\n    raise NotImplementedError('not for numbers')")
+    out = check("double")
+    assert "not written yet" not in out
+    assert "NotImplementedError: not for numbers" in out
+    kernel.run_cell("del double")
+    out = check("double")
+    assert "its cell was not run in this kernel" in out
+    assert "run the cell of double; where it is empty, put its stub back" in out
+
+
+def test_who_stops_a_check_is_told_where_it_was(
+    kernel: InteractiveShell, check: Check, cells: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell = in_kernel._still_running
+
+    def once(*said: Any) -> None:
+        tell(*said)
+        kernel.user_ns["waiting"] = False
+
+    monkeypatch.setattr(in_kernel, "STILL_SECONDS", 0.05)
+    monkeypatch.setattr(in_kernel, "_still_running", once)
+    kernel.run_cell(cells["setup"])
+    kernel.run_cell("waiting = True\ndef double(number):\n    while waiting: pass\n    raise KeyboardInterrupt")
+    out = check("double")
+    assert "%check: still running after 0 s in line 3 of double: while waiting: pass; to stop it" in out
+    assert "%check: stopped, in line 4 of double: raise KeyboardInterrupt" in out
 
 
 def test_it_changes_nothing_in_the_kernel(kernel: InteractiveShell, check: Check, cells: dict[str, str]) -> None:

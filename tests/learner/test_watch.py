@@ -133,7 +133,7 @@ def test_half_a_file_and_no_file_are_waited_for(bundle: Path, terminal: Terminal
     terminal.sees("Not written yet")
     whole = read(copy_of(bundle))
     half_written(copy_of(bundle), whole)
-    terminal.sees("the file is no JSON")
+    terminal.sees("the file breaks off")
     copy_of(bundle).unlink()
     terminal.sees("is not there")
     write(copy_of(bundle), whole)

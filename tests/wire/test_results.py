@@ -30,7 +30,7 @@ class Touchy:
 STREAM = {"output_type": "stream", "name": "stdout", "text": "hello"}
 PICTURE = {"output_type": "display_data", "data": {"text/plain": "x", "image/png": "iVBOR/+="}, "metadata": {}}
 ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": ["a", "b"]}
-FAILED = {"name": "E", "message": "", "check": {"check": "x", "came": "y"}, "line": 3}
+FAILED = {"name": "E", "message": "", "check": {"check": "x", "came": "y"}, "line": 3, "kind": "value", "subject": ""}
 CELL = {"outputs": [STREAM, PICTURE, ERROR], "error": FAILED, "seconds": 0.5}
 READERS: dict[str, Callable[[Any], Any]] = {
     "reply": lambda value: results.reply_of(value, 1),
@@ -112,6 +112,8 @@ WRONG = {
     "a long name": in_cell(error=FAILED | {"name": "x" * (MAX_NAME + 1)}),
     "a long message": in_cell(error=FAILED | {"message": "x" * (MAX_OUTPUT + 1)}),
     "an unknown part of a check": in_cell(error=FAILED | {"check": {"more": ""}}),
+    "a kind that nobody knows": in_cell(error=FAILED | {"kind": "all is well"}),
+    "a long subject": in_cell(error=FAILED | {"subject": "x" * (MAX_NAME + 1)}),
     "a number in a check": in_cell(error=FAILED | {"check": {"came": 5}}),
     "letters of four bytes": in_cell(outputs=[STREAM | {"text": "🎓" * (results.MAX_CELL // 4)}]),
     "letters written as six": in_cell(outputs=[STREAM | {"text": "\0" * (results.MAX_CELL // 6)}]),
