@@ -16,6 +16,7 @@ JUDGING = (
     "aligning.py",
     "blame.py",
     "build.py",
+    "gathering.py",
     "jobs.py",
     "outcomes.py",
     "reading.py",

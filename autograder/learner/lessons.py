@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
 
+from ..aligning import text_of
 from ..build import Notebooks
 from ..engine.judge import ANSWER, OWN, TEST, TRUSTED
 from ..errors import WorkbookError
@@ -98,7 +99,6 @@ def open_lesson(root: Path, asked: str) -> Lesson:
 def lesson_of(released: Notebooks, mine: NotebookNode) -> Lesson:
     """A week and the learner's notebook -> jobs."""
     week = released.week
-    numbers = _numbers(mine)
     fixed = repair(released, mine)
     sources = {cell.id: cell.source for cell in fixed.notebook.cells}
     stubs = {cell.id: cell.source for cell in released.learner.cells}
@@ -109,20 +109,16 @@ def lesson_of(released: Notebooks, mine: NotebookNode) -> Lesson:
     for name in week.exercises:
         cells, builds_on = needs.of(name)
         job = replace(whole, name=name, cells=cells)
-        written = sources[name].strip() != stubs[name].strip()
-        number = numbers.get(sources[name].strip(), 0)
+        written = text_of(sources[name]) != text_of(stubs[name])
         mark = _fingerprint(job, stamp)
         missing = name in fixed.missing
-        tasks[name] = Task(name, title(released, name), number, written, missing, job, builds_on, mark)
+        tasks[name] = Task(
+            name, title(released, name), fixed.numbers.get(name, 0), written, missing, job, builds_on, mark
+        )
     unanswered = tuple(
-        cell.name for cell in week.of_kind(Written) if sources[cell.id].strip() == stubs[cell.id].strip()
+        cell.name for cell in week.of_kind(Written) if text_of(sources[cell.id]) == text_of(stubs[cell.id])
     )
     return Lesson(released, tasks, whole, tuple(fixed.notes), unanswered)
-
-
-def _numbers(mine: NotebookNode) -> dict[str, int]:
-    """Source of a cell -> its number in the learner's notebook, the last one of equal cells."""
-    return {cell.source.strip(): number for number, cell in enumerate(mine.cells, 1)}
 
 
 def _fingerprint(job: Job, stamp: str) -> str:

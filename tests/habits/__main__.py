@@ -1,0 +1,39 @@
+"""`python -m tests.habits [NAME ...]` judges the habits in every way and prints the table."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from .judged import EXERCISES, WAYS, judges
+from .table import HABITS
+
+LIKE_THE_GRADER = ("check", "submit", "grade")
+
+
+def main(names: list[str]) -> None:
+    """Print a line for each habit: which exercises pass in each way, and whether the ways agree."""
+    alike = named = 0
+    chosen = [habit for habit in HABITS if not names or habit.name in names]
+    print(f"passes of {', '.join(EXERCISES)}\n{'habit':26}", *(f"{way:8}" for way in WAYS))
+    begin = time.monotonic()
+    with judges() as judge:
+        for habit in chosen:
+            ways = judge.judged(habit)
+            marks = []
+            for way in WAYS:
+                passed = ways.passed[way]
+                mark = "-" if passed is None else "".join("x" if one in passed else "." for one in EXERCISES)
+                marks.append(f"{mark:8}")
+            differ = ways.differs(("kernel", *LIKE_THE_GRADER) if not habit.kernel else LIKE_THE_GRADER)
+            alike += not differ
+            named += bool(differ) and differ <= ways.named
+            verdict = "alike" if not differ else "named" if differ <= ways.named else "DIFFERENT"
+            lost = (ways.passed["plain"] or frozenset()) - (ways.passed["grade"] or frozenset())
+            less = f"  less than plain nbgrader: {', '.join(sorted(lost))}" if lost else ""
+            print(f"{habit.name:26}", *marks, f"{verdict}{less}", flush=True)
+    print(f"{alike} of {len(chosen)} judged alike, {named} more named; {time.monotonic() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
