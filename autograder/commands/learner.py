@@ -259,6 +259,7 @@ def submit(
     from ..course import find_root
     from ..errors import short
     from ..learner.bench import open_bench
+    from ..learner.checking import known
     from ..learner.copies import read_copy
     from ..learner.handing_in import hand_in, preflight
     from ..learner.kept import Kept
@@ -274,7 +275,8 @@ def submit(
     with console.status("running your notebook from top to bottom, as the grader does"):
         bench = open_bench(released.week.info.libraries)
         try:
-            seen = preflight(root, lesson, content, bench)
+            kept = Kept.of(root, released.week.name)
+            seen = preflight(root, lesson, content, bench, known(lesson, kept))
         finally:
             bench.close()
     if bench.note:

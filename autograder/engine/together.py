@@ -7,6 +7,8 @@ of the learner's those that answers define. So a variable called `F` or `sum` co
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import types
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,9 @@ from .outcome import Outcome, outcome_of
 from .results import encoded
 from .shell import run_cell
 from .state import Turns
+
+CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+"""Where this package and `shared` lie."""
 
 
 class Sends(Protocol):
@@ -38,7 +43,7 @@ def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
         channel.send(encoded({"done": cell["id"], "outcome": asdict(outcome)}))
         if job.get("until_failure") and cell["kind"] == TEST and outcome.verdict != "PASS":
             break
-    channel.send(encoded({"end": True}))
+    channel.send(encoded({"end": True, "here": two.only_here()}))
 
 
 def _outcome(done: dict[str, Any], begin: float) -> Outcome:
@@ -52,6 +57,8 @@ class TwoSides:
         self._shell, self._names = shell, names
         self._turns = Turns()
         self._course = types.ModuleType("__main__")
+        self._loaded, self._folder = set(sys.modules), os.getcwd()
+        self._libraries: dict[str, dict[str, Any]] = {}
 
     def run(self, kind: str, source: str) -> dict[str, Any]:
         """Run a cell of a kind; returns what `shell.run_cell` does."""
@@ -63,8 +70,29 @@ class TwoSides:
                 mine = run_cell(self._shell, source)
             with self._turns.given(), self._course_side():  # with the same settings as before: the same random numbers
                 theirs = run_given(self._shell, source, self._names)
+            for item in vars(self._course).values():
+                if isinstance(item, types.ModuleType) and item.__name__ not in self._libraries:
+                    self._libraries[item.__name__] = dict(vars(item))
             return theirs if mine["error"] is None else mine
         return run_cell(self._shell, source)
+
+    def only_here(self) -> dict[str, list[str]]:
+        """What holds for tests in this process and not in the grader's.
+
+        "patched": functions and classes of the course's libraries that were replaced; "modules": modules that were
+        imported from files that are neither Python's, nor the course's, nor written by a cell.
+        """
+        patched = [
+            f"{library}.{name}"
+            for library, before in self._libraries.items()
+            for name, item in before.items()
+            if callable(item) and name[0] != "_" and vars(sys.modules[library]).get(name) is not item
+        ]
+        course = (os.path.join(CODE, "autograder"), os.path.join(CODE, "shared"))
+        known = tuple(map(os.path.realpath, (sys.prefix, sys.base_prefix, *course, self._folder)))
+        new = {name: getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - self._loaded}
+        own = [name for name, file in new.items() if file and not os.path.realpath(file).startswith(known)]
+        return {"patched": sorted(patched), "modules": sorted(own)}
 
     def _test(self, source: str) -> dict[str, Any]:
         answers = {name: self._shell.user_ns[name] for name in self._names if name in self._shell.user_ns}

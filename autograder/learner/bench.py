@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..engine.judge import MAX_DEATHS, TRUSTED
-from ..runner import CANCELLED, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
+from ..runner import CANCELLED, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, together
 from ..warming import ENVIRONMENT
 from .warm import Lasting, NoWarmProcessError
 
@@ -121,16 +121,16 @@ class PlainBench:
         current = ""
         process = self._start()
         assert process.stdin is not None
-        cells = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
         trusted = {"", *(cell.id for cell in job.cells if cell.kind == TRUSTED)}
         try:
-            process.stdin.write(json.dumps({"cells": cells}).encode() + b"\n")
+            process.stdin.write(json.dumps(together(job, skip)).encode() + b"\n")
             process.stdin.flush()
             while True:
                 seconds = IMPORT_SECONDS if current in trusted else job.limits.cell_seconds
                 left = min(seconds, end - time.monotonic())
                 event = json.loads(self._events.get(timeout=max(0.0, left)))
                 if "end" in event:
+                    run.patched, run.modules = map(tuple, event["here"].values())
                     return "", ""
                 if "start" in event:
                     current = event["start"]

@@ -189,8 +189,8 @@ def _with_line(done: CellRun) -> str:
     return message if named or not done.line else f"{message} (line {done.line})"
 
 
-def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
-    """Run the whole notebook once, in one process, as the grader does: exercise -> result."""
+def whole_run(lesson: Lesson, bench: Bench) -> tuple[dict[str, Result], Run]:
+    """Run the whole notebook once, in one process, as the grader does: exercise -> result, and the run itself."""
     run = next(bench.run([lesson.whole]))
     if any(done.message == CANCELLED for done in run.cells.values()):
         raise Cancelled
@@ -198,4 +198,4 @@ def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
     for name, task in lesson.tasks.items():
         unwritten = task.missing or not task.written
         found[name] = _not_run(lesson, task) if unwritten else _result(lesson, task, run)
-    return with_blame(lesson, found)
+    return with_blame(lesson, found), run

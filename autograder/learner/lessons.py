@@ -138,7 +138,7 @@ class _Needs:
         stubs = {cell.id: cell.source for cell in released.learner.cells}
         for cell in whole.cells:
             opaque = not _is_python(cell.source)
-            if opaque:
+            if opaque or (cell.kind != TEST and _makes_any_name(cell.source)):
                 self._opaque.add(cell.id)
             self._reads[cell.id] = frozenset() if opaque else frozenset(loaded(cell.source))
             if cell.kind != TEST:
@@ -156,6 +156,7 @@ class _Needs:
         needed = {cell.id for cell in before if cell.kind == TRUSTED or cell.id in own_tests}
         needed |= {cell.id for cell in before if cell.exercise in {exercise, *used} and cell.kind == ANSWER}
         needed |= {cell.id for cell in before if cell.kind == OWN and cell.id in self._opaque}
+        needed |= {cell.id for cell in before if cell.kind == ANSWER and _makes_any_name(cell.source)}
         allowed = {cell.id for cell in before if cell.kind in (ANSWER, OWN)}
         queue = [cell for cell in before if cell.id in needed and cell.kind != TRUSTED]
         while queue:
@@ -186,6 +187,20 @@ def _is_python(source: str) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     return True
+
+
+ANY_NAME = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "delattr", "__import__", "get_ipython"})
+"""Functions that may make or change any name."""
+
+
+def _makes_any_name(source: str) -> bool:
+    """Whether nobody can tell from the code which names it makes: `from math import *`, `exec(text)`."""
+    if not _is_python(source):
+        return False
+    with warnings.catch_warnings(action="ignore"):
+        body = ast.walk(ast.parse(source))
+    star = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body)
+    return star or bool(loaded(source) & ANY_NAME)
 
 
 def _changed(source: str) -> set[str]:

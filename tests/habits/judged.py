@@ -118,11 +118,11 @@ class Judges:
         content = json.dumps(notebook_of(self.built, habit), ensure_ascii=False).encode()
         mine = parse_notebook(content)
         lesson = lesson_of(self.released, copy.deepcopy(mine))
-        seen = preflight(self.root, lesson, content, self.bench)
         fixed = repair(self.built, copy.deepcopy(mine))
         results = checking.with_blame(
             lesson, {one.exercise: one for one in checking.check(lesson, self.bench, list(lesson.tasks))}
         )
+        seen = preflight(self.root, lesson, content, self.bench, results)
         passed: dict[str, frozenset[str] | None] = {
             "check": frozenset(name for name, result in results.items() if result.passed),
             "submit": frozenset(name for name, result in seen.results.items() if result.passed),
@@ -130,8 +130,7 @@ class Judges:
             "kernel": self._in_kernel(content) if "kernel" in ways else None,
             "plain": self._plain(content) if "plain" in ways else None,
         }
-        named = {name for name, result in results.items() if result.blamed}
-        named |= {one.exercise for one in getattr(seen, "differences", ())}
+        named = {name for one in seen.differences for name in one.exercises or EXERCISES}
         return Ways(passed, seen, lesson, fixed, frozenset(named))
 
     def _graded(self, fixed: Repaired) -> frozenset[str]:
