@@ -33,8 +33,8 @@ from autograder.runner import Code, Job, Mode, Team, Verdict
 from autograder.source import Test, Week, load_week
 
 from .answers import RIGHT
+from .kinds import Habit
 from .notebook import Notebook, cell_of
-from .table import Habit
 
 ROOT = Path(__file__).resolve().parents[2]
 WEEK = "week01_attention"
