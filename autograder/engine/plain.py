@@ -11,6 +11,7 @@ import os
 import sys
 
 from .shell import make_shell, seed_everything
+from .state import captured, install
 from .together import run_together
 
 
@@ -30,8 +31,10 @@ def main() -> None:
     channel = Lines(os.dup(1))
     os.dup2(2, 1)  # what a library prints past Python must not pass for an event
     shell = make_shell()
+    new = captured()
     for line in sys.stdin.buffer:
         shell.reset(new_session=False)
+        install(new)  # whatever the job before has set
         seed_everything()
         run_together(channel, json.loads(line), shell)
 

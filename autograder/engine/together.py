@@ -57,8 +57,8 @@ class TwoSides:
         self._shell, self._names = shell, names
         self._turns = Turns()
         self._course = types.ModuleType("__main__")
-        self._loaded, self._folder = set(sys.modules), os.getcwd()
-        self._libraries: dict[str, dict[str, Any]] = {}
+        self._folder = os.getcwd()
+        self._libraries: dict[types.ModuleType, dict[str, Any]] = {}
 
     def run(self, kind: str, source: str) -> dict[str, Any]:
         """Run a cell of a kind; returns what `shell.run_cell` does."""
@@ -71,8 +71,8 @@ class TwoSides:
             with self._turns.given(), self._course_side():  # with the same settings as before: the same random numbers
                 theirs = run_given(self._shell, source, self._names)
             for item in vars(self._course).values():
-                if isinstance(item, types.ModuleType) and item.__name__ not in self._libraries:
-                    self._libraries[item.__name__] = dict(vars(item))
+                if isinstance(item, types.ModuleType):
+                    self._libraries.setdefault(item, dict(vars(item)))
             return theirs if mine["error"] is None else mine
         return run_cell(self._shell, source)
 
@@ -83,15 +83,16 @@ class TwoSides:
         imported from files that are neither Python's, nor the course's, nor written by a cell.
         """
         patched = [
-            f"{library}.{name}"
+            f"{library.__name__}.{name}"
             for library, before in self._libraries.items()
             for name, item in before.items()
-            if callable(item) and name[0] != "_" and vars(sys.modules[library]).get(name) is not item
+            if callable(item) and name[0] != "_" and vars(library).get(name) is not item
         ]
         course = (os.path.join(CODE, "autograder"), os.path.join(CODE, "shared"))
-        known = tuple(map(os.path.realpath, (sys.prefix, sys.base_prefix, *course, self._folder)))
-        new = {name: getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - self._loaded}
-        own = [name for name, file in new.items() if file and not os.path.realpath(file).startswith(known)]
+        known: tuple[str, ...] = (sys.prefix, sys.base_prefix, *course, self._folder)
+        known += tuple(map(os.path.realpath, known))
+        files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+        own = [name for name, file in files.items() if isinstance(file, str) and not file.startswith(known)]
         return {"patched": sorted(patched), "modules": sorted(own)}
 
     def _test(self, source: str) -> dict[str, Any]:
