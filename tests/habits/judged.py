@@ -30,7 +30,7 @@ from autograder.learner.warm import Lasting
 from autograder.outcomes import verdicts_of
 from autograder.repair import Repaired, parse_notebook, repair
 from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Test, Week, load_week
+from autograder.source import Explore, Look, Test, Week, load_week
 
 from .answers import RIGHT
 from .kinds import Habit
@@ -111,7 +111,8 @@ class Judges:
         self.bench = WarmBench(warm)
         stack.callback(self.bench.close)
         self.grader = stack.enter_context(Team(1, libraries=libraries, mode=Mode.SANDBOX))
-        self.notebook = stack.enter_context(Team(1, judges=Lasting(libraries)))
+        magic = ("autograder.learner.in_kernel", "autograder.learner.released")
+        self.notebook = stack.enter_context(Team(1, libraries=(*libraries, *magic)))
 
     def judged(self, habit: Habit, ways: Collection[str] = WAYS) -> Ways:
         """What each way says of a habit."""
@@ -141,13 +142,19 @@ class Judges:
         return frozenset(name for name in week.exercises if graded.points[name] == week.points(name))
 
     def _in_kernel(self, content: bytes) -> frozenset[str] | None:
-        """All cells but tests, as a kernel runs them; then `%check`. None where nothing runs any more."""
+        """All cells but tests and the course's figures, as a kernel runs them; then `%check`.
+
+        None where nothing runs any more.
+        """
         notebook = parse_notebook(content)
-        tests = {cell.id for cell in self.built.week.of_kind(Test)}
+        kinds = {cell.id: cell.words for cell in self.built.week.cells}
+        left_out = {
+            cell.source for cell in self.built.learner.cells if isinstance(kinds[cell.id], Test | Look | Explore)
+        }
         cells = [
             Code(f"cell-{number}", cell.source, OWN)
             for number, cell in enumerate(notebook.cells)
-            if cell.cell_type == "code" and cell.get("id") not in tests
+            if cell.cell_type == "code" and cell.source not in left_out
         ]
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "said.json"
