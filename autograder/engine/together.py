@@ -109,14 +109,15 @@ class TwoSides:
     def _course_side(self) -> Iterator[dict[str, Any]]:
         """What runs meanwhile has the course's names."""
         shell = self._shell
-        learner = shell.user_module, shell.user_ns
+        learner, main = (shell.user_module, shell.user_ns), sys.modules["__main__"]
         shell.user_module, shell.user_ns = shell.prepare_user_module(self._course)
+        sys.modules["__main__"] = self._course  # where pickle and dataclasses look for what a cell defines
         if "get_ipython" not in shell.user_ns:
             shell.init_user_ns()
         try:
             yield shell.user_ns
         finally:
-            shell.user_module, shell.user_ns = learner
+            (shell.user_module, shell.user_ns), sys.modules["__main__"] = learner, main
 
 
 def run_given(shell: Any, source: str, names: Sequence[str]) -> dict[str, Any]:
