@@ -204,12 +204,14 @@ def _makes_any_name(source: str) -> bool:
 
 
 def _changed(source: str) -> set[str]:
-    """Names of objects that a cell may change in place: `F.gelu = ...`, `del cache[0]`, `torch.set_num_threads(1)`."""
+    """Names that a cell deletes, or whose objects it may change: `del x`, `F.gelu = ...`, `torch.manual_seed(1)`."""
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(source)
     found: list[ast.expr] = []
     for node in _outside_of_functions(tree.body):
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            found.append(node)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
             found.append(node)
         elif (
             isinstance(node, ast.Expr)
@@ -217,7 +219,7 @@ def _changed(source: str) -> set[str]:
             and isinstance(node.value.func, ast.Attribute)
         ):
             found.append(node.value.func)
-    roots = {_root(expression) for expression in found if isinstance(expression, ast.Attribute | ast.Subscript)}
+    roots = {_root(expression) for expression in found}
     return {root.id for root in roots if isinstance(root, ast.Name)}
 
 

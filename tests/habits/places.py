@@ -134,7 +134,13 @@ PLACES = (
         split("masks", "def causal_mask", keep_metadata=False),
         placed=True,
     ),
-    Habit("split-class", "splits a class between two methods", split("sdpa", "    def forward"), placed=True),
+    Habit(
+        "split-class",
+        "splits a class between two methods",
+        split("sdpa", "    def forward"),
+        placed=True,
+        kernel="the second half alone is no Python",
+    ),
     Habit(
         "split-imports",
         "puts the imports of an answer into a cell of its own",

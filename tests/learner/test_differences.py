@@ -109,6 +109,12 @@ def test_a_name_that_cannot_be_read_off_the_code_is_there_in_a_check(
     assert results["double"].passed, results["double"].message
 
 
+def test_an_answer_whose_name_is_deleted_below_it_fails_its_check_too(released: Notebooks, bench: Bench) -> None:
+    now = lesson(released, "del double", "double", **RIGHT)
+    assert [one.passed for one in check(now, bench, ["double"])] == [False]
+    assert Kind.ALONE not in {one.kind for one in seen(now, bench).differences}
+
+
 SHADOWS = [
     "checks = ['a list']",
     "list = sum = print = isinstance = 3",
