@@ -209,10 +209,9 @@ def _changed(source: str) -> set[str]:
         tree = ast.parse(source)
     found: list[ast.expr] = []
     for node in _outside_of_functions(tree.body):
-        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            found.append(node)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Del):
-            found.append(node)
+        place = node if isinstance(node, ast.Attribute | ast.Subscript | ast.Name) else None
+        if place and isinstance(place.ctx, ast.Del if isinstance(place, ast.Name) else ast.Del | ast.Store):
+            found.append(place)
         elif (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Call)
