@@ -37,6 +37,7 @@ def test_a_habit_is_judged_alike_and_fairly(judge: Judges, habit: Habit) -> None
     ways = judge.judged(habit, {*compared, *(("plain",) if habit.placed else ())})
     assert ways.passed["grade"] == set(habit.passes.split())
     assert ways.differs(compared) <= ways.named, ways.passed
+    assert {one.kind for one in ways.seen.differences} == set(habit.named)
     if habit.placed:
         plain = ways.passed["plain"]
         assert plain is not None

@@ -92,7 +92,8 @@ class TwoSides:
         known: tuple[str, ...] = (sys.prefix, sys.base_prefix, *course, self._folder)
         known += tuple(map(os.path.realpath, known))
         files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-        own = [name for name, file in files.items() if isinstance(file, str) and not file.startswith(known)]
+        paths = {name: file for name, file in files.items() if isinstance(file, str) and os.path.isabs(file)}
+        own = [name for name, path in paths.items() if not path.startswith(known)]
         return {"patched": sorted(patched), "modules": sorted(own)}
 
     def _test(self, source: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autograder.learner.handing_in import Kind
+
 from . import answers as a
 from .kinds import Habit
 from .notebook import Edit, all_of, before, behind, delete, each_code, new, replace
@@ -99,6 +101,7 @@ for _ in range(20):
         "builds on a wrong answer",
         answers={"sdpa": a.SDPA_WRONG, "mha": a.MHA},
         passes="masks mha",
+        named=(Kind.ON_A_FAILED_ONE,),
     ),
     Habit("on-a-right-answer", "builds on a right answer", answers={"mha": a.MHA}, passes="sdpa masks mha"),
     Habit(
@@ -108,6 +111,7 @@ for _ in range(20):
         {"sdpa": a.SDPA_WRONG},
         True,
         passes="masks mha",
+        named=(Kind.ON_A_FAILED_ONE,),
     ),
     Habit("timed", "puts %%time on top of an answer", before("masks", "%%time\n")),
     Habit(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autograder.learner.handing_in import Kind
+
 from .notebook import Edit, nothing
 
 
@@ -18,6 +20,7 @@ class Habit:
     placed : whether it merges, splits, moves or copies answers: then it earns at least what plain nbgrader gives.
     kernel : why a kernel holds something else than the saved notebook, run from top to bottom, gives; "" mostly.
     passes : exercises whose points a fair grader gives, with spaces between.
+    named : kinds of differences that `submit` names.
     """
 
     name: str
@@ -27,3 +30,4 @@ class Habit:
     placed: bool = False
     kernel: str = ""
     passes: str = "sdpa masks"
+    named: tuple[Kind, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autograder.learner.handing_in import Kind
+
 from . import answers as a
 from .kinds import Habit
 from .notebook import Edit, new
@@ -66,6 +68,7 @@ NAMES = (
         "patched-function",
         "patches a function of torch's",
         new("F.softmax = lambda x, dim=None: x.softmax(-1) * 2\nsetattr(torch, 'tril', None)"),
+        named=(Kind.PATCHED,),
     ),
     Habit(
         "reassigned-later",

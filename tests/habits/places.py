@@ -180,6 +180,7 @@ PLACES = (
         "copies a right answer to the end and breaks the copy",
         duplicate("masks", "end", a.PADDING + a.CAUSAL_WRONG),
         placed=True,
+        kernel="the copy at the end was run last",
     ),
     Habit(
         "copied-as-backup",
