@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,14 +11,13 @@ Notebook = dict[str, Any]
 Edit = Callable[[Notebook], None]
 
 
+_numbers = itertools.count(1)
+
+
 def code(source: str, **metadata: Any) -> dict[str, Any]:
-    """A new code cell, as an editor makes it: with an id that nobody else has."""
-    code.count += 1  # type: ignore[attr-defined]
-    made = {"cell_type": "code", "id": f"{code.count:08x}", "metadata": metadata}  # type: ignore[attr-defined]
+    """A new code cell, as an editor makes it: with an id that no other has."""
+    made = {"cell_type": "code", "id": f"{next(_numbers):08x}", "metadata": metadata}
     return made | {"source": source, "outputs": [], "execution_count": None}
-
-
-code.count = 0  # type: ignore[attr-defined]
 
 
 def at(notebook: Notebook, cell_id: str) -> int:

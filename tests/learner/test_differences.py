@@ -115,6 +115,19 @@ def test_an_answer_whose_name_is_deleted_below_it_fails_its_check_too(released: 
     assert Kind.ALONE not in {one.kind for one in seen(now, bench).differences}
 
 
+def test_a_stub_with_other_line_ends_is_still_a_stub(released: Notebooks) -> None:
+    stub = next(cell.source for cell in released.learner.cells if cell.id == "double")
+    assert not lesson(released, double=stub.replace("\n", "  \r\n")).tasks["double"].written
+
+
+def test_an_answer_below_its_stub_is_written_and_has_its_number(released: Notebooks) -> None:
+    now = lesson(released, RIGHT["double"], "double-look-1")
+    place = [cell.id for cell in released.learner.cells].index("double-look-1") + 1
+    assert now.tasks["double"].written
+    assert now.tasks["double"].number == place + 1
+    assert now.whole.uses.keys() == {"double"}, "where it fails, others are judged with the reference in its place"
+
+
 SHADOWS = [
     "checks = ['a list']",
     "list = sum = print = isinstance = 3",
