@@ -88,14 +88,15 @@ class Turns:
         self._is_learner = True
 
     @contextmanager
-    def given(self) -> Iterator[None]:
-        """Around a cell of the course: what it sets holds from there on, for the learner's cells too."""
+    def given(self, for_both: bool = True) -> Iterator[None]:
+        """Around a cell of the course: what it sets holds from there on, for the learner's cells too if wanted."""
         self.course()
         try:
             yield
         finally:
             before, self._course = self._course, captured()
-            self._learner |= {name: value for name, value in self._course.items() if before.get(name) != value}
+            if for_both:
+                self._learner |= {name: value for name, value in self._course.items() if before.get(name) != value}
             self.learner()
 
     @contextmanager

@@ -11,6 +11,7 @@ import functools
 import io
 import linecache
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,7 +123,7 @@ class _Course:
             if cell.id == test:
                 break
             if isinstance(cell.words, Setup | Given) and cell.id not in self._ran:
-                with self._turns.given():
+                with self._turns.given(for_both=False), _figures_kept():
                     error = _run_given(shell.transform_cell(sources[cell.id]), self._names, released.answer_names)
                 if error:
                     return error
@@ -135,6 +136,12 @@ class _Course:
         finally:
             for name in answers:
                 self._names.pop(name, None)
+
+
+def _figures_kept() -> contextlib.AbstractContextManager[object]:
+    """How figures look is no setting of a test, and stays as the kernel has it."""
+    matplotlib = sys.modules.get("matplotlib")
+    return matplotlib.rc_context() if matplotlib else contextlib.nullcontext()
 
 
 @functools.lru_cache(maxsize=1)

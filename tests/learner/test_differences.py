@@ -12,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell
 
 from autograder.build import Notebooks
+from autograder.engine.state import captured
 from autograder.learner import in_kernel
 from autograder.learner.bench import Bench, PlainBench, open_bench
 from autograder.learner.checking import check, with_blame
@@ -19,7 +20,8 @@ from autograder.learner.handing_in import Difference, Kind, Preflight, preflight
 from autograder.learner.lessons import Lesson, lesson_of
 from autograder.learner.released import open_released
 
-from .conftest import RIGHT, SAME
+from ..conftest import LESSON
+from .conftest import RIGHT, SAME, built_from
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,17 @@ def test_names_of_a_kernel_cost_no_check(released: Notebooks, kernel: Interactiv
     assert in_kernel.run(kernel, released, "double").passed
     assert in_kernel.run(kernel, released, "quadruple").passed
     assert {name: value for name, value in kernel.user_ns.items() if not name.startswith("_")} == before
+
+
+SEEDING = LESSON.replace("from shared import checks", "import random\nfrom shared import checks\n\nrandom.seed(3)")
+
+
+def test_a_check_in_a_kernel_changes_none_of_its_settings(kernel: InteractiveShell, tmp_path: Path) -> None:
+    """Cells of the course run once more, out of sight: they must not seed the kernel again."""
+    built = built_from(tmp_path, SEEDING)
+    setup = next(cell.source for cell in built.learner.cells if cell.id == "setup")
+    for source in (setup, *RIGHT.values(), "random.random()"):
+        kernel.run_cell(source)
+    before = captured()
+    assert in_kernel.run(kernel, built, "double").passed
+    assert captured() == before
