@@ -135,11 +135,16 @@ class _Needs:
         self._reads: dict[str, frozenset[str]] = {}
         self._makers: dict[str, list[Code]] = {}
         self._opaque: set[str] = set()
+        """Cells that are no Python alone, as with a magic."""
+        self._any_name: set[str] = set()
+        """Cells that may make any name."""
         stubs = {cell.id: cell.source for cell in released.learner.cells}
         for cell in whole.cells:
             opaque = not _is_python(cell.source)
-            if opaque or (cell.kind != TEST and _makes_any_name(cell.source)):
+            if opaque:
                 self._opaque.add(cell.id)
+            elif _makes_any_name(cell.source):
+                self._any_name.add(cell.id)
             self._reads[cell.id] = frozenset() if opaque else frozenset(loaded(cell.source))
             if cell.kind != TEST:
                 made = set() if opaque else defined(cell.source) | _changed(cell.source)
@@ -155,8 +160,9 @@ class _Needs:
         used = {name for name in week.exercises if exercise in week.dependents(name)}
         needed = {cell.id for cell in before if cell.kind == TRUSTED or cell.id in own_tests}
         needed |= {cell.id for cell in before if cell.exercise in {exercise, *used} and cell.kind == ANSWER}
-        needed |= {cell.id for cell in before if cell.kind == OWN and cell.id in self._opaque}
-        needed |= {cell.id for cell in before if cell.kind == ANSWER and _makes_any_name(cell.source)}
+        needed |= {cell.id for cell in before if cell.kind == OWN and cell.id in self._opaque | self._any_name}
+        assumed = {cell.id for cell in before if cell.kind == ANSWER and cell.id in self._any_name} - needed
+        needed |= assumed
         allowed = {cell.id for cell in before if cell.kind in (ANSWER, OWN)}
         queue = [cell for cell in before if cell.id in needed and cell.kind != TRUSTED]
         while queue:
@@ -164,8 +170,10 @@ class _Needs:
             more = allowed if cell.id in self._opaque and cell.kind == ANSWER else self._needed_by(cell) & allowed
             queue += [other for other in before if other.id in more - needed]
             needed |= more
+            assumed -= more
         kept = tuple(cell for cell in before if cell.id in needed)
-        others = dict.fromkeys(cell.exercise for cell in kept if cell.kind == ANSWER and cell.exercise != exercise)
+        answers = [cell for cell in kept if cell.kind == ANSWER and cell.id not in assumed]
+        others = dict.fromkeys(cell.exercise for cell in answers if cell.exercise != exercise)
         return kept, tuple(others)
 
     def _needed_by(self, cell: Code) -> set[str]:
@@ -194,13 +202,11 @@ ANY_NAME = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "d
 
 
 def _makes_any_name(source: str) -> bool:
-    """Whether nobody can tell from the code which names it makes: `from math import *`, `exec(text)`."""
-    if not _is_python(source):
-        return False
+    """Whether nobody can tell from the Python which names it makes: `from math import *`, `exec(text)`."""
     with warnings.catch_warnings(action="ignore"):
-        body = ast.walk(ast.parse(source))
-    star = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in body)
-    return star or bool(loaded(source) & ANY_NAME)
+        top = list(_outside_of_functions(ast.parse(source).body))
+    star = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in top)
+    return star or any(isinstance(node, ast.Name) and node.id in ANY_NAME for node in top)
 
 
 def _changed(source: str) -> set[str]:

@@ -130,6 +130,17 @@ def test_an_answer_below_its_stub_is_written_and_has_its_number(released: Notebo
     assert now.whole.uses.keys() == {"double"}, "where it fails, others are judged with the reference in its place"
 
 
+def test_an_answer_that_may_make_any_name_runs_and_is_blamed_for_nothing(tmp_path: Path) -> None:
+    apart = built_from(tmp_path, LESSON.replace(' uses="double"', ""))
+    right = "def quadruple(n):\n    return 4 * n"
+    starred = lesson(apart, double=f"from math import *\n{SAME}", quadruple=right).tasks["quadruple"]
+    assert [cell.id for cell in starred.job.cells] == ["setup", "double", "quadruple", *QUADRUPLE_TESTS]
+    assert starred.builds_on == ()
+    without = lesson(apart, double=f"import math\n{SAME}", quadruple=right).tasks["quadruple"]
+    assert [cell.id for cell in without.job.cells] == ["setup", "quadruple", *QUADRUPLE_TESTS]
+
+
+QUADRUPLE_TESTS = ("quadruple-test-1", "quadruple-test-2")
 SHADOWS = [
     "checks = ['a list']",
     "list = sum = print = isinstance = 3",
