@@ -37,10 +37,12 @@ def main(names: list[str], nbgrader: bool) -> None:
             differ = ways.differs(LIKE_THE_GRADER if habit.kernel else ("kernel", *LIKE_THE_GRADER))
             alike += not differ
             named += bool(differ) and differ <= ways.named
+            kinds = ", ".join(sorted({one.kind for one in ways.seen.differences}))
             verdict = "alike" if not differ else "named" if differ <= ways.named else "DIFFERENT"
             lost = (ways.passed["plain"] or frozenset()) - (ways.passed["grade"] or frozenset())
             less = f"  less than plain nbgrader: {', '.join(sorted(lost))}" if lost else ""
-            print(f"{habit.name:26}", *marks, f"{verdict}{less}", flush=True)
+            told = f"  (submit names: {kinds})" if kinds else ""
+            print(f"{habit.name:26}", *marks, f"{verdict}{less}{told}", flush=True)
     print(f"{alike} of {len(chosen)} judged alike, {named} more named; {time.monotonic() - begin:.0f} s")
 
 
