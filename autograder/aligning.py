@@ -1,8 +1,8 @@
-"""Which cell of the release is a submitted cell a version of, and which of several answers counts?
+"""Which cell of the release is a submitted cell a version of?
 
-Cells are recognized by nbgrader's id, by cell id, by their text, by the names they define, and last by likeness. What
-this costs grows with the size of a submission and with nothing else. Standard library alone, as `reading`: it runs
-in a process of its own (`confined`).
+Cells are recognized by nbgrader's id, by cell id, by their text, by the names they define, and last by likeness. Which
+of a learner's cells then make an answer, `gathering` finds out. What this costs grows with the size of a submission
+and with nothing else. Standard library alone, as `reading`: it runs in a process of its own (`confined`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .gathering import Answer, Exercises, Gathering, joined, plain
 from .reading import Handed, Submission, notebook_in, submission_of
 
 ALIKE = 0.5
@@ -21,22 +22,18 @@ ALIKE = 0.5
 MAX_PARSED = 100_000
 """Characters of a cell that is parsed for the names it defines; of a longer one the beginnings of lines tell them."""
 MAX_PARSED_IN_ALL = 1_000_000
+MAGIC = ("%", "!")
+"""How lines begin that are IPython's and no Python."""
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+CALLABLE = ast.Lambda | ast.Call | ast.Name | ast.Attribute
+"""Expressions whose value may be called."""
 
 
 @dataclass(frozen=True)
-class Release:
-    """What alignment has to know of a release.
+class Release(Exercises):
+    """What alignment has to know of a release. `written`: the cells of written answers."""
 
-    Attributes
-    ----------
-    sources : cell id -> source as the learner got it, in order.
-    defines : exercise cell -> the functions and classes that its stub defines.
-    answers : cells that hold answers, code or text.
-    """
-
-    sources: Mapping[str, str]
-    defines: Mapping[str, Sequence[str]]
-    answers: Sequence[str]
+    written: Sequence[str]
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -50,12 +47,14 @@ class Alignment:
     Attributes
     ----------
     found : released cell -> numbers of the submitted cells that are versions of it, in their order.
-    answers : released cell -> the answer that counts, for those that were found.
+    answers : exercise -> its answer, where there is any.
+    written : cell of a written answer -> its text.
     """
 
     submission: Submission
     found: dict[str, list[int]]
-    answers: dict[str, str]
+    answers: dict[str, Answer]
+    written: dict[str, str]
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -64,19 +63,20 @@ class Alignment:
     @classmethod
     def of(cls, plain: dict[str, Any]) -> Alignment:
         """From what `plain` gave."""
-        return cls(Submission(**plain["submission"]), plain["found"], plain["answers"])
+        answers = {name: Answer(**fields) for name, fields in plain["answers"].items()}
+        return cls(Submission(**plain["submission"]), plain["found"], answers, plain["written"])
 
 
 def aligned(release: Release, submission: Submission) -> Alignment:
     """Align a submission. Never fails: what is not found is not in `found`."""
     names = Names()
     found = align(release, submission.cells, names)
-    answers = {
-        cell_id: _answer([submission.cells[n]["source"] for n in found[cell_id]], release, cell_id, names)
-        for cell_id in release.answers
+    written = {
+        cell_id: _written([submission.cells[n]["source"] for n in found[cell_id]], release.sources[cell_id])
+        for cell_id in release.written
         if cell_id in found
     }
-    return Alignment(submission, found, answers)
+    return Alignment(submission, found, Gathering(release, submission.cells, found, names).answers(), written)
 
 
 def align_file(release: dict[str, Any], content: bytes) -> dict[str, Any]:
@@ -90,9 +90,7 @@ def align_file(release: dict[str, Any], content: bytes) -> dict[str, Any]:
     return aligned(Release(**release), submission_of(notebook_in(content))).plain()
 
 
-def text_of(source: str) -> str:
-    """The source of a cell without the blanks that say nothing: at both ends, and behind lines."""
-    return "\n".join(line.rstrip() for line in source.strip().splitlines())
+text_of = plain
 
 
 class Names:
@@ -103,7 +101,7 @@ class Names:
         self._known: dict[str, frozenset[str]] = {}
 
     def __call__(self, source: str) -> frozenset[str]:
-        """Functions and classes at the top of a cell; of text that is not parsed, what its lines begin with."""
+        """What a cell defines that can be called; of text that is not parsed, what its lines begin with."""
         if source not in self._known:
             self._known[source] = self._parsed(source)
         return self._known[source]
@@ -112,13 +110,37 @@ class Names:
         if len(source) > min(MAX_PARSED, self._left):
             return _heads(source)
         self._left -= len(source)
+        if any(line.startswith(MAGIC) for line in source.splitlines()):
+            source = "\n".join("" if line.startswith(MAGIC) else line for line in source.splitlines())
         try:
             with warnings.catch_warnings(action="ignore"):  # a learner's odd escape is no news for the instructor
-                body = ast.parse(source).body
+                return frozenset(_bound(ast.parse(source).body))
         except (SyntaxError, ValueError, MemoryError, RecursionError):  # whatever was typed: it is not parsed to be run
             return _heads(source)
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        return frozenset(node.name for node in body if isinstance(node, kinds))
+
+
+def functions_and_classes(source: str) -> list[str]:
+    """Those at the top of a cell of the course."""
+    return sorted(node.name for node in ast.parse(source).body if isinstance(node, DEFINITION))
+
+
+def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
+    """Names that statements bind to what may be called: definitions, imports, `f = partial(g)`, `f = lambda: 0`."""
+    for node in body:
+        value = getattr(node, "value", None)
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name
+            case ast.Import() | ast.ImportFrom():
+                yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+            case ast.Assign(targets=targets) if isinstance(value, CALLABLE):
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(
+                target=ast.Name(id=name), value=ast.Lambda() | ast.Call() | ast.Name() | ast.Attribute()
+            ):
+                yield name
+            case ast.If() | ast.For() | ast.While() | ast.With() | ast.Try():
+                yield from _bound([*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())])
 
 
 def _heads(source: str) -> frozenset[str]:
@@ -184,13 +206,7 @@ def _lines(source: str) -> set[str]:
     return {line.strip() for line in source.splitlines() if line.strip()}
 
 
-def _answer(copies: list[str], release: Release, cell_id: str, names: Names) -> str:
-    """Of several copies of an answer, the last whole one that was worked on, with the parts that were split off it."""
-    stub = release.sources[cell_id].strip()
-    worked_on = [source for source in copies if source.strip() != stub] or [copies[-1]]
-    wanted = set(release.defines.get(cell_id, ()))
-    whole = [source for source in worked_on if wanted <= names(source)] if wanted else []
-    if not whole:
-        return worked_on[-1]
-    others = set(whole) - {whole[-1]}
-    return "\n\n".join(source for source in worked_on if source not in others)
+def _written(copies: list[str], question: str) -> str:
+    """A written answer: what was worked on, each text once."""
+    worked_on = dict.fromkeys(source for source in copies if source.strip() != question.strip())
+    return joined(list(worked_on)) if worked_on else copies[-1]

@@ -17,6 +17,7 @@ JUDGING = (
     "blame.py",
     "build.py",
     "damage.py",
+    "gathering.py",
     "jobs.py",
     "outcomes.py",
     "reading.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .aligning import text_of
 from .build import Notebooks
 from .engine.judge import ANSWER, OWN, TEST, TRUSTED
 from .repair import Repaired
@@ -40,7 +41,9 @@ def make_job(built: Notebooks, name: str, run: Iterable[str], sources: Mapping[s
             cells.append(Code(cell_id, sources[cell_id], OWN))
     exercises = tuple(week.exercises)
     stubs = {cell.id: cell.source for cell in built.learner.cells}
-    written = {cell.exercise for cell in cells if cell.kind == ANSWER and cell.source != stubs[cell.id]}
+    written = {
+        cell.exercise for cell in cells if cell.kind == ANSWER and text_of(cell.source) != text_of(stubs[cell.id])
+    }
     uses = {one: tuple(other for other in exercises if one in week.dependents(other)) for one in written}
     reference = {one: course[week.of_kind(Exercise, one)[0].id] for one in exercises}
     return Job(name, tuple(cells), week.info.limits, built.answer_names, uses, reference)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from . import aligning
-from .aligning import Alignment, Names, Release
+from .aligning import Alignment, Names, Release, functions_and_classes
 from .build import SKIPPED_WHEN_GRADING, Notebooks
 from .damage import Damage
 from .damage import DamagedError as DamagedError
+from .gathering import Answer
 from .reading import Handed, notebook_in, submission_of, whole_characters
-from .source import Exercise, Test, Written
+from .source import Cell, Exercise, Given, Setup, Test, Written
 
 MAX_BYTES = 50 * 2**20
 """A larger submission is reported, not read."""
@@ -40,6 +41,8 @@ class Repaired:
     missing : exercises for which no answer cell was found.
     notes : what was recovered or replaced, for the feedback.
     other_week : the week that the notebook is of, where it is of another one and holds no answer to this one.
+    elsewhere : exercise -> numbers, from 0, of the submitted cells that hold its answer besides its own cell.
+    numbers : exercise -> the last of the submitted cells that its answer was made of, from 1.
     """
 
     notebook: NotebookNode
@@ -47,6 +50,8 @@ class Repaired:
     missing: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     other_week: str = ""
+    elsewhere: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
 
 def read_handed_in(path: Path, most: int | None = None) -> bytes:
@@ -95,11 +100,11 @@ def parse_notebook(content: bytes) -> NotebookNode:
 
 def release_of(built: Notebooks) -> Release:
     """What alignment has to know of a week."""
-    names = Names()
+    week = built.week
     sources = {cell.id: cell.source for cell in built.learner.cells}
-    answers = [cell.id for cell in built.week.cells if isinstance(cell.words, Exercise | Written)]
-    defines = {cell.id: sorted(names(sources[cell.id])) for cell in built.week.of_kind(Exercise)}
-    return Release(sources, defines, answers)
+    defines = {cell.id: functions_and_classes(sources[cell.id]) for cell in week.of_kind(Exercise)}
+    tests = {name: next((test.id for test in week.of_kind(Test, name)), name) for name in week.exercises}
+    return Release(sources, defines, tests, [cell.id for cell in week.of_kind(Written)])
 
 
 def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
@@ -109,38 +114,40 @@ def repair(built: Notebooks, submitted: NotebookNode) -> Repaired:
 
 def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
     """The release with the answers of a submission."""
-    submitted = alignment.submission.cells
-    released = {cell.id: cell.source for cell in built.learner.cells}
+    submitted, found = alignment.submission.cells, alignment.found
     out = Repaired(nbformat.from_dict(json.loads(json.dumps(built.instructor))))
-    own = {number: cell_id for cell_id, numbers in alignment.found.items() for number in numbers}
-    extras = _extras_after(submitted, own)
     absent: list[str] = []
-    restored: list[str] = []
-    changed: list[str] = []
-    assembly = _Assembly(out)
-    assembly.add(extras.pop("", []))
+    restored: list[Cell] = []
+    changed: list[Cell] = []
+    released = {cell.id: cell.source for cell in built.learner.cells}
+    assembly = _Assembly(built, out, alignment)
+    assembly.add("")
     for cell, source in zip(out.notebook.cells, built.week.cells, strict=True):
-        copies = [submitted[number] for number in alignment.found.get(cell.id, [])]
-        if isinstance(source.words, Exercise | Written):
-            cell.source = alignment.answers.get(cell.id, released[cell.id])
+        copies = [submitted[number] for number in found.get(cell.id, [])]
+        if isinstance(source.words, Exercise):
+            answer = alignment.answers.get(source.name)
+            if answer is None:
+                absent.append(source.name)
+                out.missing.add(source.name)
+            else:
+                _note_answer(out, source.name, len(copies), answer)
+        elif isinstance(source.words, Written):
+            cell.source = alignment.written.get(cell.id, released[cell.id])
             pasted = [copy["attachments"] for copy in copies if copy["attachments"]]
             if pasted and cell.cell_type == "markdown":
                 cell.attachments = nbformat.from_dict(pasted[-1])
             if not copies:
                 absent.append(source.name)
-                if isinstance(source.words, Exercise):
-                    out.missing.add(source.name)
             elif len(copies) > 1:
-                out.notes.append(f"the answer of {source.name} stands in {len(copies)} cells; {WHICH_COUNTS}")
-        elif isinstance(source.words, Test):
+                out.notes.append(_in_several(source.name, len(copies)))
+        elif isinstance(source.words, Setup | Given | Test):
             if not copies:
-                restored.append(cell.id)
+                restored.append(source)
             elif all(aligning.text_of(copy["source"]) != aligning.text_of(released[cell.id]) for copy in copies):
-                changed.append(cell.id)
-        assembly.cells.append(cell)
-        if cell.cell_type == "code" and not isinstance(source.words, SKIPPED_WHEN_GRADING):
-            out.run.append(cell.id)
-        assembly.add(extras.pop(cell.id, []))
+                changed.append(source)
+        if not assembly.has_its_place(cell.id):
+            assembly.put(cell)
+        assembly.add(cell.id)
     out.notebook.cells = assembly.cells
     answers = [cell for cell in built.week.cells if isinstance(cell.words, Exercise | Written)]
     if answers and len(absent) == len(answers):
@@ -158,14 +165,15 @@ def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
 WHICH_COUNTS = "the last whole one that you worked on counts"
 
 
-def _in_words(absent: list[str], restored: list[str], changed: list[str]) -> Iterator[str]:
+def _in_words(absent: list[str], restored: list[Cell], changed: list[Cell]) -> Iterator[str]:
     """What is missing, and what the course put in its place, to its learner."""
     if absent:
         yield f"not in your notebook: {', '.join(absent)}; without their cells they earn nothing"
-    for tests, what in ((restored, "not in your notebook"), (changed, "changed in your notebook")):
-        if tests:
-            verb = "was" if len(tests) == 1 else "were"
-            yield f"{', '.join(tests)} {verb} {what}; grading uses the course's own tests"
+    for cells, what in ((restored, "not in your notebook"), (changed, "changed in your notebook")):
+        if cells:
+            verb = "was" if len(cells) == 1 else "were"
+            kind = "tests" if all(isinstance(cell.words, Test) for cell in cells) else "cells"
+            yield f"{', '.join(cell.id for cell in cells)} {verb} {what}; grading uses the course's own {kind}"
 
 
 def _other_notebook(built: Notebooks, week: str) -> str:
@@ -174,6 +182,20 @@ def _other_notebook(built: Notebooks, week: str) -> str:
     if week:
         return f"this is the notebook of {week}, not of {built.week.name}: submit {wanted}"
     return f"this notebook holds no cell of {built.week.name} that you answer: submit {wanted}"
+
+
+def _note_answer(out: Repaired, exercise: str, copies: int, answer: Answer) -> None:
+    if answer.elsewhere:
+        out.elsewhere[exercise] = answer.elsewhere
+        cells = " and ".join(f"cell {number + 1}" for number in answer.elsewhere)
+        out.notes.append(f"the answer to {exercise!r} was found in {cells}")
+    elif copies > 1:
+        out.notes.append(_in_several(exercise, copies))
+    out.numbers[exercise] = max((*answer.cells, *answer.elsewhere)) + 1
+
+
+def _in_several(name: str, copies: int) -> str:
+    return f"the answer of {name} stands in {copies} cells; {WHICH_COUNTS}"
 
 
 def clean(notebook: NotebookNode) -> None:
@@ -208,33 +230,75 @@ def extras_after(submitted: NotebookNode, own: dict[int, str]) -> dict[str, list
     return found
 
 
-def _extras_after(submitted: list[Handed], own: dict[int, str]) -> dict[str, list[Handed]]:
-    """As `extras_after`, by numbers."""
-    found: dict[str, list[Handed]] = {}
-    after = ""
-    for number, cell in enumerate(submitted):
-        after = own.get(number, after)
-        if number not in own:
-            found.setdefault(after, []).append(cell)
-    return found
-
-
 class _Assembly:
-    """The cells of a repaired notebook, in their order."""
+    """The cells of a repaired notebook, in their order: the course's as released, the learner's as they stand."""
 
-    def __init__(self, out: Repaired) -> None:
+    def __init__(self, built: Notebooks, out: Repaired, alignment: Alignment) -> None:
         self.cells: list[NotebookNode] = []
         self._out, self._extras = out, 0
+        self._kinds = {cell.id: cell.words for cell in built.week.cells}
+        self._nodes = {cell.id: cell for cell in out.notebook.cells}
+        self._stubs = {name: aligning.text_of(_source(built, name)) for name in built.week.exercises}
+        self._submitted = alignment.submission.cells
+        self._answers = alignment.answers
+        self._places = {one.place: name for name, one in alignment.answers.items() if one.place is not None}
+        self._after = self._extras_after(alignment.found)
+        for name, answer in alignment.answers.items():
+            self._nodes[name].source = answer.source
+        for name in set(self._stubs) - set(alignment.answers):
+            self._nodes[name].source = _source(built, name)
 
-    def add(self, extras: list[Handed]) -> None:
-        """Add the learner's own cells with fresh ids and without grading metadata; their code runs."""
-        for extra in extras:
-            self._extras += 1
-            make = {"code": new_code_cell, "markdown": new_markdown_cell}.get(extra["cell_type"], new_raw_cell)
-            cell = make(extra["source"], id=f"own-{self._extras}")
-            cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
-            if cell.cell_type == "code":
-                self._out.run.append(cell.id)
-            elif extra["attachments"]:
-                cell.attachments = nbformat.from_dict(extra["attachments"])
-            self.cells.append(cell)
+    def has_its_place(self, cell_id: str) -> bool:
+        """Whether an answer runs among the learner's own cells, where it stands, and is put there."""
+        return cell_id in self._places.values()
+
+    def put(self, cell: NotebookNode) -> None:
+        """Add a cell of the release."""
+        self.cells.append(cell)
+        if cell.cell_type == "code" and not isinstance(self._kinds[cell.id], SKIPPED_WHEN_GRADING):
+            self._out.run.append(cell.id)
+
+    def add(self, after: str) -> None:
+        """Add the learner's own cells that follow one of the release, with fresh ids and without grading metadata."""
+        for number in self._after.get(after, ()):
+            if number in self._places:
+                self.put(self._nodes[self._places[number]])
+            else:
+                self._add_own(self._submitted[number])
+
+    def _add_own(self, extra: Handed) -> None:
+        self._extras += 1
+        make = {"code": new_code_cell, "markdown": new_markdown_cell}.get(extra["cell_type"], new_raw_cell)
+        cell = make(extra["source"], id=f"own-{self._extras}")
+        cell.metadata = nbformat.from_dict({"workbook": {"kind": "own"}})
+        if cell.cell_type == "code":
+            self._out.run.append(cell.id)
+        elif extra["attachments"]:
+            cell.attachments = nbformat.from_dict(extra["attachments"])
+        self.cells.append(cell)
+
+    def _extras_after(self, found: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+        """Numbers of the learner's own cells, and of answers that run among them, by the cell that they follow."""
+        own = {number: cell_id for cell_id, numbers in found.items() for number in numbers}
+        used = {number: name for name, answer in self._answers.items() for number in answer.cells}
+        texts = {aligning.text_of(self._submitted[number]["source"]) for number in used}
+        after, followed = "", dict[str, list[int]]()
+        for number, cell in enumerate(self._submitted):
+            cell_id = own.get(number, "")
+            text = aligning.text_of(cell["source"])
+            if number in self._places:
+                followed.setdefault(after, []).append(number)
+            elif number in used and cell_id in ("", used[number]):
+                after = used[number]
+            elif cell_id in self._stubs and text not in ("", self._stubs[cell_id]) and text not in texts:
+                followed.setdefault(after, []).append(number)  # another version of an answer
+            elif cell_id:
+                after = cell_id
+            else:
+                followed.setdefault(after, []).append(number)
+        return followed
+
+
+def _source(built: Notebooks, cell_id: str) -> str:
+    found: str = next(cell.source for cell in built.learner.cells if cell.id == cell_id)
+    return found

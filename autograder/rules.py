@@ -256,7 +256,7 @@ def _codes(source: str) -> list[CodeType]:
     """The compiled cell, and the functions, classes and comprehensions in it; empty when it does not compile."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = [compile(source, "<cell>", "exec")]
+            found = [compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)]  # as IPython does
     except (SyntaxError, ValueError):
         return []
     for code in found:

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -95,6 +95,7 @@ class Run:
     late : what its time-outs did with their time. killed : whether the system ended a process of it.
     rerun : why it was run once more, alone; None where it was not.
     lost : what kept it from its work for good, so that it is no verdict; None where nothing did.
+    patched, modules : of a run in one process, see `together.TwoSides.only_here`.
     """
 
     name: str
@@ -106,6 +107,8 @@ class Run:
     killed: bool = False
     rerun: Disturbed | None = None
     lost: Disturbed | None = None
+    patched: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 class InfraError(Exception):
@@ -274,13 +277,13 @@ class Team:
             try:
                 if self._cancelled:  # after it was added: now `cancel` sees it, or it sees `cancel`
                     raise EOFError
-                kept = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
-                process.channel.send(json.dumps({"cells": kept, "until_failure": job.until_failure}).encode())
+                process.channel.send(json.dumps(together(job, skip)).encode())
                 while True:
                     if not place.seconds:
                         process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
                     event = json.loads(process.channel.receive())
                     if "end" in event:
+                        run.patched, run.modules = map(tuple, event["here"].values())
                         break
                     if "at" in event:
                         place = Place(**event["at"])
@@ -319,3 +322,9 @@ def plain(job: Job) -> dict[str, Any]:
         "uses": {name: list(used) for name, used in job.uses.items()},
         "reference": dict(job.reference),
     }
+
+
+def together(job: Job, skip: Collection[str]) -> dict[str, Any]:
+    """The job without some cells, as one process reads it that runs all of them."""
+    cells = [vars(cell) for cell in job.cells if cell.id not in skip]
+    return {"cells": cells, "names": list(job.names), "until_failure": job.until_failure}

@@ -261,6 +261,7 @@ def submit(
     from ..course import find_root
     from ..errors import short
     from ..learner.bench import open_bench
+    from ..learner.checking import known
     from ..learner.copies import notebook_path, read_copy
     from ..learner.handing_in import hand_in, preflight
     from ..learner.kept import Kept
@@ -278,7 +279,8 @@ def submit(
         bench = open_bench(released.week.info.libraries)
         bench.on_place = lambda cell, place: status.update(escape(f"{doing}: {cell}, {place.within(limit)}"))
         try:
-            seen = preflight(root, lesson, content, bench)
+            kept = Kept.of(root, released.week.name)
+            seen = preflight(root, lesson, content, bench, known(lesson, kept))
         finally:
             bench.close()
     if bench.note:

@@ -23,6 +23,7 @@ from shared.kinds import kind_of, subject_of
 
 from . import wire
 from .shell import MAX_NAME, Kept, run_cell, words_of
+from .state import Turns
 
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """Where this package and `shared` lie."""
@@ -41,6 +42,7 @@ class Objects:
         self.leaves: dict[int, Any] = {}
         """Tensors of the judge's that want a gradient, by the judge's number."""
         self.printed = Kept()
+        self.turns = Turns()
 
     def number(self, value: Any) -> int:
         """The reference of an object, a new one where it has none."""
@@ -106,13 +108,19 @@ def _reply(message: bytes, objects: Objects, shell: Any) -> bytes:
         number, operation, arguments, released, state = _Reader(message, objects).load()
         for reference, count in released:
             objects.release(reference, count)
+        if operation == "given":
+            with objects.turns.given():
+                return wire.pack([number, "gave", _run(shell, arguments)])
         if operation == "run":
+            objects.turns.learner()
             return wire.pack([number, "gave", _run(shell, arguments)])
         if operation == "names":
+            objects.turns.course()  # a test begins
             names = shell.user_ns
             return _pack([number, "gave", {name: names[name] for name in arguments if name in names}], objects)
         if operation == "end":
             objects.leaves.clear()
+            objects.turns.learner()
             return wire.pack([number, "gave", objects.printed.take()])
         if operation == "backward":
             return wire.pack([number, "gave", _backward(objects, *arguments)])

@@ -255,9 +255,16 @@ class Learner:
     # --- what the judge wants
 
     def run(self, source: str) -> dict[str, Any]:
-        """Run an answer cell; returns what `shell.run_cell` gives there, checked."""
+        """Run a cell of the learner's; returns what `shell.run_cell` gives there, checked."""
+        return self._run("run", source)
+
+    def given(self, source: str) -> dict[str, Any]:
+        """Run a cell of the course's there: what it sets holds in tests, too."""
+        return self._run("given", source)
+
+    def _run(self, operation: str, source: str) -> dict[str, Any]:
         begin, self._received = time.perf_counter(), 0
-        gave, done = self._reply("run", source)
+        gave, done = self._reply(operation, source)
         if not gave or not results.is_cell_result(done):
             raise self.lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin

@@ -20,9 +20,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from . import places, wire
+from . import wire
+from .cells import ANSWER as ANSWER
+from .cells import OWN as OWN
+from .cells import TEST as TEST
+from .cells import TRUSTED as TRUSTED
 from .endings import Ending, Why
 from .handles import GoneError, Learner, StateChangedError
 from .late import Late, Moment
@@ -30,6 +34,8 @@ from .outcome import Outcome, dead, outcome_of
 from .process import Started
 from .results import encoded
 from .shell import printed, run_cell
+from .state import Turns
+from .together import run_given, run_together
 
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""
@@ -38,8 +44,6 @@ MAX_SHOWN = 16 * 2**20
 """Bytes kept of what all cells of a submission show and say, as they are sent and written."""
 GRACE_SECONDS = 0.5
 """How much later than the learner's process the judge itself is stopped in a test."""
-TRUSTED, ANSWER, OWN, TEST = "trusted", "answer", "own", "test"
-"""Kinds of cells: from the course; a learner's answer to an exercise; a learner's own; a test."""
 
 
 class InfraError(Exception):
@@ -75,6 +79,7 @@ class Judge:
         self.cpu_seconds, self.peak_kib = 0.0, 0
         self.process: Started | None = None
         self.learner: Learner | None = None
+        self.turns = Turns()
 
     # --- the flow
 
@@ -159,7 +164,8 @@ class Judge:
         self._deadline()
         try:
             with self._alarm(self.learner):
-                outcome = outcome_of(self.learner.run(cell["source"]))
+                run = self.learner.given if cell["kind"] == TRUSTED else self.learner.run
+                outcome = outcome_of(run(cell["source"]))
         except GoneError as gone:
             self.skip.add(cell["id"])
             return self._death(gone)
@@ -170,13 +176,9 @@ class Judge:
 
         So whether it raises is never the learner's doing.
         """
-        namespace, begin = self.shell.user_ns, time.perf_counter()
-        empty = {name: type(name, (), {}) for name in self.job["names"]}
-        namespace.update(empty)
-        done = run_cell(self.shell, cell["source"])
-        for name in empty:
-            if namespace.get(name) is empty[name]:
-                del namespace[name]
+        begin = time.perf_counter()
+        with self.turns.given():
+            done = run_given(self.shell, cell["source"], self.job["names"])
         if done["error"]:
             raise InfraError(f"cell {cell['id']!r} of the course: {done['error']['message']}")
         return outcome_of(done | {"seconds": time.perf_counter() - begin})
@@ -189,7 +191,7 @@ class Judge:
         begin = time.perf_counter()
         namespace = self.shell.user_ns
         try:
-            with self._alarm(learner):
+            with self._alarm(learner), self.turns.test():
                 namespace.update(learner.names(self.job["names"]))
                 done = run_cell(self.shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
                 if learner.gone is not None:
@@ -346,23 +348,3 @@ def judge(channel: wire.Channel, sandboxes: socket.socket | None, shell: Any) ->
             result = {"fault": f"the judge failed ({type(error).__name__}: {error})"}
         channel.send(encoded(result))
     os._exit(0)
-
-
-class Sends(Protocol):
-    """Whoever is told what happens."""
-
-    def send(self, message: bytes) -> None: ...
-
-
-def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
-    """All cells in this process, as in a notebook: no sandbox and no handles, for trusted code only."""
-    for cell in job["cells"]:
-        channel.send(encoded({"start": cell["id"]}))
-        begin = time.perf_counter()
-        with places.told(lambda place: channel.send(encoded({"at": place}))):
-            done = run_cell(shell, cell["source"]) | {"seconds": time.perf_counter() - begin}
-        outcome = outcome_of(done)
-        channel.send(encoded({"done": cell["id"], "outcome": asdict(outcome)}))
-        if job.get("until_failure") and cell["kind"] == TEST and outcome.verdict != "PASS":
-            break
-    channel.send(encoded({"end": True}))

@@ -1,7 +1,7 @@
 """Jobs in one plain process, for systems without forks: slower to start, and no job is shut off from the one before.
 
 Run as `python -m autograder.engine.plain`. Each line of its input is a job (JSON); its output is a line for each
-event, as `judge.run_together` sends them.
+event, as `together.run_together` sends them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import json
 import os
 import sys
 
-from .judge import run_together
 from .shell import make_shell, seed_everything
+from .state import captured, install
+from .together import run_together
 
 
 class Lines:
@@ -30,8 +31,10 @@ def main() -> None:
     channel = Lines(os.dup(1))
     os.dup2(2, 1)  # what a library prints past Python must not pass for an event
     shell = make_shell()
+    new = captured()
     for line in sys.stdin.buffer:
         shell.reset(new_session=False)
+        install(new)  # whatever the job before has set
         seed_everything()
         run_together(channel, json.loads(line), shell)
 

@@ -14,7 +14,7 @@ ENGINE = Path(__file__).parent
 VISIBLE = (
     *("__init__.py", "endings.py", "arrays.py", "skeleton.py", "wire.py", "system_calls.py", "isolation.py"),
     *("usage.py", "keeper.py", "huge_pages.py"),
-    *("shell.py", "answers.py", "warm.py"),
+    *("shell.py", "answers.py", "state.py", "warm.py"),
 )
 """The files of the engine that a sandbox sees."""
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")

@@ -16,7 +16,7 @@ from typing import Protocol
 from shared.kinds import Kind
 
 from ..engine.judge import MAX_DEATHS, TRUSTED
-from ..runner import CancelledError, InfraError, Job, Run, Team, Verdict, plain, spoiled
+from ..runner import CancelledError, InfraError, Job, Run, Team, Verdict, spoiled, together
 from ..verdicts import Death, Place, cell_run, died
 from ..warming import ENVIRONMENT
 from .warm import Lasting, NoWarmProcessError
@@ -142,16 +142,16 @@ class PlainBench:
         current, place, begun = "", Place(), time.monotonic()
         process = self._start()
         assert process.stdin is not None
-        cells = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
         trusted = {"", *(cell.id for cell in job.cells if cell.kind == TRUSTED)}
         try:
-            process.stdin.write(json.dumps({"cells": cells}).encode() + b"\n")
+            process.stdin.write(json.dumps(together(job, skip)).encode() + b"\n")
             process.stdin.flush()
             while True:
                 seconds = IMPORT_SECONDS if current in trusted else job.limits.cell_seconds
                 left = min(begun + seconds, end) - time.monotonic()
                 event = json.loads(self._events.get(timeout=max(0.0, left)))
                 if "end" in event:
+                    run.patched, run.modules = map(tuple, event["here"].values())
                     return "", None
                 if "at" in event:
                     place = Place(**event["at"])

@@ -213,8 +213,8 @@ def _with_line(done: CellRun) -> str:
     return f"{done.message} (line {done.line})" if done.line else done.message
 
 
-def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
-    """Run the whole notebook once, in one process, as the grader does: exercise -> result."""
+def whole_run(lesson: Lesson, bench: Bench) -> tuple[dict[str, Result], Run]:
+    """Run the whole notebook once, in one process, as the grader does: exercise -> result, and the run itself."""
     run = next(bench.run([lesson.whole]))
     if was_cancelled(run):
         raise Cancelled
@@ -222,4 +222,4 @@ def whole_run(lesson: Lesson, bench: Bench) -> dict[str, Result]:
     for name, task in lesson.tasks.items():
         unwritten = task.missing or not task.written
         found[name] = _not_run(lesson, task) if unwritten else _result(lesson, task, run)
-    return with_blame(lesson, found)
+    return with_blame(lesson, found), run

@@ -1,12 +1,18 @@
-"""`%check`: the visible tests on the objects that a notebook's kernel holds."""
+"""`%check`: the visible tests on the objects that a notebook's kernel holds.
+
+As when grading, tests see the course's names and settings, whatever variables and defaults the kernel has: cells of
+the course run once more, out of sight, and of the kernel's names tests get those that answers define.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import linecache
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -21,6 +27,7 @@ from ..course import find_root, released_weeks
 from ..engine import places
 from ..engine.outcome import outcome_of
 from ..engine.shell import error_of
+from ..engine.state import Turns, fresh
 from ..errors import WorkbookError
 from ..facts import title
 from ..rules import defined, loaded
@@ -105,7 +112,7 @@ def _this_week(root: Path, shell: Any) -> str:
 
 
 def run(shell: Any, released: Notebooks, exercise: str) -> Result:
-    """Run the visible tests of one exercise in a copy of the kernel's names, so that none of them changes."""
+    """Run the visible tests of one exercise on the kernel's objects. None of its names and settings changes."""
     week = released.week
     sources = {cell.id: cell.source for cell in released.learner.cells}
     tests = list(tests_of(released, exercise))
@@ -119,8 +126,9 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
                 said = f"run the cell of {exercise}; where it is empty, put its stub back (key r in `workbook watch`)"
             return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
     unwritten = False
+    course = _course_of(released.learner_text)
     for place, test in enumerate(tests):
-        error = _run_here(sources[test.id], dict(shell.user_ns), test.id)
+        error = course.test(shell, released, test.id)
         done = cell_run(asdict(outcome_of({"error": error, "seconds": 0.0, "outputs": []})))
         unwritten = unwritten or done.kind is Kind.UNWRITTEN
         tests[place] = replace(test, verdict=done.verdict.value, message=done.message, parts=done.check)
@@ -129,6 +137,57 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
     if unwritten:
         state, said = UNWRITTEN, ""
     return Result(exercise, heading, state, tuple(tests), said, number)
+
+
+class _Course:
+    """The course's side of a kernel: the names and settings that its cells make."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._turns = Turns(fresh())
+        self._ran: set[str] = set()
+
+    def test(self, shell: Any, released: Notebooks, test: str) -> dict[str, Any] | None:
+        """Run a test cell with what the course gives above it; what was raised."""
+        sources = {cell.id: cell.source for cell in released.learner.cells}
+        for cell in released.week.cells:
+            if cell.id == test:
+                break
+            if isinstance(cell.words, Setup | Given) and cell.id not in self._ran:
+                with self._turns.given(for_both=False), _figures_kept():
+                    error = _run_given(shell.transform_cell(sources[cell.id]), self._names, released.answer_names)
+                if error:
+                    return error
+                self._ran.add(cell.id)
+        answers = {name: shell.user_ns[name] for name in released.answer_names if name in shell.user_ns}
+        self._names.update(answers)  # functions of the course's may call them, too
+        try:
+            with self._turns.test():
+                return _run_here(sources[test], dict(self._names), test)
+        finally:
+            for name in answers:
+                self._names.pop(name, None)
+
+
+def _figures_kept() -> contextlib.AbstractContextManager[object]:
+    """How figures look is no setting of a test, and stays as the kernel has it."""
+    matplotlib = sys.modules.get("matplotlib")
+    return matplotlib.rc_context() if matplotlib else contextlib.nullcontext()
+
+
+@functools.lru_cache(maxsize=1)
+def _course_of(learner_text: str) -> _Course:
+    """One for each release, as long as the kernel lives."""
+    return _Course()
+
+
+def _run_given(source: str, names: dict[str, Any], answers: Sequence[str]) -> dict[str, Any] | None:
+    """Run a cell of the course, which may name in annotations what answers define."""
+    names.update(empty := {name: type(name, (), {}) for name in answers})
+    error = _run_here(source, names, "course")
+    for name in empty:
+        names.pop(name, None)
+    return error
 
 
 def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nbformat.notebooknode import NotebookNode
 
+from ..aligning import text_of
 from ..build import Notebooks
 from ..engine.judge import ANSWER, OWN, TEST, TRUSTED
 from ..errors import WorkbookError
@@ -118,7 +119,6 @@ def lesson_of(released: Notebooks, mine: NotebookNode, folder: Path | None = Non
         when it is the notebook of another week.
     """
     week = released.week
-    numbers = _numbers(mine)
     fixed = repair(released, mine)
     if fixed.other_week:
         raise WorkbookError(
@@ -134,20 +134,16 @@ def lesson_of(released: Notebooks, mine: NotebookNode, folder: Path | None = Non
     for name in week.exercises:
         cells, builds_on = needs.of(name)
         job = replace(whole, name=name, cells=cells)
-        written = sources[name].strip() != stubs[name].strip()
-        number = numbers.get(sources[name].strip(), 0)
+        written = text_of(sources[name]) != text_of(stubs[name])
         mark = _fingerprint(job, stamp)
         missing = name in fixed.missing
-        tasks[name] = Task(name, title(released, name), number, written, missing, job, builds_on, mark)
+        tasks[name] = Task(
+            name, title(released, name), fixed.numbers.get(name, 0), written, missing, job, builds_on, mark
+        )
     unanswered = tuple(
-        cell.name for cell in week.of_kind(Written) if sources[cell.id].strip() == stubs[cell.id].strip()
+        cell.name for cell in week.of_kind(Written) if text_of(sources[cell.id]) == text_of(stubs[cell.id])
     )
     return Lesson(released, tasks, whole, tuple(fixed.notes), unanswered, folder)
-
-
-def _numbers(mine: NotebookNode) -> dict[str, int]:
-    """Source of a cell -> its number in the learner's notebook, the last one of equal cells."""
-    return {cell.source.strip(): number for number, cell in enumerate(mine.cells, 1)}
 
 
 def _fingerprint(job: Job, stamp: str) -> str:
@@ -164,11 +160,16 @@ class _Needs:
         self._reads: dict[str, frozenset[str]] = {}
         self._makers: dict[str, list[Code]] = {}
         self._opaque: set[str] = set()
+        """Cells that are no Python alone, as with a magic."""
+        self._any_name: set[str] = set()
+        """Cells that may make any name."""
         stubs = {cell.id: cell.source for cell in released.learner.cells}
         for cell in whole.cells:
             opaque = not _is_python(cell.source)
             if opaque:
                 self._opaque.add(cell.id)
+            elif _makes_any_name(cell.source):
+                self._any_name.add(cell.id)
             self._reads[cell.id] = frozenset() if opaque else frozenset(loaded(cell.source))
             if cell.kind != TEST:
                 made = set() if opaque else defined(cell.source) | _changed(cell.source)
@@ -184,7 +185,9 @@ class _Needs:
         used = {name for name in week.exercises if exercise in week.dependents(name)}
         needed = {cell.id for cell in before if cell.kind == TRUSTED or cell.id in own_tests}
         needed |= {cell.id for cell in before if cell.exercise in {exercise, *used} and cell.kind == ANSWER}
-        needed |= {cell.id for cell in before if cell.kind == OWN and cell.id in self._opaque}
+        needed |= {cell.id for cell in before if cell.kind == OWN and cell.id in self._opaque | self._any_name}
+        assumed = {cell.id for cell in before if cell.kind == ANSWER and cell.id in self._any_name} - needed
+        needed |= assumed
         allowed = {cell.id for cell in before if cell.kind in (ANSWER, OWN)}
         queue = [cell for cell in before if cell.id in needed and cell.kind != TRUSTED]
         while queue:
@@ -192,8 +195,10 @@ class _Needs:
             more = allowed if cell.id in self._opaque and cell.kind == ANSWER else self._needed_by(cell) & allowed
             queue += [other for other in before if other.id in more - needed]
             needed |= more
+            assumed -= more
         kept = tuple(cell for cell in before if cell.id in needed)
-        others = dict.fromkeys(cell.exercise for cell in kept if cell.kind == ANSWER and cell.exercise != exercise)
+        answers = [cell for cell in kept if cell.kind == ANSWER and cell.id not in assumed]
+        others = dict.fromkeys(cell.exercise for cell in answers if cell.exercise != exercise)
         return kept, tuple(others)
 
     def _needed_by(self, cell: Code) -> set[str]:
@@ -217,21 +222,34 @@ def _is_python(source: str) -> bool:
     return True
 
 
+ANY_NAME = frozenset({"exec", "eval", "globals", "locals", "vars", "setattr", "delattr", "__import__", "get_ipython"})
+"""Functions that may make or change any name."""
+
+
+def _makes_any_name(source: str) -> bool:
+    """Whether nobody can tell from the Python which names it makes: `from math import *`, `exec(text)`."""
+    with warnings.catch_warnings(action="ignore"):
+        top = list(_outside_of_functions(ast.parse(source).body))
+    star = any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in top)
+    return star or any(isinstance(node, ast.Name) and node.id in ANY_NAME for node in top)
+
+
 def _changed(source: str) -> set[str]:
-    """Names of objects that a cell may change in place: `F.gelu = ...`, `del cache[0]`, `torch.set_num_threads(1)`."""
+    """Names that a cell deletes, or whose objects it may change: `del x`, `F.gelu = ...`, `torch.manual_seed(1)`."""
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(source)
     found: list[ast.expr] = []
     for node in _outside_of_functions(tree.body):
-        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            found.append(node)
+        place = node if isinstance(node, ast.Attribute | ast.Subscript | ast.Name) else None
+        if place and isinstance(place.ctx, ast.Del if isinstance(place, ast.Name) else ast.Del | ast.Store):
+            found.append(place)
         elif (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Call)
             and isinstance(node.value.func, ast.Attribute)
         ):
             found.append(node.value.func)
-    roots = {_root(expression) for expression in found if isinstance(expression, ast.Attribute | ast.Subscript)}
+    roots = {_root(expression) for expression in found}
     return {root.id for root in roots if isinstance(root, ast.Name)}
 
 

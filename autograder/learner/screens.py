@@ -21,7 +21,7 @@ from ..runner import Verdict
 from ..source import Week
 from ..texts import clean
 from .checking import NOT_RUN, UNWRITTEN, Result
-from .handing_in import Preflight
+from .handing_in import Difference, Kind, Preflight
 from .scoreboard import Score
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ def preflight_report(seen: Preflight) -> RenderableType:
         Text(f"{len(seen.content) / 1024:.0f} KiB of at most {MAX_BYTES // 2**20} MiB"),
     ]
     rows += [Text(clean(note, 300), style="yellow") for note in lesson.notes]
+    rows += [Text(_difference(one), style="yellow") for one in seen.differences]
     rows.append(results_table(list(seen.results.values()), numbers))
     if lesson.unanswered:
         rows.append(Text(f"not answered: {', '.join(lesson.unanswered)} (written questions)", style="yellow"))
@@ -154,6 +155,20 @@ def preflight_report(seen: Preflight) -> RenderableType:
         rows.append(Text(f"not written: {', '.join(unwritten)}", style="yellow"))
     rows.append(week_line(seen.results, week))
     return Group(*rows)
+
+
+DIFFERENCES = {
+    Kind.ALONE: "{exercises}: the whole notebook gives another result than a check of it alone; another cell of yours "
+    "changes what it uses",
+    Kind.ON_A_FAILED_ONE: "{exercises} builds on {names}, which fails; the grader also tries it with a right {names}",
+    Kind.PATCHED: "your notebook replaces {names}; the grader's tests use the original",
+    Kind.MODULE: "your notebook imports {names} from a file that is not handed in; put its code into a cell",
+}
+
+
+def _difference(one: Difference) -> str:
+    names, exercises = ", ".join(one.names), ", ".join(one.exercises)
+    return clean(DIFFERENCES[one.kind].format(names=names, exercises=exercises), 300)
 
 
 KEYS = "h hint · l list · r reset {} · q quit"

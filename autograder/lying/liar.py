@@ -86,12 +86,13 @@ class Liar:
             with Path(self.settings.asked).open("a", encoding="utf-8") as file:
                 file.write(" ".join(self.asked) + "\n")
             self.asked.clear()
-        if operation in ("run", "end"):
+        if operation in ("given", "run", "end"):
             return bytes(self.honestly(message, objects, shell))
         for reference, count in released:
             objects.release(reference, count)
         try:
             if operation == "names":
+                objects.turns.course()
                 found = {name: shell.user_ns[name] for name in arguments if name in shell.user_ns}
                 value = {name: self._said(item, self.notebook) for name, item in found.items()}
                 return answers._pack([number, "gave", value], objects)

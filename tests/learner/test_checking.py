@@ -164,7 +164,7 @@ def test_only_visible_tests_are_known_and_run(released: Notebooks, kept: Kept) -
 
 def test_the_whole_notebook_runs_in_one_process_with_everything_in_it(released: Notebooks) -> None:
     bench = open_bench(())
-    found = whole_run(
+    found, _ = whole_run(
         lesson(released, "double = None", **RIGHT | {"quadruple": "def quadruple(n):\n    return n"}), bench
     )
     assert found["double"].passed, "the answer comes after the own cell"
