@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import linecache
 import os
 from dataclasses import replace
@@ -15,7 +14,7 @@ from rich.console import Console, Group
 from ..build import Notebooks
 from ..course import find_root, released_weeks
 from ..engine.outcome import outcome_of
-from ..engine.shell import line_of_cell, words_of
+from ..engine.shell import Kept, OutputLimitError, line_of_cell, words_of
 from ..errors import WorkbookError
 from ..facts import title
 from ..rules import defined, loaded
@@ -104,9 +103,9 @@ def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] |
     file = f"<{test}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)  # failures quote lines of code
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(Kept()):
             exec(compile(source, file, "exec"), names)
-    except Exception as error:
+    except (Exception, OutputLimitError) as error:
         says = error.as_dict() if hasattr(error, "as_dict") else None
         return {"name": type(error).__name__, "message": words_of(error), "check": says, "line": line_of_cell(error)}
     return None
