@@ -161,6 +161,7 @@ class Team:
     libraries : modules to import before the first fork.
     mode : see `Mode`.
     on_done : called after each job, from a worker's thread.
+    on_cell : in Mode.NOTEBOOK called as each cell begins, with the job, the cell and the moment when it is stopped.
     judges : the warm process of the judges; by default one of its own.
     """
 
@@ -171,9 +172,11 @@ class Team:
         libraries: Sequence[str] = (),
         mode: Mode = Mode.NOTEBOOK,
         on_done: Callable[[Run], None] | None = None,
+        on_cell: Callable[[Job, str, float], None] = lambda job, cell, until: None,
         judges: WarmProcess | None = None,
     ) -> None:
         self._on_done = on_done
+        self._on_cell = on_cell
         self._mode = mode
         self._cancelled = False
         self._running: set[Started] = set()
@@ -295,12 +298,13 @@ class Team:
                 kept = [cell for cell in plain(job)["cells"] if cell["id"] not in skip]
                 process.channel.send(json.dumps({"cells": kept, "until_failure": job.until_failure}).encode())
                 while True:
-                    process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
+                    until = process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
                     event = json.loads(process.channel.receive())
                     if "end" in event:
                         break
                     if "start" in event:
                         current = event["start"]
+                        self._on_cell(job, current, until)
                     else:
                         cells[event["done"]] = cell_run(event["outcome"])
             except TimeoutError:

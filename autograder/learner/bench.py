@@ -16,6 +16,7 @@ from typing import Protocol
 from ..engine.judge import MAX_DEATHS, TRUSTED
 from ..runner import CANCELLED, CellRun, InfraError, Job, Run, Team, Verdict, cell_run, died, plain
 from ..warming import ENVIRONMENT
+from .steps import Step, Tell, nobody, running
 from .warm import Lasting, NoWarmProcessError
 
 IMPORT_SECONDS = 120
@@ -37,27 +38,31 @@ class Bench(Protocol):
         """End what belongs to this bench alone."""
 
 
-def open_bench(libraries: Sequence[str], idle_seconds: float | None = None) -> Bench:
-    """The warm process, started where there is none; a plain process where it cannot be."""
-    warm = Lasting(libraries, idle_seconds)
+def open_bench(libraries: Sequence[str], idle_seconds: float | None = None, tell: Tell = nobody) -> Bench:
+    """The warm process, started where there is none; a plain process where it cannot be.
+
+    `tell` is told of each step, from any thread: what is imported, which cell runs.
+    """
+    warm = Lasting(libraries, idle_seconds, tell)
     try:
         warm.start()
     except NoWarmProcessError as error:
-        return PlainBench(f"no warm process ({error}), so each command imports its libraries anew")
-    return WarmBench(warm)
+        return PlainBench(f"no warm process ({error}), so each command imports its libraries anew", libraries, tell)
+    return WarmBench(warm, tell)
 
 
 class WarmBench:
     """Each job is a fork of the warm process."""
 
-    def __init__(self, warm: Lasting) -> None:
+    def __init__(self, warm: Lasting, tell: Tell = nobody) -> None:
         self.note = ""
         self._warm = warm
+        self._tell = tell
         self._team: Team | None = None
         self._cancelled = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        team = self._team = Team(1, judges=self._warm)
+        team = self._team = Team(1, judges=self._warm, on_cell=self._begun)
         if self._cancelled:  # after it was set: now `cancel` sees the team, or this sees `cancel`
             team.cancel()
         try:
@@ -65,6 +70,9 @@ class WarmBench:
                 yield from team.run(jobs)
         finally:
             self._team = None
+
+    def _begun(self, job: Job, cell: str, until: float) -> None:
+        self._tell(running(job, cell, until))
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -79,8 +87,10 @@ class WarmBench:
 class PlainBench:
     """All jobs in one process, which is started for the first and again after one that ended it."""
 
-    def __init__(self, note: str = "") -> None:
+    def __init__(self, note: str = "", libraries: Sequence[str] = (), tell: Tell = nobody) -> None:
         self.note = note
+        self._imports = f"importing {', '.join(libraries)}" if libraries else "starting Python"
+        self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._events: queue.Queue[bytes] = queue.Queue()
         self._cancelled = False
@@ -134,6 +144,8 @@ class PlainBench:
                     return "", ""
                 if "start" in event:
                     current = event["start"]
+                    if current not in trusted:  # its set-up cell is what imports
+                        self._tell(running(job, current, min(time.monotonic() + job.limits.cell_seconds, end)))
                 else:
                     run.cells[event["done"]] = cell_run(event["outcome"])
         except queue.Empty:
@@ -143,6 +155,7 @@ class PlainBench:
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            self._tell(Step(self._imports))
             self._events = queue.Queue()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "autograder.engine.plain"],

@@ -23,27 +23,33 @@ from ..errors import WorkbookError, short
 from ..facts import Hint
 from .bench import Bench, open_bench
 from .checking import Cancelled, Result, check, known, remember, with_blame
-from .copies import RELOAD, notebook_path, read_copy, reset_exercise
+from .copies import RELOAD, read_copy, reset_exercise
 from .hinting import next_hints
 from .kept import Kept
-from .keys import pressed
+from .keys import Key, pressed
 from .lessons import Lesson, lesson_of
+from .places import notebook_path
 from .released import open_released
-from .screens import watch_screen, watch_text
+from .renamed import decide, others
+from .scrolling import Scroll
+from .steps import Step
+from .watch_screen import watch_screen, watch_text
 
 DEBOUNCE_MS, STEP_MS = 200, 20
 """How long changes of a file are gathered, and in which steps: an editor writes, renames and touches in one go."""
 LOOK_SECONDS = 1.0
-"""How often the screen is drawn anyway: the window may have another size."""
+"""How often the screen is drawn anyway, for another size of the window and seconds that pass, and the file is looked
+at: some file systems tell of no change."""
 
 
 @dataclass(frozen=True)
 class Event:
     """Something that happened. `key` holds a key, `result` what a round found; `number` is that of the round."""
 
-    kind: Literal["saved", "key", "result", "trouble", "note", "done"]
+    kind: Literal["saved", "key", "step", "result", "trouble", "note", "done"]
     key: str = ""
     result: Result | None = None
+    step: Step | None = None
     number: int = 0
 
 
@@ -56,6 +62,7 @@ class Worker:
         self._rounds: queue.Queue[tuple[int, Lesson, list[str]] | None] = queue.Queue()
         self._lock = threading.Lock()
         self._round = 0
+        self._begun = 0
         self._bench: Bench | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -82,8 +89,9 @@ class Worker:
         idle: Bench | None = None
         while (work := self._rounds.get()) is not None:
             number, lesson, names = work
+            self._begun = number
             try:
-                bench, idle = idle or open_bench(self._libraries), None
+                bench, idle = idle or open_bench(self._libraries, tell=self._tell), None
             except (WorkbookError, OSError) as error:
                 self._events.put(Event("trouble", str(error), number=number))
                 continue
@@ -101,6 +109,9 @@ class Worker:
                 idle = bench
         if idle is not None:
             idle.close()
+
+    def _tell(self, step: Step) -> None:
+        self._events.put(Event("step", step=step, number=self._begun))
 
     def _one_round(self, number: int, lesson: Lesson, names: list[str], bench: Bench) -> None:
         if bench.note:
@@ -125,16 +136,21 @@ class Session:
     running : exercises that are being checked.
     trouble : why the file cannot be used at the moment.
     said : a remark that stays until the next key.
-    warm : whether a check ended in this session.
+    step : what the round does at the moment.
     marks : exercise -> fingerprint, when a round was begun last.
     number : of that round.
+    again : the exercise that is checked once more because a key asked for it.
     asking : whether `r` was pressed, and y or n comes next.
+    offered : a notebook under another name, about which y or n comes next.
+    hint_is_new : whether the last hint was not drawn yet, so that it is scrolled to.
+    seen : what told the file as it was read last from a changed one.
     """
 
     root: Path
     released: Notebooks
     kept: Kept
     worker: Worker
+    has_keys: bool = False
     lesson: Lesson | None = None
     results: dict[str, Result] = field(default_factory=dict)
     running: list[str] = field(default_factory=list)
@@ -142,10 +158,15 @@ class Session:
     trouble: str = ""
     said: str = ""
     asking: bool = False
+    offered: Path | None = None
     listing: bool = False
     hints: list[Hint] = field(default_factory=list)
     hint_count: int = 0
-    warm: bool = False
+    hint_is_new: bool = False
+    scroll: Scroll = field(default_factory=Scroll)
+    step: Step | None = None
+    again: str = ""
+    seen: tuple[int, ...] = ()
     marks: dict[str, str] = field(default_factory=dict)
     number: int = 0
     over: bool = False
@@ -165,22 +186,32 @@ class Session:
                 self.said = event.key
             case _ if event.number != self.number:
                 pass  # of a round that was given up
+            case Event("step"):
+                self.step = event.step
             case Event("result", result=Result() as result):
                 self._found(result)
             case Event("trouble"):
                 self.trouble, self.marks = event.key, {}  # saving again tries again
             case Event("done"):
-                self.running = []
+                self.running, self.step = [], None
                 self._keep()
 
-    def _saved(self) -> None:
-        """The file was written: check what changed, and what depends on it."""
+    def look(self) -> None:
+        """See whether the file was written without anybody telling of it."""
+        if _seen(self.path) != self.seen:
+            self._saved()
+
+    def _saved(self, again: str = "") -> None:
+        """The file was written: check what changed, and what depends on it; `again` names one to check anyway."""
+        self.seen = _seen(self.path)
         try:
             lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0])
         except WorkbookError as error:  # half a file, or none: the next event brings more
             self.trouble = str(error)
+            if not self.seen and self.has_keys and (found := others(self.root, self.released)):
+                self.trouble, self.offered = f"{short(self.path)} is not there", found[0].path
             return
-        self.trouble = ""
+        self.trouble, self.offered = "", None
         self.lesson = lesson
         results = known(lesson, self.kept)
         for name, task in lesson.tasks.items():
@@ -189,20 +220,24 @@ class Session:
                 results[name] = replace(mine, number=task.number)
         self.results = results
         marks = {name: task.fingerprint for name, task in lesson.tasks.items()}
-        if marks != self.marks:  # else only what cells showed has changed, or nothing
+        if marks != self.marks or again:  # else only what cells showed has changed, or nothing
             changed = [name for name, seen in marks.items() if self.marks and self.marks.get(name) != seen]
-            self.marks, self.said = marks, ""
-            self.running = [name for name in lesson.tasks if name not in results]
+            self.marks, self.said, self.again = marks, "", again
+            self.running = [name for name in lesson.tasks if name not in results or name == again]
+            self.step = None
             self.number = self.worker.check(lesson, self.running)
             self._choose(changed)
 
     def _found(self, result: Result) -> None:
-        self.warm = True
         self.results[result.exercise] = result
         remember(self.kept, result)
         self.running = [name for name in self.running if name != result.exercise]
         if result.passed:
             self.said = f"✓ {result.exercise} passes"
+        elif result.exercise == self.again:
+            self.said = f"{result.exercise} was checked again"
+        if result.exercise == self.current:
+            self.scroll.top = 0
         self._choose([result.exercise] if not result.passed and result.exercise == self.current else [])
 
     def _choose(self, changed: list[str]) -> None:
@@ -212,10 +247,15 @@ class Session:
         wanted = [name for name in changed if name in left]
         chosen = wanted[0] if wanted else self.current if self.current in left else (left or order)[0]
         if chosen != self.current:
-            self.current, self.hints = chosen, []
+            self.current, self.hints, self.scroll.top = chosen, [], 0
 
     def _key(self, key: str) -> None:
+        if self.scroll.press(key):
+            return
         self.said = ""
+        if self.offered is not None:
+            self._decide(self.offered, key)
+            return
         if self.asking:
             self.asking = False
             if key in ("y", "Y"):
@@ -224,10 +264,13 @@ class Session:
                 self.said = "nothing was changed"
             return
         match key.lower():
-            case "q" | "":
+            case "q" | Key.ENDED:
                 self.over = True
+            case "c":
+                self.listing = False
+                self._saved(again=self.current)
             case "l":
-                self.listing = not self.listing
+                self.listing, self.scroll.top = not self.listing, 0
             case "h":
                 self._hint()
             case "r":
@@ -238,9 +281,24 @@ class Session:
         try:
             shown, self.hint_count = next_hints(self.released, self.current, self.kept)
             self.hints = [*self.hints, *shown] if len(shown) == 1 else shown
+            self.hint_is_new = True
             self._keep()
         except WorkbookError as error:
             self.said = str(error)
+
+    def _decide(self, offered: Path, key: str) -> None:
+        """A notebook under another name is the learner's, or is not; `q` and the end of the terminal end all."""
+        if key.lower() in ("q", Key.ENDED):
+            self.over = True
+            return
+        self.offered = None
+        mine = key.lower() == "y"
+        try:
+            decide(self.root, self.released.week.name, offered if mine else None, [] if mine else [offered])
+        except OSError as error:
+            self.said = f"that is not kept: {error.strerror}"
+            return
+        self._saved()
 
     def _keep(self) -> None:
         try:
@@ -265,8 +323,17 @@ class Session:
         return all(name in self.results and self.results[name].passed for name in self.released.week.exercises)
 
 
-def watch_week(root: Path, name: str, console: Console) -> None:
-    """Watch the learner's copy until `q`, Ctrl-C or the end of the terminal.
+def _seen(path: Path) -> tuple[int, ...]:
+    """What tells a file from a changed one, without reading it; empty where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def watch_week(root: Path, name: str, console: Console, exercise: str = "") -> None:
+    """Watch the learner's copy until `q`, Ctrl-C or the end of the terminal; `exercise` is shown first, if it is given.
 
     Raises
     ------
@@ -278,12 +345,12 @@ def watch_week(root: Path, name: str, console: Console) -> None:
     events: queue.Queue[Event] = queue.Queue()
     kept = Kept.of(root, name)
     worker = Worker(released.week.info.libraries, events)
-    session = Session(root, released, kept, worker)
+    session = Session(root, released, kept, worker, current=exercise)
     try:
-        with _files(session.path, events), pressed(lambda key: events.put(Event("key", key))) as has_keys:
+        with _files(session.path, events), pressed(lambda key: events.put(Event("key", key))) as session.has_keys:
             session.handle(Event("saved"))
             if console.is_terminal:
-                _on_screen(session, events, console, has_keys)
+                _on_screen(session, events, console)
             else:
                 _line_by_line(session, events, console)
     except KeyboardInterrupt:
@@ -292,14 +359,14 @@ def watch_week(root: Path, name: str, console: Console) -> None:
         worker.close()
 
 
-def _on_screen(session: Session, events: queue.Queue[Event], console: Console, has_keys: bool) -> None:
+def _on_screen(session: Session, events: queue.Queue[Event], console: Console) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not session.over:
-            live.update(watch_screen(session, console, has_keys), refresh=True)
+            live.update(watch_screen(session, console), refresh=True)
             try:
                 session.handle(events.get(timeout=LOOK_SECONDS))
             except queue.Empty:
-                continue
+                session.look()
 
 
 def _line_by_line(session: Session, events: queue.Queue[Event], console: Console) -> None:
@@ -310,7 +377,10 @@ def _line_by_line(session: Session, events: queue.Queue[Event], console: Console
         if text.plain != shown and not session.running:
             console.print(text)
             shown = text.plain
-        session.handle(events.get())
+        try:
+            session.handle(events.get(timeout=LOOK_SECONDS))
+        except queue.Empty:
+            session.look()
 
 
 @contextmanager
