@@ -91,9 +91,9 @@ def _foot(session: Session) -> list[RenderableType]:
     if session.said:
         rows.append(Text(clean(session.said, REMARK), "cyan"))
     if session.offered:
-        rows.append(Text(f"Is {short(session.offered)} your notebook now? y / n", "bold yellow"))
+        rows.append(Text(f"Is {short(session.offered)} your notebook now? y/n", "bold yellow"))
     elif session.asking:
-        question = f"Put the stub of {session.current} back? Your file is backed up first. y / n"
+        question = f"Put the stub of {session.current} back (your file is kept, too)? y/n"
         rows.append(Text(question, "bold yellow"))
     else:
         rows.append(Text(KEYS if session.has_keys else "Ctrl-C quits", "bright_black"))

@@ -79,7 +79,7 @@ class Terminal:
         return list(below(self.child.pid))
 
     def ends(self) -> int:
-        """Wait for its end; returns the exit code, or the negative number of the signal. What it drew is on the screen."""
+        """Wait for its end; returns the exit code, or the negative number of the signal. What it drew stays."""
         while True:
             try:
                 self._stream.feed(self.child.read_nonblocking(1 << 16, timeout=SECONDS))

@@ -3,76 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from autograder.learner.copies import start_week
-from autograder.texts import ANSI
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, source_of, write
+from .terminal import SECONDS, Terminal
 from .test_editors import colab, vs_code
 from .test_warm import wait_until
 
-SECONDS = 60
-KEYS = "h hint . l list . r reset"
-
-
-class Terminal:
-    """A terminal in which `workbook watch` runs."""
-
-    def __init__(self, bundle: Path, rows: int = 30) -> None:
-        self.child: pexpect.spawn[str] = pexpect.spawn(
-            sys.executable,
-            ["-m", "autograder.cli", "watch", "1"],
-            cwd=str(bundle),
-            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
-            dimensions=(rows, 110),
-            timeout=SECONDS,
-            encoding="utf-8",
-        )
-        self.raw = ""
-        self.drawn = ""
-
-    def sees(self, text: str) -> None:
-        """Wait until this regular expression is drawn, after what was seen before; all is drawn again each second."""
-        deadline = time.monotonic() + SECONDS
-        while not (found := re.search(text, self.drawn)):
-            left = deadline - time.monotonic()
-            assert left > 0, f"{text!r} is not in\n{self.drawn[-3000:]}"
-            try:
-                self.raw += self.child.read_nonblocking(1 << 16, timeout=left)
-            except pexpect.TIMEOUT:
-                continue
-            cut = self.raw.rfind("\x1b") if "\x1b" in self.raw[-20:] else len(self.raw)
-            self.drawn += ANSI.sub("", self.raw[:cut]).replace("\r\n", "\n")
-            self.raw = self.raw[cut:]
-        self.drawn = self.drawn[found.end() :]
-
-    def press(self, keys: str) -> None:
-        self.child.send(keys)
-
-    def ends(self) -> int:
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        return int(self.child.exitstatus if self.child.exitstatus is not None else -self.child.signalstatus)
+KEYS = "c check now . h hint . l list . r reset . q quit"
 
 
 @pytest.fixture
 def terminal(bundle: Path) -> Iterator[Terminal]:
     start_week(bundle, WEEK)
-    made = Terminal(bundle)
+    made = Terminal(bundle, "watch", "1")
     yield made
-    made.child.close(force=True)
+    made.close()
 
 
 def test_a_week_from_the_first_stub_to_the_end(bundle: Path, terminal: Terminal) -> None:
@@ -110,12 +65,12 @@ def test_reset_asks_first_and_keeps_the_former_file(bundle: Path, terminal: Term
     answer(copy_of(bundle), double=SAME)
     terminal.sees("✗ double of 2")
     terminal.press("r")
-    terminal.sees("put the stub of double back")
+    terminal.sees("Put the stub of double back")
     terminal.press("n")
     terminal.sees("nothing was changed")
     assert source_of(copy_of(bundle), "double") == SAME
     terminal.press("r")
-    terminal.sees("put the stub of double back")
+    terminal.sees("Put the stub of double back")
     terminal.press("y")
     terminal.sees("the stub of double is back")
     terminal.sees("Not written yet")
@@ -166,10 +121,10 @@ def test_saving_again_gives_up_what_runs(bundle: Path, terminal: Terminal, tmp_p
 def test_a_small_window_keeps_the_keys_in_sight(bundle: Path) -> None:
     start_week(bundle, WEEK)
     answer(copy_of(bundle), double="def double(number):\n    raise ValueError('a\\n' * 60)")
-    small = Terminal(bundle, rows=12)
+    small = Terminal(bundle, "watch", "1", rows=12)
     small.sees("ValueError")
     small.sees(KEYS)
-    small.child.close(force=True)
+    small.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
