@@ -35,13 +35,13 @@ def main() -> None:
         os.unlink(path)  # of one that was killed; whoever starts us holds the lock
     listener.bind(path)
     mine = os.stat(path)
-    listener.listen(16)
-    ready.sendall(greeting)
-    ready.close()
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (1, 2):
-        os.dup2(nowhere, number)
     try:
+        listener.listen(16)
+        ready.sendall(greeting)
+        ready.close()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
         _serve(listener, greeting, settings["idle_seconds"], shell)
     finally:
         with contextlib.suppress(FileNotFoundError):

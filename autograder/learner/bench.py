@@ -38,12 +38,15 @@ class Bench(Protocol):
         """End what belongs to this bench alone."""
 
 
-def open_bench(libraries: Sequence[str], idle_seconds: float | None = None, tell: Tell = nobody) -> Bench:
+def open_bench(libraries: Sequence[str], tell: Tell = nobody, warm: Lasting | None = None) -> Bench:
     """The warm process, started where there is none; a plain process where it cannot be.
 
-    `tell` is told of each step, from any thread: what is imported, which cell runs.
+    Parameters
+    ----------
+    tell : is told of each step, from any thread: what is imported, which cell runs.
+    warm : the connection to use, for those who may want to give it up.
     """
-    warm = Lasting(libraries, idle_seconds, tell)
+    warm = warm or Lasting(libraries, tell=tell)
     try:
         warm.start()
     except NoWarmProcessError as error:
@@ -68,6 +71,9 @@ class WarmBench:
         try:
             with team:
                 yield from team.run(jobs)
+        except BaseException:  # Ctrl-C too: else this process would not end before the cell does
+            team.cancel()
+            raise
         finally:
             self._team = None
 

@@ -94,6 +94,8 @@ class Lasting(WarmProcess):
     def __init__(self, libraries: Sequence[str], idle_seconds: float | None = None, tell: Tell = nobody) -> None:
         super().__init__("judge", libraries)
         self._tell = tell
+        self._spawned: subprocess.Popen[bytes] | None = None
+        self._given_up = False
         if idle_seconds is None:
             idle_seconds = float(os.environ.get("WORKBOOK_WARM_SECONDS") or IDLE_SECONDS)
         self._idle_seconds = idle_seconds
@@ -161,6 +163,9 @@ class Lasting(WarmProcess):
             theirs.close()
             ours.settimeout(START_SECONDS)
             greeting = ""
+            self._spawned = process
+            if self._given_up:  # after it was set: now `give_up` sees the process, or this sees `give_up`
+                process.kill()
             try:
                 for line in ours.makefile("r", encoding="utf-8"):
                     if "importing" not in (said := json.loads(line)):
@@ -180,7 +185,14 @@ class Lasting(WarmProcess):
                 process.kill()
                 process.wait()
                 raise NoWarmProcessError("a library starts threads as it is imported")
+        self._spawned = None
         process.returncode = 0  # it outlives this process, and nobody waits for it
+
+    def give_up(self) -> None:
+        """Start no process any more, and end one that is being started, from any thread; `start` then raises."""
+        self._given_up = True
+        if (process := self._spawned) is not None:
+            process.kill()
 
     def close(self) -> None:
         """Nothing: one team's end is not the end of the connection; see `hang_up`."""

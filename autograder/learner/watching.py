@@ -33,6 +33,7 @@ from .released import open_released
 from .renamed import decide, others
 from .scrolling import Scroll
 from .steps import Step
+from .warm import Lasting
 from .watch_screen import watch_screen, watch_text
 
 DEBOUNCE_MS, STEP_MS = 200, 20
@@ -64,6 +65,7 @@ class Worker:
         self._round = 0
         self._begun = 0
         self._bench: Bench | None = None
+        self._warm = Lasting(libraries, tell=self._tell)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -84,6 +86,7 @@ class Worker:
             if self._bench is not None:
                 self._bench.cancel()
             self._rounds.put(None)
+        self._warm.give_up()
 
     def _work(self) -> None:
         idle: Bench | None = None
@@ -91,7 +94,7 @@ class Worker:
             number, lesson, names = work
             self._begun = number
             try:
-                bench, idle = idle or open_bench(self._libraries, tell=self._tell), None
+                bench, idle = idle or open_bench(self._libraries, self._tell, self._warm), None
             except (WorkbookError, OSError) as error:
                 self._events.put(Event("trouble", str(error), number=number))
                 continue
@@ -194,7 +197,6 @@ class Session:
                 self.trouble, self.marks = event.key, {}  # saving again tries again
             case Event("done"):
                 self.running, self.step = [], None
-                self._keep()
 
     def look(self) -> None:
         """See whether the file was written without anybody telling of it."""
@@ -236,6 +238,7 @@ class Session:
             self.said = f"✓ {result.exercise} passes"
         elif result.exercise == self.again:
             self.said = f"{result.exercise} was checked again"
+        self._keep()  # at once: the next moment may be that of Ctrl-C, or of a closed terminal
         if result.exercise == self.current:
             self.scroll.top = 0
         self._choose([result.exercise] if not result.passed and result.exercise == self.current else [])
