@@ -51,13 +51,14 @@ def start(
     from ..errors import WorkbookError
     from ..learner.copies import start_week
     from ..learner.released import open_released
+    from ..learner.renamed import elsewhere
 
     root = find_root()
     if bool(week) == every:
         raise typer.BadParameter("name a week, or say --all")
     for name in released_weeks(root) if every else [week_name(root, week)]:
         try:
-            if (root / "work").is_dir():
+            if elsewhere(root, name):
                 ask_which(root, open_released(root, name))
             _say_begun(root, start_week(root, name, again=again))
         except WorkbookError as error:

@@ -18,7 +18,7 @@ from .kept import base_path
 from .merging import Merged, merge
 from .places import notebook_path, usual_path
 from .released import open_released
-from .renamed import others, refusal
+from .renamed import elsewhere, others, refusal
 
 TRIES = 3
 """How often a change begins anew where an editor saves the file at the same moment."""
@@ -51,7 +51,7 @@ def read_copy(root: Path, week: str) -> tuple[NotebookNode, bytes]:
         content = read_handed_in(Path(os.path.realpath(path)))  # its own folder may well be a link
         return parse_notebook(content), content
     except FileNotFoundError:
-        if found := others(root, open_released(root, week)):
+        if elsewhere(root, week) and (found := others(root, open_released(root, week))):
             raise refusal(root, week, found) from None
         raise WorkbookError(f"{short(path)} is not there", f"`workbook start {int(week[4:6])}` makes it") from None
     except OSError as error:
@@ -85,7 +85,7 @@ def start_week(root: Path, name: str, *, again: bool = False) -> Begun:
         raise WorkbookError(f"{short(source)} is not there", "this week is not released yet, or run `make weeks`")
     begun = Begun(name)
     mine = notebook_path(root, name)
-    if not mine.exists() and (found := others(root, open_released(root, name))):
+    if not mine.exists() and elsewhere(root, name) and (found := others(root, open_released(root, name))):
         raise refusal(root, name, found)
     try:
         target.mkdir(parents=True, exist_ok=True)

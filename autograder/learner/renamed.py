@@ -30,15 +30,18 @@ class Found:
     saved: float
 
 
+def elsewhere(root: Path, week: str) -> list[Path]:
+    """Notebooks in `work/` that may be one of this week: not the one that is used, not refused, nor any week's own."""
+    used, refused = notebook_path(root, week), Choice.of(root, week).refused
+    return [path for path in _candidates(root) if path != used and in_work(root, path) not in refused]
+
+
 def others(root: Path, released: Notebooks) -> list[Found]:
     """Notebooks of a week in `work/` besides the one that is used, but for those that the learner said are not theirs.
 
     The one with the most answers comes first; of several, the one saved last.
     """
-    week = released.week.name
-    used, refused = notebook_path(root, week), Choice.of(root, week).refused
-    paths = [path for path in _candidates(root) if path != used and in_work(root, path) not in refused]
-    found = [one for path in paths if (one := _look(path, released))]
+    found = [one for path in elsewhere(root, released.week.name) if (one := _look(path, released))]
     return sorted(found, key=lambda one: (-one.answers, -one.saved, one.path))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -165,3 +167,93 @@ def test_without_a_terminal_it_writes_a_log(bundle: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0
+
+
+LONG = "def double(number):\n    raise ValueError('\\n'.join(f'row {n} of it' for n in range(40)))"
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (20, 60)])
+def test_every_key_on_a_small_screen(bundle: Path, rows: int, columns: int) -> None:
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double=LONG)
+    terminal = Terminal(bundle, "watch", "1", rows=rows, columns=columns)
+    terminal.sees("row 0 of it")
+    assert re.search(KEYS, terminal.lines[-1])
+    assert "row 39 of it" not in terminal.text
+    for down, up in (("\x1b[F", "\x1b[H"), ("\x1bOF", "\x1bOH"), ("  " * 9, "bb" * 9), ("\x1b[6~" * 9, "\x1b[5~" * 9)):
+        terminal.press(down)
+        terminal.sees("row 39 of it")
+        terminal.press(up)
+        terminal.sees("row 0 of it")
+    for down, up in (("\x1b[B", "\x1b[A"), ("\x1bOB", "\x1bOA"), ("j", "k")):
+        terminal.press(down)
+        terminal.sees("lines 2–")
+        terminal.press(up)
+        terminal.sees("lines 1–")
+    terminal.press("h")
+    terminal.sees("Hint 1 of 3: the idea")
+    terminal.press("l")
+    terminal.sees("1 double +0/40 points")
+    assert "Hint" not in terminal.text
+    terminal.press("l")
+    terminal.sees("row 0 of it")
+    terminal.press("r")
+    terminal.sees("Put the stub of double back .* y/n")
+    terminal.press("x")
+    terminal.sees("nothing was changed")
+    terminal.press("c")
+    terminal.sees("double was checked again")
+    terminal.press("\x1b\x1b[24~ü\t\n?")  # Escape, F12 and letters that say nothing
+    terminal.sees_no_more("double was checked again")
+    terminal.press("Q")
+    assert terminal.ends() == 0
+    assert source_of(copy_of(bundle), "double") == LONG
+
+
+def test_a_changed_file_that_nobody_tells_of_is_seen(bundle: Path) -> None:
+    """As on network drives and in shared folders: the watcher of files polls once an hour here."""
+    start_week(bundle, WEEK)
+    hourly = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
+    terminal = Terminal(bundle, "watch", "1", **hourly)
+    terminal.sees("Not written yet")
+    answer(copy_of(bundle), double=SAME)
+    terminal.sees("✗ double of 2")
+    terminal.close()
+
+
+def test_a_key_checks_what_looks_unchanged(bundle: Path) -> None:
+    """Size and time of the file are those of before, as on a file system whose clock is coarse."""
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double="def double(number):\n    return number + 0")
+    hourly = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
+    terminal = Terminal(bundle, "watch", "1", **hourly)
+    terminal.sees("this is the number itself")
+    before = copy_of(bundle).stat()
+    text = copy_of(bundle).read_text(encoding="utf-8").replace("return number + 0", "return number * 2")
+    copy_of(bundle).write_text(text, encoding="utf-8")
+    os.utime(copy_of(bundle), ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert copy_of(bundle).stat().st_size == before.st_size
+    terminal.press("c")
+    terminal.sees("1 of 2 exercises")
+    terminal.close()
+
+
+def test_another_size_of_the_window_is_drawn(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double=LONG)
+    terminal = Terminal(bundle, "watch", "1", rows=24, columns=100)
+    terminal.sees("row 0 of it")
+    for rows, columns in ((20, 60), (12, 80), (40, 120)):
+        terminal.resize(rows, columns)
+        terminal.sees(rf"(?m)^─{{{columns}}}$")
+        terminal.sees(rf"{KEYS}\Z")
+        assert "0 of 2 exercises" in terminal.lines[1]
+        assert len(terminal.lines) == rows
+    terminal.close()
+
+
+def test_it_begins_with_the_exercise_that_was_asked_for(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    terminal = Terminal(copy_of(bundle).parent, "watch", "quadruple")
+    terminal.sees("Exercise 2. Quadruple")
+    terminal.close()
