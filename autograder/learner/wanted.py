@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..course import released_weeks, week_name
 from ..errors import WorkbookError
-from .copies import notebook_path
 from .lessons import exercise_called, exercise_name
+from .places import notebook_path
 from .released import open_released
 
 

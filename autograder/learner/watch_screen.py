@@ -33,10 +33,10 @@ def watch_screen(session: Session, console: Console) -> RenderableType:
     width, height = console.size
     week, results = session.released.week, session.shown_results()
     title = Text(f"week {week.number} · {week.info.title}", "bold")
-    head = [title, week_line(results, week, width), _strip(session, results, width), Rule(style="bright_black")]
-    for line in head[:3]:
-        assert isinstance(line, Text)
+    lines = [title, week_line(results, week, width), _strip(session, results, width)]
+    for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
+    head: list[RenderableType] = [*lines, Rule(style="bright_black")]
     above, below = _lines(console, head), _lines(console, _foot(session))
     rows, hint = _body(session, results)
     body, room = _lines(console, rows), height - len(above) - len(below)

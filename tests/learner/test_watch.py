@@ -213,8 +213,7 @@ def test_every_key_on_a_small_screen(bundle: Path, rows: int, columns: int) -> N
 def test_a_changed_file_that_nobody_tells_of_is_seen(bundle: Path) -> None:
     """As on network drives and in shared folders: the watcher of files polls once an hour here."""
     start_week(bundle, WEEK)
-    hourly = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
-    terminal = Terminal(bundle, "watch", "1", **hourly)
+    terminal = Terminal(bundle, "watch", "1", WATCHFILES_FORCE_POLLING="true", WATCHFILES_POLL_DELAY_MS="3600000")
     terminal.sees("Not written yet")
     answer(copy_of(bundle), double=SAME)
     terminal.sees("✗ double of 2")
@@ -225,8 +224,7 @@ def test_a_key_checks_what_looks_unchanged(bundle: Path) -> None:
     """Size and time of the file are those of before, as on a file system whose clock is coarse."""
     start_week(bundle, WEEK)
     answer(copy_of(bundle), double="def double(number):\n    return number + 0")
-    hourly = {"WATCHFILES_FORCE_POLLING": "true", "WATCHFILES_POLL_DELAY_MS": "3600000"}
-    terminal = Terminal(bundle, "watch", "1", **hourly)
+    terminal = Terminal(bundle, "watch", "1", WATCHFILES_FORCE_POLLING="true", WATCHFILES_POLL_DELAY_MS="3600000")
     terminal.sees("this is the number itself")
     before = copy_of(bundle).stat()
     text = copy_of(bundle).read_text(encoding="utf-8").replace("return number + 0", "return number * 2")
