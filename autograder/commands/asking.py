@@ -20,10 +20,7 @@ def warn(text: str) -> None:
     """A remark on standard error; the command goes on."""
     from ..texts import for_terminal
 
-    # whole words on a terminal, and one line in a log
-    complaints.print(
-        f"[yellow]{for_terminal(text, 1_000)}[/yellow]", highlight=False, soft_wrap=not complaints.is_terminal
-    )
+    complaints.print(f"[yellow]{for_terminal(text, 1_000)}[/yellow]", highlight=False)
 
 
 def somebody_answers() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -33,6 +34,8 @@ WORDS = {
     Verdict.MISSING: "its cell is missing",
     Verdict.INFRA: "could not be checked",
 }
+LABEL = re.compile(r" *(?:✗ |(?:came|expected|where|likely cause): *)?")
+"""What a line of a message begins with."""
 MAX_LINES = 60
 WIDE, WITH_BARS = 110, 76
 """Columns from which the scoreboard has all that it can show, and from which it has bars."""
@@ -57,7 +60,7 @@ def results_table(results: Sequence[Result], numbers: Mapping[str, int]) -> Rend
         )
         rows.append(_beside(line, _note(result)))
         if result.message:
-            rows.append(Padding(message(result), (0, 0, 0, 5), expand=False))
+            rows.append(Padding(message_block(result), (0, 0, 0, 5), expand=False))
     return Group(*rows)
 
 
@@ -97,6 +100,22 @@ def message(result: Result, lines: int = MAX_LINES) -> Text:
     return text
 
 
+def message_block(result: Result) -> RenderableType:
+    """The same for a screen: what has no room in a line goes on below the text, not below its label."""
+    rows: list[RenderableType] = []
+    for line in message(result).split("\n", allow_blank=True):
+        label = LABEL.match(line.plain)
+        indent = label.end() if label else 0
+        if not indent:
+            rows.append(line)
+            continue
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_row(line[:indent], line[indent:])
+        rows.append(grid)
+    return Group(*rows)
+
+
 def bar(done: int, whole: int, width: int) -> Text:
     """Progress as blocks."""
     full = round(width * done / whole) if whole else 0
@@ -127,7 +146,8 @@ def hint_panel(hint: Hint, last: int) -> RenderableType:
 def score_table(scores: Sequence[Score], width: int = 120) -> RenderableType:
     """All weeks, a line each of at most `width` columns; what has no room goes, and long titles are cut."""
     wide, bars = width >= WIDE, width >= WITH_BARS
-    table = Table(box=None, pad_edge=False, header_style="bright_black", width=None if wide else width)
+    padding = (0, 1) if wide else (0, 1, 0, 0)
+    table = Table(box=None, padding=padding, pad_edge=False, header_style="bright_black", width=None if wide else width)
     table.add_column("week" if wide else "")
     table.add_column("title", no_wrap=True, overflow="ellipsis", ratio=None if wide else 1)
     if bars:

@@ -18,7 +18,7 @@ from rich.text import Text
 from ..errors import short
 from ..texts import clean
 from .checking import UNWRITTEN, Result
-from .screens import WORDS, hint_panel, mark, message, results_table, week_line
+from .screens import WORDS, hint_panel, mark, message, message_block, results_table, week_line
 
 if TYPE_CHECKING:
     from .watching import Session
@@ -119,7 +119,7 @@ def _body(session: Session, results: Mapping[str, Result]) -> tuple[list[Rendera
         if result.state == UNWRITTEN:
             rows.append(Text("Not written yet. Fill in the stub and save the notebook; the test runs by itself."))
         elif result.message:
-            rows.append(message(result))
+            rows.append(message_block(result))
     for hint in session.hints:
         rows += [Text(), hint_panel(hint, session.hint_count)]
     return rows, len(rows) - 1 if session.hints else 0

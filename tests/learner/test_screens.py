@@ -84,6 +84,9 @@ def test_results(week: str, width: int) -> None:
         assert re.search(rf"\b{name}\b +\d+/\d+ points", text), name
     for part in MESSAGE.splitlines():
         assert " ".join(part.split()) in text, "also where a line had to be broken"
+    where = next(number for number, line in enumerate(shown) if "where:" in line)
+    if width == 60:
+        assert shown[where].index("at (0") == re.search(r"\S", shown[where + 1]).start(), "below the text"  # type: ignore[union-attr]
     assert "cell 8" in text
     assert text.count("not written yet · cell") == len(found) - 2
     assert "…" not in text

@@ -16,6 +16,7 @@ from autograder.learner.copies import start_week
 from autograder.learner.wanted import wanted, wanted_week
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, write
+from .terminal import Terminal
 
 OTHER = "week02_other"
 
@@ -132,3 +133,13 @@ def test_check_hint_and_submit_in_the_week_s_folder(bundle: Path) -> None:
     elsewhere = run(bundle, "submit")
     assert elsewhere.stderr.startswith("error: submit which week? -> workbook submit 1")
     assert read(copy_of(bundle))["cells"], "the notebook is as it was"
+
+
+def test_an_error_breaks_between_words_on_a_small_terminal(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    terminal = Terminal(bundle, "check", "doubel", columns=60)
+    assert terminal.ends() == 1
+    assert " ".join(terminal.text.split()) == (
+        f"error: 'doubel' is neither a week nor an exercise of {WEEK} -> did you mean double? "
+        "its exercises: double, quadruple"
+    )
