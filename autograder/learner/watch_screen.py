@@ -21,7 +21,7 @@ from .checking import UNWRITTEN, Result
 from .screens import WORDS, hint_panel, mark, message, message_block, results_table, week_line
 
 if TYPE_CHECKING:
-    from .watching import Session
+    from .session import Session
 
 KEYS = "c check now · h hint · l list · r reset · q quit"
 REMARK = 400

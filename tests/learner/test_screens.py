@@ -24,10 +24,11 @@ from autograder.learner.handing_in import Preflight
 from autograder.learner.kept import Kept
 from autograder.learner.lessons import open_lesson
 from autograder.learner.released import open_released
+from autograder.learner.rounds import Worker
 from autograder.learner.scoreboard import Score
 from autograder.learner.screens import hint_panel, preflight_report, results_table, score_table
+from autograder.learner.session import Session
 from autograder.learner.watch_screen import KEYS, watch_screen
-from autograder.learner.watching import Session, Worker
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of
 
