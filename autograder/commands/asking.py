@@ -34,7 +34,7 @@ def ask_whose(root: Path, lesson: Lesson, kept: Kept) -> None:
     if why := doubts(root, lesson, kept):
         warn(f"{why}. This runs it as you are, without a sandbox: only do that if it is your own.")
         if somebody_answers():
-            typer.confirm("Is it yours?", abort=True)
+            typer.confirm("Is it yours?", abort=True, err=True)
 
 
 def ask_which(root: Path, released: Notebooks) -> None:
@@ -63,7 +63,7 @@ def ask_which(root: Path, released: Notebooks) -> None:
     refused: list[Path] = []
     for one in found:
         warn(told(one))
-        if typer.confirm("Is it yours, to be used from now on?"):
+        if typer.confirm("Is it yours, to be used from now on?", err=True):
             decide(root, week.name, one.path, refused)
             console.print(f"used from now on: {short(one.path)}", highlight=False, markup=False)
             return
@@ -92,6 +92,6 @@ def ask_blank(lesson: Lesson, path: str) -> None:
     if not somebody_answers():
         raise WorkbookError(f"nothing is answered in {path}", "answer something, or say --blank to submit it as it is")
     warn(f"Nothing is answered in {path}: no exercise and no written question.")
-    if not typer.confirm("Submit it all the same?"):
+    if not typer.confirm("Submit it all the same?", err=True):
         console.print("nothing was submitted")
         raise typer.Exit

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Week = Annotated[str, typer.Argument(help="a week: 1, week01 or week01_attention", metavar="WEEK")]
 MaybeWeek = Annotated[
     str,
     typer.Argument(
@@ -210,7 +209,7 @@ def watch(week: MaybeWeek = "", exercise: MaybeExercise = "") -> None:
 
 @app.command()
 def hint(
-    week: Annotated[str, typer.Argument(help="a week; in its folder not needed", metavar="[WEEK]")],
+    week: MaybeWeek = "",
     exercise: MaybeExercise = "",
     every: Annotated[bool, typer.Option("--all", help="all hints at once")] = False,
 ) -> None:

@@ -183,8 +183,8 @@ class Session:
 
     def _decide(self, offered: Path, key: str) -> None:
         """A notebook under another name is the learner's, or is not; `q` and the end of the terminal end all."""
-        if key.lower() in ("q", Key.ENDED):
-            self.over = True
+        self.over = key.lower() in ("q", Key.ENDED)
+        if key.lower() not in ("y", "n"):
             return
         self.offered = None
         mine = key.lower() == "y"

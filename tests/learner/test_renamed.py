@@ -184,8 +184,10 @@ def test_renamed_while_watched(bundle: Path) -> None:
     path = copy_of(bundle).with_name("tiny_final.ipynb")
     copy_of(bundle).rename(path)
     terminal.sees(r"tiny_final.ipynb your notebook\s+now\? y/n")
+    terminal.press("xh\x1b[24~c")  # neither yes nor no
     terminal.press("y")
     terminal.sees_no_more("y/n")
+    assert Choice.of(bundle, WEEK).refused == ()
     answer(path, double=RIGHT["double"])
     terminal.sees("1 of 2 exercises")
     terminal.press("q")

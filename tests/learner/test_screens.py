@@ -285,7 +285,7 @@ def test_what_is_asked_about_is_whole(bundle: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(WorkbookError, match=r"Copy of tiny\.ipynb is a notebook of this week"):
         learner.check("1")
     monkeypatch.setattr(asking, "somebody_answers", lambda: True)
-    monkeypatch.setattr("typer.confirm", lambda question: True)
+    monkeypatch.setattr("typer.confirm", lambda question, err: True)
     with pytest.raises(SystemExit):
         learner.check("1")
     text = words(printed.lines())
