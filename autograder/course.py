@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,15 @@ def find_root(start: Path | None = None) -> Path:
     """The checkout: the nearest folder upwards that holds `solutions/` or `weeks/` beside `pyproject.toml`."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").is_file() and ((folder / "solutions").is_dir() or (folder / "weeks").is_dir()):
+        if _is_root(folder):
             return folder
-    raise WorkbookError(f"{here} is not inside the workbook", "change into the folder you cloned")
+    ours = Path(__file__).resolve().parents[1]  # installed from a checkout, as the README says, it lies in that
+    way = f": cd {shlex.quote(str(ours))}" if _is_root(ours) else ""
+    raise WorkbookError(f"{here} is not inside the workbook", f"change into the folder you cloned{way}")
+
+
+def _is_root(folder: Path) -> bool:
+    return (folder / "pyproject.toml").is_file() and ((folder / "solutions").is_dir() or (folder / "weeks").is_dir())
 
 
 def all_weeks(root: Path) -> list[str]:

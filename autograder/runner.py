@@ -141,6 +141,7 @@ class Team:
     libraries : modules to import before the first fork.
     mode : see `Mode`.
     on_done : called after each job, from a worker's thread.
+    on_cell : in Mode.NOTEBOOK called as each cell begins, with the job, the cell and the moment when it is stopped.
     judges : the warm process of the judges; by default one of its own.
     on_place : called, from a worker's thread, now and then while a cell runs in Mode.NOTEBOOK: its id, where it is.
     """
@@ -152,11 +153,13 @@ class Team:
         libraries: Sequence[str] = (),
         mode: Mode = Mode.NOTEBOOK,
         on_done: Callable[[Run], None] | None = None,
+        on_cell: Callable[[Job, str, float], None] = lambda job, cell, until: None,
         judges: WarmProcess | None = None,
         on_place: Callable[[str, Place], None] = lambda cell, place: None,
     ) -> None:
         self._on_done = on_done
         self._on_place = on_place
+        self._on_cell = on_cell
         self._mode = mode
         self._cancelled = False
         self._running: set[Started] = set()
@@ -280,7 +283,7 @@ class Team:
                 process.channel.send(json.dumps(together(job, skip)).encode())
                 while True:
                     if not place.seconds:
-                        process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
+                        until = process.channel.deadline = min(time.monotonic() + job.limits.cell_seconds, end)
                     event = json.loads(process.channel.receive())
                     if "end" in event:
                         run.patched, run.modules = map(tuple, event["here"].values())
@@ -292,6 +295,7 @@ class Team:
                     place = Place()
                     if "start" in event:
                         current = event["start"]
+                        self._on_cell(job, current, until)
                     else:
                         cells[event["done"]] = cell_run(event["outcome"])
             except TimeoutError:

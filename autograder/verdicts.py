@@ -69,10 +69,6 @@ class Place:
     text: str = ""
     function: str = ""
 
-    def within(self, limit: float) -> str:
-        """How far the time is, and where the code is."""
-        return f"{self.seconds:.0f} of {limit:g} s{f', in {self}' if self.line else ''}"
-
     def __str__(self) -> str:
         where = f" of {self.function}" if self.function else ""
         return f"line {self.line}{where}: {self.text}" if self.line else ""

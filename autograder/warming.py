@@ -53,9 +53,16 @@ sklearn.neighbors.NearestNeighbors(n_neighbors=1, algorithm="brute").fit([[0.0],
 
 def warm_up_code(role: str, libraries: Sequence[str]) -> str:
     """What a warm process runs before its first fork."""
-    code = WARM_UP + (WARM_UP_JUDGE if role == "judge" else "")
-    code += "".join(f"import {name}\n" + WARM_UP_WITH.get(name, "") for name in libraries)
-    return code + ("from autograder.engine import gradients\n" if role == "judge" and "torch" in libraries else "")
+    return "".join(code for _, code in warm_up_parts(role, libraries))
+
+
+def warm_up_parts(role: str, libraries: Sequence[str]) -> list[tuple[str, str]]:
+    """The same in parts, each with the name of what it imports."""
+    parts = [("the workbook", WARM_UP + (WARM_UP_JUDGE if role == "judge" else ""))]
+    parts += [(name, f"import {name}\n" + WARM_UP_WITH.get(name, "")) for name in libraries]
+    if role == "judge" and "torch" in libraries:
+        parts.append(("the workbook", "from autograder.engine import gradients\n"))
+    return parts
 
 
 def hung_up(connection: socket.socket) -> bool:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -204,7 +205,8 @@ def test_outside_of_a_checkout(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"error: {tmp_path} is not inside the workbook -> change into the folder you cloned\n"
+    way = f"change into the folder you cloned: cd {shlex.quote(str(Path(__file__).parents[1]))}"
+    assert done.stderr == f"error: {tmp_path} is not inside the workbook -> {way}\n"
 
 
 def test_a_folder_inside_the_checkout_will_do(root: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def test_outside_the_workbook(tmp_path: Path, made: tuple[str, ...]) -> None:
         (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("", encoding="utf-8")
     with pytest.raises(WorkbookError) as error:
         find_root(tmp_path)
-    assert refused(error) == (f"{tmp_path} is not inside the workbook", "change into the folder you cloned")
+    way = f"change into the folder you cloned: cd {shlex.quote(str(Path(__file__).parents[1]))}"
+    assert refused(error) == (f"{tmp_path} is not inside the workbook", way)
 
 
 # ---- weeks

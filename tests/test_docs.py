@@ -23,6 +23,8 @@ LIMITS = {
     "reruns of one grading": f"none begun after {rerun.RERUN_SECONDS} seconds of them",
     "size of a file, of /tmp, of /dev/shm": f"{isolation.FILE_BYTES // MIB} MiB each",
     "printed text kept of a cell": f"{shell.MAX_OUTPUT:,} characters",
+    "printed by a cell, or in the calls of a test, before it is stopped": f"{shell.MOST_PRINTED:,} characters",
+    "figures and tables shown by a cell before it is stopped": f"{shell.MOST_SHOWN:,}",
     "pictures and tables kept of a cell": f"{shell.MAX_RICH:,} bytes",
     "kept of all that the cells of a submission show": f"{judge.MAX_SHOWN // MIB} MiB",
     "the name of an error": f"{shell.MAX_NAME} characters",

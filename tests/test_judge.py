@@ -218,6 +218,13 @@ def test_a_flood_of_a_command_is_cut(judged: Judged) -> None:
     assert len(printed(run)) < 100_000
 
 
+def test_a_call_that_prints_without_end_is_stopped_before_its_time(judged: Judged) -> None:
+    endless = "def double(number):\n    while number: print('x' * 10_000)\n    return 0"
+    run = judged({"double": endless, "quadruple": "def quadruple(number): return 4 * number"})
+    assert verdicts(run) == "ERROR ERROR PASS PASS"
+    assert "OutputLimitError: this printed more than" in run.cells["double-test-1"].message
+
+
 # what is kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -249,4 +250,5 @@ def test_outside_of_a_checkout(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "autograder.cli", "new", "x"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path} is not inside the workbook -> change into the folder you cloned\n"
+    way = f"change into the folder you cloned: cd {shlex.quote(str(Path(__file__).parents[1]))}"
+    assert done.stderr == f"error: {tmp_path} is not inside the workbook -> {way}\n"

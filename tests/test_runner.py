@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from autograder.engine.judge import ANSWER, MAX_DEATHS, TEST
-from autograder.engine.shell import MAX_OUTPUT
+from autograder.engine.shell import MAX_OUTPUT, MOST_PRINTED, MOST_SHOWN
 from autograder.errors import WorkbookError
 from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict
 from autograder.source import Limits
@@ -154,6 +154,35 @@ def test_no_flood_reaches_the_grader(team: Team, source: str) -> None:
     (cell,) = run(team, source)
     assert len(json.dumps(cell.outputs)) < 200 * MAX_OUTPUT
     assert len(cell.message) <= MAX_OUTPUT + 100
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("while True: print('x' * 10_000)", f"printed more than {MOST_PRINTED:,} characters"),
+        (
+            "while True:\n    try: print('x' * 10_000)\n    except Exception: pass",
+            f"printed more than {MOST_PRINTED:,} characters",
+        ),
+        ("!yes", f"printed more than {MOST_PRINTED:,} characters"),
+        (
+            "from IPython.display import display\nwhile True: display({'text/plain': 'x'}, raw=True)",
+            f"showed more than {MOST_SHOWN:,} figures and tables",
+        ),
+    ],
+    ids=["print", "print that catches errors", "command", "display"],
+)
+def test_an_endless_flood_ends_before_time_and_memory_do(team: Team, source: str, what: str) -> None:
+    limits = Limits(cell_seconds=60, total_seconds=60, memory_gib=0.5)
+    cells = next(iter(team.run([Job("flood", (Code("a", source), Code("b", "1")), limits)]))).cells
+    assert [cell.verdict for cell in cells.values()] == [Verdict.ERROR, Verdict.PASS], "what follows is run"
+    assert what in cells["a"].message
+
+
+def test_printed_text_is_kept_nowhere_else(team: Team) -> None:
+    """Pieces of IPython's own record would fill the memory long before the limit of a flood."""
+    (cell,) = run(team, "print('x', 'y')\nassert not get_ipython().history_manager.outputs")
+    assert cell.verdict is Verdict.PASS, cell.message
 
 
 def test_text_written_past_the_shell_goes_nowhere(team: Team) -> None:

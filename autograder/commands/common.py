@@ -11,7 +11,8 @@ from rich.console import Console
 
 # a table cut to 80 columns helps nobody who reads a log
 console = Console(width=None if sys.stdout.isatty() else 120)
-complaints = Console(stderr=True, soft_wrap=True)
+# whole words on a terminal, and one line in a log
+complaints = Console(stderr=True, soft_wrap=not sys.stderr.isatty())
 
 WeekArgument = Annotated[str, typer.Argument(help="a week: 1, week01 or week01_attention", metavar="WEEK")]
 WeeksArgument = Annotated[list[str] | None, typer.Argument(help="weeks (default: all)", metavar="[WEEK]...")]

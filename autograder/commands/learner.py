@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .common import complaints, console
+from .asking import ask_blank, ask_which, ask_whose, name_later_one, warn
+from .common import console
 
 if TYPE_CHECKING:
     from ..learner.checking import Result
@@ -20,25 +21,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Week = Annotated[str, typer.Argument(help="a week: 1, week01 or week01_attention", metavar="WEEK")]
 MaybeWeek = Annotated[
     str,
-    typer.Argument(help="a week (default: the one you worked on last)", metavar="[WEEK]", show_default=False),
+    typer.Argument(
+        help="a week (default: that of the folder you are in, else the one you saved last), or its exercise",
+        metavar="[WEEK]",
+        show_default=False,
+    ),
 ]
-
-
-def _week(root: Path, asked: str) -> str:
-    """The week that was asked for, or the one whose copy was saved last."""
-    from ..course import released_weeks, week_name
-    from ..errors import WorkbookError
-    from ..learner.copies import notebook_path
-
-    if asked:
-        return week_name(root, asked)
-    begun = [name for name in released_weeks(root) if notebook_path(root, name).exists()]
-    if not begun:
-        raise WorkbookError("no week is begun in work/", "workbook start 1")
-    return max(begun, key=lambda name: notebook_path(root, name).stat().st_mtime)
+MaybeExercise = Annotated[str, typer.Argument(help="one exercise, by name or number", show_default=False)]
 
 
 @app.command()
@@ -49,19 +40,30 @@ def start(
 ) -> None:
     """Copy a released week into work/, where you answer it. Never overwrites an answer.
 
-    Where the course was updated, --again brings the new text, tests and pictures into your copy. Your answers and your
-    own cells stay in their places, and the former file is kept in work/WEEK/backups/.
+    Where you renamed your notebook it asks, and makes no blank one beside it. Where the course was updated, --again
+    brings the new text, tests and pictures into your copy. Your answers and your own cells stay in their places, and
+    the former file is kept in work/WEEK/backups/.
 
     Example: [bold]workbook start 1[/bold]
     """
     from ..course import find_root, released_weeks, week_name
+    from ..errors import WorkbookError
     from ..learner.copies import start_week
+    from ..learner.released import open_released
+    from ..learner.renamed import elsewhere
 
     root = find_root()
     if bool(week) == every:
         raise typer.BadParameter("name a week, or say --all")
     for name in released_weeks(root) if every else [week_name(root, week)]:
-        _say_begun(root, start_week(root, name, again=again))
+        try:
+            if elsewhere(root, name):
+                ask_which(root, open_released(root, name))
+            _say_begun(root, start_week(root, name, again=again))
+        except WorkbookError as error:
+            if not every:
+                raise
+            warn(str(error))  # the other weeks can be worked on
 
 
 def _say_begun(root: Path, begun: Begun) -> None:
@@ -83,74 +85,81 @@ def _say_begun(root: Path, begun: Begun) -> None:
 @app.command()
 def check(
     week: MaybeWeek = "",
-    exercise: Annotated[str, typer.Argument(help="one exercise, by name or number", show_default=False)] = "",
+    exercise: MaybeExercise = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="run what did not change, too")] = False,
 ) -> None:
     """Run the visible tests on your notebook in work/, and say of each exercise what is wrong.
 
-    Exits with 0 when all of them pass, with 1 otherwise.
+    In a week's folder its exercises can be named alone: workbook check sdpa. Exits with 0 when all tests pass, with 1
+    otherwise.
 
     Example: [bold]workbook check 1 sdpa[/bold]
     """
     from ..course import find_root
     from ..errors import short
     from ..learner import checking, screens
-    from ..learner.bench import open_bench
-    from ..learner.copies import notebook_path
+    from ..learner.copies import read_copy
     from ..learner.kept import Kept
-    from ..learner.lessons import exercise_name, open_lesson
+    from ..learner.lessons import lesson_of
     from ..learner.ownership import remember_answers
+    from ..learner.places import notebook_path
+    from ..learner.released import open_released
+    from ..learner.wanted import wanted
 
     root = find_root()
-    name = _week(root, week)
-    lesson = open_lesson(root, name)
-    number = lesson.released.week.number
-    asked = [exercise_name(lesson.released, exercise)] if exercise else list(lesson.tasks)
+    name, exercise = wanted(root, week, exercise)
+    released = open_released(root, name)
+    ask_which(root, released)
+    lesson = lesson_of(released, read_copy(root, name)[0], notebook_path(root, name).parent)
+    asked = [exercise] if exercise else list(lesson.tasks)
     kept = Kept.of(root, name)
     results = checking.known(lesson, kept)
     to_run = [one for one in asked if one not in results or (results[one].fingerprint and (fresh or exercise))]
     if to_run:
-        _is_it_yours(root, lesson, kept)
-        with console.status("starting (the first check of a while imports the week's libraries)"):
-            bench = open_bench(lesson.released.week.info.libraries)
+        ask_whose(root, lesson, kept)
         try:
-            if bench.note:
-                complaints.print(f"[yellow]{escape(bench.note)}[/yellow]")
-            limit = lesson.whole.limits.cell_seconds
-            with console.status("checking") as status:
-                bench.on_place = lambda cell, place: status.update(escape(f"checking: {cell}, {place.within(limit)}"))
-                for result in checking.check(lesson, bench, to_run):
-                    results[result.exercise] = result
-                    checking.remember(kept, result)
-                    status.update(f"checking: {result.exercise} done")
-        finally:
-            bench.close()
+            _run(lesson, kept, to_run, results)
+        finally:  # also after Ctrl-C: what was found is found
+            _save(kept)
     results = checking.with_blame(lesson, results)
     numbers = {one: place for place, one in enumerate(lesson.tasks, 1)}
+    name_later_one(root, released)
     console.print(escape(short(notebook_path(root, name))), style="bright_black", highlight=False)
     console.print(screens.results_table([results[one] for one in asked], numbers), highlight=False)
     if not exercise:
-        console.print(screens.week_line(results, lesson.released.week), highlight=False)
-    step = _after_check(number, lesson.unanswered, [results[one] for one in asked], alone=bool(exercise))
+        console.print(screens.week_line(results, released.week, console.width), highlight=False)
+    step = _after_check(released.week.number, lesson.unanswered, [results[one] for one in asked], alone=bool(exercise))
     console.print(f"next: {escape(step)}", highlight=False)
     remember_answers(lesson, kept)
-    kept.save()
+    _save(kept)
     if not all(results[one].passed for one in asked):
         sys.exit(1)
 
 
-def _is_it_yours(root: Path, lesson: Lesson, kept: Kept) -> None:
-    """Where the notebook may be somebody else's, say so before it runs; ask, where somebody can answer."""
-    from ..learner.ownership import doubts
-    from ..texts import for_terminal
+def _run(lesson: Lesson, kept: Kept, names: list[str], results: dict[str, Result]) -> None:
+    """Check some exercises, with a line about what is waited for; each result is noted as soon as it is there."""
+    from ..learner import checking
+    from ..learner.bench import open_bench
+    from ..learner.waiting import waiting
 
-    why = doubts(root, lesson, kept)
-    if not why:
-        return
-    said = "This runs it as you are, without a sandbox: only do that if it is your own."
-    complaints.print(f"[yellow]{for_terminal(why, 1_000)}. {said}[/yellow]", highlight=False)
-    if sys.stdin.isatty():
-        typer.confirm("Is it yours?", abort=True)
+    with waiting(console, "starting") as tell:
+        bench = open_bench(lesson.released.week.info.libraries, tell=tell)
+        try:
+            if bench.note:
+                warn(bench.note)
+            for result in checking.check(lesson, bench, names):
+                results[result.exercise] = result
+                checking.remember(kept, result)
+        finally:
+            bench.close()
+
+
+def _save(kept: Kept) -> None:
+    """Keep what was found; where that cannot be done, what is shown is true all the same."""
+    try:
+        kept.save()
+    except OSError as error:
+        warn(f"what was found is not kept for later ({kept.path.name}: {error.strerror})")
 
 
 def _after_check(number: int, unanswered: tuple[str, ...], results: list[Result], alone: bool) -> str:
@@ -171,8 +180,8 @@ def _after_check(number: int, unanswered: tuple[str, ...], results: list[Result]
 
 
 @app.command()
-def watch(week: MaybeWeek = "") -> None:
-    """Check again whenever you save: only what changed, and what depends on it. Keys: hint, list, reset, quit.
+def watch(week: MaybeWeek = "", exercise: MaybeExercise = "") -> None:
+    """Check again whenever you save: only what changed, and what depends on it. Keys: check, hint, list, reset, quit.
 
     Works beside JupyterLab, VS Code, or any other program that writes the notebook.
 
@@ -183,45 +192,58 @@ def watch(week: MaybeWeek = "") -> None:
     from ..learner.kept import Kept
     from ..learner.lessons import open_lesson
     from ..learner.ownership import remember_answers
+    from ..learner.released import open_released
+    from ..learner.wanted import wanted
     from ..learner.watching import watch_week
 
     root = find_root()
-    name = _week(root, week)
+    name, exercise = wanted(root, week, exercise)
+    ask_which(root, open_released(root, name))
     with suppress(WorkbookError):  # `watch` waits until the notebook can be read
         kept, lesson = Kept.of(root, name), open_lesson(root, name)
-        _is_it_yours(root, lesson, kept)
+        ask_whose(root, lesson, kept)
         remember_answers(lesson, kept)
-        kept.save()
-    watch_week(root, name, console)
+        _save(kept)
+    watch_week(root, name, console, exercise)
 
 
 @app.command()
 def hint(
-    week: Week,
-    exercise: Annotated[str, typer.Argument(help="an exercise, by name or number")],
+    week: MaybeWeek = "",
+    exercise: MaybeExercise = "",
     every: Annotated[bool, typer.Option("--all", help="all hints at once")] = False,
 ) -> None:
     """Show a hint for an exercise, one more each time: the idea, pseudocode, nearly code.
 
+    In a week's folder its exercises can be named alone: workbook hint sdpa.
+
     Example: [bold]workbook hint 1 sdpa[/bold]
     """
     from ..course import find_root
+    from ..errors import WorkbookError
     from ..learner.hinting import next_hints
     from ..learner.kept import Kept
-    from ..learner.lessons import exercise_name
     from ..learner.released import open_released
     from ..learner.screens import hint_panel
+    from ..learner.wanted import wanted
 
     root = find_root()
-    released = open_released(root, week)
+    of_week, name = wanted(root, week, exercise)
+    released = open_released(root, of_week)
+    if not name:
+        names = list(released.week.exercises)
+        number = released.week.number
+        raise WorkbookError(
+            f"a hint for which exercise of week {number}?",
+            f"workbook hint {number} {names[0]}; its exercises: {', '.join(names)}",
+        )
     kept = Kept.of(root, released.week.name)
-    name = exercise_name(released, exercise)
     shown, last = next_hints(released, name, kept, every=every)
     for one in shown:
         console.print(hint_panel(one, last))
     if shown[-1].number < last:
         console.print(f"next: workbook hint {released.week.number} {name}", style="bright_black", highlight=False)
-    kept.save()
+    _save(kept)
 
 
 @app.command()
@@ -240,7 +262,7 @@ def status() -> None:
     found = scores(find_root())
     if not found:
         raise WorkbookError("no week is released", "get the course's weeks/ folder, or run `make weeks`")
-    console.print(score_table(found), highlight=False)
+    console.print(score_table(found, console.width), highlight=False)
     begun = [score for score in found if score.started and score.next_step]
     for score in begun or [score for score in found if score.next_step][:1]:
         console.print(f"week {score.number}: {escape(score.next_step)}", highlight=False)
@@ -248,44 +270,56 @@ def status() -> None:
 
 @app.command()
 def submit(
-    week: Week,
+    week: Annotated[
+        str,
+        typer.Argument(help="a week (default: that of the folder you are in)", metavar="[WEEK]", show_default=False),
+    ] = "",
     name: Annotated[str, typer.Option(help="your name, as your instructor knows it", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what the grader will see")] = False,
+    blank: Annotated[bool, typer.Option("--blank", help="submit it even if nothing is answered")] = False,
 ) -> None:
-    """Hand a week in: show what the grader will see, then write work/submissions/WEEK.zip with a receipt.
+    """Submit a week: show what the grader will see, then write work/submissions/WEEK.zip with a receipt.
 
-    Runs your whole notebook in order in a new process. Work that is not finished can be handed in, too.
+    Runs your whole notebook in order in a new process. Work that is not finished can be submitted, too; where nothing
+    is answered, it asks.
 
     Example: [bold]workbook submit 1 --name "Ada Lovelace"[/bold]
     """
     from ..course import find_root
-    from ..errors import short
+    from ..errors import WorkbookError, short
     from ..learner.bench import open_bench
     from ..learner.checking import known
-    from ..learner.copies import notebook_path, read_copy
+    from ..learner.copies import read_copy
     from ..learner.handing_in import hand_in, preflight
     from ..learner.kept import Kept
     from ..learner.lessons import lesson_of
+    from ..learner.places import notebook_path
     from ..learner.released import open_released
     from ..learner.screens import preflight_report
+    from ..learner.waiting import waiting
+    from ..learner.wanted import week_here
 
     root = find_root()
-    released = open_released(root, week)
+    if not (week or week_here(root)):
+        raise WorkbookError("submit which week?", "workbook submit 1, or go to the folder of the week first")
+    released = open_released(root, week or week_here(root))
+    ask_which(root, released)
     notebook, content = read_copy(root, released.week.name)
     lesson = lesson_of(released, notebook, notebook_path(root, released.week.name).parent)
-    _is_it_yours(root, lesson, Kept.of(root, released.week.name))
-    doing, limit = "running your notebook from top to bottom, as the grader does", lesson.whole.limits.cell_seconds
-    with console.status(doing) as status:
-        bench = open_bench(released.week.info.libraries)
-        bench.on_place = lambda cell, place: status.update(escape(f"{doing}: {cell}, {place.within(limit)}"))
+    name_later_one(root, released)
+    if not (dry_run or blank):
+        ask_blank(lesson, short(notebook_path(root, released.week.name)))
+    ask_whose(root, lesson, Kept.of(root, released.week.name))
+    with waiting(console, "running your notebook from top to bottom, as the grader does") as tell:
+        bench = open_bench(released.week.info.libraries, tell=tell)
         try:
             kept = Kept.of(root, released.week.name)
             seen = preflight(root, lesson, content, bench, known(lesson, kept))
         finally:
             bench.close()
     if bench.note:
-        complaints.print(f"[yellow]{escape(bench.note)}[/yellow]")
-    console.print(preflight_report(seen), highlight=False)
+        warn(bench.note)
+    console.print(preflight_report(seen, console.width), highlight=False)
     if dry_run:
         console.print("nothing was handed in (--dry-run)")
         return

@@ -2,8 +2,9 @@
 
 Run as `python -m autograder.engine.lasting SETTINGS`, with SETTINGS (JSON): "socket", the path to listen at; "code",
 to warm up with; "idle_seconds", after which it ends if nobody is connected; "ready", the number of an inherited
-socket that gets the greeting once. Each connection gets the greeting, too, and may then send pairs of sockets as to
-any warm process. A process that was forked ends with the socket of the one who wanted it.
+socket that gets a line for each library that is imported, then the greeting. Each connection gets the greeting, too,
+and may then send pairs of sockets as to any warm process. A process that was forked ends with the socket of the one
+who wanted it.
 """
 
 from __future__ import annotations
@@ -23,20 +24,24 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     path = settings["socket"]
     ready = socket.socket(fileno=settings["ready"])
-    shell, said = warm_up(settings["code"])
+
+    def announce(library: str) -> None:
+        ready.sendall(json.dumps({"importing": library}).encode() + b"\n")
+
+    shell, said = warm_up(settings["code"], announce)
     greeting = json.dumps(json.loads(said) | {"pid": os.getpid()}).encode() + b"\n"
     listener = socket.socket(socket.AF_UNIX)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # of one that was killed; whoever starts us holds the lock
     listener.bind(path)
     mine = os.stat(path)
-    listener.listen(16)
-    ready.sendall(greeting)
-    ready.close()
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (1, 2):
-        os.dup2(nowhere, number)
     try:
+        listener.listen(16)
+        ready.sendall(greeting)
+        ready.close()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (1, 2):
+            os.dup2(nowhere, number)
         _serve(listener, greeting, settings["idle_seconds"], shell)
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
 from shared.failures import CheckFailure
@@ -20,8 +20,12 @@ from . import wire
 
 MAX_OUTPUT = 20_000
 """Characters kept of what a cell prints, and of an error."""
+MOST_PRINTED = 20_000_000
+"""Characters after which a cell, or a call of a test, is stopped: what prints so much never stops by itself."""
 MAX_RICH = 1_000_000
 """Bytes kept of the figures and tables of a cell, as a file holds them."""
+MOST_SHOWN = 1_000
+"""Figures and tables after which a cell is stopped; all of them are in memory until it ends."""
 MAX_NAME = 100
 """Characters kept of the name of an error's class."""
 CUT = "\n… the rest was cut"
@@ -33,14 +37,28 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\n]*")
 """How a picture is written: a page holds it between quotes."""
 
 
+class OutputLimitError(BaseException):
+    """Code printed or showed without end. Not an `Exception`: a loop that catches those would go on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}, and was stopped; is there a print in a loop that never ends?")
+
+
 class Kept(io.TextIOBase):
-    """A text stream that keeps the first MAX_OUTPUT characters, so that a flood costs nothing."""
+    """A text stream that keeps the first MAX_OUTPUT characters, so that a flood costs nothing, and then ends it.
+
+    Raises
+    ------
+    OutputLimitError
+        where more than MOST_PRINTED characters are written.
+    """
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.room = MAX_OUTPUT
+        self.most = MOST_PRINTED
 
     def writable(self) -> bool:
         return True
@@ -51,13 +69,28 @@ class Kept(io.TextIOBase):
             self.room -= len(text)
             if self.room <= 0:
                 self.parts.append(CUT)
+        self.most -= len(text)
+        if self.most < 0:
+            raise OutputLimitError(f"this printed more than {MOST_PRINTED:,} characters")
         return len(text)
 
     def take(self) -> str:
         """What was kept; begins anew."""
         text = "".join(self.parts)
-        self.parts, self.room = [], MAX_OUTPUT
+        self.parts, self.room, self.most = [], MAX_OUTPUT, MOST_PRINTED
         return text
+
+
+def _bounded(publisher: Any) -> None:
+    """Have a capturing publisher refuse what comes after MOST_SHOWN outputs, with `OutputLimitError`."""
+    publish = publisher.publish
+
+    def publish_some(*args: Any, **kwargs: Any) -> None:
+        if len(publisher.outputs) >= MOST_SHOWN:
+            raise OutputLimitError(f"this showed more than {MOST_SHOWN:,} figures and tables")
+        publish(*args, **kwargs)
+
+    publisher.publish = publish_some
 
 
 def make_shell() -> Any:
@@ -72,6 +105,7 @@ def make_shell() -> Any:
     shell = InteractiveShell.instance(config=config)
     shell.enable_gui = lambda gui=None: None
     shell.system = lambda command: _system(shell, command)
+    shell._tee = lambda channel: nullcontext()  # it keeps all that is printed, in memory and for nobody, piece by piece
     # a learner's own checks between their code: nothing to check here, and no reason to fail
     shell.extension_manager.loaded.add("autograder.magic")
     shell.register_magic_function(lambda line: None, "line", "check")
@@ -82,9 +116,16 @@ def _system(shell: Any, command: str) -> None:
     """What `!` does: run a command without a terminal, which a sandbox does not have, and print what it prints."""
     command = shell.var_expand(command, depth=2)
     nothing, pipe, same = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
-    done = subprocess.run(command, shell=True, stdin=nothing, stdout=pipe, stderr=same, check=False)
-    print(done.stdout.decode("utf-8", "replace"), end="")
-    shell.user_ns["_exit_code"] = done.returncode
+    with subprocess.Popen(command, shell=True, stdin=nothing, stdout=pipe, stderr=same) as process:
+        assert process.stdout is not None
+        text = io.TextIOWrapper(process.stdout, "utf-8", "replace", newline="")
+        try:
+            while part := text.read(1 << 16):
+                print(part, end="")
+        except BaseException:
+            process.kill()
+            raise
+    shell.user_ns["_exit_code"] = process.returncode
 
 
 def seed_everything() -> None:
@@ -109,6 +150,7 @@ def run_cell(shell: Any, source: str) -> dict[str, Any]:
     shell._showtraceback = lambda etype, evalue, stb: frames.extend(stb)
     kept = Kept()
     with redirect_stdout(kept), redirect_stderr(kept), capture_output(stdout=False, stderr=False) as captured:
+        _bounded(shell.display_pub)
         result = shell.run_cell(source, store_history=False)
     # warnings and stderr never cost points: nbgrader reads a stderr stream in a test cell as a failure
     outputs: list[dict[str, Any]] = []

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import huge_pages, isolation, system_calls, usage, wire
@@ -82,11 +82,14 @@ REHEARSAL = ("1", "1 / 0")
 """A first result and a first error import, compile and cache much; what is here before a fork, no child does again."""
 
 
-def warm_up(code: str) -> tuple[Any, bytes]:
-    """Make a shell, import, rehearse, and freeze what there is; returns the shell and a greeting for who started it."""
+def warm_up(code: str, before: Callable[[str], None] | None = None) -> tuple[Any, bytes]:
+    """Make a shell, import, rehearse, and freeze what there is; returns the shell and a greeting for who started it.
+
+    `before` is called `announce` in the code, which may call it with the name of what is imported next.
+    """
     gc.disable()  # imports let go of nothing, and Python would look for it again and again
     shell = make_shell()
-    exec(compile(code, "<warm-up>", "exec"), {})
+    exec(compile(code, "<warm-up>", "exec"), {"announce": before})
     seed_everything()
     for cell in REHEARSAL:
         run_cell(shell, cell)

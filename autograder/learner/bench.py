@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from shared.kinds import Kind
@@ -19,17 +20,11 @@ from ..engine.judge import MAX_DEATHS, TRUSTED
 from ..runner import CancelledError, InfraError, Job, Run, Team, Verdict, spoiled, together
 from ..verdicts import Death, Place, cell_run, died
 from ..warming import ENVIRONMENT
+from .steps import Step, Tell, nobody, running
 from .warm import Lasting, NoWarmProcessError
 
 IMPORT_SECONDS = 120
 """What a plain process may take to start, and for a set-up cell that imports what is not warm."""
-
-
-OnPlace = Callable[[str, Place], None]
-
-
-def _nobody(cell: str, place: Place) -> None:
-    """For a bench that nobody watches."""
 
 
 class Bench(Protocol):
@@ -38,11 +33,9 @@ class Bench(Protocol):
     Attributes
     ----------
     note : why it is slower than it could be, or nothing.
-    on_place : called now and then while a cell runs, from any thread: its id, and where it is.
     """
 
     note: str
-    on_place: OnPlace
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
         """What the jobs did, in their order. A cancelled one is told by `runner.was_cancelled`."""
@@ -54,35 +47,51 @@ class Bench(Protocol):
         """End what belongs to this bench alone."""
 
 
-def open_bench(libraries: Sequence[str], idle_seconds: float | None = None) -> Bench:
-    """The warm process, started where there is none; a plain process where it cannot be."""
-    warm = Lasting(libraries, idle_seconds)
+def open_bench(libraries: Sequence[str], tell: Tell = nobody, warm: Lasting | None = None) -> Bench:
+    """The warm process, started where there is none; a plain process where it cannot be.
+
+    Parameters
+    ----------
+    tell : is told of each step, from any thread: what is imported, which cell runs.
+    warm : the connection to use, for those who may want to give it up.
+    """
+    warm = warm or Lasting(libraries, tell=tell)
     try:
         warm.start()
     except NoWarmProcessError as error:
-        return PlainBench(f"no warm process ({error}), so each command imports its libraries anew")
-    return WarmBench(warm)
+        return PlainBench(f"no warm process ({error}), so each command imports its libraries anew", libraries, tell)
+    return WarmBench(warm, tell)
 
 
 class WarmBench:
     """Each job is a fork of the warm process."""
 
-    def __init__(self, warm: Lasting) -> None:
+    def __init__(self, warm: Lasting, tell: Tell = nobody) -> None:
         self.note = ""
-        self.on_place: OnPlace = _nobody
         self._warm = warm
+        self._tell, self._step = tell, Step("starting")
         self._team: Team | None = None
         self._cancelled = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Run]:
-        team = self._team = Team(1, judges=self._warm, on_place=self.on_place)
+        team = self._team = Team(1, judges=self._warm, on_cell=self._begun, on_place=self._at)
         if self._cancelled:  # after it was set: now `cancel` sees the team, or this sees `cancel`
             team.cancel()
         try:
             with team:
                 yield from team.run(jobs)
+        except BaseException:  # Ctrl-C too: else this process would not end before the cell does
+            team.cancel()
+            raise
         finally:
             self._team = None
+
+    def _begun(self, job: Job, cell: str, until: float) -> None:
+        self._step = running(job, cell, until)
+        self._tell(self._step)
+
+    def _at(self, cell: str, place: Place) -> None:
+        self._tell(replace(self._step, where=str(place)))
 
     def cancel(self) -> None:
         self._cancelled = True
@@ -97,9 +106,10 @@ class WarmBench:
 class PlainBench:
     """All jobs in one process, which is started for the first and again after one that ended it."""
 
-    def __init__(self, note: str = "") -> None:
+    def __init__(self, note: str = "", libraries: Sequence[str] = (), tell: Tell = nobody) -> None:
         self.note = note
-        self.on_place: OnPlace = _nobody
+        self._imports = f"importing {', '.join(libraries)}" if libraries else "starting Python"
+        self._tell = tell
         self._process: subprocess.Popen[bytes] | None = None
         self._events: queue.Queue[bytes] = queue.Queue()
         self._cancelled = False
@@ -139,7 +149,7 @@ class PlainBench:
 
     def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, Death | None]:
         """Run the cells once: the cell that the process died in, and how; "" and None when all is done."""
-        current, place, begun = "", Place(), time.monotonic()
+        current, place, begun, step = "", Place(), time.monotonic(), Step(self._imports)
         process = self._start()
         assert process.stdin is not None
         trusted = {"", *(cell.id for cell in job.cells if cell.kind == TRUSTED)}
@@ -155,11 +165,14 @@ class PlainBench:
                     return "", None
                 if "at" in event:
                     place = Place(**event["at"])
-                    self.on_place(current, place)
+                    self._tell(replace(step, where=str(place)))
                     continue
                 place, begun = Place(), time.monotonic()
                 if "start" in event:
                     current = event["start"]
+                    if current not in trusted:  # its set-up cell is what imports
+                        step = running(job, current, min(time.monotonic() + job.limits.cell_seconds, end))
+                        self._tell(step)
                 else:
                     run.cells[event["done"]] = cell_run(event["outcome"])
         except queue.Empty:
@@ -169,6 +182,7 @@ class PlainBench:
 
     def _start(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
+            self._tell(Step(self._imports))
             self._events = queue.Queue()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "autograder.engine.plain"],

@@ -17,7 +17,9 @@ from ..files import ChangedMeanwhileError, dated, replace_file
 from ..repair import align, parse_notebook, read_handed_in, read_notebook
 from .kept import base_path
 from .merging import Merged, merge
+from .places import notebook_path, usual_path
 from .released import open_released
+from .renamed import elsewhere, others, refusal
 
 TRIES = 3
 """How often a change begins anew where an editor saves the file at the same moment."""
@@ -52,11 +54,6 @@ class Begun:
     update: bool = False
 
 
-def notebook_path(root: Path, week: str) -> Path:
-    """The learner's copy of a week's notebook."""
-    return root / "work" / week / f"{week.split('_', 1)[1]}.ipynb"
-
-
 def read_copy(root: Path, week: str) -> tuple[NotebookNode, bytes]:
     """The learner's copy and the bytes of its file. Raises `WorkbookError` when it is missing or damaged."""
     path = notebook_path(root, week)
@@ -64,6 +61,8 @@ def read_copy(root: Path, week: str) -> tuple[NotebookNode, bytes]:
         content = read_handed_in(Path(os.path.realpath(path)))  # its own folder may well be a link
         return parse_notebook(content), content
     except FileNotFoundError:
+        if elsewhere(root, week) and (found := others(root, open_released(root, week))):
+            raise refusal(root, week, found) from None
         raise WorkbookError(f"{short(path)} is not there", f"`workbook start {int(week[4:6])}` makes it") from None
     except OSError as error:
         raise WorkbookError(f"{short(path)} cannot be read: {error.strerror}", "check its rights") from None
@@ -88,17 +87,21 @@ def start_week(root: Path, name: str, *, again: bool = False) -> Begun:
     Raises
     ------
     WorkbookError
-        when the week is not released, `work/` cannot be written, or the copy is damaged and `again` was said.
+        when the week is not released, `work/` cannot be written, the copy is damaged and `again` was said, or it is
+        not there but another notebook of this week is, about which the learner has not decided.
     """
     source, target = root / "weeks" / name, root / "work" / name
     if not source.is_dir():
         raise WorkbookError(f"{short(source)} is not there", "this week is not released yet, or run `make weeks`")
     begun = Begun(name)
     mine = notebook_path(root, name)
+    if not mine.exists() and elsewhere(root, name) and (found := others(root, open_released(root, name))):
+        raise refusal(root, name, found)
     try:
         target.mkdir(parents=True, exist_ok=True)
         for path in sorted(path for path in source.iterdir() if path.is_file()):
-            begun.files.append((target / path.name, _place(root, path, target / path.name, mine, begun, again)))
+            place = mine if path.name == usual_path(root, name).name else target / path.name
+            begun.files.append((place, _place(root, path, place, mine, begun, again)))
     except OSError as error:
         why = f"{error.strerror}{' (nothing was lost)' if mine.exists() else ''}"
         raise WorkbookError(
@@ -149,7 +152,7 @@ def _update(root: Path, content: bytes, mine: Path, begun: Begun, again: bool) -
 
 def update_waits(root: Path, week: str) -> bool:
     """Whether `start_week(..., again=True)` would change the learner's notebook. Changes nothing itself."""
-    base, release = base_path(root, week), root / "weeks" / week / notebook_path(root, week).name
+    base, release = base_path(root, week), root / "weeks" / week / usual_path(root, week).name
     if base.is_file() and base.read_bytes() == release.read_bytes():
         return False
     try:

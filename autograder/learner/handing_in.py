@@ -16,8 +16,8 @@ from ..errors import WorkbookError, short
 from ..files import dated, replace_file
 from .bench import Bench
 from .checking import UNWRITTEN, Result, check, whole_run
-from .copies import notebook_path
 from .lessons import Lesson
+from .places import notebook_path
 
 RECEIPT_FORMAT = 1
 

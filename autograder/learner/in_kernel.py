@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import linecache
 import os
 import sys
@@ -26,7 +25,7 @@ from ..build import Notebooks
 from ..course import find_root, released_weeks
 from ..engine import places
 from ..engine.outcome import outcome_of
-from ..engine.shell import error_of
+from ..engine.shell import Kept, OutputLimitError, error_of
 from ..engine.state import Turns, fresh
 from ..errors import WorkbookError
 from ..facts import title
@@ -195,8 +194,8 @@ def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] |
     file = f"<{test}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)  # failures quote lines of code
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(Kept()):
             exec(compile(source, file, "exec"), names)
-    except Exception as error:
+    except (Exception, OutputLimitError) as error:
         return error_of(error)
     return None

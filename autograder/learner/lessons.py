@@ -27,7 +27,8 @@ from ..rules import defined, loaded
 from ..runner import Code, Job
 from ..source import Written
 from ..wording import Surroundings, makers_of
-from .copies import notebook_path, read_copy
+from .copies import read_copy
+from .places import notebook_path
 from .released import open_released
 from .warm import environment_stamp
 
@@ -84,21 +85,30 @@ class Lesson:
 
         return Surroundings(makers_of(self.released), exercise, answers, self.whole.limits, beside)
 
-    def task(self, asked: str) -> Task:
-        """An exercise by its name or number. Raises `WorkbookError` for an unknown one."""
-        return self.tasks[exercise_name(self.released, asked)]
+    @property
+    def is_blank(self) -> bool:
+        """Whether no exercise and no written question is answered."""
+        answered = len(self.unanswered) < len(self.released.week.of_kind(Written))
+        return not answered and not any(task.written and not task.missing for task in self.tasks.values())
+
+
+def exercise_called(released: Notebooks, asked: str) -> str:
+    """The exercise of this name, however it is capitalized, or of this number; "" where there is none."""
+    names = list(released.week.exercises)
+    if asked.isdigit() and 1 <= int(asked) <= len(names):
+        return names[int(asked) - 1]
+    plain = asked.lower().replace("_", "-")
+    return next((name for name in names if name.lower().replace("_", "-") == plain), "")
 
 
 def exercise_name(released: Notebooks, asked: str) -> str:
     """The name of an exercise, also by its number. Raises `WorkbookError` that lists all of them."""
-    names = list(released.week.exercises)
-    if asked in names:
-        return asked
-    if asked.isdigit() and 1 <= int(asked) <= len(names):
-        return names[int(asked) - 1]
+    if found := exercise_called(released, asked):
+        return found
     import difflib
 
-    near = difflib.get_close_matches(asked, names, 1)
+    names = list(released.week.exercises)
+    near = difflib.get_close_matches(asked.lower(), names, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise WorkbookError(f"{released.week.name} has no exercise {asked!r}", f"{hint}its exercises: {', '.join(names)}")
 

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 from ..errors import short
-from .copies import notebook_path
 from .kept import Kept
 from .lessons import Lesson
+from .places import notebook_path
 
 ENOUGH = 2
 """Answers that nobody has seen here before, from which the notebook may be somebody else's."""

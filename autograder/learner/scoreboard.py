@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..course import released_weeks
-from ..errors import WorkbookError
+from ..errors import WorkbookError, short
+from ..repair import DamagedError, read_notebook
 from ..source import Exercise, Written
 from .checking import UNWRITTEN, known
-from .copies import notebook_path, read_copy, update_waits
+from .copies import read_copy, update_waits
 from .kept import Kept
 from .lessons import lesson_of
+from .places import notebook_path
 from .released import open_released
+from .renamed import doubtful
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,13 @@ def score(root: Path, name: str) -> Score:
         minutes_left=sum(minutes.values()),
         next_step=f"workbook start {week.number}",
     )
-    if not notebook_path(root, name).exists():
+    renamed = doubtful(root, released)
+    if not renamed and not notebook_path(root, name).exists():
         return blank
     try:
-        lesson = lesson_of(released, read_copy(root, name)[0])
-    except WorkbookError as error:
+        mine = read_notebook(renamed[0].path.resolve()) if renamed else read_copy(root, name)[0]
+        lesson = lesson_of(released, mine)
+    except (WorkbookError, DamagedError) as error:
         return replace(blank, started=True, next_step=str(error))
     results = known(lesson, Kept.of(root, name))
     done = {exercise for exercise, result in results.items() if result.passed}
@@ -82,6 +87,9 @@ def score(root: Path, name: str) -> Score:
         minutes_left=sum(planned for cell, planned in minutes.items() if cell not in done),
         unchecked=tuple(exercise for exercise in week.exercises if exercise not in results),
     )
+    if renamed:
+        step = f"workbook check {week.number}, which asks whether {short(renamed[0].path)} is your notebook"
+        return replace(found, next_step=step)
     states = {exercise: result.state for exercise, result in results.items()}
     return replace(found, next_step=_next_step(root, name, found, states, lesson.unanswered))
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
-from rich.layout import Layout
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -23,9 +20,6 @@ from ..texts import clean
 from .checking import NOT_RUN, UNWRITTEN, Result
 from .handing_in import Difference, Kind, Preflight
 from .scoreboard import Score
-
-if TYPE_CHECKING:
-    from .watching import Session
 
 MARKS = {
     Verdict.PASS.value: ("✓", "green"),
@@ -42,7 +36,13 @@ WORDS = {
     Verdict.MISSING: "its cell is missing",
     Verdict.INFRA: "could not be checked",
 }
+LABEL = re.compile(r" *(?:✗ |(?:came|expected|where|likely cause): *)?")
+"""What a line of a message begins with."""
 MAX_LINES = 60
+WIDE, WITH_BARS = 110, 76
+"""Columns from which the scoreboard has all that it can show, and from which it has bars."""
+BAR, SHORTEST_BAR = 24, 4
+"""Columns of the bar of a week: where there is room, and below which none is drawn."""
 
 
 def mark(result: Result) -> Text:
@@ -60,12 +60,20 @@ def results_table(results: Sequence[Result], numbers: Mapping[str, int]) -> Rend
             (result.exercise.ljust(width), "bold"),
             f"  {result.points:>2}/{result.possible} points",
         )
-        if note := _note(result):
-            line.append(f"  {note}", style="bright_black")
-        rows.append(line)
+        rows.append(_beside(line, _note(result)))
         if result.message:
-            rows.append(Padding(message(result), (0, 0, 0, 5), expand=False))
+            rows.append(Padding(message_block(result), (0, 0, 0, 5), expand=False))
     return Group(*rows)
+
+
+def _beside(line: Text, note: str) -> RenderableType:
+    """A remark behind a line; where it has no room it goes on below itself."""
+    if not note:
+        return line
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_row(line, Text(note, "bright_black"))
+    return grid
 
 
 def _note(result: Result) -> str:
@@ -92,19 +100,38 @@ def message(result: Result, lines: int = MAX_LINES) -> Text:
     return text
 
 
-def bar(done: int, whole: int, width: int = 24) -> Text:
+def message_block(result: Result) -> RenderableType:
+    """The same for a screen: what has no room in a line goes on below the text, not below its label."""
+    rows: list[RenderableType] = []
+    for line in message(result).split("\n", allow_blank=True):
+        label = LABEL.match(line.plain)
+        indent = label.end() if label else 0
+        if not indent:
+            rows.append(line)
+            continue
+        grid = Table.grid()
+        grid.add_column(no_wrap=True)
+        grid.add_row(line[:indent], line[indent:])
+        rows.append(grid)
+    return Group(*rows)
+
+
+def bar(done: int, whole: int, width: int) -> Text:
     """Progress as blocks."""
     full = round(width * done / whole) if whole else 0
     return Text.assemble(("█" * full, "green"), ("░" * (width - full), "bright_black"))
 
 
-def week_line(results: Mapping[str, Result], week: Week) -> Text:
-    """How far a week is."""
+def week_line(results: Mapping[str, Result], week: Week, width: int = 120) -> Text:
+    """How far a week is, in one line of at most `width` columns; the bar takes what the words leave."""
     points = sum(result.points for result in results.values())
     possible = sum(week.points(name) for name in week.exercises)
     passed, count = sum(result.passed for result in results.values()), len(week.exercises)
-    words = f"  {passed} of {count} exercises · {points}/{possible} points of the visible tests"
-    return Text.assemble(bar(passed, count), words)
+    words = f"{passed} of {count} exercises · {points}/{possible} points of the visible tests"
+    room = min(BAR, width - len(words) - 2)
+    if room < SHORTEST_BAR:
+        return Text(words, no_wrap=True, overflow="ellipsis")
+    return Text.assemble(bar(passed, count, room), f"  {words}")
 
 
 def hint_panel(hint: Hint, last: int) -> RenderableType:
@@ -116,28 +143,32 @@ def hint_panel(hint: Hint, last: int) -> RenderableType:
     )
 
 
-def score_table(scores: Sequence[Score]) -> RenderableType:
-    """All weeks, a line each."""
-    table = Table(box=None, pad_edge=False, header_style="bright_black")
-    for name in ("week", "title"):
-        table.add_column(name, no_wrap=name == "week")
-    table.add_column("progress", no_wrap=True)
-    for name in ("exercises", "visible points", "written", "minutes left"):
-        table.add_column(name, justify="right")
+def score_table(scores: Sequence[Score], width: int = 120) -> RenderableType:
+    """All weeks, a line each of at most `width` columns; what has no room goes, and long titles are cut."""
+    wide, bars = width >= WIDE, width >= WITH_BARS
+    padding = (0, 1) if wide else (0, 1, 0, 0)
+    table = Table(box=None, padding=padding, pad_edge=False, header_style="bright_black", width=None if wide else width)
+    table.add_column("week" if wide else "")
+    table.add_column("title", no_wrap=True, overflow="ellipsis", ratio=None if wide else 1)
+    if bars:
+        table.add_column("progress" if wide else "", no_wrap=True)
+    headings = ("exercises", "visible points", "written", "minutes left")
+    for name in headings if wide else ("done", "points", "written", "min left"):
+        table.add_column(name, justify="right", no_wrap=True)
     for score in scores:
         table.add_row(
             f"{score.number:02d}",
             Text(score.title),
-            bar(score.passed, score.exercises, 12),
+            *([bar(score.passed, score.exercises, 12 if wide else 8)] if bars else []),
             f"{score.passed}/{score.exercises}" if score.started else "–",
             f"{score.points}/{score.possible}" if score.started else "–",
             f"{score.answered}/{score.questions}" if score.started else "–",
-            f"{score.minutes_left} of {score.minutes}",
+            f"{score.minutes_left} of {score.minutes}" if wide else f"{score.minutes_left}",
         )
     return table
 
 
-def preflight_report(seen: Preflight) -> RenderableType:
+def preflight_report(seen: Preflight, width: int = 120) -> RenderableType:
     """What the grader will see of a notebook, before it is handed in."""
     lesson, week = seen.lesson, seen.lesson.released.week
     numbers = {name: place for place, name in enumerate(lesson.tasks, 1)}
@@ -153,7 +184,7 @@ def preflight_report(seen: Preflight) -> RenderableType:
     unwritten = [name for name, result in seen.results.items() if result.state == UNWRITTEN]
     if unwritten:
         rows.append(Text(f"not written: {', '.join(unwritten)}", style="yellow"))
-    rows.append(week_line(seen.results, week))
+    rows.append(week_line(seen.results, week, width))
     return Group(*rows)
 
 
@@ -169,75 +200,3 @@ DIFFERENCES = {
 def _difference(one: Difference) -> str:
     names, exercises = ", ".join(one.names), ", ".join(one.exercises)
     return clean(DIFFERENCES[one.kind].format(names=names, exercises=exercises), 300)
-
-
-KEYS = "h hint · l list · r reset {} · q quit"
-
-
-def watch_screen(session: Session, console: Console, has_keys: bool) -> RenderableType:
-    """The screen of `watch`: how far the week is, the exercise that is shown, what can be pressed."""
-    week, results = session.released.week, session.shown_results()
-    strip = Text()
-    for name in week.exercises:
-        style = "bold underline" if name == session.current else ""
-        waits = name in session.running or name not in results
-        strip.append_text(Text("…", "cyan") if waits else mark(results[name])).append(f" {name}  ", style)
-    head = [Text(f"week {week.number} · {week.info.title}", "bold"), week_line(results, week), strip]
-    foot = Text()
-    if session.trouble:
-        foot.append(f"{clean(session.trouble, 400)}\n", "yellow")
-    if session.said:
-        foot.append(f"{clean(session.said, 400)}\n", "cyan")
-    if session.asking:
-        foot.append(f"put the stub of {session.current} back? Your file is backed up first. y / n", "bold yellow")
-    else:
-        foot.append(KEYS.format(session.current) if has_keys else "Ctrl-C quits", "bright_black")
-    layout = Layout()
-    layout.split_column(
-        Layout(Group(*head, Rule(style="bright_black")), size=len(head) + 1),
-        Layout(_watch_body(session, results)),
-        Layout(foot, size=len(foot.wrap(console, console.width))),
-    )
-    return layout
-
-
-def _watch_body(session: Session, results: Mapping[str, Result]) -> RenderableType:
-    names = list(session.released.week.exercises)
-    numbers = {name: place for place, name in enumerate(names, 1)}
-    if session.listing:
-        return results_table([replace(result, message="") for result in results.values()], numbers)
-    result = results.get(session.current)
-    rows: list[RenderableType] = []
-    if session.all_pass():
-        rows.append(Text(f"All visible tests pass. Next: workbook submit {session.released.week.number}", "bold green"))
-    elif result is None or session.current in session.running:
-        first = "" if session.warm else " (the first check of a while imports the week's libraries)"
-        rows.append(Text(f"checking {session.current} …{first}", "cyan"))
-        if session.place:
-            rows.append(Text(clean(session.place, 300), "bright_black"))
-    else:
-        where = f" · cell {result.number}" if result.number else ""
-        rows.append(Text(f"{result.title} · {result.points}/{result.possible} points{where}", "bold"))
-        if result.state == UNWRITTEN:
-            rows.append(Text("Not written yet. Fill in the stub and save the notebook; the test runs by itself."))
-        elif result.message:
-            rows.append(message(result))
-    for hint in session.hints:
-        rows += [Text(), hint_panel(hint, session.hint_count)]
-    return Group(*rows)
-
-
-def watch_text(session: Session) -> Text:
-    """What `watch` prints where there is no terminal: the exercise that is shown, and how far the week is."""
-    results = session.shown_results()
-    text = week_line(results, session.released.week)
-    if session.trouble:
-        return text.append(f"\n{clean(session.trouble, 400)}")
-    if session.all_pass():
-        return text.append(f"\nall visible tests pass; next: workbook submit {session.released.week.number}")
-    result = results.get(session.current)
-    if result is not None:
-        text.append("\n").append_text(mark(result)).append(f" {result.exercise} {WORDS.get(result.state, '')}")
-        if result.message:
-            text.append("\n").append_text(message(result))
-    return text

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..warming import ENVIRONMENT, WarmProcess, hung_up, warm_up_code
+from ..warming import ENVIRONMENT, WarmProcess, hung_up, warm_up_parts
+from .steps import Step, Tell, nobody
 
 IDLE_SECONDS = 15 * 60
 START_SECONDS = 120
@@ -82,6 +83,7 @@ class Lasting(WarmProcess):
     Parameters
     ----------
     idle_seconds : after which it ends; by default $WORKBOOK_WARM_SECONDS, else 15 minutes. 0 wants none at all.
+    tell : is told what is imported while the process starts.
 
     Attributes
     ----------
@@ -89,8 +91,11 @@ class Lasting(WarmProcess):
     started : whether this object had to start it.
     """
 
-    def __init__(self, libraries: Sequence[str], idle_seconds: float | None = None) -> None:
+    def __init__(self, libraries: Sequence[str], idle_seconds: float | None = None, tell: Tell = nobody) -> None:
         super().__init__("judge", libraries)
+        self._tell = tell
+        self._spawned: subprocess.Popen[bytes] | None = None
+        self._given_up = False
         if idle_seconds is None:
             idle_seconds = float(os.environ.get("WORKBOOK_WARM_SECONDS") or IDLE_SECONDS)
         self._idle_seconds = idle_seconds
@@ -113,12 +118,13 @@ class Lasting(WarmProcess):
             can_start()
             if self._idle_seconds <= 0:
                 raise NoWarmProcessError("WORKBOOK_WARM_SECONDS is 0")
-            code = warm_up_code("judge", self._libraries)
+            parts = warm_up_parts("judge", self._libraries)
+            code = "".join(f"announce({name!r})\n{part}" for name, part in parts)
             name = hashlib.sha256(f"{environment_stamp()}\n{code}".encode()).hexdigest()[:16]
             path = private_folder() / f"{name}.socket"
             if len(os.fsencode(path)) > LONGEST_PATH:
                 raise NoWarmProcessError(f"{path} is too long for a socket")
-            with _locked(path.with_suffix(".lock")):
+            with _locked(path.with_suffix(".lock"), self._tell):
                 if not self._connect(path):
                     self._spawn(path, code)
                     self.started = True
@@ -156,8 +162,16 @@ class Lasting(WarmProcess):
             )
             theirs.close()
             ours.settimeout(START_SECONDS)
+            greeting = ""
+            self._spawned = process
+            if self._given_up:  # after it was set: now `give_up` sees the process, or this sees `give_up`
+                process.kill()
             try:
-                greeting = ours.makefile("r", encoding="utf-8").readline()
+                for line in ours.makefile("r", encoding="utf-8"):
+                    if "importing" not in (said := json.loads(line)):
+                        greeting = line
+                        break
+                    self._tell(Step(f"importing {said['importing']}"))
             except BaseException:  # Ctrl-C too: nobody would know of it
                 process.kill()
                 process.wait()
@@ -171,7 +185,14 @@ class Lasting(WarmProcess):
                 process.kill()
                 process.wait()
                 raise NoWarmProcessError("a library starts threads as it is imported")
+        self._spawned = None
         process.returncode = 0  # it outlives this process, and nobody waits for it
+
+    def give_up(self) -> None:
+        """Start no process any more, and end one that is being started, from any thread; `start` then raises."""
+        self._given_up = True
+        if (process := self._spawned) is not None:
+            process.kill()
 
     def close(self) -> None:
         """Nothing: one team's end is not the end of the connection; see `hang_up`."""
@@ -183,8 +204,8 @@ class Lasting(WarmProcess):
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One command at a time looks for the process and starts it."""
+def _locked(path: Path, tell: Tell) -> Iterator[None]:
+    """One command at a time looks for the process and starts it; whoever has to wait is told so."""
     import fcntl
 
     try:
@@ -192,5 +213,9 @@ def _locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise NoWarmProcessError(f"{path}: {error.strerror}") from None
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            tell(Step("waiting for another command that imports the same libraries"))
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -11,268 +11,28 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.live import Live
 
-from ..build import Notebooks
-from ..errors import WorkbookError, short
-from ..facts import Hint
-from .bench import Bench, open_bench
-from .checking import Cancelled, Result, check, known, remember, with_blame
-from .copies import RELOAD, notebook_path, read_copy, reset_exercise
-from .hinting import next_hints
+from .copies import read_copy
 from .kept import Kept
 from .keys import pressed
-from .lessons import Lesson, lesson_of
 from .released import open_released
-from .screens import watch_screen, watch_text
+from .rounds import Event, Worker
+from .session import Session
+from .watch_screen import watch_screen, watch_text
 
 DEBOUNCE_MS, STEP_MS = 200, 20
 """How long changes of a file are gathered, and in which steps: an editor writes, renames and touches in one go."""
 LOOK_SECONDS = 1.0
-"""How often the screen is drawn anyway: the window may have another size."""
+"""How often the screen is drawn anyway, for another size of the window and seconds that pass, and the file is looked
+at: some file systems tell of no change."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened. `key` holds a key, `result` what a round found; `number` is that of the round."""
-
-    kind: Literal["saved", "key", "result", "place", "trouble", "note", "done"]
-    key: str = ""
-    result: Result | None = None
-    number: int = 0
-
-
-class Worker:
-    """Runs rounds of checks in a thread, one at a time; a new round ends the one before."""
-
-    def __init__(self, libraries: tuple[str, ...], events: queue.Queue[Event]) -> None:
-        self._libraries = libraries
-        self._events = events
-        self._rounds: queue.Queue[tuple[int, Lesson, list[str]] | None] = queue.Queue()
-        self._lock = threading.Lock()
-        self._round = 0
-        self._bench: Bench | None = None
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def check(self, lesson: Lesson, names: list[str]) -> int:
-        """Begin a round; returns its number."""
-        with self._lock:
-            self._round += 1
-            if self._bench is not None:
-                self._bench.cancel()
-                self._bench = None
-            self._rounds.put((self._round, lesson, names))
-            return self._round
-
-    def close(self) -> None:
-        """End the round and the thread."""
-        with self._lock:
-            self._round += 1
-            if self._bench is not None:
-                self._bench.cancel()
-            self._rounds.put(None)
-
-    def _work(self) -> None:
-        idle: Bench | None = None
-        while (work := self._rounds.get()) is not None:
-            number, lesson, names = work
-            try:
-                bench, idle = idle or open_bench(self._libraries), None
-            except (WorkbookError, OSError) as error:
-                self._events.put(Event("trouble", str(error), number=number))
-                continue
-            with self._lock:
-                current = number == self._round
-                self._bench = bench if current else None
-            if current:
-                self._one_round(number, lesson, names, bench)
-            with self._lock:
-                harmed = current and self._bench is not bench  # `check` took it away, and cancelled it
-                self._bench = None
-            if harmed:
-                bench.close()
-            else:
-                idle = bench
-        if idle is not None:
-            idle.close()
-
-    def _one_round(self, number: int, lesson: Lesson, names: list[str], bench: Bench) -> None:
-        if bench.note:
-            self._events.put(Event("note", bench.note, number=number))
-        limit = lesson.whole.limits.cell_seconds
-        bench.on_place = lambda cell, place: self._events.put(Event("place", place.within(limit), number=number))
-        try:
-            for result in check(lesson, bench, names):
-                self._events.put(Event("result", result=result, number=number))
-        except Cancelled:
-            return
-        except (WorkbookError, OSError) as error:
-            self._events.put(Event("trouble", str(error), number=number))
-        self._events.put(Event("done", number=number))
-
-
-@dataclass
-class Session:
-    """What is known and what is shown. `handle` takes what happened; nothing else changes it.
-
-    Attributes
-    ----------
-    current : the exercise that is shown: the last one that changed and does not pass, else the first that does not.
-    running : exercises that are being checked.
-    trouble : why the file cannot be used at the moment.
-    said : a remark that stays until the next key.
-    warm : whether a check ended in this session.
-    place : how long the running check has taken, and where its code is.
-    marks : exercise -> fingerprint, when a round was begun last.
-    number : of that round.
-    asking : whether `r` was pressed, and y or n comes next.
-    """
-
-    root: Path
-    released: Notebooks
-    kept: Kept
-    worker: Worker
-    lesson: Lesson | None = None
-    results: dict[str, Result] = field(default_factory=dict)
-    running: list[str] = field(default_factory=list)
-    current: str = ""
-    trouble: str = ""
-    said: str = ""
-    asking: bool = False
-    listing: bool = False
-    hints: list[Hint] = field(default_factory=list)
-    hint_count: int = 0
-    warm: bool = False
-    place: str = ""
-    marks: dict[str, str] = field(default_factory=dict)
-    number: int = 0
-    over: bool = False
-
-    @property
-    def path(self) -> Path:
-        return notebook_path(self.root, self.released.week.name)
-
-    def handle(self, event: Event) -> None:
-        """Take in one event."""
-        match event:
-            case Event("saved"):
-                self._saved()
-            case Event("key"):
-                self._key(event.key)
-            case Event("note"):
-                self.said = event.key
-            case _ if event.number != self.number:
-                pass  # of a round that was given up
-            case Event("result", result=Result() as result):
-                self._found(result)
-            case Event("place"):
-                self.place = event.key
-            case Event("trouble"):
-                self.trouble, self.marks = event.key, {}  # saving again tries again
-            case Event("done"):
-                self.running = []
-                self._keep()
-
-    def _saved(self) -> None:
-        """The file was written: check what changed, and what depends on it."""
-        try:
-            lesson = lesson_of(self.released, read_copy(self.root, self.released.week.name)[0], self.path.parent)
-        except WorkbookError as error:  # half a file, or none: the next event brings more
-            self.trouble = str(error)
-            return
-        self.trouble = ""
-        self.lesson = lesson
-        results = known(lesson, self.kept)
-        for name, task in lesson.tasks.items():
-            mine = self.results.get(name)
-            if name not in results and mine is not None and mine.fingerprint == task.fingerprint:
-                results[name] = replace(mine, number=task.number)
-        self.results = results
-        marks = {name: task.fingerprint for name, task in lesson.tasks.items()}
-        if marks != self.marks:  # else only what cells showed has changed, or nothing
-            changed = [name for name, seen in marks.items() if self.marks and self.marks.get(name) != seen]
-            self.marks, self.said, self.place = marks, "", ""
-            self.running = [name for name in lesson.tasks if name not in results]
-            self.number = self.worker.check(lesson, self.running)
-            self._choose(changed)
-
-    def _found(self, result: Result) -> None:
-        self.warm, self.place = True, ""
-        self.results[result.exercise] = result
-        remember(self.kept, result)
-        self.running = [name for name in self.running if name != result.exercise]
-        if result.passed:
-            self.said = f"✓ {result.exercise} passes"
-        self._choose([result.exercise] if not result.passed and result.exercise == self.current else [])
-
-    def _choose(self, changed: list[str]) -> None:
-        """Show what was worked on last, and something that is left to do."""
-        order = list(self.released.week.exercises)
-        left = [name for name in order if not (name in self.results and self.results[name].passed)]
-        wanted = [name for name in changed if name in left]
-        chosen = wanted[0] if wanted else self.current if self.current in left else (left or order)[0]
-        if chosen != self.current:
-            self.current, self.hints = chosen, []
-
-    def _key(self, key: str) -> None:
-        self.said = ""
-        if self.asking:
-            self.asking = False
-            if key in ("y", "Y"):
-                self._reset()
-            else:
-                self.said = "nothing was changed"
-            return
-        match key.lower():
-            case "q" | "":
-                self.over = True
-            case "l":
-                self.listing = not self.listing
-            case "h":
-                self._hint()
-            case "r":
-                self.asking = True
-
-    def _hint(self) -> None:
-        self.listing = False
-        try:
-            shown, self.hint_count = next_hints(self.released, self.current, self.kept)
-            self.hints = [*self.hints, *shown] if len(shown) == 1 else shown
-            self._keep()
-        except WorkbookError as error:
-            self.said = str(error)
-
-    def _keep(self) -> None:
-        try:
-            self.kept.save()
-        except OSError as error:  # the screen is right all the same
-            self.said = f"what was found is not kept: {error.strerror}"
-
-    def _reset(self) -> None:
-        try:
-            backup = reset_exercise(self.root, self.released, self.current)
-        except (WorkbookError, OSError) as error:
-            self.said = str(error)
-        else:
-            self.said = f"the stub of {self.current} is back; your former file: {short(backup)}; {RELOAD}"
-
-    def shown_results(self) -> dict[str, Result]:
-        """The results in the order of the notebook, with the names of failed exercises below failed ones."""
-        results = with_blame(self.lesson, self.results) if self.lesson else self.results
-        return {name: results[name] for name in self.released.week.exercises if name in results}
-
-    def all_pass(self) -> bool:
-        return all(name in self.results and self.results[name].passed for name in self.released.week.exercises)
-
-
-def watch_week(root: Path, name: str, console: Console) -> None:
-    """Watch the learner's copy until `q`, Ctrl-C or the end of the terminal.
+def watch_week(root: Path, name: str, console: Console, exercise: str = "") -> None:
+    """Watch the learner's copy until `q`, Ctrl-C or the end of the terminal; `exercise` is shown first, if it is given.
 
     Raises
     ------
@@ -284,12 +44,12 @@ def watch_week(root: Path, name: str, console: Console) -> None:
     events: queue.Queue[Event] = queue.Queue()
     kept = Kept.of(root, name)
     worker = Worker(released.week.info.libraries, events)
-    session = Session(root, released, kept, worker)
+    session = Session(root, released, kept, worker, current=exercise)
     try:
-        with _files(session.path, events), pressed(lambda key: events.put(Event("key", key))) as has_keys:
+        with _files(session.path, events), pressed(lambda key: events.put(Event("key", key))) as session.has_keys:
             session.handle(Event("saved"))
             if console.is_terminal:
-                _on_screen(session, events, console, has_keys)
+                _on_screen(session, events, console)
             else:
                 _line_by_line(session, events, console)
     except KeyboardInterrupt:
@@ -298,14 +58,14 @@ def watch_week(root: Path, name: str, console: Console) -> None:
         worker.close()
 
 
-def _on_screen(session: Session, events: queue.Queue[Event], console: Console, has_keys: bool) -> None:
+def _on_screen(session: Session, events: queue.Queue[Event], console: Console) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not session.over:
-            live.update(watch_screen(session, console, has_keys), refresh=True)
+            live.update(watch_screen(session, console), refresh=True)
             try:
                 session.handle(events.get(timeout=LOOK_SECONDS))
             except queue.Empty:
-                continue
+                session.look()
 
 
 def _line_by_line(session: Session, events: queue.Queue[Event], console: Console) -> None:
@@ -316,7 +76,10 @@ def _line_by_line(session: Session, events: queue.Queue[Event], console: Console
         if text.plain != shown and not session.running:
             console.print(text)
             shown = text.plain
-        session.handle(events.get())
+        try:
+            session.handle(events.get(timeout=LOOK_SECONDS))
+        except queue.Empty:
+            session.look()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import pytest
 from autograder.errors import WorkbookError
 from autograder.files import ChangedMeanwhileError, dated, replace_file
 from autograder.learner import copies
-from autograder.learner.copies import Begun, notebook_path, reset_exercise, start_week, update_waits
+from autograder.learner.copies import Begun, reset_exercise, start_week, update_waits
+from autograder.learner.places import notebook_path
 from autograder.learner.released import open_released
 
 from .conftest import RIGHT, WEEK, answer, copy_of, read, source_of, write

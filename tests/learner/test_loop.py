@@ -157,7 +157,7 @@ def test_the_second_submission_keeps_the_first(bundle: Path, workbook: Workbook)
     submissions = bundle / "work" / "submissions"
     assert workbook("submit", "1", "--dry-run").code == 0
     assert not submissions.exists()
-    workbook("submit", "1")
+    workbook("submit", "1", "--blank")
     first = (submissions / f"{WEEK}.zip").read_bytes()
     answer(copy_of(bundle), double=RIGHT["double"])
     out = workbook("submit", "1").out

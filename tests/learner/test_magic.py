@@ -139,3 +139,13 @@ def test_away_from_a_checkout_it_uses_the_one_it_came_from(
     """As in Colab, whose notebooks run in /content."""
     monkeypatch.chdir(tmp_path)
     assert "cell 2 (setup) was not run yet" in check("1 sdpa")
+
+
+def test_an_answer_that_prints_without_end_is_stopped(
+    kernel: InteractiveShell, check: Check, cells: dict[str, str]
+) -> None:
+    kernel.run_cell(cells["setup"])
+    kernel.run_cell("def double(number):\n    while True: print('x' * 10_000)")
+    out = check("double")
+    assert "OutputLimitError: this printed more than 20,000,000 characters" in out
+    assert len(out) < 2_000

@@ -19,7 +19,7 @@ from autograder.learner.checking import check
 from autograder.learner.copies import start_week
 from autograder.learner.lessons import open_lesson
 from autograder.learner.screens import results_table
-from autograder.verdicts import Place
+from autograder.learner.steps import Step
 
 from ..chosen import ROOT
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of, read, write
@@ -200,13 +200,14 @@ def test_who_waits_sees_how_long_it_has_run_and_in_which_line(bundle: Path) -> N
     start_week(bundle, WEEK)
     answer(copy_of(bundle), double=SITUATIONS["an endless loop"].code)
     lesson = open_lesson(bundle, "1")
-    for bench in (open_bench(()), PlainBench()):
-        seen: list[tuple[str, Place]] = []
-        bench.on_place = lambda cell, place, seen=seen: seen.append((cell, place))  # type: ignore[misc]
+    for start in (lambda tell: open_bench((), tell), lambda tell: PlainBench(tell=tell)):
+        seen: list[Step] = []
+        bench = start(seen.append)
         (result,) = check(lesson, bench, ["double"])
         bench.close()
         assert result.state == "TIMEOUT"
-        cell, place = seen[0]
-        assert (cell, place.function) == ("double-test-1", "double")
-        assert place.text in ("while True:", "number += 1")
-        assert re.fullmatch(rf"\d of 2 s, in line \d of double: {re.escape(place.text)}", place.within(2))
+        step = next(step for step in seen if step.where)
+        assert step.what == "double: test 1 of 2"
+        assert re.fullmatch(r"line \d of double: (while True:|number \+= 1)", step.where)
+        assert step.until
+        assert step.words(step.until - 0.5).endswith(f" · stopped in 1 s · {step.where}")

@@ -8,71 +8,28 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from autograder.learner.copies import start_week
-from autograder.texts import ANSI
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, source_of, write
+from .terminal import SECONDS, Terminal
 from .test_editors import colab, vs_code
 from .test_warm import wait_until
 
-SECONDS = 60
-KEYS = "h hint . l list . r reset"
-
-
-class Terminal:
-    """A terminal in which `workbook watch` runs."""
-
-    def __init__(self, bundle: Path, rows: int = 30) -> None:
-        self.child: pexpect.spawn[str] = pexpect.spawn(
-            sys.executable,
-            ["-m", "autograder.cli", "watch", "1"],
-            cwd=str(bundle),
-            env=os.environ | {"TERM": "xterm", "NO_COLOR": "1"},
-            dimensions=(rows, 110),
-            timeout=SECONDS,
-            encoding="utf-8",
-        )
-        self.raw = ""
-        self.drawn = ""
-
-    def sees(self, text: str) -> None:
-        """Wait until this regular expression is drawn, after what was seen before; all is drawn again each second."""
-        deadline = time.monotonic() + SECONDS
-        while not (found := re.search(text, self.drawn)):
-            left = deadline - time.monotonic()
-            assert left > 0, f"{text!r} is not in\n{self.drawn[-3000:]}"
-            try:
-                self.raw += self.child.read_nonblocking(1 << 16, timeout=left)
-            except pexpect.TIMEOUT:
-                continue
-            cut = self.raw.rfind("\x1b") if "\x1b" in self.raw[-20:] else len(self.raw)
-            self.drawn += ANSI.sub("", self.raw[:cut]).replace("\r\n", "\n")
-            self.raw = self.raw[cut:]
-        self.drawn = self.drawn[found.end() :]
-
-    def press(self, keys: str) -> None:
-        self.child.send(keys)
-
-    def ends(self) -> int:
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        return int(self.child.exitstatus if self.child.exitstatus is not None else -self.child.signalstatus)
+KEYS = "c check now . h hint . l list . r reset . q quit"
 
 
 @pytest.fixture
 def terminal(bundle: Path) -> Iterator[Terminal]:
     start_week(bundle, WEEK)
-    made = Terminal(bundle)
+    made = Terminal(bundle, "watch", "1")
     yield made
-    made.child.close(force=True)
+    made.close()
 
 
 def test_a_week_from_the_first_stub_to_the_end(bundle: Path, terminal: Terminal) -> None:
@@ -110,12 +67,12 @@ def test_reset_asks_first_and_keeps_the_former_file(bundle: Path, terminal: Term
     answer(copy_of(bundle), double=SAME)
     terminal.sees("✗ double of 2")
     terminal.press("r")
-    terminal.sees("put the stub of double back")
+    terminal.sees("Put the stub of double back")
     terminal.press("n")
     terminal.sees("nothing was changed")
     assert source_of(copy_of(bundle), "double") == SAME
     terminal.press("r")
-    terminal.sees("put the stub of double back")
+    terminal.sees("Put the stub of double back")
     terminal.press("y")
     terminal.sees("the stub of double is back")
     terminal.sees("Not written yet")
@@ -166,10 +123,10 @@ def test_saving_again_gives_up_what_runs(bundle: Path, terminal: Terminal, tmp_p
 def test_a_small_window_keeps_the_keys_in_sight(bundle: Path) -> None:
     start_week(bundle, WEEK)
     answer(copy_of(bundle), double="def double(number):\n    raise ValueError('a\\n' * 60)")
-    small = Terminal(bundle, rows=12)
+    small = Terminal(bundle, "watch", "1", rows=12)
     small.sees("ValueError")
     small.sees(KEYS)
-    small.child.close(force=True)
+    small.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
@@ -210,3 +167,91 @@ def test_without_a_terminal_it_writes_a_log(bundle: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=SECONDS)
     assert process.returncode == 0
+
+
+LONG = "def double(number):\n    raise ValueError('\\n'.join(f'row {n} of it' for n in range(40)))"
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (20, 60)])
+def test_every_key_on_a_small_screen(bundle: Path, rows: int, columns: int) -> None:
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double=LONG)
+    terminal = Terminal(bundle, "watch", "1", rows=rows, columns=columns)
+    terminal.sees("row 0 of it")
+    assert re.search(KEYS, terminal.lines[-1])
+    assert "row 39 of it" not in terminal.text
+    for down, up in (("\x1b[F", "\x1b[H"), ("\x1bOF", "\x1bOH"), ("  " * 9, "bb" * 9), ("\x1b[6~" * 9, "\x1b[5~" * 9)):
+        terminal.press(down)
+        terminal.sees("row 39 of it")
+        terminal.press(up)
+        terminal.sees("row 0 of it")
+    for down, up in (("\x1b[B", "\x1b[A"), ("\x1bOB", "\x1bOA"), ("j", "k")):
+        terminal.press(down)
+        terminal.sees("lines 2–")
+        terminal.press(up)
+        terminal.sees("lines 1–")
+    terminal.press("h")
+    terminal.sees("Hint 1 of 3: the idea")
+    terminal.press("l")
+    terminal.sees("1 double +0/40 points")
+    assert "Hint" not in terminal.text
+    terminal.press("l")
+    terminal.sees("row 0 of it")
+    terminal.press("r")
+    terminal.sees("Put the stub of double back .* y/n")
+    terminal.press("x")
+    terminal.sees("nothing was changed")
+    terminal.press("c")
+    terminal.sees("double was checked again")
+    terminal.press("\x1b\x1b[24~ü\t\n?")  # Escape, F12 and letters that say nothing
+    terminal.sees_no_more("double was checked again")
+    terminal.press("Q")
+    assert terminal.ends() == 0
+    assert source_of(copy_of(bundle), "double") == LONG
+
+
+def test_a_changed_file_that_nobody_tells_of_is_seen(bundle: Path) -> None:
+    """As on network drives and in shared folders: the watcher of files polls once an hour here."""
+    start_week(bundle, WEEK)
+    terminal = Terminal(bundle, "watch", "1", WATCHFILES_FORCE_POLLING="true", WATCHFILES_POLL_DELAY_MS="3600000")
+    terminal.sees("Not written yet")
+    answer(copy_of(bundle), double=SAME)
+    terminal.sees("✗ double of 2")
+    terminal.close()
+
+
+def test_a_key_checks_what_looks_unchanged(bundle: Path) -> None:
+    """Size and time of the file are those of before, as on a file system whose clock is coarse."""
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double="def double(number):\n    return number + 0")
+    terminal = Terminal(bundle, "watch", "1", WATCHFILES_FORCE_POLLING="true", WATCHFILES_POLL_DELAY_MS="3600000")
+    terminal.sees("this is the number itself")
+    before = copy_of(bundle).stat()
+    text = copy_of(bundle).read_text(encoding="utf-8").replace("return number + 0", "return number * 2")
+    copy_of(bundle).write_text(text, encoding="utf-8")
+    os.utime(copy_of(bundle), ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert copy_of(bundle).stat().st_size == before.st_size
+    terminal.press("c")
+    terminal.sees("1 of 2 exercises")
+    terminal.close()
+
+
+def test_another_size_of_the_window_is_drawn(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    answer(copy_of(bundle), double=LONG)
+    terminal = Terminal(bundle, "watch", "1", rows=24, columns=100)
+    terminal.sees("row 0 of it")
+    for rows, columns in ((20, 60), (12, 80), (40, 120)):
+        terminal.resize(rows, columns)
+        terminal.sees(rf"(?m)^─{{{columns}}}$")
+        terminal.sees(rf"{KEYS}\Z")
+        assert "0 of 2 exercises" in terminal.lines[1]
+        assert len(terminal.lines) == rows
+    terminal.close()
+
+
+def test_it_begins_with_the_exercise_that_was_asked_for(bundle: Path) -> None:
+    start_week(bundle, WEEK)
+    terminal = Terminal(copy_of(bundle).parent, "watch", "quadruple")
+    terminal.sees("Exercise 2. Quadruple")
+    terminal.close()
