@@ -52,8 +52,12 @@ class RunLog:
             if best is None or (value > best[metric] if mode == "max" else value < best[metric]):
                 best = line
         if best is None:
-            raise KeyError(f"no line has {metric}")
+            raise NoSuchMetric(f"no line has {metric}")
         return best
+
+
+class NoSuchMetric(KeyError):
+    pass
 """,
     ),
     Alternative(

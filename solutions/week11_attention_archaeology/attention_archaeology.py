@@ -427,8 +427,9 @@ def odd(make: Callable) -> dict:
     def error(fn: Callable, *args: object) -> str:
         try:
             fn(*args)
-        except (KeyError, ValueError, TypeError) as found:
-            return f"{type(found).__name__}: {found}"
+        except (KeyError, ValueError, TypeError) as found:  # or what is derived from one of them
+            kind = next(kind for kind in (KeyError, ValueError, TypeError) if isinstance(found, kind))
+            return f"{kind.__name__}: {found}"
         return "no error"
 
     with tempfile.TemporaryDirectory() as root:
@@ -1764,7 +1765,7 @@ with checks.step("effects of another dtype: bfloat16, and float64 where float32 
             wanted = sum(quarters[row["layer"], 0].tolist()) / 3
             checks.that(abs(row["importance"] - wanted) < 1e-12, f"the importance, {dtype}", came=f"{row['importance']:.15f}",
                 expected=f"{wanted:.15f}", causes={
-                    "it was averaged in a smaller dtype; the docstring says float64": 1e-12 < abs(row["importance"] - wanted) < 0.5,
+                    "it was averaged in a smaller dtype; the docstring says float64": 1e-12 < abs(row["importance"] - wanted) < 0.01 * abs(wanted),
                 })  # fmt: skip
         agreed = split_half((torch.arange(4.0)[:, None] + torch.zeros(4, 6)).reshape(2, 2, 6).to(dtype), 0, 5)
         checks.that(
