@@ -630,7 +630,7 @@ MISCONCEPTIONS = [
         exercise="importance",
         edits={"for _ in range(splits):": "for _ in range(1, splits):"},
         rejected_by="importance-test-3",
-        says="with one split mean and both ends are equal",
+        says="one split alone",
         note="One of 200 is no difference; one of one is the whole result.",
     ),
     Misconception(
@@ -1072,7 +1072,7 @@ MISCONCEPTIONS = [
         exercise="report",
         edits={'"\\n", encoding="utf-8")\n    return path': '"\\n")\n    return path'},
         rejected_by="report-test-1",
-        says="a title with letters beyond ASCII",
+        says="in the machine's own encoding",
         note="The report of a colleague in Windows would show other letters, or none.",
     ),
     Misconception(
@@ -1245,13 +1245,5 @@ MISCONCEPTIONS = [
         rejected_by="page-test-1",
         says="the slider gives floats",
         note="What a slider returns is of the type of its limits.",
-    ),
-    Misconception(
-        name="epsilon-in-256ths",
-        exercise="page",
-        edits={ATTACK: ATTACK.replace("eps / 255", "eps / 256")},
-        rejected_by="page-test-2",
-        says="the attack was smaller than 16 / 255",
-        note="256 levels have 255 steps between them.",
     ),
 ]
