@@ -104,6 +104,31 @@ def _devices(value: Any) -> Iterator[str]:
         yield str(value.device)
 
 
+def in_ascii_locale(fn: Callable[..., Any], *args: Any) -> Any:
+    """`fn(*args)` as on a machine whose own encoding is ASCII, as Windows' is not UTF-8 either.
+
+    A file that is opened as text without an encoding, by `open` or a `Path`, can then hold nothing else.
+    """
+    import builtins
+    import io
+
+    opened, encoding_of = builtins.open, io.text_encoding
+
+    def opened_here(
+        file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, *more: Any, **named: Any
+    ) -> Any:
+        return opened(file, mode, buffering, encoding or (None if "b" in mode else "ascii"), *more, **named)
+
+    def encoding_here(encoding: str | None, stacklevel: int = 2) -> str:
+        return encoding or "ascii"
+
+    builtins.open, io.text_encoding = opened_here, encoding_here  # type: ignore[assignment]
+    try:
+        return fn(*args)
+    finally:
+        builtins.open, io.text_encoding = opened, encoding_of
+
+
 def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:
     """The output of `module(*args)`, and the output after one step of gradient descent on all its parameters.
 

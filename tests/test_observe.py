@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import math
 import os
 import subprocess
@@ -407,3 +408,35 @@ def test_devices_away_tells_code_that_stays_on_the_device_from_code_that_does_no
     with pytest.raises(RuntimeError):
         observe.devices_away(lambda x: x[:3] + torch.eye(3), rows)
     assert layer.weight.device.type == "cpu"
+
+
+WRITERS: dict[str, Callable[[Path, str], object]] = {
+    "path": lambda file, text: file.write_text(text),
+    "path with utf-8": lambda file, text: file.write_text(text, encoding="utf-8"),
+    "path opened": lambda file, text: file.open("w").write(text),
+    "bytes": lambda file, text: file.write_bytes(text.encode()),
+    "open": lambda file, text: open(file, "w", newline="").write(text),  # noqa: SIM115, PTH123
+    "open with utf-8": lambda file, text: open(file, "w", encoding="utf-8").write(text),  # noqa: SIM115, PTH123
+    "open for bytes": lambda file, text: open(file, "wb").write(text.encode()),  # noqa: SIM115, PTH123
+}
+
+
+@pytest.mark.parametrize("way", WRITERS)
+def test_text_files_without_an_encoding_hold_only_ascii_in_an_ascii_locale(way: str, tmp_path: Path) -> None:
+    file, write, before = tmp_path / "text", WRITERS[way], (open, io.text_encoding)
+    observe.in_ascii_locale(write, file, "plain")
+    assert file.read_text(encoding="utf-8") == "plain"
+    if way in ("path", "path opened", "open"):
+        with pytest.raises(UnicodeEncodeError):
+            observe.in_ascii_locale(write, file, "gr\u00fcn")
+    else:
+        observe.in_ascii_locale(write, file, "gr\u00fcn")
+        assert file.read_text(encoding="utf-8") == "gr\u00fcn"
+    assert (open, io.text_encoding) == before
+
+
+def test_reading_in_an_ascii_locale(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes("gr\u00fcn".encode())
+    with pytest.raises(UnicodeDecodeError):
+        observe.in_ascii_locale(lambda: (tmp_path / "text").read_text())
+    assert observe.in_ascii_locale(lambda: (tmp_path / "text").read_text(encoding="utf-8")) == "gr\u00fcn"

@@ -38,7 +38,7 @@ class RunLog:
     def load(self):
         if not os.path.exists(self.path):
             return []
-        with open(self.path) as file:
+        with open(self.path, encoding="utf-8") as file:
             return [json.loads(line) for line in file if line.endswith("\\n")]
 
     def best(self, metric, mode="max"):
@@ -52,8 +52,12 @@ class RunLog:
             if best is None or (value > best[metric] if mode == "max" else value < best[metric]):
                 best = line
         if best is None:
-            raise KeyError(f"no line has {metric}")
+            raise NoSuchMetric(f"no line has {metric}")
         return best
+
+
+class NoSuchMetric(KeyError):
+    pass
 """,
     ),
     Alternative(
@@ -140,6 +144,7 @@ def head_effects(model, x, y, means=None):
 
 def rank_heads(effects, seed, resamples=1000):
     generator = torch.Generator().manual_seed(seed)
+    effects = effects.double()
     L, H, n = effects.shape
     picks = torch.randint(n, (resamples, n), generator=generator)
     rows = []
@@ -155,7 +160,7 @@ def rank_heads(effects, seed, resamples=1000):
 
 def split_half(effects, seed, splits=200):
     generator = torch.Generator().manual_seed(seed)
-    flat, n = effects.reshape(-1, effects.shape[-1]), effects.shape[-1]
+    flat, n = effects.double().reshape(-1, effects.shape[-1]), effects.shape[-1]
 
     def ranks(values):
         from scipy.stats import rankdata

@@ -102,10 +102,10 @@ plt.show()
 # | name | type | meaning |
 # | --- | --- | --- |
 # | `config_hash(config)` | dict to string | the name; the order of the keys does not matter, also inside inner dicts |
-# | `RunLog(root, config, mirror=None)` | | makes the folder `root/NAME` and writes `config.json` there; an existing log is **continued** |
+# | `RunLog(root, config, mirror=None)` | | makes the folder `root/NAME`, with its parents, and writes `config.json` there; an existing log is **continued** |
 # | `.folder` | Path | `root/NAME` |
 # | `.log(step, **metrics)` | int, numbers | appends `{"step": step, ...}` to `log.jsonl`, then calls `mirror(step, metrics)` if there is one, by position |
-# | `.load()` | list of dicts | all whole lines of the file as it is now, in order; none where nothing was logged. A line is whole when it ends with an end of line |
+# | `.load()` | list of dicts | all whole lines of the file as it is now, in order; none where nothing was logged. A line is whole when it ends with an end of line. The file is UTF-8, whatever the encoding of your machine |
 # | `.best(metric, mode)` | dict | the line with the largest (`"max"`) or smallest (`"min"`) value; lines without the metric or with NaN do not count; of equal ones the first |
 #
 # `mirror` is how Weights & Biases comes in without being needed: `mirror=lambda step, metrics: wandb.log(metrics, step=step)`.
@@ -129,8 +129,8 @@ class RunLog:
 
     Parameters
     ----------
-    root : folder of all runs; made where it is missing.
-    config : numbers, strings, lists and dicts.
+    root : folder of all runs; made, with its parents, where it is missing.
+    config : numbers, strings, lists and dicts; left as it is.
     mirror : called as mirror(step, metrics) after each line, for example to send it elsewhere.
     """
 
@@ -163,7 +163,7 @@ class RunLog:
     def load(self) -> list[dict[str, float]]:
         """All lines of the file that were written whole, whoever wrote them, in order.
 
-        A line is whole when it ends with an end of line. Without any the list is empty.
+        A line is whole when it ends with an end of line. Without any the list is empty. The file is UTF-8.
         """
         ### BEGIN SOLUTION
         lines = self.file.read_text(encoding="utf-8").split("\n")
@@ -223,7 +223,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `hashlib.sha256(text.encode()).hexdigest()[:12]`. Python's own `hash` of a string is salted anew in each process, and `str(config)` keeps the order of the keys. `folder.mkdir(parents=True, exist_ok=True)`. `data[: data.rfind(b"\n") + 1]` is the data up to its last end of line, and nothing where there is none. Opening with `"a"` appends. `max(lines, key=...)` gives the first of equal ones.
+# `hashlib.sha256(text.encode()).hexdigest()[:12]`. Python's own `hash` of a string is salted anew in each process, and `str(config)` keeps the order of the keys. `folder.mkdir(parents=True, exist_ok=True)`. Text files take `encoding="utf-8"`. `data[: data.rfind(b"\n") + 1]` is the data up to its last end of line, and nothing where there is none. Opening with `"a"` appends. `max(lines, key=...)` gives the first of equal ones.
 #
 # </details>
 
@@ -263,6 +263,21 @@ def life(make: Callable, configs: list) -> dict:
         }  # fmt: skip
 
 
+def far_away(make: Callable, config: dict) -> dict:
+    """A run whose folder of all runs is missing, and the folder above it as well."""
+    import tempfile
+    from copy import deepcopy
+    from pathlib import Path
+
+    given = deepcopy(config)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "studies" / "runs"
+        log = make(root, config)
+        log.log(0, loss=1.0)
+        lines = (root / Path(log.folder).name / "log.jsonl").read_bytes().splitlines()
+        return {"lines": len(lines), "same": given == config}
+
+
 with checks.step("the name of {'rate': 0.1, 'steps': 5}"):
     # echo -n '{"rate": 0.1, "steps": 5}' | sha256sum
     came = config_hash({"steps": 5, "rate": 0.1})
@@ -285,6 +300,11 @@ with checks.step("the name of settings that nobody has used before"):
     text = f'{{"batch": [1, 2.5], "model": {{"layers": 2, "width": {secret % 97}}}, "seed": {secret}}}'
     came = config_hash({"seed": secret, "model": {"layers": 2, "width": secret % 97}, "batch": [1, 2.5]})
     checks.equal(came, hashlib.sha256(text.encode()).hexdigest()[:12], "the name")
+
+with checks.step("a folder of all runs that is not there yet, two levels deep"):
+    deep = checks.beside(far_away, RunLog, {"rate": 0.1, "model": {"width": 8, "layers": 2}})
+    checks.equal(deep["lines"], 1, "the lines of log.jsonl in it")
+    checks.equal(deep["same"], True, "whether the configuration is what it was")
 
 with checks.step("a run of four steps, then opened again"):
     config = {"rate": 0.1, "model": {"width": 8, "layers": 2}, "steps": 5}
@@ -352,6 +372,32 @@ def cut_while_open(make: Callable, written: str) -> list:
         return [line["step"] for line in log.load()]
 
 
+def foreign(make: Callable, within: Callable) -> dict:
+    """A log with letters beyond ASCII, part of it written by another program in UTF-8, on a machine of another encoding."""
+    import tempfile
+    from pathlib import Path
+
+    def use() -> dict:
+        with tempfile.TemporaryDirectory() as root:
+            log = make(root, {"name": "ä"})
+            log.log(0, **{"größe": 1.0})
+            with (Path(log.folder) / "log.jsonl").open("ab") as file:
+                file.write('{"step": 1, "größe": 2.0}\n'.encode())
+            return {"steps": [line["step"] for line in log.load()], "best": log.best("größe")["step"]}
+
+    try:
+        return within(use)
+    except UnicodeError as error:
+        return {"error": type(error).__name__}
+
+
+with checks.step("a metric with letters beyond ASCII, on a machine whose own encoding is ASCII"):
+    seen = checks.beside(foreign, RunLog, observe.in_ascii_locale)
+    checks.equal(seen.get("error", ""), "", "the error", causes={
+        "a file was opened in the machine's own encoding; say encoding=\"utf-8\"": lambda: "error" in seen,
+    })  # fmt: skip
+    checks.equal((seen["steps"], seen["best"]), ([0, 1], 1), "the steps that can be read, and the best one")
+
 with checks.step("a log whose last line was cut in the middle"):
     seen = checks.beside(cut, RunLog, '{"step": 0, "loss": 2.0}\n{"step": 1, "loss": 1.0}\n{"step": 2, "lo')
     checks.equal(seen["first"], [0, 1], "the steps that can be read")
@@ -381,15 +427,16 @@ def odd(make: Callable) -> dict:
     def error(fn: Callable, *args: object) -> str:
         try:
             fn(*args)
-        except (KeyError, ValueError, TypeError) as found:
-            return f"{type(found).__name__}: {found}"
+        except (KeyError, ValueError, TypeError) as found:  # or what is derived from one of them
+            kind = next(kind for kind in (KeyError, ValueError, TypeError) if isinstance(found, kind))
+            return f"{kind.__name__}: {found}"
         return "no error"
 
     with tempfile.TemporaryDirectory() as root:
         log = make(root, {"b": [1, 2.5, "x"], "a": None})
         log.log(0, loss=math.nan)
         log.log(1, loss=3.0)
-        log.log(2, loss=math.nan, other=1.0)
+        log.log(2, loss=math.nan, other=1.0, rare=math.nan)
         with tempfile.TemporaryDirectory() as other_root:
             mixed = make(other_root, {})
             for step, gap in ((7, 0.5), (3, 0.0), (5, 0.0), (4, 0.5)):
@@ -400,6 +447,7 @@ def odd(make: Callable) -> dict:
             "order": order, "gaps": [least, most], "tuple": error(make, root, {(1, 2): 3}), "set": error(make, root, {"a": {1}}),
             "least": log.best("loss", "min")["step"], "most": log.best("loss", "max")["step"],
             "mode": error(log.best, "loss", "largest"), "metric": error(log.best, "accuracy"),
+            "rare": error(log.best, "rare", "min"),
         }  # fmt: skip
 
 
@@ -425,6 +473,10 @@ with checks.step("losses that are NaN, 3 and NaN"):
     checks.that(
         seen["metric"].startswith("KeyError") and "accuracy" in seen["metric"],
         "a metric that no line has is a KeyError that names it", came=seen["metric"],
+    )  # fmt: skip
+    checks.that(
+        seen["rare"].startswith("KeyError") and "rare" in seen["rare"],
+        "a metric that is NaN in all lines is a KeyError that names it", came=seen["rare"],
     )  # fmt: skip
 
 with checks.step("more names"):
@@ -831,12 +883,12 @@ def head_means(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    model : a timm ViT. images : (n, 3, s, s), run as one batch, in eval mode; the model is left as it was found, also
-        after an error.
+    model : a timm ViT. images : (n, 3, s, s), any number of them, run in eval mode; the model is left as it was found,
+        also after an error.
 
     Returns
     -------
-    (L, H, d) float, without a gradient graph.
+    (L, H, d) in the dtype of the model, without a gradient graph.
     """
     ### BEGIN SOLUTION
     modes = {module: module.training for module in model.modules()}
@@ -866,7 +918,7 @@ class HeadAblator:
     ----------
     model : a timm ViT; not touched before the block begins.
     heads : pairs (layer, head), both from 0.
-    means : (L, H, d) to put in the place of each head's output; zeros without it.
+    means : (L, H, d), of any float dtype, to put in the place of each head's output; zeros without it.
 
     Raises
     ------
@@ -1130,12 +1182,17 @@ with checks.step("the means in the place of the heads (0, 2) and (1, 0)"):
         with torch.no_grad(), make(model, [(0, 2), (1, 0)], means):
             return torch.cat([model(images[:4]), model(images[4:])])
 
-    changed = deepcopy(model)
-    with torch.no_grad():
-        for layer, head in ((0, 2), (1, 0)):
-            projection, columns = changed.blocks[layer].attn.proj, slice(4 * head, 4 * head + 4)
-            projection.bias += projection.weight[:, columns] @ means[layer, head]
-            projection.weight[:, columns] = 0
+    def with_other_weights(model: nn.Module, means: torch.Tensor) -> nn.Module:
+        """A copy in which the same heads have no columns, and their part for the means stands in the bias."""
+        changed = deepcopy(model)
+        with torch.no_grad():
+            for layer, head in ((0, 2), (1, 0)):
+                projection, columns = changed.blocks[layer].attn.proj, slice(4 * head, 4 * head + 4)
+                projection.bias += projection.weight[:, columns] @ means[layer, head]
+                projection.weight[:, columns] = 0
+        return changed
+
+    changed = with_other_weights(model, means)
     came = checks.beside(with_means, HeadAblator, model, images, means)
     silent = deepcopy(changed)
     with torch.no_grad():
@@ -1217,6 +1274,34 @@ with checks.step("two blocks, one inside the other"):
     both, one = checks.beside(nested, HeadAblator, model, images)
     checks.close(both, columns_zero(model, images, [(0, 0), (0, 1), (1, 1)]), "the logits inside both")
     checks.close(one, columns_zero(model, images, [(0, 0)]), "the logits in the outer one alone")
+
+
+def by_hand(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """The means of the heads, from what goes into each projection of a model without dropout."""
+    kept = []
+    hooks = [b.attn.proj.register_forward_pre_hook(lambda m, given: kept.append(given[0])) for b in model.blocks]
+    logits_of(model, images, batch=len(images))
+    for hook in hooks:
+        hook.remove()
+    return torch.stack([x.reshape(-1, b.attn.num_heads, b.attn.head_dim).mean(0) for x, b in zip(kept, model.blocks)])
+
+
+with checks.step("means of 203 images; of one image in a ViT with one layer; in float64"):
+    many = datasets.field_tiles(203, seed=9).x
+    for number, model, name in (
+        (203, scrambled_vit(7), "of 203 images"), (1, scrambled_vit(8, depth=1), "of one image in one layer"),
+        (3, scrambled_vit(7, width=16, depth=3, heads=2).double(), "in float64"),
+    ):  # fmt: skip
+        some = many[:number].to(model.norm.weight.dtype)
+        checks.close(head_means(model, some), by_hand(model, some), f"the means {name}")
+
+with checks.step("means in float64 for a model in float32, and the other way round"):
+    for dtype, other in ((torch.float32, torch.float64), (torch.float64, torch.float32)):
+        model, some = scrambled_vit(9).to(dtype), many[:6].to(dtype)
+        means = checks.normal(seed=5)(2, 3, 4).to(other)
+        came = checks.beside(with_means, HeadAblator, model, some, means)
+        wanted = logits_of(with_other_weights(model, means.to(dtype)), some)
+        checks.close(came, wanted, "the logits", rtol=1e-3, atol=1e-4)
 
 with checks.step("the heads of another shape: 3 layers, 2 heads of width 8, in float64, all heads at once"):
     model = scrambled_vit(6, width=16, depth=3, heads=2).double()
@@ -1315,11 +1400,13 @@ def rank_heads(effects: torch.Tensor, seed: int, resamples: int = 1000) -> list[
 
     Parameters
     ----------
-    effects : (L, H, n). seed : of the resampling. resamples : how often n images are drawn, with replacement.
+    effects : (L, H, n), of any float dtype; averaged in float64. seed : of the resampling. resamples : how often n images
+        are drawn, with replacement.
 
     Returns
     -------
-    L * H dicts with "layer" and "head", int; "importance", "low" and "high", float.
+    L * H dicts with "layer" and "head", int; "importance", "low" and "high", float. Of heads that are equally important
+    either one may come first.
     """
     ### BEGIN SOLUTION
     _, heads, n = effects.shape
@@ -1340,11 +1427,11 @@ def split_half(effects: torch.Tensor, seed: int, splits: int = 200) -> dict[str,
 
     Parameters
     ----------
-    effects : (L, H, n) with n >= 2. seed : of the splits.
+    effects : (L, H, n) with n >= 2, of any float dtype; averaged in float64. seed : of the splits.
 
     Returns
     -------
-    {"mean", "low", "high"}: mean and the percentiles 2.5 and 97.5 over the splits.
+    {"mean", "low", "high"}, float: mean and the percentiles 2.5 and 97.5 over the splits.
     """
     ### BEGIN SOLUTION
     flat, rng = effects.double().flatten(0, 1).numpy(), np.random.default_rng(seed)
@@ -1397,7 +1484,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `F.cross_entropy(logits, y, reduction="none")` is $(n,)$; `logits_of(model, x)` is given. `rng.integers(n, size=(resamples, n))` draws with replacement. `spearmanr(a, b).statistic`; `rng.permutation(n)` cut in two. `np.argsort(-importance)` sorts downward. Write `float(...)` and `int(...)` around what goes into the dicts.
+# `F.cross_entropy(logits, y, reduction="none")` is $(n,)$; `logits_of(model, x)` is given. `rng.integers(n, size=(resamples, n))` draws with replacement. `spearmanr(a, b).statistic`; `rng.permutation(n)` cut in two. `np.argsort(-importance)` sorts downward. `effects.double()` comes first: NumPy knows no bfloat16. Write `float(...)` and `int(...)` around what goes into the dicts: JSON writes no NumPy integers.
 #
 # </details>
 
@@ -1577,6 +1664,18 @@ with checks.step("one image of 20 has the effect 20, the others none: the interv
                 "this is the mean and 1.96 standard errors; the drawn means are not normal": abs(row[name] - normal) < 0.06,
             })  # fmt: skip
 
+with checks.step("what stands in a row"):
+    for row in ranked:
+        checks.that(
+            all(isinstance(row[name], int) for name in ("layer", "head")), "layer and head are of type int",
+            came=", ".join(type(row[name]).__name__ for name in ("layer", "head")),
+            causes={"these are NumPy's integers, which JSON cannot write": not any(isinstance(row[name], torch.Tensor) for name in row)},
+        )  # fmt: skip
+        checks.that(
+            all(isinstance(row[name], float) for name in ("importance", "low", "high")), "importance, low and high are of type float",
+            came=", ".join(type(row[name]).__name__ for name in ("importance", "low", "high")),
+        )  # fmt: skip
+
 with checks.step("the same seed twice"):
     checks.equal(
         [row["low"] for row in rank_heads(effects, 3, 50)], [row["low"] for row in rank_heads(effects, 3, 50)], "low"
@@ -1590,6 +1689,15 @@ with checks.step("other seeds, one resample"):
         came="an interval")  # fmt: skip
     first, other = (split_half(plain, seed, 5)["mean"] for seed in (3, 4))
     checks.that(first != other, "another seed splits the images in another way", came="the same stability")
+
+with checks.step("one split alone"):
+    once = split_half(plain, 3, 1)
+    checks.that(
+        all(isinstance(value, float) for value in once.values()), "mean, low and high are of type float", came=str(once)
+    )
+    checks.that(
+        once["low"] == once["mean"] == once["high"], "with one split mean and both ends are equal", came=str(once)
+    )
 
 with checks.step("two images: each half is one of them"):
     halves = torch.tensor([[1.0, 3.0], [2.0, 1.0], [3.0, 2.0], [4.0, 5.0], [5.0, 4.0], [6.0, 6.0]]).reshape(3, 2, 2)
@@ -1648,6 +1756,47 @@ with checks.step("an odd number of images, and heads with equal effects"):
     checks.equal(
         sorted((row["layer"], row["head"]) for row in rows), [(0, 0), (0, 1), (1, 0), (1, 1)], "the heads of a tie"
     )
+
+with checks.step("effects of another dtype: bfloat16, and float64 where float32 loses digits"):
+    # multiples of 1/4 below 64 are exact in bfloat16; their mean over 3 images is not
+    quarters = torch.tensor([[1.25, 2.5, 0.5], [0.25, 63.75, 0.75], [-2.0, 1.0, 0.25]]).reshape(3, 1, 3)
+    for dtype in (torch.bfloat16, torch.float64):
+        rows = rank_heads(quarters.to(dtype), 0, 20)
+        checks.equal([row["layer"] for row in rows], [1, 0, 2], f"the layers, {dtype}")
+        for row in rows:
+            wanted = sum(quarters[row["layer"], 0].tolist()) / 3
+            checks.that(abs(row["importance"] - wanted) < 1e-12, f"the importance, {dtype}", came=f"{row['importance']:.15f}",
+                expected=f"{wanted:.15f}", causes={
+                    "it was averaged in a smaller dtype; the docstring says float64": 1e-12 < abs(row["importance"] - wanted) < 0.01 * abs(wanted),
+                })  # fmt: skip
+        agreed = split_half((torch.arange(4.0)[:, None] + torch.zeros(4, 6)).reshape(2, 2, 6).to(dtype), 0, 5)
+        checks.that(
+            abs(agreed["mean"] - 1) < 1e-9,
+            f"the stability of an order that all images agree on, {dtype}",
+            came=str(agreed),
+        )
+
+with checks.step(
+    "two of three heads change places where one half holds all of five odd images: in about 1 of 27 splits"
+):
+    odd = torch.zeros(3, 1, 24)
+    odd[1], odd[1, 0, [2, 7, 11, 12, 20]], odd[2] = 1.0, -1.7, 9.0  # 7 - 5 * 1.7 < 0 < 8 - 4 * 1.7
+    for seed in range(100):
+        came = split_half(odd, seed, 100)
+        swapped = round(100 * (1 - came["mean"]) / 0.5)  # Spearman's correlation is then 0.5, else 1
+        checks.that(0 <= swapped <= 20, "the correlations are 0.5, rarely, and 1", came=str(came))
+        if swapped in (4, 5):  # more than 2.5 % of the splits, and not more than 5 %
+            break
+    checks.that(swapped in (4, 5) and abs(came["low"] - 0.5) < 1e-9, f"{swapped} of 100 splits give 0.5: that is the percentile 2.5",
+        came=f"{came['low']:.3f}", causes={
+            "5 % of the splits lie below `low`: this is the 90 % interval": swapped in (4, 5) and came["low"] > 0.9,
+        })  # fmt: skip
+    checks.that(abs(came["high"] - 1) < 1e-9, "the percentile 97.5 is 1", came=f"{came['high']:.3f}")
+
+with checks.step("the effects that were given are not changed"):
+    for fn in (rank_heads, split_half):
+        (after,) = checks.beside(observe.arguments_after, fn, odd, 0, 5)
+        checks.equal(after, odd, "the effects afterwards")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1781,13 +1930,14 @@ def head_card(attention: torch.Tensor, evidence: torch.Tensor, patch: int, n_pre
 
     Parameters
     ----------
-    attention : (B, N, N), rows sum to 1; the first `n_prefix` tokens are no patches, the class token is token 0.
+    attention : (B, N, N), of any float dtype, rows sum to 1; the first `n_prefix` tokens are no patches, the class token is
+        token 0.
     evidence : (B, gh, gw) float, the share of each patch that is evidence; gh * gw = N - n_prefix, row by row.
     patch : side of a patch in pixels.
 
     Returns
     -------
-    A dict with the names of `CARD`.
+    A dict with the names of `CARD`; each a float of Python, computed in float64.
 
     Raises
     ------
@@ -1828,7 +1978,11 @@ def specialization_matrix(
 
 
 def twins(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
-    """For each of L * H heads the number of the other head with the smallest mean Jensen-Shannon divergence: int64."""
+    """For each of L * H heads the number of the other head with the smallest mean Jensen-Shannon divergence: int64.
+
+    Attentions of L layers, each (B, H, N, N), of any float dtype. The divergences are computed and compared in float64: of
+    heads that are nearly alike they differ by less than float32 can tell.
+    """
     ### BEGIN SOLUTION
     heads = torch.cat([layer.double() for layer in attentions], dim=1).transpose(0, 1)  # (L H, B, N, N)
     divergence = torch.full((len(heads), len(heads)), torch.inf, dtype=torch.float64)
@@ -1885,7 +2039,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")` gives rows and columns; stacked and reshaped to $(h w, 2)$ they are the centers in patches. `torch.xlogy(a, a)` is $a \ln a$, and 0 where $a$ is 0. $\mathrm{KL}(a \Vert m)$ is `(torch.xlogy(a, a) - torch.xlogy(a, m)).sum(-1)`. Distance takes rows `n_prefix:` of `among`, evidence takes row 0. `layer.unbind(1)` gives the heads.
+# `torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")` gives rows and columns; stacked and reshaped to $(h w, 2)$ they are the centers in patches. `torch.xlogy(a, a)` is $a \ln a$, and 0 where $a$ is 0. $\mathrm{KL}(a \Vert m)$ is `(torch.xlogy(a, a) - torch.xlogy(a, m)).sum(-1)`. Distance takes rows `n_prefix:` of `among`, evidence takes row 0. `layer.unbind(1)` gives the heads. `attention.double()` comes first, `.item()` last.
 #
 # </details>
 
@@ -1917,21 +2071,35 @@ with checks.step("a class token and 2 x 3 patches of 8 pixels; every token looks
 
 with checks.step("random rows that nobody has seen"):
     draw = torch.Generator().manual_seed(checks.fresh_seed())
-    rows, shares = torch.randn(3, 7, 7, generator=draw).softmax(-1), torch.rand(3, 2, 3, generator=draw)
+    parts = torch.randint(1, 161, (3, 7, 6), generator=draw)  # of 1024, so that rows sum to 1 exactly, also in float32
+    rows = torch.cat([parts, 1024 - parts.sum(-1, keepdim=True)], dim=-1) / 1024
+    shares = torch.rand(3, 2, 3, generator=draw)
     card = head_card(rows, shares, 8)
+    checks.that(
+        all(isinstance(card[name], float) for name in CARD), "the numbers on the card are floats of Python",
+        came=", ".join(type(card[name]).__name__ for name in CARD),
+    )  # fmt: skip
     looks = [row for image in rows.double().tolist() for row in image]
+    place = [(8 * (j // 3), 8 * (j % 3)) for j in range(6)]
+    far = [
+        sum(a * math.dist(place[query], place[j]) for j, a in enumerate(row[1:])) / sum(row[1:])
+        for image in rows.double().tolist() for query, row in enumerate(image[1:])
+    ]  # fmt: skip
     on_evidence = [
         sum(a * e for a, e in zip(image[0][1:], share)) / sum(image[0][1:])
         for image, share in zip(rows.double().tolist(), shares.flatten(1).tolist())
     ]
     for name, wanted in (
+        ("distance", sum(far) / 18),
         ("entropy", -sum(a * math.log(a) for row in looks for a in row) / 21),
+        ("sparsity", sum((7**0.5 - sum(row) / math.hypot(*row)) / (7**0.5 - 1) for row in looks) / 21),
         ("class_mass", sum(row[0] for k, row in enumerate(looks) if k % 7) / 18),
         ("evidence_mass", sum(on_evidence) / 3),
     ):
-        checks.that(
-            abs(card[name] - wanted) < 1e-5, f"{name!r} of them", came=f"{card[name]:.5f}", expected=f"{wanted:.5f}"
-        )
+        gap = abs(card[name] - wanted)
+        checks.that(gap < 1e-9, f"{name!r} of them", came=f"{card[name]:.12f}", expected=f"{wanted:.12f}", causes={
+            "it was computed in float32; the docstring says float64": 1e-9 < gap < 1e-5,
+        })  # fmt: skip
 
 with checks.step("a head in which every token looks at itself only"):
     card = head_card(0.999 * torch.eye(7)[None] + 0.001 * even, evidence, 8)
@@ -2040,6 +2208,45 @@ with checks.step("twins among 2 x 3 heads, head 4 nearly equal to head 1"):
         "only the class token's rows were compared": torch.tensor(classes.argmin(1)),
         "these are the most different heads": torch.tensor(np.where(np.isinf(pairs), -1, pairs).argmax(1)),
     })  # fmt: skip
+
+with checks.step("a matrix of heads with two prefix tokens"):
+    came = specialization_matrix([attention[:, None], attention.flip(0)[:, None]], evidence, 4, 2)
+    checks.shape(came, (2, 5), "the matrix")
+    for k, name in ((0, "distance"), (3, "class_mass")):
+        wanted = float((among * far).sum(-1).mean()) if k == 0 else float(attention[:, 2:, :2].double().sum(-1).mean())
+        checks.that(abs(float(came[0, k]) - wanted) < 1e-5, f"{name!r} of the first head", came=f"{float(came[0, k]):.4f}",
+            expected=f"{wanted:.4f}")  # fmt: skip
+
+with checks.step("twins in bfloat16, 2 x 4 heads"):
+    from scipy.special import rel_entr
+
+    rough = (0.3 * checks.normal(seed=28)(2, 3, 4, 6, 6)).softmax(-1).bfloat16()
+    eight = rough.double().transpose(1, 2).flatten(0, 1).numpy()
+    apart = np.full((8, 8), np.inf)
+    for one in range(8):
+        for other in set(range(8)) - {one}:
+            middle = (eight[one] + eight[other]) / 2
+            apart[one, other] = sum(rel_entr(eight[k], middle).sum(-1).mean() for k in (one, other)) / 2
+    checks.equal(twins(list(rough)), torch.tensor(apart.argmin(1)), "the twins, against scipy")
+
+with checks.step("a head, and two that differ from it by nearly the same: in the ninth digit of the divergence"):
+    base, way = checks.normal(seed=12, dtype=torch.float64)(2, 1, 5, 5).softmax(-1)
+    mixed = [base, *(base + 0.1 * part * (way - base) for part in (1 + 1e-9, 1.0))]
+    checks.equal(twins([torch.stack(mixed, 1)]), torch.tensor([2, 2, 1]), "the twins", causes={
+        "the divergences were compared in float32, where these two are equal": torch.tensor([1, 2, 1]),
+    })  # fmt: skip
+
+
+def after_twins(ask: Callable, attentions: list) -> list:
+    """Attentions after somebody was asked for twins."""
+    copies = [layer.clone() for layer in attentions]
+    ask(copies)
+    return copies
+
+
+with checks.step("what `twins` was given is not changed"):
+    for came, was in checks.each(list(rough), checks.beside(after_twins, twins, list(rough))):
+        checks.equal(came, was, "a layer afterwards")
 
 with checks.step("three heads that are equal: the lower number wins"):
     checks.equal(twins([torch.full((1, 3, 4, 4), 0.25)]), torch.tensor([1, 0, 0]), "the twins", causes={
@@ -2223,11 +2430,12 @@ def failure_taxonomy(
 
     Parameters
     ----------
-    vit_wrong, cnn_wrong : (n,) bool. conditions : name -> (n,) bool.
+    vit_wrong, cnn_wrong : (n,) bool. conditions : name -> (n,) bool. All of them are left as they are.
 
     Returns
     -------
-    A row for each owner and condition: owners in the order vit_only, cnn_only, both; conditions as given.
+    A row for each owner and condition: owners in the order vit_only, cnn_only, both; conditions as given. Counts are of
+    type int, the other numbers of type float.
 
     Raises
     ------
@@ -2307,6 +2515,13 @@ with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; h
     checks.equal([(row["owner"], row["condition"]) for row in rows], [
         (owner, condition) for owner in ("vit_only", "cnn_only", "both") for condition in ("haze", "dusk")
     ], "owners and conditions")  # fmt: skip
+    for kind, names in ((int, ("errors", "hits")), (float, ("share", "base", "lift", "p", "p_holm"))):
+        for name in names:
+            odd = [type(row[name]).__name__ for row in rows if not isinstance(row[name], kind)]
+            checks.that(not odd, f"{name!r} is of type {kind.__name__} in all rows", came=", ".join(odd), causes={
+                "this is a number of NumPy, which JSON cannot write": kind is int and bool({"int64", "int32"} & {*odd}),
+                "this is a tensor": "Tensor" in odd,
+            })  # fmt: skip
     checks.equal([row["errors"] for row in rows], [3, 3, 1, 1, 1, 1], "the errors of each owner", causes={
         "images on which both are wrong are counted for each model too; every image has one owner": [4, 4, 2, 2, 1, 1],
     })  # fmt: skip
@@ -2340,8 +2555,8 @@ with checks.step("ten images: the ViT is wrong on 0, 1, 2, 3, the CNN on 3, 4; h
 with checks.step("80 random images, counted one by one"):
     draw = torch.Generator().manual_seed(checks.fresh_seed())
     a, b, holds = (torch.rand(80, generator=draw) < share for share in (0.4, 0.3, 0.5))
-    found = failure_taxonomy(a, b, {"some": holds})
     images = list(zip(a.tolist(), b.tolist(), holds.tolist()))
+    found = failure_taxonomy(a, b, {"some": holds})
     checks.equal(len(found), 3, "the number of rows")
     for row, owner in zip(found, ((True, False), (False, True), (True, True)), strict=True):
         own = [held for vit_is, cnn_is, held in images if (vit_is, cnn_is) == owner]
@@ -2428,8 +2643,9 @@ with checks.step("each p against the sum of the hypergeometric probabilities tha
     draw = torch.Generator().manual_seed(9)
     conditions = {name: torch.rand(60, generator=draw) < rate for name, rate in (("a", 0.2), ("b", 0.7))}
     vit, cnn = torch.rand(60, generator=draw) < 0.4, torch.rand(60, generator=draw) < 0.3
+    owners = {"both": vit & cnn, "cnn_only": cnn & ~vit, "vit_only": vit & ~cnn}
     for row in failure_taxonomy(vit, cnn, conditions):
-        wrong = {"vit_only": vit & ~cnn, "cnn_only": cnn & ~vit, "both": vit & cnn}[row["owner"]]
+        wrong = owners[row["owner"]]
         c, e = int(conditions[row["condition"]].sum()), int(wrong.sum())
         k = int((wrong & conditions[row["condition"]]).sum())
         weight = {j: comb(c, j) * comb(60 - c, e - j) for j in range(max(0, e + c - 60), min(c, e) + 1)}
@@ -2456,6 +2672,21 @@ with checks.step("no errors of one owner, and a condition that never holds"):
     checks.equal(by["vit_only", "haze"]["p_holm"], 1.0, "a corrected value is never above 1", causes={
         "the corrected value is a probability; cut it at 1": lambda: by["vit_only", "haze"]["p_holm"] > 1,
     })  # fmt: skip
+
+
+def after_sorting(sort: Callable, vit: torch.Tensor, cnn: torch.Tensor, haze: torch.Tensor) -> list:
+    """Errors and conditions after failures were sorted."""
+    given = [values.clone() for values in (vit, cnn, haze)]
+    sort(given[0], given[1], {"haze": given[2]})
+    return given
+
+
+with checks.step("errors and conditions are not changed; one image alone is enough"):
+    given = [torch.tensor([i in places for i in range(10)]) for places in ((0, 1, 2, 3), (3, 4), (0, 1, 2, 5, 6))]
+    for came, was in checks.each(given, checks.beside(after_sorting, failure_taxonomy, *given)):
+        checks.equal(came, was, "what was given, afterwards")
+    single = failure_taxonomy(*(torch.tensor([value]) for value in (True, False)), {"haze": torch.tensor([True])})
+    checks.equal([row["errors"] for row in single], [1, 0, 0], "the errors in one image")
 
 with checks.step("an owner without errors: its rows count in the correction as well"):
     vit, cnn = torch.arange(40) < 6, torch.zeros(40, dtype=torch.bool)
@@ -2653,11 +2884,14 @@ def numbers_in(text: str, results: Mapping) -> list[str]:
 
 
 def shows(token: str, value: float) -> bool:
-    """Whether a written number is this value: exactly, rounded to three decimals or digits or more, or in percent."""
+    """Whether a written number is this value: exactly, rounded to three decimals or digits or more, or in percent.
+
+    A zero is only 0: what was rounded to nothing is not shown.
+    """
     number = float(token.replace(",", ""))
     if number == value or token == f"{value:.3g}":
         return True
-    if isinstance(value, int) or math.isnan(value):
+    if isinstance(value, int) or math.isnan(value) or number == 0:
         return False
     mantissa, _, exponent = token.replace(",", "").lstrip("-").partition("e")
     decimals, digits = len(mantissa.partition(".")[2]), len(mantissa.replace(".", "").lstrip("0"))
@@ -2682,13 +2916,14 @@ def strangers(text: str, results: Mapping) -> list[str]:
 # | name | type | meaning |
 # | --- | --- | --- |
 # | `verdict(results)` | string | `"vit"` or `"cnn"` if the accuracy interval of that model lies wholly above the other's, else `"undecided"` |
-# | `render_report(results, out_dir)` | Path | writes `out_dir/report.md` and gives its path |
+# | `render_report(results, out_dir)` | Path | writes `out_dir/report.md`, in UTF-8 on every machine, and gives its path; the results are left as they are |
 #
 # The report is Markdown with these rules:
 #
 # - `# title`, then the sections `## Introduction` ... in the order of `HEADINGS`, each once. What goes where is yours; a natural choice stands in the table below.
-# - **Every number of the results** is in it: floats rounded to three decimals or more, or to three significant digits or more (`:.3g`, for small ones such as p-values), or in percent with one decimal or more. NaN becomes `n/a`. Also every string, and every row of a list.
+# - **Every number of the results** is in it: floats rounded to three decimals or more, or to three significant digits or more (`:.3g`), or in percent with one decimal or more. What is not 0 never becomes 0.000, as a small p-value would. NaN becomes `n/a`. Also every string, and every row of a list.
 # - **No other number.** So no "16 heads", no "p < 0.05" by hand, no numbered lists. Numbers inside the strings of the results are fine.
+# - A table, wherever you make one, is one of Markdown: a header, a line of dashes, and rows of as many cells.
 # - The section *Comparison* has the sentence of `VERDICTS` that belongs to the verdict.
 # - Each figure is linked once, `![name](file)`. A figure whose file is not in `out_dir`: `FileNotFoundError` that names it, and no report.
 # - A key of `EXAMPLE` that is missing, at any depth: `KeyError` that names it, and no report. (Which figures there are is free.)
@@ -2715,7 +2950,7 @@ def verdict(results: Mapping) -> str:
 
 
 def render_report(results: Mapping, out_dir: Path | str) -> Path:
-    """Write the report of a study, `report.md`, from its results alone.
+    """Write the report of a study, `report.md` in UTF-8, from its results alone, which stay as they are.
 
     Parameters
     ----------
@@ -2735,15 +2970,13 @@ def render_report(results: Mapping, out_dir: Path | str) -> Path:
         if not (out_dir / file).is_file():
             raise FileNotFoundError(f"{out_dir} has no figure {file}")
 
-    def written(name: str, value: object) -> str:
+    def written(value: object) -> str:
         if not isinstance(value, float):
             return str(value)
-        if math.isnan(value):
-            return "n/a"
-        return f"{value:.3g}" if name in ("p", "p_holm", "eps") else f"{value:.3f}"
+        return "n/a" if math.isnan(value) else f"{value:.3g}"
 
     def table(rows: Iterable[Mapping], names: Sequence[str]) -> str:
-        lines = [names, ["---"] * len(names), *([written(name, row[name]) for name in names] for row in rows)]
+        lines = [names, ["---"] * len(names), *([written(row[name]) for name in names] for row in rows)]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def items(texts: Iterable[str]) -> str:
@@ -2762,8 +2995,8 @@ def render_report(results: Mapping, out_dir: Path | str) -> Path:
         + table(heads["top"], ("layer", "head", "importance", "low", "high"))
         + "\n\nStability of the ranking over halves of the images: {} ({} to {}). The map lies on the evidence more than its "
         "area tells in a share of {} (ViT, rollout) and {} (CNN, Grad-CAM) of the tiles.".format(
-            *(written(name, stability[name]) for name in ("mean", "low", "high")),
-            *(written(name, evidence[name]) for name in ("vit", "cnn")),
+            *(written(stability[name]) for name in ("mean", "low", "high")),
+            *(written(evidence[name]) for name in ("vit", "cnn")),
         ),
         "\n\n".join(f"![{name}]({file})" for name, file in results["figures"].items()),
         VERDICTS[verdict(results)]
@@ -2803,7 +3036,7 @@ with checks.look():
 #     verdict: low of one above high of the other
 #     render_report:
 #         each figure: its file in out_dir? else FileNotFoundError
-#         written(value): n/a for NaN, three decimals for floats, :.3g for p-values, str for the rest
+#         written(value): n/a for NaN, :.3g for floats, str for the rest
 #         table(rows, names): header, dashes, one line a row
 #         a text for each of the eight sections
 #         title, then heading and text of each, with empty lines between
@@ -2812,7 +3045,7 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `"| " + " | ".join(cells) + " |"` is a line of a table; the second line has `---` in each cell. `zip(HEADINGS, texts)` pairs them. `math.isnan(value)`. Accuracies of two models become rows by `{"model": name} | results["accuracy"][name]`. `results.get(...)` would hide a missing key. If `strangers` shows a number, search your text for it.
+# `"| " + " | ".join(cells) + " |"` is a line of a table; the second line has `---` in each cell. `zip(HEADINGS, texts)` pairs them. `math.isnan(value)`. `path.write_text(text, encoding="utf-8")`. Accuracies of two models become rows by `{"model": name} | results["accuracy"][name]`. `results.get(...)` would hide a missing key. If `strangers` shows a number, search your text for it.
 #
 # </details>
 
@@ -2821,21 +3054,56 @@ with checks.look():
 def written_by(render: Callable, results: dict, files: list | None = None) -> dict:
     """A report in a folder of its own: its text, or the error; `files` are the figures that exist."""
     import tempfile
+    from copy import deepcopy
     from pathlib import Path
 
+    given = deepcopy(results)
     with tempfile.TemporaryDirectory() as folder:
         for file in list(results.get("figures", {}).values()) if files is None else files:
             (Path(folder) / file).write_bytes(b"")
         try:
             path = Path(render(results, folder))
-            return {"text": path.read_text(encoding="utf-8"), "name": path.name, "inside": path.parent == Path(folder)}
+            text = path.read_text(encoding="utf-8")
+            return {"text": text, "name": path.name, "inside": path.parent == Path(folder), "same": results == given}
         except (KeyError, FileNotFoundError) as error:
             return {"error": f"{type(error).__name__}: {error}", "left": (Path(folder) / "report.md").exists()}
+
+
+def written_elsewhere(render: Callable, results: dict, within: Callable) -> str:
+    """The first line of a report that is written on a machine of another encoding, or the error."""
+    import tempfile
+    from pathlib import Path
+
+    def write() -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            for file in ("heads.png", "under_attack.png"):
+                (Path(folder) / file).write_bytes(b"")
+            return Path(render(results, folder)).read_bytes().decode().splitlines()[0]
+
+    try:
+        return within(write)
+    except UnicodeError as error:
+        return type(error).__name__
+
+
+def broken_tables(text: str) -> list[str]:
+    """The first lines of what begins as a Markdown table and is none."""
+    found, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append(line)
+        elif rows:
+            dashes = len(rows) > 1 and re.fullmatch(r"\|(\s*:?-+:?\s*\|)+", rows[1].strip())
+            if not dashes or len({row.count("|") for row in rows}) > 1:
+                found.append(" / ".join(rows[:3]))
+            rows = []
+    return found
 
 
 with checks.step("the report of EXAMPLE: its parts"):
     seen = checks.beside(written_by, render_report, EXAMPLE)
     checks.that("text" in seen, "a report is written", came=str(seen.get("error")))
+    checks.equal(seen["same"], True, "whether the results are what they were")
     text = seen["text"]
     checks.equal(
         (seen["name"], seen["inside"]), ("report.md", True), "the name of the file, and whether it lies in out_dir"
@@ -2848,6 +3116,16 @@ with checks.step("the report of EXAMPLE: its parts"):
     for leaf in leaves(EXAMPLE):
         if isinstance(leaf, str):
             checks.that(leaf in text, f"the text {leaf!r} is in the report")
+    broken = broken_tables(text)
+    checks.that(
+        not broken, "every table has a header, a line of dashes and rows of as many cells", came="; ".join(broken)[:200]
+    )
+
+with checks.step("a title with letters beyond ASCII, on a machine whose own encoding is ASCII"):
+    came = checks.beside(written_elsewhere, render_report, EXAMPLE | {"title": "Größe"}, observe.in_ascii_locale)
+    checks.equal(came, "# Größe", "the first line", causes={
+        "a file was opened in the machine's own encoding; say encoding=\"utf-8\"": lambda: came.startswith("Unicode"),
+    })  # fmt: skip
 
 with checks.step("the report of EXAMPLE: its numbers"):
     tokens = numbers_in(text, EXAMPLE)
@@ -2858,8 +3136,10 @@ with checks.step("the report of EXAMPLE: its numbers"):
     ]
     checks.that(not missing, "every number of the results is in the report", came=f"missing: {missing[:5]}", causes={
         "floats need three decimals, or percent with one": any(isinstance(v, float) for v in missing) and len(missing) > 8,
+        "small numbers were rounded to 0": bool(missing) and all(0 < abs(v) < 0.0005 for v in missing),
     })  # fmt: skip
-    checks.that("nan" not in text.lower().split() and "n/a" in text, "NaN is written as n/a")
+    words = [word.strip("*_`.,;:()[]") for word in text.replace("|", " ").split()]
+    checks.that("nan" not in text.lower().split() and words.count("n/a") >= 2, "NaN is written as n/a")
     typed = strangers(text, EXAMPLE)
     checks.that(not typed, "every number of the report is in the results", came=f"typed by hand: {typed[:5]}")
     counted = [line for line in text.splitlines() if re.match(r"\s*\d+[.)]\s", line)]
@@ -3377,6 +3657,9 @@ with checks.step("the page is opened, then head 1, layer 1 and tile 4 are chosen
             "how many tiles, layers and heads can be chosen",
         )
         checks.equal(run["ranges"].get("eps"), (0, 16, 1), "smallest, largest and step of the slider")
+        checks.equal(run["values"].get("eps"), 0, f"{moment}: epsilon, which nobody has changed", causes={
+            "the slider gives floats; its limits and its step have to be int": isinstance(run["values"].get("eps"), float),
+        })  # fmt: skip
         expected = wanted(study, 0, study.images[index : index + 1], layer, head)
         checks.equal(len(run["images"]), 3, f"{moment}: the number of pictures")
         for picture, came, name in checks.each(expected["pictures"], run["images"], ("tile", "ViT's map", "CNN's map")):

@@ -42,13 +42,12 @@ FIGURES = (
     '    for file in results["figures"].values():\n        if not (out_dir / file).is_file():\n'
     '            raise FileNotFoundError(f"{out_dir} has no figure {file}")\n'
 )
-FLOATS = 'return f"{value:.3g}" if name in ("p", "p_holm", "eps") else f"{value:.3f}"'
+FLOATS = 'return "n/a" if math.isnan(value) else f"{value:.3g}"'
 COUNT = "The most important of {heads['count']} heads"
-STABLE = "{stability['mean']:.3f} ({stability['low']:.3f} to \"\n        f\"{stability['high']:.3f})"
 STEPS = "for {training['steps']} steps"
 LIMITS = 'items(results["limitations"]),'
 CACHED = "load_once = st.cache_resource(load)"
-EVIDENCE = "written(name, evidence[name]) for name"
+EVIDENCE = "written(evidence[name]) for name"
 ATTACK = "attacked[name] = pgd(model, tile, logits_of(model, tile).argmax(1), eps / 255)"
 ANSWER = "said[name] = logits_of(model, attacked[name]).argmax(1)"
 VIT_HEAT = '"vit": head_heat(study.vit, attacked["vit"], layer, head),'
@@ -207,6 +206,44 @@ MISCONCEPTIONS = [
         rejected_by="runlog-test-1",
         says="kept since; another process may write",
         note="A second process, or a second object, writes to the same run.",
+    ),
+    Misconception(
+        name="root-without-parents",
+        exercise="runlog",
+        edits={"self.folder.mkdir(parents=True, exist_ok=True)": "self.folder.mkdir(exist_ok=True)"},
+        rejected_by="runlog-test-1",
+        says="a folder of all runs that is not there yet",
+        note="The first run of a new study would fail, on everybody's machine but yours.",
+    ),
+    Misconception(
+        name="own-encoding",
+        exercise="runlog",
+        edits={'self.file.read_text(encoding="utf-8")': "self.file.read_text()"},
+        rejected_by="runlog-test-2",
+        says="in the machine's own encoding",
+        note="Which encoding that is differs from machine to machine. A log is read on another one than it was written on.",
+    ),
+    Misconception(
+        name="configuration-consumed",
+        exercise="runlog",
+        edits={
+            "        self.folder = Path(root) / config_hash(config)\n": '        self.folder = Path(root) / config_hash(config)\n        config = config if isinstance(config, dict) else dict(config)\n        config["name"] = self.folder.name\n',
+            '(self.folder / "config.json").write_text(json.dumps(config, sort_keys=True, indent=1), encoding="utf-8")': '(self.folder / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "name"}), encoding="utf-8")',
+        },
+        rejected_by="runlog-test-1",
+        says="whether the configuration is what it was",
+        note="The next run that is made of this dict has another name.",
+    ),
+    Misconception(
+        name="nan-only-metric",
+        exercise="runlog",
+        edits={
+            HAVING: "having = [line for line in self.load() if metric in line]",
+            BEST: "having = [line for line in having if not math.isnan(line[metric])]\n        " + BEST,
+        },
+        rejected_by="runlog-test-2",
+        says="a metric that is NaN in all lines",
+        note="NaN does not count: then no line has the metric, and the message of min() about an empty list helps nobody.",
     ),
     # ---- exercise 2: ablation
     Misconception(
@@ -399,6 +436,27 @@ MISCONCEPTIONS = [
         says="a hook was left behind",
         note="An image of the wrong size, and from then on every pass keeps means.",
     ),
+    Misconception(
+        name="means-batch-by-batch",
+        exercise="ablator",
+        edits={"logits_of(model, images, batch=len(images))": "logits_of(model, images)"},
+        rejected_by="ablator-test-3",
+        says="the means of 203 images",
+        note="`logits_of` runs 200 images at a time, so the hook of a layer is called twice.",
+    ),
+    Misconception(
+        name="means-of-another-dtype",
+        exercise="ablator",
+        edits={
+            REPLACE: (
+                "new = torch.zeros_like(by_head[:, :, [0]]) if self.means is None else self.means[layer, head].expand_as(by_head[:, :, [0]])\n"
+                "            by_head = torch.cat([by_head[:, :, :head], new, by_head[:, :, head + 1 :]], dim=2)"
+            )
+        },
+        rejected_by="ablator-test-3",
+        says="means in float64 for a model in float32",
+        note="Concatenated with float64, float32 becomes float64, and the projection refuses it.",
+    ),
     # ---- exercise 3: importance
     Misconception(
         name="sign-inverted",
@@ -559,6 +617,38 @@ MISCONCEPTIONS = [
         says="three images: one of them stays out",
         note="The larger half is the steadier one.",
     ),
+    Misconception(
+        name="integers-of-numpy",
+        exercise="importance",
+        edits={'"layer": int(k) // heads, "head": int(k) % heads': '"layer": k // heads, "head": k % heads'},
+        rejected_by="importance-test-3",
+        says="NumPy's integers, which JSON cannot write",
+        note="They look like integers until the results are saved.",
+    ),
+    Misconception(
+        name="one-split-too-few",
+        exercise="importance",
+        edits={"for _ in range(splits):": "for _ in range(1, splits):"},
+        rejected_by="importance-test-3",
+        says="one split alone",
+        note="One of 200 is no difference; one of one is the whole result.",
+    ),
+    Misconception(
+        name="ninety-percent-of-the-splits",
+        exercise="importance",
+        edits={"low, high = np.percentile(found, [2.5, 97.5])": "low, high = np.percentile(found, [5, 95])"},
+        rejected_by="importance-test-3",
+        says="5 % of the splits lie below `low`",
+        note="2.5 % on each side, as for the intervals of the heads.",
+    ),
+    Misconception(
+        name="averaged-in-float32",
+        exercise="importance",
+        edits={"flat = effects.double().flatten(0, 1).numpy()\n": "flat = effects.float().flatten(0, 1).numpy()\n"},
+        rejected_by="importance-test-3",
+        says="it was averaged in a smaller dtype",
+        note="The effects of most heads are small differences, and a ranking of them hangs on the last digits.",
+    ),
     # ---- exercise 4: cards
     Misconception(
         name="distance-in-patches",
@@ -673,6 +763,50 @@ MISCONCEPTIONS = [
         says="of equal ones the last was taken",
         note="It has to be settled, or two people report different twins.",
     ),
+    Misconception(
+        name="card-in-float32",
+        exercise="cards",
+        edits={"    attention = attention.double()\n": ""},
+        rejected_by="cards-test-1",
+        says="computed in float32",
+        note="A matrix of float64 whose entries were computed in float32 promises digits that it does not have.",
+    ),
+    Misconception(
+        name="tensors-on-the-card",
+        exercise="cards",
+        edits={ENTROPY: ENTROPY.removesuffix(".item()")},
+        rejected_by="cards-test-1",
+        says="floats of Python",
+        note="A tensor prints like a number. JSON cannot write it.",
+    ),
+    Misconception(
+        name="prefix-not-passed-on",
+        exercise="cards",
+        edits={CARDS: CARDS.replace("patch, n_prefix", "patch")},
+        rejected_by="cards-test-2",
+        says="a matrix of heads with two prefix tokens",
+        note="A default hides that an argument was forgotten.",
+    ),
+    Misconception(
+        name="twins-in-the-given-dtype",
+        exercise="cards",
+        edits={"torch.cat([layer.double() for layer in attentions], dim=1)": "torch.cat(list(attentions), dim=1)"},
+        rejected_by="cards-test-2",
+        says="twins in bfloat16",
+        note="Differences of nearly equal sums lose their digits first.",
+    ),
+    Misconception(
+        name="twins-compared-in-float32",
+        exercise="cards",
+        edits={
+            "divergence = torch.full((len(heads), len(heads)), torch.inf, dtype=torch.float64)": (
+                "divergence = torch.full((len(heads), len(heads)), torch.inf)"
+            )
+        },
+        rejected_by="cards-test-2",
+        says="compared in float32",
+        note="torch.full makes float32 unless it is told otherwise, and what is written into it is rounded.",
+    ),
     # ---- exercise 5: taxonomy
     Misconception(
         name="errors-counted-twice",
@@ -781,6 +915,27 @@ MISCONCEPTIONS = [
         says="not all rows of the call were corrected",
         note="How many tests are made is settled before anybody looks at the errors.",
     ),
+    Misconception(
+        name="counts-of-numpy",
+        exercise="taxonomy",
+        edits={COUNTS: "errors, hits, base = wrong.sum(), (wrong & holds).sum(), float(holds.mean())"},
+        rejected_by="taxonomy-test-1",
+        says="a number of NumPy, which JSON cannot write",
+        note="The rows go into the report's results.json; json.dumps refuses int64.",
+    ),
+    Misconception(
+        name="errors-made-disjoint-in-place",
+        exercise="taxonomy",
+        edits={
+            "vit, cnn = np.asarray(vit_wrong, dtype=bool), np.asarray(cnn_wrong, dtype=bool)": (
+                "vit, cnn = np.asarray(vit_wrong, dtype=bool), np.asarray(cnn_wrong, dtype=bool)\n    shared = vit & cnn"
+            ),
+            OWNERS: 'vit &= ~shared\n    cnn &= ~shared\n    owners = {"vit_only": vit, "cnn_only": cnn, "both": shared}',
+        },
+        rejected_by="taxonomy-test-3",
+        says="errors and conditions are not changed",
+        note="An array that NumPy makes of a tensor shares its memory: the caller's errors are gone.",
+    ),
     # ---- exercise 6: the report
     Misconception(
         name="number-of-heads-typed",
@@ -801,7 +956,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="two-decimals",
         exercise="report",
-        edits={FLOATS: 'return f"{value:.2f}"'},
+        edits={FLOATS: FLOATS.replace(".3g", ".2f")},
         rejected_by="report-test-1",
         says="floats need three decimals",
         note="0.87 and 0.87 may differ by one image in a hundred.",
@@ -849,7 +1004,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="default-for-a-missing-number",
         exercise="report",
-        edits={"written(name, row[name])": 'written(name, row.get(name, "n/a"))'},
+        edits={"written(row[name])": 'written(row.get(name, "n/a"))'},
         rejected_by="report-test-3",
         says="what is missing is hidden",
         note="A key that was renamed would turn into n/a in every report from then on.",
@@ -903,6 +1058,43 @@ MISCONCEPTIONS = [
         rejected_by="report-test-3",
         says="every number of the results is in the report",
         note="A table of what was found hides how much was looked for.",
+    ),
+    Misconception(
+        name="p-of-0.000",
+        exercise="report",
+        edits={FLOATS: FLOATS.replace(".3g", ".3f")},
+        rejected_by="report-test-1",
+        says="small numbers were rounded to 0",
+        note="A p of 0.000 says less than the test found, and no p-value is 0.",
+    ),
+    Misconception(
+        name="report-in-own-encoding",
+        exercise="report",
+        edits={'"\\n", encoding="utf-8")\n    return path': '"\\n")\n    return path'},
+        rejected_by="report-test-1",
+        says="in the machine's own encoding",
+        note="The report of a colleague in Windows would show other letters, or none.",
+    ),
+    Misconception(
+        name="table-without-dashes",
+        exercise="report",
+        edits={'["---"] * len(names), ': ""},
+        rejected_by="report-test-1",
+        says="every table has a header",
+        note="Without the line of dashes Markdown shows one long line of bars.",
+    ),
+    Misconception(
+        name="results-filled-in",
+        exercise="report",
+        edits={
+            'models = [{"model": name} | results["accuracy"][name] for name in ("vit", "cnn")]': (
+                'models = [results["accuracy"][name] for name in ("vit", "cnn")]\n'
+                '    for name in ("vit", "cnn"):\n        results["accuracy"][name]["model"] = name'
+            )
+        },
+        rejected_by="report-test-1",
+        says="whether the results are what they were",
+        note="The same results are saved beside the report. They now hold what only the report needs.",
     ),
     # ---- exercise 7: the page
     Misconception(
@@ -1037,5 +1229,21 @@ MISCONCEPTIONS = [
         rejected_by="page-test-2",
         says="a study of tiles with 24 x 24 pixels",
         note="The size is that of the study.",
+    ),
+    Misconception(
+        name="slider-starts-at-1",
+        exercise="page",
+        edits={'0, 16, 0, key="eps"': '0, 16, 1, key="eps"'},
+        rejected_by="page-test-1",
+        says="epsilon, which nobody has changed",
+        note="The first thing that a visitor sees would be an attacked tile, and nothing says so.",
+    ),
+    Misconception(
+        name="floats-in-steps-of-1",
+        exercise="page",
+        edits={'0, 16, 0, key="eps"': '0.0, 16.0, 0.0, 1.0, key="eps"'},
+        rejected_by="page-test-1",
+        says="the slider gives floats",
+        note="What a slider returns is of the type of its limits.",
     ),
 ]
