@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from .build import Notebooks, to_text
+from .build import SKIPPED_WHEN_GRADING, Notebooks, to_text
 from .errors import WorkbookError
-from .source import Explore, Look, Week
+from .source import Check, Explore, Week
 
 
 def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> NotebookNode:
@@ -31,7 +31,7 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     folder.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
     for cell in notebook.cells:
-        if "skip-execution" in cell.metadata.get("tags", []):
+        if cell.metadata.workbook.kind != Check.key and "skip-execution" in cell.metadata.get("tags", []):
             cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag != "skip-execution"]
     client = NotebookClient(
         notebook,
@@ -71,7 +71,7 @@ def keep(week: Week, executed: NotebookNode) -> list[Path]:
 
 def slowest(week: Week, executed: NotebookNode, count: int = 5) -> str:
     """Seconds of the whole notebook, of its graded path, and of the slowest cells, from the kernel's own stamps."""
-    skipped = {cell.id for cell in week.cells if isinstance(cell.words, Look | Explore)}
+    skipped = {cell.id for cell in week.cells if isinstance(cell.words, SKIPPED_WHEN_GRADING)}
     took: dict[str, float] = {}
     for cell in executed.cells:
         stamps = cell.metadata.get("execution", {})

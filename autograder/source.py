@@ -23,6 +23,9 @@ JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
 """Blank lines that jupytext remembers in the metadata; no words of ours."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
+CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
+"""What stands below each stub."""
+
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 
 
@@ -77,6 +80,13 @@ class Exercise(Words):
     uses: Names = ()
 
 
+class Check(Words):
+    """Runs the visible tests of an exercise, right below its stub. No author writes it: it comes with the exercise."""
+
+    key = "check"
+    check: Slug
+
+
 class Test(Words):
     """A graded test cell; its hidden part stands between BEGIN/END HIDDEN TESTS marks."""
 
@@ -128,7 +138,9 @@ class Text(Words):
     cell_type = "markdown"
 
 
-KINDS: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints, Look, Explore, Written)
+AUTHORED: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints, Look, Explore, Written)
+"""What a header in a lesson may say."""
+KINDS = (*AUTHORED, Check)
 
 
 @dataclass(frozen=True)
@@ -223,14 +235,14 @@ class Week:
 
 def _words(metadata: dict[str, Any], cell_type: str, path: Path, line: int) -> Words:
     """Turn the key=value pairs of a cell header into the words of its kind."""
-    kinds = [kind for kind in KINDS if kind.key in metadata]
+    kinds = [kind for kind in AUTHORED if kind.key in metadata]
     if len(kinds) > 1:
         names = ", ".join(kind.key for kind in kinds)
         raise BuildError([Problem(path, line, f"the cell header says {names}", "keep one of them")])
     if not kinds:
         if cell_type == "markdown" and not metadata:
             return Text()
-        known = ", ".join(kind.key for kind in KINDS)
+        known = ", ".join(kind.key for kind in AUTHORED)
         message = "the header of a code cell does not say what the cell is"
         if metadata:
             message = f"unknown words in the cell header: {', '.join(metadata)}"
@@ -299,6 +311,8 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
             counts[stem] = counts.get(stem, 0) + 1
             cell_id = stem if isinstance(words, About | Hints) else f"{stem}-{counts[stem]}"
         cells.append(Cell(cell_id, words, node.source, line))
+        if isinstance(words, Exercise):
+            cells.append(Cell(f"{cell_id}-check", Check(check=cell_id), CHECK_CELL.format(name=cell_id), line))
     if problems:
         raise BuildError(problems)
     return tuple(cells)

@@ -24,10 +24,8 @@
 # | $\theta$ | the weights of a model | $T$ | temperature (this week no tokens are counted) |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -43,12 +41,12 @@ from timm.optim import param_groups_weight_decay
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

@@ -27,10 +27,8 @@
 # Maps are **channels-last** this week, $(B, h, w, C)$, as in timm's Swin. Wherever a window or a shift is asked for, one int means the same for both directions, and a pair means (height, width).
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
 import copy
 import itertools
 import math
@@ -43,12 +41,12 @@ import torch.nn.functional as F
 from timm.models import swin_transformer as timm_swin
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # one thread: the tensors are small, and timings on one thread can be compared
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

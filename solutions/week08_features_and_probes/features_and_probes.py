@@ -26,10 +26,8 @@
 # | $C$ | inverse strength of a regularizer | $s$ | cosine similarity |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
 import copy
 import difflib
 import os
@@ -51,12 +49,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling, unchanged
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

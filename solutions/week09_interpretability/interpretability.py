@@ -27,10 +27,8 @@
 # **Sources.** Rollout: Abnar and Zuidema (2020), arXiv 2005.00928, section 3. Gradient-weighted relevance: Chefer, Gur and Wolf (ICCV 2021), arXiv 2103.15679, the rule for self-attention; it is simpler than their method of CVPR 2021, arXiv 2012.09838. (Reading lists mix these three up.) Attention distance: Dosovitskiy et al. (2021), section 4.5. Random weights: Adebayo et al. (2018). Deletion and insertion: Petsiuk, Das and Saenko (2018). Pointing game: Zhang et al. (2016).
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
 import copy
 import os
 from collections.abc import Callable, Sequence
@@ -45,12 +43,12 @@ from timm.models.vision_transformer import VisionTransformer
 from timm.utils import AttentionExtract
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling, unchanged
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

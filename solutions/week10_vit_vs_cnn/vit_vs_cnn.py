@@ -37,10 +37,8 @@
 # </details>
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
 import math
 import os
 import time
@@ -55,12 +53,12 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, plotting, profiling, unchanged
+from shared import checks, datasets, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # both models are small, and seconds on one thread can be compared
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())
