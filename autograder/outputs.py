@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from .build import SKIPPED_WHEN_GRADING, Notebooks, to_text
 from .errors import WorkbookError
 from .source import Check, Explore, Week
 
+WITH_ALT = re.compile(r'<img alt="[^"]+"')
+
 
 def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> NotebookNode:
     """Run every cell of the instructor notebook and write the result to `build/executed/`.
@@ -22,7 +25,7 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     Raises
     ------
     WorkbookError
-        naming the first cell that fails, with its error.
+        naming the first cell that fails, with its error; or the cells with pictures that have no text alternative.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -46,7 +49,18 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
             f"{built.week.name}: {error.ename}: {error.evalue}", "mend the cell in the source"
         ) from None
     (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
+    if silent := [cell.id for cell in notebook.cells if any(map(_without_text, cell.get("outputs", [])))]:
+        raise WorkbookError(
+            f"{built.week.name}: a picture without a text for those who cannot see it in {', '.join(silent)}",
+            "show a figure of matplotlib, after session.begin() in the set-up cell: it gets one",
+        )
     return notebook
+
+
+def _without_text(output: NotebookNode) -> bool:
+    """Whether this is a picture alone. JupyterLab shows a text alternative only where a picture comes as HTML."""
+    data = output.get("data", {})
+    return any(kind.startswith("image/") for kind in data) and not WITH_ALT.search(data.get("text/html", ""))
 
 
 def keep(week: Week, executed: NotebookNode) -> list[Path]:

@@ -19,6 +19,7 @@ SPLIT_ABOVE = 8
 """An exercise worth more than this has at least two test cells, one of them wholly visible."""
 
 MARKS = {"SOLUTION": Exercise | Written, "HIDDEN TESTS": Test}
+WITHOUT_TEXT = re.compile(r"""!\[\s*\]\([^)]*\)|<img\b(?![^>]*\balt=["'][^"'])[^>]*>""")
 Finding = Callable[[Cell | None, str, str], Problem]
 
 
@@ -273,6 +274,15 @@ def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:
                 yield problem(cell, f"{cell.id} does not parse: {error.msg}", "mend the syntax")
 
 
+def check_pictures(week: Week, problem: Finding) -> Iterator[Problem]:
+    """Who cannot see a picture reads, or hears, what it shows."""
+    for cell in week.cells:
+        if cell.words.cell_type == "markdown":
+            for picture in WITHOUT_TEXT.findall(cell.source):
+                remedy = "write what it shows: ![Left: ... Right: ...](outcome.png)"
+                yield problem(cell, f"a picture without a text for those who cannot see it: {picture}", remedy)
+
+
 RULES = (
     check_marks,
     check_syntax,
@@ -283,6 +293,7 @@ RULES = (
     check_points,
     check_explore,
     check_optimizers,
+    check_pictures,
 )
 
 

@@ -140,7 +140,7 @@ class Text(Words):
 
 AUTHORED: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints, Look, Explore, Written)
 """What a header in a lesson may say."""
-KINDS = (*AUTHORED, Check)
+KINDS: tuple[type[Words], ...] = (*AUTHORED, Check)
 
 
 @dataclass(frozen=True)

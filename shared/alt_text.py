@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -50,7 +50,7 @@ def _panel(ax: Axes, begin: str) -> str:
 
 def _maps(ax: Axes) -> Iterator[str]:
     for image in ax.get_images():
-        values = np.ma.masked_invalid(np.ma.asarray(image.get_array(), dtype=float))
+        values: Any = np.ma.masked_invalid(np.ma.asarray(image.get_array(), dtype=float))
         rows, columns = values.shape[:2]
         if values.ndim == 3:
             yield f"a picture of {rows} x {columns} pixels"
@@ -94,7 +94,7 @@ def _range(values: Any) -> str:
     return f"between {values.min():.3g} and {values.max():.3g}"
 
 
-def _finite(values: Sequence[Any] | np.ndarray) -> np.ndarray:
+def _finite(values: Any) -> np.ndarray:
     numbers = np.asarray(values, dtype=float).ravel()
     found: np.ndarray = numbers[np.isfinite(numbers)]
     return found
@@ -108,16 +108,15 @@ def _words(text: str) -> str:
 def show_with_text(shell: Any) -> None:
     """Have a notebook's kernel give every matplotlib figure its text: in HTML, and in place of a name as plain text.
 
-    Only after matplotlib chose how this kernel draws: that sets its own ways to show a figure.
+    A kernel that draws in another way than inline keeps its own.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
+    from matplotlib_inline import backend_inline  # noqa: F401 - when first imported, it sets how figures are shown
 
-    plt.get_backend()
     formatters = shell.display_formatter.formatters
     png = formatters["image/png"]
     if Figure not in png.type_printers:
-        return  # this kernel draws in another way
+        return
     draw = png.type_printers[Figure]
     if getattr(draw, "with_text", False):
         return

@@ -50,9 +50,10 @@ def _unwritten(
     shell: Any, kind: type[BaseException], error: BaseException, trace: TracebackType, tb_offset: int | None = None
 ) -> None:
     """Show that an answer is not written in a line; it stays an error. One of a library's is shown as it is."""
-    inmost = traceback.extract_tb(trace)[-1]
-    if str(error) or inmost.filename.startswith((sys.prefix, sys.base_prefix)):
+    *_, (inmost, _line) = traceback.walk_tb(trace)
+    code = inmost.f_code
+    if str(error) or code.co_filename.startswith((sys.prefix, sys.base_prefix)):
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
         return
-    said = f"Nothing to see yet: {inmost.name} is not written. Write it, run its cell, then this one again."
+    said = f"Nothing to see yet: {code.co_qualname} is not written. Write it, run it, run this cell again."
     shell._showtraceback(kind, error, [said])

@@ -144,8 +144,9 @@ class _Merge:
         if mine.cell_type == new.cell_type:
             if new.cell_type == "code" and source == mine.source:
                 cell.outputs, cell.execution_count = mine.get("outputs", []), mine.get("execution_count")
-            if mine.get("attachments"):
-                cell.attachments = nbformat.from_dict(dict(mine.attachments) | dict(new.get("attachments", {})))
+            if pasted := mine.get("attachments"):
+                attached = pasted if isinstance(pasted, dict) else {}
+                cell.attachments = nbformat.from_dict(attached | dict(new.get("attachments", {})))
         return cell
 
     def _own(self, after: str) -> Iterator[NotebookNode]:

@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** week 2, or the idea of a ViT. The model comes from timm this week, so nothing depends on your answers of weeks 1 and 2.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -25,7 +25,7 @@
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
-# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -15,7 +15,7 @@
 #
 # **Time** about 11 hours: 3 of reading, 6 of coding, 2 of debugging. **You need** weeks 1 and 2, or the ideas of multi-head attention and of a pre-norm block. Nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -28,7 +28,7 @@
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
-# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import itertools
 import math

@@ -15,7 +15,7 @@
 #
 # **Time** about 10 hours: 2 of reading, 5 of coding, 3 of experiments. **You need** week 2 (the parts of a ViT) and week 8 (hooks). All models come from timm, so nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -28,7 +28,7 @@
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
-# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import os
 from collections.abc import Callable, Sequence

@@ -27,7 +27,7 @@
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
-# "No module named ..."? Something is not installed in this Python: the README of the workbook says how to get it.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import contextlib
 import hashlib
 import json
