@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -311,11 +312,20 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
             counts[stem] = counts.get(stem, 0) + 1
             cell_id = stem if isinstance(words, About | Hints) else f"{stem}-{counts[stem]}"
         cells.append(Cell(cell_id, words, node.source, line))
-        if isinstance(words, Exercise):
-            cells.append(Cell(f"{cell_id}-check", Check(check=cell_id), CHECK_CELL.format(name=cell_id), line))
     if problems:
         raise BuildError(problems)
     return tuple(cells)
+
+
+def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells with a check below each exercise, so that its message stands where the learner types."""
+    found: list[Cell] = []
+    for cell in cells:
+        found.append(cell)
+        if isinstance(cell.words, Exercise):
+            source = CHECK_CELL.format(name=cell.id)
+            found.append(Cell(f"{cell.id}-check", Check(check=cell.id), source, cell.line))
+    return tuple(found)
 
 
 def load_info(folder: Path) -> WeekInfo:
@@ -345,4 +355,4 @@ def load_week(folder: Path) -> Week:
     script = folder / f"{match['topic']}.py"
     if not script.is_file():
         raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
-    return Week(folder, info, parse(script.read_text(encoding="utf-8"), script))
+    return Week(folder, info, with_checks(parse(script.read_text(encoding="utf-8"), script)))
