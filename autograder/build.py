@@ -192,7 +192,7 @@ def learner_notebook(instructor: NotebookNode) -> NotebookNode:
         if cell.metadata.workbook.kind == "test":
             cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)  # no gap where the hidden tests were
             fold(cell)
-        if cell.metadata.workbook.kind in ("test", "explore"):
+        if cell.metadata.workbook.kind in ("test", "explore", "check"):
             go_on(cell)
     for step in (ComputeChecksums, CheckCellMetadata):
         notebook, _ = step().preprocess(notebook, {})
