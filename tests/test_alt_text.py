@@ -84,7 +84,7 @@ def kernel() -> Iterator[Any]:
 def test_a_notebook_shows_the_picture_with_its_text_and_draws_once(
     kernel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figure, ax = plt.subplots()
+    figure, _ = plt.subplots()
     figure.suptitle('a "b" <c>')
     canvas = type(figure.canvas)
     draw, drawn = canvas.print_figure, []

@@ -12,6 +12,8 @@ from nbgrader.utils import compute_checksum, determine_grade
 
 from autograder.build import Notebooks, build_week
 from autograder.course import all_weeks
+from autograder.errors import BuildError, WorkbookError
+from autograder.outputs import execute
 from autograder.rules import WITHOUT_TEXT
 from autograder.source import Check, Exercise, Explore, Test, load_week
 
@@ -109,3 +111,38 @@ def test_a_set_up_cell_begins_with_what_a_beginner_understands(name: str) -> Non
     assert code[0].startswith(("import ", "from "))
     assert "gc" not in re.findall(r"\w+", source)
     assert code[-1].startswith("session.begin()")
+
+
+@pytest.mark.parametrize("picture", ["![](outcome.png)", "![ ](https://example.org/a.png)", '<img src="a.png" alt="">'])
+def test_a_picture_without_a_text_is_not_built(tiny_root: Path, picture: str) -> None:
+    folder = tiny_root / "solutions" / "week01_tiny"
+    text = (folder / "tiny.py").read_text(encoding="utf-8")
+    (folder / "tiny.py").write_text(text.replace("# # A tiny week", f"# # A tiny week\n# {picture}"), encoding="utf-8")
+    with pytest.raises(BuildError, match="a picture without a text") as failed:
+        build_week(load_week(folder))
+    assert [problem.line for problem in failed.value.problems] == [1]
+
+
+DRAWN = """with checks.look():
+    import matplotlib.pyplot as plt
+    plt.plot([double(1), 4])
+    plt.show()
+"""
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_recorded_figure_has_a_text(tiny_root: Path, begun: bool) -> None:
+    """`workbook record` executes the notebook; what shows a picture alone is named."""
+    folder = tiny_root / "solutions" / "week01_tiny"
+    text = (folder / "tiny.py").read_text(encoding="utf-8")
+    set_up = "from shared import checks, session\nsession.begin()" if begun else "from shared import checks"
+    text = text.replace("from shared import checks", set_up, 1)
+    text = text.replace("with checks.look():\n    print(double(4))\n", DRAWN, 1)
+    (folder / "tiny.py").write_text(text, encoding="utf-8")
+    built = build_week(load_week(folder))
+    if begun:
+        look = next(cell for cell in execute(built, tiny_root).cells if cell.id == "double-look-1")
+        assert "1 line without a name" in look.outputs[0].data["text/html"]
+    else:
+        with pytest.raises(WorkbookError, match=r"a picture without a text .* in double-look-1"):
+            execute(built, tiny_root)

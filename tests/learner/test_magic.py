@@ -105,3 +105,13 @@ def test_away_from_a_checkout_it_uses_the_one_it_came_from(
     """As in Colab, whose notebooks run in /content."""
     monkeypatch.chdir(tmp_path)
     assert "cell 2 (setup) was not run yet" in check("1 sdpa")
+
+
+def test_away_from_any_week_it_finds_the_week_whose_stub_was_run(
+    kernel: InteractiveShell, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Colab, where the cell below a stub says only `%check sdpa`."""
+    monkeypatch.chdir(tmp_path)
+    assert "which week is this?" in check("sdpa")
+    kernel.run_cell("class ScaledDotProductAttention: pass")
+    assert "was not run yet: run it first" in check("sdpa")
