@@ -6,6 +6,9 @@ import contextlib
 import io
 import linecache
 import os
+import random
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,9 +116,24 @@ def _run_here(source: str, names: dict[str, Any], test: str) -> dict[str, Any] |
     file = f"<{test}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)  # failures quote lines of code
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), _same_random_numbers():
             exec(compile(source, file, "exec"), names)
     except Exception as error:
         says = error.as_dict() if hasattr(error, "as_dict") else None
         return {"name": type(error).__name__, "message": words_of(error), "check": says, "line": line_of_cell(error)}
     return None
+
+
+@contextlib.contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """The kernel's cells draw the numbers that they would draw without a check between them."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    kept = (random.getstate(), numpy and numpy.random.get_state(), torch and torch.get_rng_state())
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        if numpy:
+            numpy.random.set_state(kept[1])
+        if torch:
+            torch.set_rng_state(kept[2])
