@@ -42,9 +42,8 @@ $(READY): pyproject.toml requirements.txt
 	@touch $(READY)
 	@echo "ready: $$($(BIN)/python -c 'import torch; print("torch", torch.__version__)')"
 
-lab: setup ## copy released weeks into work/ (never overwriting) and open JupyterLab there
-	@workbook start --all
-	@jupyter lab $(AS_ROOT) --ServerApp.root_dir=work
+lab: setup ## copy released weeks into work/ (never overwriting) and open JupyterLab with the start page
+	@workbook lab $(AS_ROOT)
 
 demo: setup ## make a sample class from week $(WEEK), grade it, show the grades
 	@workbook demo $(WEEK)

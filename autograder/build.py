@@ -19,11 +19,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from .errors import BuildError
 from .leaks import leaks
 from .lint import check
+from .presenting import attach_pictures, fold, go_on
 from .rules import defined, has_hidden_tests
 from .rules_files import author_notes
 from .source import (
     About,
     Cell,
+    Check,
     Exercise,
     Explore,
     Given,
@@ -36,7 +38,7 @@ from .source import (
 from .validation import read_json
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-SKIPPED_WHEN_GRADING = Look | Explore
+SKIPPED_WHEN_GRADING = Look | Explore | Check
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,19 @@ def _tags(cell: Cell) -> list[str]:
     tags = []
     if isinstance(cell.words, SKIPPED_WHEN_GRADING):
         tags.append("skip-execution")
+    if isinstance(cell.words, Check):
+        tags.append("nbval-skip")  # the tests themselves run there
     if cell.words.compare:
         tags.append("nbval-check-output")
     return tags
+
+
+def _test_title(week: Week, cell: Cell) -> str:
+    """The first line of a test: all that is seen of it while it is folded."""
+    tests = [test.id for test in week.of_kind(Test, cell.name)]
+    which = f"test {tests.index(cell.id) + 1} of {len(tests)}" if len(tests) > 1 else "the test"
+    points = cell.words.points if isinstance(cell.words, Test) else 0
+    return f"# {cell.name}, {which}: {points} {'point' if points == 1 else 'points'}"
 
 
 def _cell_source(week: Week, cell: Cell) -> str:
@@ -136,7 +148,7 @@ def _cell_source(week: Week, cell: Cell) -> str:
             f"# library calls that would make this exercise empty\nFORBIDDEN = (\n{forbidden})\n\n" if forbidden else ""
         )
         hidden = "hidden=True" if has_hidden_tests(cell) else ""
-        return f"{head}{cell.source.rstrip()}\n\nchecks.done({hidden})"
+        return f"{_test_title(week, cell)}\n{head}{cell.source.rstrip()}\n\nchecks.done({hidden})"
     return cell.source
 
 
@@ -180,8 +192,11 @@ def learner_notebook(instructor: NotebookNode) -> NotebookNode:
     for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests):
         notebook, _ = step().preprocess(notebook, {})
     for cell in notebook.cells:
-        if cell.metadata.workbook.kind == "test":  # no gap where the hidden tests were
-            cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)
+        if cell.metadata.workbook.kind == "test":
+            cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)  # no gap where the hidden tests were
+            fold(cell)
+        if cell.metadata.workbook.kind in ("test", "explore", "check"):
+            go_on(cell)
     for step in (ComputeChecksums, CheckCellMetadata):
         notebook, _ = step().preprocess(notebook, {})
     nbformat.validate(notebook)
@@ -200,6 +215,9 @@ def build_week(week: Week) -> Notebooks:
         raise BuildError(problems)
     instructor = instructor_notebook(week)
     learner = learner_notebook(instructor)
+    for cell in learner.cells:
+        if cell.cell_type == "markdown":
+            attach_pictures(cell, week.folder)
     if problems := leaks(week, learner):
         raise BuildError(problems)
     return Notebooks(week, instructor, learner)

@@ -1,9 +1,10 @@
 """`%check` inside a notebook: the visible tests, run on the objects that the kernel holds now.
 
-    %load_ext autograder.magic
     %check sdpa          one exercise, by name or number
     %check               all exercises of the week
     %check 1 sdpa        with the week, where the notebook lies elsewhere
+
+The set-up cell of a week makes it known; elsewhere `%load_ext autograder.magic` does.
 
 What counts for points is the saved notebook, run from top to bottom: `workbook check` and `workbook submit` see that.
 """
@@ -14,6 +15,8 @@ from typing import Any
 
 from .imports import leave_out
 
+INSTALL = "in the folder of the workbook: pip install -r requirements.txt, pip install --no-deps -e ."
+
 
 def load_ipython_extension(shell: Any) -> None:
     """What `%load_ext autograder.magic` calls."""
@@ -21,8 +24,11 @@ def load_ipython_extension(shell: Any) -> None:
     def check(line: str) -> None:
         """Run the visible tests of this week, or of one exercise: %check, %check sdpa, %check 1 sdpa."""
         leave_out()
-        from .learner import in_kernel
-
+        try:
+            from .learner import in_kernel
+        except ModuleNotFoundError as error:
+            print(f"%check: this Python has no module {error.name!r} -> {INSTALL}")
+            return
         in_kernel.check(shell, line)
 
     shell.register_magic_function(check, "line", "check")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +12,11 @@ from pathlib import Path
 import nbformat
 from nbformat.notebooknode import NotebookNode
 
-from .build import Notebooks, to_text
-from .errors import BuildError, Problem
-from .source import Explore, Look, Week
+from .build import SKIPPED_WHEN_GRADING, Notebooks, to_text
+from .errors import BuildError, Problem, WorkbookError
+from .source import Check, Explore, Week
+
+WITH_ALT = re.compile(r'<img alt="[^"]+"')
 
 
 def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> NotebookNode:
@@ -23,6 +26,8 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     ------
     BuildError
         naming the first cell that fails, with its error.
+    WorkbookError
+        naming the cells with pictures that have no text alternative.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -31,7 +36,7 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     folder.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
     for cell in notebook.cells:
-        if "skip-execution" in cell.metadata.get("tags", []):
+        if cell.metadata.workbook.kind != Check.key and "skip-execution" in cell.metadata.get("tags", []):
             cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag != "skip-execution"]
     client = NotebookClient(
         notebook,
@@ -47,7 +52,18 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
         message = f"{cell.id} fails: {error.ename}: {error.evalue}"
         raise BuildError([Problem(built.week.script, cell.line, message, "fix the cell")]) from None
     (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
+    if silent := [cell.id for cell in notebook.cells if any(map(_without_text, cell.get("outputs", [])))]:
+        raise WorkbookError(
+            f"{built.week.name}: a picture without a text for those who cannot see it in {', '.join(silent)}",
+            "show a figure of matplotlib, after session.begin() in the set-up cell: it gets one",
+        )
     return notebook
+
+
+def _without_text(output: NotebookNode) -> bool:
+    """Whether this is a picture alone. JupyterLab shows a text alternative only where a picture comes as HTML."""
+    data = output.get("data", {})
+    return any(kind.startswith("image/") for kind in data) and not WITH_ALT.search(data.get("text/html", ""))
 
 
 def keep(week: Week, executed: NotebookNode) -> list[Path]:
@@ -73,7 +89,7 @@ def keep(week: Week, executed: NotebookNode) -> list[Path]:
 
 def slowest(week: Week, executed: NotebookNode, count: int = 5) -> str:
     """Seconds of the whole notebook, of its graded path, and of the slowest cells, from the kernel's own stamps."""
-    skipped = {cell.id for cell in week.cells if isinstance(cell.words, Look | Explore)}
+    skipped = {cell.id for cell in week.cells if isinstance(cell.words, SKIPPED_WHEN_GRADING)}
     took: dict[str, float] = {}
     for cell in executed.cells:
         stamps = cell.metadata.get("execution", {})

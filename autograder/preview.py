@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from .outputs import execute
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
 )
-PICTURE = re.compile(r"!\[[^\]]*\]\(([\w.-]+\.png)\)")
 
 
 def preview(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambda cell_id: None) -> Path:
@@ -50,18 +47,7 @@ def as_shown(built: Notebooks, executed: NotebookNode) -> NotebookNode:
     for cell, source in zip(notebook.cells, built.week.cells, strict=True):
         if isinstance(source.words, SKIPPED_WHEN_GRADING):
             cell.outputs = outputs[cell.id]
-        elif cell.cell_type == "markdown":
-            _attach_pictures(cell, built.week.folder)
     return notebook
-
-
-def _attach_pictures(cell: NotebookNode, folder: Path) -> None:
-    """Put the pictures beside the source into the cell. (nbconvert's own `embed_images` tears folded hints apart.)"""
-    for name in PICTURE.findall(cell.source):
-        if (folder / name).is_file():
-            content = base64.b64encode((folder / name).read_bytes()).decode()
-            cell.setdefault("attachments", nbformat.from_dict({}))[name] = {"image/png": content}
-            cell.source = cell.source.replace(f"]({name})", f"](attachment:{name})")
 
 
 def _recorded(built: Notebooks, root: Path) -> NotebookNode | None:

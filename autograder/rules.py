@@ -26,6 +26,7 @@ MARK = re.compile(rf"^\s*### (BEGIN|END) ({'|'.join(MARKS)})\s*$")
 
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
 """Lines for IPython, which are no Python."""
+WITHOUT_TEXT = re.compile(r"""!\[\s*\]\([^)]*\)|<img\b(?![^>]*\balt=["'][^"'])[^>]*>""")
 
 
 class Finding(Protocol):
@@ -317,6 +318,15 @@ def check_titles(week: Week, problem: Finding) -> Iterator[Problem]:
             yield problem(cell, message, "name the step without it; `came` and `expected` may hold such numbers")
 
 
+def check_pictures(week: Week, problem: Finding) -> Iterator[Problem]:
+    """Who cannot see a picture reads, or hears, what it shows."""
+    for cell in week.cells:
+        if cell.words.cell_type == "markdown":
+            for picture in WITHOUT_TEXT.findall(cell.source):
+                remedy = "write what it shows: ![Left: ... Right: ...](outcome.png)"
+                yield problem(cell, f"a picture without a text for those who cannot see it: {picture}", remedy)
+
+
 RULES = (
     check_names,
     check_uses,
@@ -325,4 +335,5 @@ RULES = (
     check_points,
     check_optimizers,
     check_titles,
+    check_pictures,
 )

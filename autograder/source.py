@@ -8,6 +8,7 @@ Words it does not know, and words of the wrong type, are errors that name file a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,9 @@ from .validation import complaints, read_text, read_toml
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
 """Blank lines that jupytext remembers in the metadata; no words of ours."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
+
+CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
+"""What stands below each stub."""
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 
@@ -77,6 +81,13 @@ class Exercise(Words):
     uses: Names = ()
 
 
+class Check(Words):
+    """Runs the visible tests of an exercise, right below its stub. No author writes it: it comes with the exercise."""
+
+    key = "check"
+    check: Slug
+
+
 class Test(Words):
     """A graded test cell; its hidden part stands between BEGIN/END HIDDEN TESTS marks."""
 
@@ -128,7 +139,9 @@ class Text(Words):
     cell_type = "markdown"
 
 
-KINDS: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints, Look, Explore, Written)
+AUTHORED: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints, Look, Explore, Written)
+"""What a header in a lesson may say."""
+KINDS: tuple[type[Words], ...] = (*AUTHORED, Check)
 
 
 @dataclass(frozen=True)
@@ -223,14 +236,14 @@ class Week:
 
 def _words(metadata: dict[str, Any], cell_type: str, path: Path, line: int) -> Words:
     """Turn the key=value pairs of a cell header into the words of its kind."""
-    kinds = [kind for kind in KINDS if kind.key in metadata]
+    kinds = [kind for kind in AUTHORED if kind.key in metadata]
     if len(kinds) > 1:
         names = ", ".join(kind.key for kind in kinds)
         raise BuildError([Problem(path, line, f"the cell header says {names}", "keep one of them")])
     if not kinds:
         if cell_type == "markdown" and not metadata:
             return Text()
-        known = ", ".join(kind.key for kind in KINDS)
+        known = ", ".join(kind.key for kind in AUTHORED)
         message = "the header of a code cell does not say what the cell is"
         if metadata:
             message = f"unknown words in the cell header: {', '.join(metadata)}"
@@ -303,6 +316,17 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The cells with a check below each exercise, so that its message stands where the learner types."""
+    found: list[Cell] = []
+    for cell in cells:
+        found.append(cell)
+        if isinstance(cell.words, Exercise):
+            source = CHECK_CELL.format(name=cell.id)
+            found.append(Cell(f"{cell.id}-check", Check(check=cell.id), source, cell.line))
+    return tuple(found)
+
+
 def load_info(folder: Path) -> WeekInfo:
     """Read `week.toml`. Raises `WorkbookError` when it is missing, `BuildError` when it is not what it should be."""
     path = folder / "week.toml"
@@ -324,4 +348,4 @@ def load_week(folder: Path) -> Week:
     script = folder / f"{match['topic']}.py"
     if not script.is_file():
         raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
-    return Week(folder, info, parse(read_text(script), script))
+    return Week(folder, info, with_checks(parse(read_text(script), script)))

@@ -44,7 +44,9 @@ LEFT_OUT = ("JUPYTER", "WORKBOOK", "MPLBACKEND")
 
 
 @contextmanager
-def jupyter(words: Sequence[str], folder: Path, settings: Path) -> Iterator[str]:
+def jupyter(
+    words: Sequence[str], folder: Path, settings: Path, start: Sequence[str] = ("-m", "jupyterlab")
+) -> Iterator[str]:
     """A Jupyter server, started as the Makefile does, with settings of its own; gives the address of its root."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
     own = {f"JUPYTER_{name}_DIR": str(settings / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
@@ -53,7 +55,7 @@ def jupyter(words: Sequence[str], folder: Path, settings: Path) -> Iterator[str]
         kept | own | {"PATH": f"{tools}{os.pathsep}{kept.get('PATH', '')}", "IPYTHONDIR": str(settings / "ipython")}
     )
     options = ["--no-browser", "--allow-root", "--ServerApp.port=0", f"--IdentityProvider.token={TOKEN}"]
-    command = [sys.executable, "-m", "jupyterlab", *options, *words]
+    command = [sys.executable, *start, *options, *words]
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

@@ -18,6 +18,7 @@ from nbformat.v4 import new_output
 
 from autograder import preview as preview_module
 from autograder.build import Notebooks, build_week, to_text, write_week
+from autograder.presenting import attach_pictures
 from autograder.preview import preview
 from autograder.source import load_week
 from autograder.watching import EVERYTHING, saved_weeks, snapshot, touched
@@ -141,6 +142,7 @@ def test_the_preview_shows_figures_and_no_solution(
 ) -> None:
     (tiny.week.folder / "outcome.png").write_bytes(base64.b64decode(PIXEL))
     tiny.learner.cells[0].source += "\n\n![the outcome](outcome.png)"
+    attach_pictures(tiny.learner.cells[0], tiny.week.folder)
     for cell in tiny.learner.cells:  # blank lines, as real hints have them, so that Markdown reads what is folded
         cell.source = cell.source.replace("</summary>\n", "</summary>\n\n").replace("</details>", "\n</details>")
     write_week(tiny, tiny_root)

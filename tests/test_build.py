@@ -149,6 +149,7 @@ def test_stubs_keep_the_signature_and_raise(tiny: Notebooks) -> None:
 
 def test_hidden_tests_are_gone_and_visible_ones_stay(tiny: Notebooks) -> None:
     assert cell(tiny.learner, "double-test-2").source == (
+        "# double, test 2 of 2: 20 points\n"
         'with checks.step("double of 0"):\n    checks.equal(double(0), 0, "double(0)")\n\nchecks.done(hidden=True)'
     )
     assert cell(tiny.learner, "double-test-1").source == cell(tiny.instructor, "double-test-1").source
@@ -195,6 +196,7 @@ def test_forbidden_calls_stand_on_top_of_the_test(tiny_root: Path) -> None:
     for notebook in (built.instructor, built.learner):
         source = cell(notebook, "double-test-1").source
         assert source.startswith(
+            "# double, test 1 of 2: 20 points\n"
             "# library calls that would make this exercise empty\n"
             'FORBIDDEN = (\n    "operator.add",\n    "math.fsum",\n)\n\nwith checks.step'
         )
@@ -277,9 +279,11 @@ def test_our_own_metadata(tiny: Notebooks) -> None:
 
 
 def test_tags_say_what_is_skipped_and_what_is_compared(tiny: Notebooks) -> None:
-    tags = {one.id: one.metadata["tags"] for one in tiny.learner.cells if "tags" in one.metadata}
+    tags = {one.id: one.metadata["tags"] for one in tiny.instructor.cells if "tags" in one.metadata}
     assert tags == {
+        "double-check": ["skip-execution", "nbval-skip"],
         "double-look-1": ["skip-execution"],
+        "quadruple-check": ["skip-execution", "nbval-skip"],
         "quadruple-look-1": ["skip-execution"],
         EXPLORE: ["skip-execution", "nbval-check-output"],
     }

@@ -69,6 +69,7 @@ def test_it_holds_what_a_learner_needs_and_nothing_of_the_others(files: dict[str
         assert f"weeks/{week}/{week.split('_', 1)[1]}.ipynb" in files
     for name in ("README.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.txt", "environment.yml"):
         assert name in files
+    assert "autograder/lab_config/labconfig/page_config.json" in files, "what `make lab` leaves out"
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name}
     assert tops == {"weeks", "shared", "autograder"}
     for name in ("commands/instructor.py", "commands/author.py", "grade.py", "record.py", "export.py", "collect.py"):

@@ -17,7 +17,7 @@ from autograder.lies import find_lies
 from autograder.mutants import try_mutants
 from autograder.outputs import execute, keep
 from autograder.scaffold import new_week
-from autograder.source import KINDS, Explore, Test, Week, load_week
+from autograder.source import KINDS, Check, Explore, Test, Week, load_week
 from autograder.verify import verify_week
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -153,7 +153,9 @@ def test_the_notebook_executes_and_prints_what_is_kept(root: Path, built: Notebo
 
 def test_an_untouched_copy_has_nothing_to_see_yet(root: Path, week: Week, built: Notebooks) -> None:
     kinds = {cell.id: cell.words for cell in week.cells}
-    cells = [c for c in built.learner.cells if c.cell_type == "code" and not isinstance(kinds[c.id], Explore | Test)]
+    cells = [
+        c for c in built.learner.cells if c.cell_type == "code" and not isinstance(kinds[c.id], Explore | Test | Check)
+    ]
     script = "\n\n".join(cell.source for cell in cells)
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

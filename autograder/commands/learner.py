@@ -1,4 +1,4 @@
-"""What a learner types: start, check, watch, hint, status, submit, doctor."""
+"""What a learner types: start, lab, check, watch, hint, status, submit, doctor."""
 
 from __future__ import annotations
 
@@ -80,6 +80,27 @@ def _say_begun(root: Path, begun: Begun) -> None:
     if begun.update:
         number = int(begun.week[4:6])
         console.print(f"the course has an update of this week: [bold]workbook start {number} --again[/bold] merges it")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Copy new weeks into work/, write work/start.md, and open JupyterLab with that page. Overwrites nothing of yours.
+
+    Further words go to JupyterLab. Its buttons for instructors (nbgrader) are left out of this server; your own
+    settings of Jupyter stay as they are.
+
+    Example: [bold]workbook lab --port 9000[/bold]
+    """
+    from ..course import find_root, released_weeks
+    from ..learner import lab, start_page
+    from ..learner.copies import start_week
+
+    root = find_root()
+    for name in released_weeks(root):
+        _say_begun(root, start_week(root, name))
+    state = start_page.write_start_page(root)
+    console.print(f"{start_page.page_path(root).relative_to(root)}: {state}", highlight=False)
+    lab.run(root, context.args)
 
 
 @app.command()

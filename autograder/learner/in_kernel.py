@@ -80,7 +80,7 @@ def _innermost(error: BaseException) -> FrameType | None:
 def _asked(shell: Any, words: list[str]) -> tuple[Notebooks, list[str]]:
     """The week and the exercises that are meant."""
     root = _root()
-    week = words.pop(0) if len(words) == 2 else _this_week(root, shell)
+    week = words.pop(0) if len(words) == 2 else _this_week(root, shell, words)
     if len(words) > 1:
         raise WorkbookError("that is too much", "%check, %check sdpa or %check 1 sdpa")
     released = open_released(root, week)
@@ -95,8 +95,8 @@ def _root() -> Path:
         return find_root(Path(__file__).parent)
 
 
-def _this_week(root: Path, shell: Any) -> str:
-    """The week whose folder or notebook this is."""
+def _this_week(root: Path, shell: Any, words: list[str]) -> str:
+    """The week whose folder or notebook this is; else, as in Colab, the one whose exercise the kernel has run."""
     opened = (
         shell.user_ns.get("__vsc_ipynb_file__"),
         shell.user_ns.get("__session__"),
@@ -107,7 +107,16 @@ def _this_week(root: Path, shell: Any) -> str:
         for path in paths:
             if name in path.parts or path.stem == name.split("_", 1)[1]:
                 return name
+    run = [name for name in released_weeks(root) if words and _ran(open_released(root, name), words[0], shell)]
+    if len(run) == 1:
+        return run[0]
     raise WorkbookError("which week is this?", f"%check WEEK EXERCISE, with one of {', '.join(released_weeks(root))}")
+
+
+def _ran(released: Notebooks, exercise: str, shell: Any) -> bool:
+    """Whether the kernel holds all that the stub of this exercise defines."""
+    stub = next((cell.source for cell in released.week.of_kind(Exercise, exercise)), "")
+    return bool(defined(stub)) and defined(stub) <= set(shell.user_ns)
 
 
 def run(shell: Any, released: Notebooks, exercise: str) -> Result:

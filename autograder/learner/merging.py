@@ -15,6 +15,7 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from ..build import Notebooks, to_text
+from ..presenting import FOLDED_WORDS
 from ..repair import align, clean, extras_after, text_of
 from ..source import Cell, Exercise, Given, Setup, Test, Written
 
@@ -44,7 +45,8 @@ def merge(release: Notebooks, mine: NotebookNode, base: NotebookNode | None = No
     before = to_text(mine)
     found = align(release, mine)
     known = {cell.id: text_of(cell) for cell in base.cells if "id" in cell} if base else None
-    work = _Merge(release, mine, found, known)
+    folded = {cell.id for cell in base.cells if "id" in cell and "jupyter" in cell.metadata} if base else set()
+    work = _Merge(release, mine, found, known, folded)
     notebook = _copy(mine)
     notebook.cells = list(work.cells())
     notebook.metadata = nbformat.from_dict(dict(mine.metadata) | {"workbook": release.learner.metadata["workbook"]})
@@ -71,9 +73,11 @@ class _Merge:
         mine: NotebookNode,
         found: dict[str, list[NotebookNode]],
         base: dict[str, str] | None,
+        folded: set[str],
     ) -> None:
         self.release = release
         self.base = base
+        self.folded = folded  # cells that came folded before: whether they are now is the learner's choice
         self.changes: list[str] = []
         self.mine = {cell_id: copies[0] for cell_id, copies in found.items()}
         kinds = {cell.id: cell for cell in release.week.cells}
@@ -113,21 +117,37 @@ class _Merge:
                 self.changes.append(f"{_named(source)}: the course changed the stub; your answer stays")
             elif ours != theirs and not worked_on:
                 self.changes.append(f"{_named(source)}: a new stub, since you had not begun")
-            yield _put_together(new, mine, mine.source if worked_on else new.source)
+            yield self._together(new, mine, mine.source if worked_on else new.source)
         elif ours == theirs:
-            yield _put_together(new, mine, mine.source)
+            yield self._together(new, mine, mine.source)
         elif isinstance(source.words, LOCKED):
             changed = former is None or former != theirs
             self.changes.append(f"{_named(source)}: {'updated' if changed else 'the text of the course is back'}")
-            yield _put_together(new, mine, new.source)
+            yield self._together(new, mine, new.source)
         elif former == theirs:
-            yield _put_together(new, mine, mine.source)
+            yield self._together(new, mine, mine.source)
         else:
             kept = former is not None and ours != former
             self.changes.append(f"{_named(source)}: updated{'; your version stands below it' if kept else ''}")
-            yield _put_together(new, mine, new.source)
+            yield self._together(new, mine, new.source)
             if kept:
                 yield _as_own(mine)
+
+    def _together(self, new: NotebookNode, mine: NotebookNode, source: str) -> NotebookNode:
+        """The course's cell with this source; what the learner's showed stays where the code did, and how."""
+        cell = _copy(new)
+        cell.source = source
+        metadata = dict(mine.metadata) | dict(new.metadata)
+        if new.id in self.folded:
+            metadata = {key: metadata[key] for key in metadata if key not in FOLDED_WORDS or key in mine.metadata}
+        cell.metadata = nbformat.from_dict(metadata)
+        if mine.cell_type == new.cell_type:
+            if new.cell_type == "code" and source == mine.source:
+                cell.outputs, cell.execution_count = mine.get("outputs", []), mine.get("execution_count")
+            if pasted := mine.get("attachments"):
+                attached = pasted if isinstance(pasted, dict) else {}
+                cell.attachments = nbformat.from_dict(attached | dict(new.get("attachments", {})))
+        return cell
 
     def _own(self, after: str) -> Iterator[NotebookNode]:
         """The learner's own cells that follow a cell of the course, without those that the course took back."""
@@ -155,26 +175,13 @@ def _grade_id(cell: NotebookNode) -> object:
 
 def _named(cell: Cell) -> str:
     words = {"about": "the text of exercise", "exercise": "exercise", "hints": "the hints of", "written": "question"}
-    words |= {"look": "the drawing of", "given": "given code"}
+    words |= {"look": "the drawing of", "given": "given code", "check": "the check of"}
     key = cell.words.key
     if key == "test":
         return f"test {cell.id}"
     if key == "setup":
         return "the set-up cell"
     return f"{words[key]} {cell.name}" if key in words else f"{key or 'text'} cell {cell.line}"
-
-
-def _put_together(new: NotebookNode, mine: NotebookNode, source: str) -> NotebookNode:
-    """The course's cell with this source; what the learner's showed stays where the code did."""
-    cell = _copy(new)
-    cell.source = source
-    cell.metadata = nbformat.from_dict(dict(mine.metadata) | dict(new.metadata))
-    if mine.cell_type == new.cell_type:
-        if new.cell_type == "code" and source == mine.source:
-            cell.outputs, cell.execution_count = mine.get("outputs", []), mine.get("execution_count")
-        if mine.get("attachments"):
-            cell.attachments = mine.attachments
-    return cell
 
 
 def _as_own(cell: NotebookNode) -> NotebookNode:

@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products. No earlier week.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, a test you can read, and three folded hints. Run the test as often as you like. It stops at the first thing that is wrong and says what it saw. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. It stops at the first thing that is wrong and says what it saw. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # **One vocabulary for the whole course**
 #
@@ -26,10 +26,8 @@
 # | $d$ | width of one head, $d = D / H$ | $d_v$ | width of one value |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import math
 from collections.abc import Callable
 
@@ -39,12 +37,12 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are tiny: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

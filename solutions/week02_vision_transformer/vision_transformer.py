@@ -15,7 +15,7 @@
 #
 # **Time** about 11 hours: 3 of reading, 6 of coding, 2 of debugging. **You need** week 1, or the idea of multi-head attention. Attention itself comes from PyTorch this week, so nothing depends on your answers of week 1.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -25,10 +25,8 @@
 # | $D$ | width of the model | $K$ | number of classes |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
 from collections.abc import Mapping
@@ -41,12 +39,12 @@ from timm.layers import PatchEmbed, resample_abs_pos_embed
 from timm.models import vision_transformer as timm_models
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

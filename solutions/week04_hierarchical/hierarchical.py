@@ -15,7 +15,7 @@
 #
 # **Time** about 11 hours: 3 of reading, 6 of coding, 2 of debugging. **You need** weeks 1 and 2, or the ideas of multi-head attention and of a pre-norm block. Nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -27,10 +27,8 @@
 # Maps are **channels-last** this week, $(B, h, w, C)$, as in timm's Swin. Wherever a window or a shift is asked for, one int means the same for both directions, and a pair means (height, width).
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import itertools
 import math
@@ -43,12 +41,12 @@ import torch.nn.functional as F
 from timm.models import swin_transformer as timm_swin
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # one thread: the tensors are small, and timings on one thread can be compared
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 4 of reading, 5 of coding, 3 of experiments. **You need** week 3 (distillation, moving averages) and week 5 (masking), or the ideas of both. The ViT comes from timm, so nothing depends on your answers of earlier weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -27,10 +27,8 @@
 # All entropies are in **nats**: logarithms are natural, and $\log K$ is the entropy of $K$ equal probabilities.
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
 import os
@@ -45,12 +43,12 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling
+from shared import checks, datasets, observe, plotting, profiling, session
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

@@ -15,7 +15,7 @@
 #
 # **Time** about 10 hours: 2 of reading, 5 of coding, 3 of experiments. **You need** week 2, and the idea of pre-training from weeks 5 to 7. Models come from timm and a small pre-training is given, so nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -26,10 +26,8 @@
 # | $C$ | inverse strength of a regularizer | $s$ | cosine similarity |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import difflib
 import os
@@ -51,12 +49,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling, unchanged
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

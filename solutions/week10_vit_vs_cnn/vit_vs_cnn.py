@@ -16,7 +16,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 7 of coding, 2 of experiments. **You need** the ideas of week 3 (a training loop) and week 9 (attention rollout, which is given here). Nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a cell that draws what you have so far, tests you can read, and three folded hints. Run the tests as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -37,10 +37,8 @@
 # </details>
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import math
 import os
 import time
@@ -55,12 +53,12 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, plotting, profiling, unchanged
+from shared import checks, datasets, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # both models are small, and seconds on one thread can be compared
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

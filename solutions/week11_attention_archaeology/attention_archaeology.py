@@ -26,10 +26,8 @@
 # | $\varepsilon$ | size of an attack, in 255ths of the range of a pixel | $A^{(\ell, h)}$ | attention of head $h$ in layer $\ell$, $(B, N, N)$ |
 
 # %% setup=true
-import gc
-
-gc.set_threshold(50_000)  # imports make many objects that stay; Python need not search them for garbage so often
-
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import contextlib
 import hashlib
 import json
@@ -54,12 +52,12 @@ from scipy.stats import chi2_contingency, fisher_exact, spearmanr
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from shared import apps, checks, datasets, exporting, observe, plotting, profiling, unchanged
+from shared import apps, checks, datasets, exporting, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # small models: more threads cost more than they give
-plotting.use_style()
+session.begin()  # the style of figures, and %check
 
 # %% explore=true
 print(profile.describe())

@@ -24,7 +24,7 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
     assert (code, err) == (1, "")
     assert re.search(r"✗ +1 double +20/40 points +cell 4", out)
     assert "likely cause: this is the number itself" in out
-    assert re.search(r"· +2 quadruple +0/40 points +not written yet · cell 10", out)
+    assert re.search(r"· +2 quadruple +0/40 points +not written yet · cell 11", out)
     assert commands == 2
 
     # it names the next step, and the next step is there

@@ -121,6 +121,16 @@ def test_it_changes_nothing_in_the_kernel(kernel: InteractiveShell, check: Check
     assert after["number"] == "mine"
 
 
+def test_random_numbers_are_as_without_it(kernel: InteractiveShell, check: Check, cells: dict[str, str]) -> None:
+    """`Run All` runs a check below each stub; what later cells draw must not depend on it."""
+    kernel.run_cell(cells["setup"])
+    kernel.run_cell("import random\ndef double(number):\n    random.random()\n    return number + number")
+    kernel.run_cell("random.seed(1)\nwanted = random.random()\nrandom.seed(1)")
+    assert "✓  1 double" in check("double")
+    kernel.run_cell("drawn = random.random()")
+    assert kernel.user_ns["drawn"] == kernel.user_ns["wanted"]
+
+
 def test_what_it_cannot_do_is_one_line(
     kernel: InteractiveShell, check: Check, cells: dict[str, str], bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,3 +159,13 @@ def test_an_answer_that_prints_without_end_is_stopped(
     out = check("double")
     assert "OutputLimitError: this printed more than 20,000,000 characters" in out
     assert len(out) < 2_000
+
+
+def test_away_from_any_week_it_finds_the_week_whose_stub_was_run(
+    kernel: InteractiveShell, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Colab, where the cell below a stub says only `%check sdpa`."""
+    monkeypatch.chdir(tmp_path)
+    assert "which week is this?" in check("sdpa")
+    kernel.run_cell("class ScaledDotProductAttention: pass")
+    assert "was not run yet: run it first" in check("sdpa")

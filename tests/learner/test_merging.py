@@ -12,12 +12,13 @@ import pytest
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder.build import Notebooks, to_text
+from autograder.build import Notebooks, build_week, to_text
 from autograder.learner.merging import Merged, merge
 from autograder.repair import repair
+from autograder.source import load_week
 
 from ..conftest import LESSON
-from .conftest import RIGHT, built_from
+from .conftest import RIGHT, WEEK, built_from, write_source
 
 NEW_STUB = LESSON.replace('"""Twice the number (an int)."""', '"""Twice the number, an int."""')
 NEW_TEXT = LESSON.replace("# # A tiny week\n", "# # A tiny week, better told\n")
@@ -102,6 +103,55 @@ def test_answers_stay_and_the_course_s_cells_arrive(old: Notebooks, update: Call
     assert "double(3), 6" in cell_of(done.notebook, "double-test-1").source
     assert done.changes == ("text cell 1: updated", "test double-test-1: updated")
     assert [cell.id for cell in done.notebook.cells] == [cell.id for cell in release.learner.cells]
+
+
+def before_checks_and_folds(release: Notebooks) -> NotebookNode:
+    """The release as the course gave it before: no check below a stub, tests open and without a title, files beside."""
+    former = nbformat.from_dict(json.loads(release.learner_text))
+    former.cells = [cell for cell in former.cells if cell.metadata.workbook.kind != "check"]
+    for cell in former.cells:
+        if cell.metadata.workbook.kind == "test":
+            cell.source = cell.source.partition("\n")[2]
+            del cell.metadata["jupyter"], cell.metadata["cellView"], cell.metadata["tags"]
+        if cell.pop("attachments", None):
+            cell.source = cell.source.replace("](attachment:", "](")
+    return former
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_checks_folds_and_pictures_arrive_in_an_older_copy(tmp_path: Path, known: bool) -> None:
+    (tmp_path / WEEK).mkdir()
+    write_source(tmp_path / WEEK, LESSON.replace("# # A tiny week\n", "# # A tiny week\n#\n# ![Two.](outcome.png)\n"))
+    release = build_week(load_week(tmp_path / WEEK))
+    former = before_checks_and_folds(release)
+    mine = nbformat.from_dict(json.loads(to_text(former)))
+    cell_of(mine, "double").source = RIGHT["double"]
+    cell_of(mine, "written-why").source = "**W1.** Because."
+    place = [cell.id for cell in mine.cells].index("double")
+    mine.cells.insert(place + 1, new_code_cell("%check double\ndouble(21)", id="abc"))
+    done = merged_twice(release, mine, former if known else None)
+    ids = [cell.id for cell in done.notebook.cells]
+    assert [one for one in ids if one != "abc"] == [cell.id for cell in release.learner.cells]
+    assert ids[place : place + 3] == ["double", "abc", "double-check"]
+    assert cell_of(done.notebook, "double").source == RIGHT["double"]
+    assert cell_of(done.notebook, "written-why").source == "**W1.** Because."
+    assert cell_of(done.notebook, "abc").source == "%check double\ndouble(21)"
+    for cell in release.learner.cells:
+        if cell.metadata.workbook.kind in ("test", "check", "text"):
+            assert cell_of(done.notebook, cell.id) == cell
+    assert "new: the check of double" in done.changes
+
+
+def test_a_test_that_a_learner_unfolded_stays_open(old: Notebooks, update: Callable[[str], Notebooks]) -> None:
+    mine = begun(old)
+    opened, folded = cell_of(mine, "double-test-1"), cell_of(mine, "double-test-2")
+    del opened.metadata["jupyter"]
+    for base in (None, old.learner):
+        assert cell_of(merge(update(NEW_TEST), mine, base).notebook, folded.id).metadata["jupyter"]["source_hidden"]
+    done = merged_twice(update(NEW_TEST), mine, old.learner)
+    assert "double(3), 6" in cell_of(done.notebook, opened.id).source
+    assert "jupyter" not in cell_of(done.notebook, opened.id).metadata
+    assert merge(old, mine, old.learner).changes == (), "to unfold a test is no reason for an update"
 
 
 def test_a_written_answer_and_its_picture_stay(old: Notebooks, update: Callable[[str], Notebooks]) -> None:
