@@ -74,7 +74,9 @@ class Terminal:
         (environment / ".ready").touch()  # so that `make setup` finds that nothing is to be done
         self.folder = folder
         self.runtime = tempfile.mkdtemp(prefix="wb-", dir="/tmp")  # short: it holds a socket
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "WORKBOOK", "JUPYTER"))}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "WORKBOOK", "JUPYTER"))
+        }
         kept |= {"WORKBOOK_RUNTIME": self.runtime, "WORKBOOK_WARM_SECONDS": "5", "BROWSER": "true", "COLUMNS": "120"}
         self.environment = kept | {"JUPYTER_RUNTIME_DIR": f"{self.runtime}/jupyter"} | variables
 
