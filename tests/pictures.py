@@ -1,4 +1,4 @@
-"""Makes the pictures of README and docs again: `python -m tests.pictures`, or with names: notebook watch feedback report.
+"""Makes the pictures of README and docs: `python -m tests.pictures`, or with names: notebook watch feedback report.
 
 Real programs are drawn: JupyterLab and the graded pages in the system's Chromium, `workbook watch` in a
 pseudo-terminal whose screen a terminal emulator (pyte) keeps and the same browser draws.

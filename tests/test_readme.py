@@ -15,7 +15,7 @@ from .chosen import ROOT
 from .pictures import MAX_BYTES, PICTURES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NUMBERS = {name: number for number, name in enumerate("eight nine ten eleven twelve thirteen fourteen".split(), 8)}
+NUMBERS = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 

@@ -41,8 +41,6 @@ def download(platform: str, version: str) -> int | None:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     tools = str(Path(sys.executable).parent)
     return os.environ | {"MACOSX_DEPLOYMENT_TARGET": MACOS, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
 
