@@ -182,9 +182,8 @@ def _readme(root: Path, weeks: Sequence[str]) -> str:
     rows = []
     for lesson in lessons:
         path = f"weeks/{lesson.name}/{lesson.topic}.ipynb"
-        rows.append(
-            f"| {lesson.number:02d} | {lesson.info.title} | {lesson.info.hours} | {len(lesson.exercises)} | [{path}]({path}) |"
-        )
+        facts = (f"{lesson.number:02d}", lesson.info.title, lesson.info.hours, len(lesson.exercises))
+        rows.append(f"| {' | '.join(map(str, facts))} | [{path}]({path}) |")
     first = lessons[0]
     text = Template(README.read_text(encoding="utf-8"))
     return text.substitute(
