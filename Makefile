@@ -23,9 +23,9 @@ SANDBOX := test "$$(uname)" != Linux || command -v bwrap >/dev/null || ! command
 	echo "installing bubblewrap"; { $(APT) update -qq && $(APT) install -y -qq bubblewrap; } >/dev/null 2>&1 || \
 	echo "bubblewrap could not be installed; you need it to grade other people's work: see workbook doctor"; }
 
-# what `setup` says in place of the tools' own pages of retries; it comes with their words in a log
+# one line in place of the tools' own pages of retries, which go into a log
 LOG := $(VENV)/setup.log
-UNREACHABLE := echo "error: packages cannot be downloaded (reason: $(LOG)) -> connect to a network, or set PIP_INDEX_URL and UV_DEFAULT_INDEX to a mirror, then run it again" >&2; exit 1
+UNREACHABLE = echo "error: packages cannot be downloaded (reason: $(1)) -> connect to a network, or set PIP_INDEX_URL and UV_DEFAULT_INDEX to a mirror, then run it again" >&2; exit 1
 # one small request; fails at once where there is no network
 REACHABLE := printf 'pip\n' | UV_HTTP_RETRIES=0 UV_HTTP_TIMEOUT=20 $(BIN)/uv pip compile --quiet --no-deps --no-cache --no-header - >/dev/null 2>$(LOG)
 
@@ -41,10 +41,10 @@ $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: Python %d.%d -> use 3.11, 3.12 or 3.13: make setup PYTHON=python3.12" % v)'
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@test -x $(BIN)/uv || { echo "installing uv into $(VENV)"; \
-		$(BIN)/python -m pip install --quiet --retries 1 --timeout 20 uv 2>$(LOG) || { $(UNREACHABLE); }; }
-	@$(REACHABLE) || $(BIN)/uv pip install --python $(BIN)/python --offline --quiet -r requirements.txt 2>>$(LOG) || { $(UNREACHABLE); }
+		$(BIN)/python -m pip install --quiet --retries 1 --timeout 20 uv 2>$(LOG) || { $(call UNREACHABLE,$(LOG)); }; }
+	@$(REACHABLE) || $(BIN)/uv pip install --python $(BIN)/python --offline --quiet -r requirements.txt 2>>$(LOG) || { $(call UNREACHABLE,$(LOG)); }
 	@echo "installing the pinned packages of requirements.txt (TORCH_BACKEND=cpu: without CUDA)"
-	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt || { test $$? -ne 2 || { $(call UNREACHABLE,above); }; exit 1; }
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@$(SANDBOX)
 	@touch $(READY)

@@ -31,6 +31,8 @@ ROOTS = ("autograder/cli.py", "autograder/commands/learner.py", "autograder/magi
 """Where a learner's code begins; what it imports comes along."""
 VERBS = ("help", "setup", "lab", "clean")
 """What a learner makes."""
+GRADERS_TOOL = "$(SANDBOX)"
+"""What `setup` installs for graders alone."""
 README = Path(__file__).parent / "pages" / "bundle.md"
 """The README of the archive, written for learners. Its `$names` are filled in by `_readme`."""
 DOCS = ("docs/learning.md", "docs/troubleshooting.md", "docs/pictures/notebook.png", "docs/pictures/watch.gif")
@@ -168,7 +170,10 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
 def _makefile(text: str) -> str:
     """The Makefile with the verbs of learners alone; a comment goes with the rule below it."""
     kept: list[str] = []
-    for block in re.split(r"\n{2,}", text.strip()):
+    text = "".join(line for line in text.strip().splitlines(keepends=True) if line.strip() != f"@{GRADERS_TOOL}")
+    for block in re.split(r"\n{2,}", text):
+        if re.search(rf"^{GRADERS_TOOL[2:-1]} *:=", block, re.MULTILINE):
+            continue
         rule = re.search(r"^([a-z-]+):", block, re.MULTILINE)
         if rule is None or rule[1] in VERBS:
             phony = " ".join(VERBS)
