@@ -43,7 +43,7 @@ CONCEPTS = (
     ("JupyterLab in work/, with your copy", {"make lab", "work/", WEEK, "attention.ipynb"}),
     ("cells, run with Shift+Enter", {"Shift+Enter"}),
     ("a stub", {"raise NotImplementedError()"}),
-    ("saving", {"Ctrl+S"}),
+    ("saving", {"Ctrl+S", "Cmd+S"}),
     ("the check", {".venv/bin/workbook check 1 sdpa", "1", EXERCISE}),
 )
 LEFT_OUT = shutil.ignore_patterns(

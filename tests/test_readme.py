@@ -10,6 +10,7 @@ import pytest
 
 from autograder.bundle import bundle_files
 from autograder.course import all_weeks, open_week, released_weeks
+from autograder.source import Exercise, Written
 
 from .chosen import ROOT
 from .pictures import MAX_BYTES, PICTURES
@@ -87,6 +88,20 @@ def test_each_exercise_has_what_the_readme_says(name: str) -> None:
         assert {f"{exercise}-look-1", f"{exercise}-hints", f"{exercise}-test-1"} <= ids
         (hints,) = [cell.source for cell in week.cells if cell.id == f"{exercise}-hints"]
         assert len(re.findall(r"<summary>Hint \d", hints)) == 3
+
+
+@pytest.mark.parametrize("name", released_weeks(ROOT))
+def test_the_hours_of_a_week_add_up(name: str) -> None:
+    """The header's parts are its sum, which week.toml says; exercises and questions fit beside the reading."""
+    week = open_week(ROOT, name)
+    (header,) = [
+        found for cell in week.cells if (found := re.search(r"\*\*Time\*\* about (\d+) hours: (.*)", cell.source))
+    ]
+    parts = re.findall(r"([\d.]+) of ([a-z]+)", header[2].split("**You need**")[0])
+    assert int(header[1]) == week.info.hours == sum(float(hours) for hours, _ in parts)
+    reading = sum(float(hours) for hours, what in parts if what == "reading")
+    minutes = sum(c.words.minutes for c in week.cells if isinstance(c.words, Exercise | Written))
+    assert minutes / 60 <= week.info.hours - reading
 
 
 def test_numbers_of_the_troubleshooting_page_stand_in_the_weeks_that_it_names() -> None:
