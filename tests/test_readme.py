@@ -94,9 +94,8 @@ def test_each_exercise_has_what_the_readme_says(name: str) -> None:
 def test_the_hours_of_a_week_add_up(name: str) -> None:
     """The header's parts are its sum, which week.toml says; exercises and questions fit beside the reading."""
     week = open_week(ROOT, name)
-    (header,) = [
-        found for cell in week.cells if (found := re.search(r"\*\*Time\*\* about (\d+) hours: (.*)", cell.source))
-    ]
+    said = re.compile(r"\*\*Time\*\* about (\d+) hours: (.*)")
+    (header,) = [found for cell in week.cells if (found := said.search(cell.source))]
     parts = re.findall(r"([\d.]+) of ([a-z]+)", header[2].split("**You need**")[0])
     assert int(header[1]) == week.info.hours == sum(float(hours) for hours, _ in parts)
     reading = sum(float(hours) for hours, what in parts if what == "reading")
