@@ -5,7 +5,9 @@ WEEK   ?= 1
 SOURCE ?= exchange
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA
+# TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA; the choice holds when an update is installed later
+CHOSEN := $(VENV)/.torch-backend
+TORCH_BACKEND ?= $(shell cat $(CHOSEN) 2>/dev/null)
 export UV_TORCH_BACKEND := $(TORCH_BACKEND)
 ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
@@ -40,6 +42,7 @@ setup: $(READY) ## create .venv and install everything in it (TORCH_BACKEND=cpu:
 $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: Python %d.%d -> use 3.11, 3.12 or 3.13: make setup PYTHON=python3.12" % v)'
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "$(TORCH_BACKEND)" >$(CHOSEN)
 	@test -x $(BIN)/uv || { echo "installing uv into $(VENV)"; \
 		$(BIN)/python -m pip install --quiet --retries 1 --timeout 20 uv 2>$(LOG) || { $(call UNREACHABLE,$(LOG)); }; }
 	@$(REACHABLE) || $(BIN)/uv pip install --python $(BIN)/python --offline --quiet -r requirements.txt 2>>$(LOG) || { $(call UNREACHABLE,$(LOG)); }

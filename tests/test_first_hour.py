@@ -241,7 +241,12 @@ def test_setup_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     cut_off = {f"{name}_PROXY": nowhere for name in ("HTTP", "HTTPS", "ALL")}
     cut_off |= {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_DEFAULT_INDEX": nowhere, "UV_FIND_LINKS": ""}
     done = subprocess.run(
-        ["make", "setup"], cwd=tmp_path, env=os.environ | cut_off, capture_output=True, text=True, check=False
+        ["make", "setup", "TORCH_BACKEND=cpu"],
+        cwd=tmp_path,
+        env=os.environ | cut_off,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert done.stdout == ""
@@ -251,3 +256,7 @@ def test_setup_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     assert "-> connect to a network" in line
     assert (tmp_path / ".venv" / "setup.log").read_text(encoding="utf-8") != ""
     assert not (tmp_path / ".venv" / ".ready").exists()
+    # and the choice of a build is remembered for the next try, and for updates
+    kept = {key: value for key, value in os.environ.items() if key != "TORCH_BACKEND"}
+    told = subprocess.run(["make", "-pn", "help"], cwd=tmp_path, env=kept, capture_output=True, text=True, check=True)
+    assert "UV_TORCH_BACKEND := cpu\n" in told.stdout
