@@ -34,7 +34,7 @@ VERBS = ("help", "setup", "lab", "clean")
 GRADERS_TOOL = "$(SANDBOX)"
 """What `setup` installs for graders alone."""
 README = Path(__file__).parent / "pages" / "bundle.md"
-"""The README of the archive, written for learners. Its `$names` are filled in by `_readme`."""
+"""The README of the archive, written for learners. Its `$names` are filled in by `learners_readme`."""
 DOCS = ("docs/learning.md", "docs/troubleshooting.md", "docs/pictures/notebook.png", "docs/pictures/watch.gif")
 """What that README links to."""
 ANYWHERE = 25
@@ -59,7 +59,7 @@ def bundle_files(root: Path, weeks: Sequence[str]) -> dict[str, bytes]:
     files |= {name: (root / name).read_bytes() for name in (*BESIDE, *DOCS) if (root / name).is_file()}
     if (root / "Makefile").is_file():
         files["Makefile"] = _makefile((root / "Makefile").read_text(encoding="utf-8")).encode()
-    files["README.md"] = _readme(root, weeks).encode()
+    files["README.md"] = learners_readme(root, weeks).encode()
     if told := leaked(root, files):
         raise WorkbookError("; ".join(told[:5]), "say it in other words there, then build and bundle again")
     return dict(sorted(files.items()))
@@ -181,7 +181,7 @@ def _makefile(text: str) -> str:
     return "\n\n".join(kept) + "\n"
 
 
-def _readme(root: Path, weeks: Sequence[str]) -> str:
+def learners_readme(root: Path, weeks: Sequence[str]) -> str:
     """The README for learners: the weeks that they have, and commands that name the first of them."""
     lessons = [open_released(root, name).week for name in weeks]
     rows = []

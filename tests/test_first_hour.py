@@ -30,7 +30,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from autograder.bundle import README, bundle_files
+from autograder.bundle import README, bundle_files, learners_readme
 from autograder.course import released_weeks
 from autograder.source import load_week
 
@@ -223,7 +223,7 @@ def test_windows_has_each_command_that_other_systems_have() -> None:
 
 def test_a_bundle_of_another_week_names_its_own_exercise() -> None:
     week = released_weeks(ROOT)[1]
-    text = bundle_files(ROOT, [week])["README.md"].decode()
+    text = learners_readme(ROOT, [week])
     first = next(iter(load_week(ROOT / "solutions" / week).exercises))
     assert f".venv/bin/workbook check 2 {first}\n" in text
     assert f"| 02 | {load_week(ROOT / 'solutions' / week).info.title} |" in text
