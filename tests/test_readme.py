@@ -12,6 +12,7 @@ from autograder.bundle import bundle_files
 from autograder.course import all_weeks, open_week, released_weeks
 from autograder.source import Exercise, Written
 
+from . import wheels
 from .chosen import ROOT
 from .pictures import MAX_BYTES, PICTURES
 
@@ -120,6 +121,20 @@ def test_numbers_of_the_troubleshooting_page_stand_in_the_weeks_that_it_names() 
     assert missing == []
     symptoms = ("unstable training", "uniform attention", "collapsed features", "out of memory", "too few data")
     assert {slug(name) for name in (*symptoms, "cannot reproduce")} <= anchors(page)
+
+
+def test_the_platforms_are_those_of_the_pinned_torch() -> None:
+    """A newer torch wants `python -m tests.wheels` again; README, bundle and page name the same platforms."""
+    page = (ROOT / "docs" / "installing.md").read_text(encoding="utf-8")
+    (pin,) = re.findall(r"^torch==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"the table is for torch {pin}" in page
+    rows = dict(re.findall(r"^\| ([^|]+?) \| (yes, [\d.]+ GB|no) \|", page, re.MULTILINE))
+    assert set(rows) == set(wheels.PLATFORMS)
+    assert [name for name, fits in rows.items() if fits == "no"] == ["macOS, Intel", "Windows ARM64"]
+    bundled = (ROOT / "autograder" / "pages" / "bundle.md").read_text(encoding="utf-8")
+    size = rows["Linux x86-64, glibc 2.28 or newer"].removeprefix("yes, ")
+    assert f"a download of {size}" in README
+    assert f"a download of {size}" in bundled
 
 
 def test_pictures_are_there_and_small() -> None:
