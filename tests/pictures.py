@@ -38,7 +38,9 @@ PICTURES = ROOT / "docs" / "pictures"
 MAX_BYTES = {".png": 200_000, ".gif": 500_000}
 WEEK, EXERCISE, NOTEBOOK = "week01_attention", "sdpa", "attention.ipynb"
 MISTAKE = "scale-by-d"
-"""The misconception of the wrong answer in the recording, and of the learner whose feedback is shown."""
+"""The misconception of the wrong answer in the recording."""
+LEARNER = "wrong-heads-cost-extra"
+"""The learner of the sample class whose feedback is shown: one mistake, and the rest is right."""
 COLUMNS, ROWS = 80, 17
 
 
@@ -190,28 +192,26 @@ def shot(one: Page, text: str) -> bytes:
     return one.locator("main").screenshot()
 
 
-def graded(name: str, path: Callable[[Path], Path], height: int, find: str = "") -> None:
-    """A page of the sample class, from the heading that contains `find` on."""
+def graded(name: str, path: Callable[[Path], Path]) -> None:
+    """The upper part of a page of the sample class, which is made and graded unless it is there."""
     demo = ROOT / "build" / "demo"
     if not demo.exists():
         for words in (["demo", "1"], ["report", "1", "--course", str(demo)]):
             subprocess.run([sys.executable, "-m", "autograder.cli", *words], cwd=ROOT, check=True, capture_output=True)
     with page(name) as one:
-        one.set_viewport_size({"width": 1000, "height": height})
+        one.set_viewport_size({"width": 1000, "height": 900})
         one.goto(path(demo).as_uri())
-        if find:
-            one.get_by_role("heading", name=find).first.evaluate("heading => heading.scrollIntoView()")
         save(f"{name}.png", [one.screenshot()])
 
 
 def feedback() -> None:
-    """The page of a learner who divided by d."""
-    graded("feedback", lambda demo: next((demo / "feedback").glob(f"*{MISTAKE}*/{WEEK}/index.html")), 820)
+    """What a learner reads who made one mistake."""
+    graded("feedback", lambda demo: demo / "feedback" / LEARNER / WEEK / "index.html")
 
 
 def report() -> None:
     """The instructor's page about the class."""
-    graded("report", lambda demo: demo / f"{WEEK}_report.html", 900)
+    graded("report", lambda demo: demo / f"{WEEK}_report.html")
 
 
 MADE = {"notebook": notebook, "watch": watch, "feedback": feedback, "report": report}
