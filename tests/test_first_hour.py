@@ -187,9 +187,9 @@ def test_the_commands_of_the_readme_lead_to_a_passing_check(clone: Terminal) -> 
     readme = (clone.folder / "README.md").read_text(encoding="utf-8")
     assert first_hour(clone, readme) == 3
     later = blocks(readme.split("## From then on")[1])[0]
-    done = clone.run(f"{later}\nworkbook status")
+    done = clone.run(f"{later}\nworkbook hint 1 {EXERCISE}")
     assert done.returncode == 0, done.stderr
-    assert "1/7" in done.stdout
+    assert "Hint 1 of 3" in done.stdout
 
 
 def test_those_of_the_bundle_do_so_too(bundle: Terminal) -> None:
