@@ -5,7 +5,9 @@ WEEK   ?= 1
 SOURCE ?= exchange
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA
+# TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA; the choice holds when an update is installed later
+CHOSEN := $(VENV)/.torch-backend
+TORCH_BACKEND ?= $(shell cat $(CHOSEN) 2>/dev/null)
 export UV_TORCH_BACKEND := $(TORCH_BACKEND)
 ifeq ($(UV_TORCH_BACKEND),)
 unexport UV_TORCH_BACKEND
@@ -23,6 +25,12 @@ SANDBOX := test "$$(uname)" != Linux || command -v bwrap >/dev/null || ! command
 	echo "installing bubblewrap"; { $(APT) update -qq && $(APT) install -y -qq bubblewrap; } >/dev/null 2>&1 || \
 	echo "bubblewrap could not be installed; you need it to grade other people's work: see workbook doctor"; }
 
+# one line in place of the tools' own pages of retries, which go into a log
+LOG := $(VENV)/setup.log
+UNREACHABLE = echo "error: packages cannot be downloaded (reason: $(1)) -> connect to a network, or set PIP_INDEX_URL and UV_DEFAULT_INDEX to a mirror, then run it again" >&2; exit 1
+# one small request; fails at once where there is no network
+REACHABLE := printf 'pip\n' | UV_HTTP_RETRIES=0 UV_HTTP_TIMEOUT=20 $(BIN)/uv pip compile --quiet --no-deps --no-cache --no-header - >/dev/null 2>$(LOG)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup lab demo weeks verify bundle collect grade desk feedback report export test test-all lint bench bench-grading soak-grading gpu lock clean
 
@@ -34,10 +42,13 @@ setup: $(READY) ## create .venv and install everything in it (TORCH_BACKEND=cpu:
 $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: Python %d.%d -> use 3.11, 3.12 or 3.13: make setup PYTHON=python3.12" % v)'
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@test -x $(BIN)/uv || { echo "installing uv into $(VENV)"; $(BIN)/python -m pip install --quiet uv; }
-	@echo "installing the pinned packages of requirements.txt (a few GB with CUDA)"
-	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
-	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@echo "$(TORCH_BACKEND)" >$(CHOSEN)
+	@test -x $(BIN)/uv || { echo "installing uv into $(VENV)"; \
+		$(BIN)/python -m pip install --quiet --retries 1 --timeout 20 uv 2>$(LOG) || { $(call UNREACHABLE,$(LOG)); }; }
+	@$(REACHABLE) || $(BIN)/uv pip install --python $(BIN)/python --offline --quiet -r requirements.txt 2>>$(LOG) || { $(call UNREACHABLE,$(LOG)); }
+	@echo "installing the pinned packages of requirements.txt (TORCH_BACKEND=cpu: without CUDA)"
+	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt || { test $$? -ne 2 || { $(call UNREACHABLE,above); }; exit 1; }
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@$(SANDBOX)
 	@touch $(READY)
 	@echo "ready: $$($(BIN)/python -c 'import torch; print("torch", torch.__version__)')"

@@ -14,6 +14,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from string import Template
 
 import nbformat
 
@@ -21,6 +22,7 @@ from .course import all_weeks, open_week
 from .errors import WorkbookError, short
 from .files import write_bytes
 from .leaks import find, rubric_lines, secrets, shown
+from .learner.released import open_released
 
 TOP = "workbook"
 """The folder that the archive unpacks to."""
@@ -29,13 +31,12 @@ ROOTS = ("autograder/cli.py", "autograder/commands/learner.py", "autograder/magi
 """Where a learner's code begins; what it imports comes along."""
 VERBS = ("help", "setup", "lab", "clean")
 """What a learner makes."""
-NOT_FOR_LEARNERS = ("Two commands", "If you are teaching", "If you are writing a week")
-"""Headings of the README."""
-SETTING_UP = """## Setting up
-
-You need Linux or macOS, `make`, and Python 3.11, 3.12 or 3.13. `make lab` installs everything into `.venv` on its first run. PyTorch's default build on Linux brings a few GB of CUDA libraries; without a GPU the smaller build does: `make setup TORCH_BACKEND=cpu`. On Windows create an environment, `pip install -r requirements.txt`, then `pip install --no-deps -e .`. With conda: `conda env create -f environment.yml`.
-
-"""  # noqa: E501 - a paragraph of the README
+GRADERS_TOOL = "$(SANDBOX)"
+"""What `setup` installs for graders alone."""
+README = Path(__file__).parent / "pages" / "bundle.md"
+"""The README of the archive, written for learners. Its `$names` are filled in by `learners_readme`."""
+DOCS = ("docs/learning.md", "docs/troubleshooting.md", "docs/pictures/notebook.png", "docs/pictures/watch.gif")
+"""What that README links to."""
 ANYWHERE = 25
 """Syntax nodes from which a statement of a solution tells something even in a file that has nothing to do with it."""
 SUFFIXES = (".zip", ".tar.gz")
@@ -55,11 +56,10 @@ def bundle_files(root: Path, weeks: Sequence[str]) -> dict[str, bytes]:
             raise WorkbookError(f"weeks/{week} is not there", f"build it: workbook build {week}")
         files |= _folder(root, root / "weeks" / week)
     files |= _folder(root, root / "shared") | _command(root)
-    files |= {name: (root / name).read_bytes() for name in BESIDE if (root / name).is_file()}
+    files |= {name: (root / name).read_bytes() for name in (*BESIDE, *DOCS) if (root / name).is_file()}
     if (root / "Makefile").is_file():
         files["Makefile"] = _makefile((root / "Makefile").read_text(encoding="utf-8")).encode()
-    if (root / "README.md").is_file():
-        files["README.md"] = _readme((root / "README.md").read_text(encoding="utf-8"), files).encode()
+    files["README.md"] = learners_readme(root, weeks).encode()
     if told := leaked(root, files):
         raise WorkbookError("; ".join(told[:5]), "say it in other words there, then build and bundle again")
     return dict(sorted(files.items()))
@@ -170,7 +170,10 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
 def _makefile(text: str) -> str:
     """The Makefile with the verbs of learners alone; a comment goes with the rule below it."""
     kept: list[str] = []
-    for block in re.split(r"\n{2,}", text.strip()):
+    text = "".join(line for line in text.strip().splitlines(keepends=True) if line.strip() != f"@{GRADERS_TOOL}")
+    for block in re.split(r"\n{2,}", text):
+        if re.search(rf"^{GRADERS_TOOL[2:-1]} *:=", block, re.MULTILINE):
+            continue
         rule = re.search(r"^([a-z-]+):", block, re.MULTILINE)
         if rule is None or rule[1] in VERBS:
             phony = " ".join(VERBS)
@@ -178,20 +181,23 @@ def _makefile(text: str) -> str:
     return "\n\n".join(kept) + "\n"
 
 
-def _readme(text: str, files: Mapping[str, bytes]) -> str:
-    """The README for learners: their sections, and links to what they have."""
-    sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
-    kept = [section for section in sections if section[3:].partition("\n")[0].strip() not in NOT_FOR_LEARNERS]
-    kept.insert(1, SETTING_UP)
-    folders = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
-
-    def link(match: re.Match[str]) -> str:
-        mark, shown, target = match.groups()
-        if target.startswith(("http:", "https:", "#")) or target.rstrip("/") in {*files, *folders}:
-            return match[0]
-        return "" if mark else shown
-
-    return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", link, "".join(kept))
+def learners_readme(root: Path, weeks: Sequence[str]) -> str:
+    """The README for learners: the weeks that they have, and commands that name the first of them."""
+    lessons = [open_released(root, name).week for name in weeks]
+    rows = []
+    for lesson in lessons:
+        path = f"weeks/{lesson.name}/{lesson.topic}.ipynb"
+        facts = (f"{lesson.number:02d}", lesson.info.title, lesson.info.hours, len(lesson.exercises))
+        rows.append(f"| {' | '.join(map(str, facts))} | [{path}]({path}) |")
+    first = lessons[0]
+    text = Template(README.read_text(encoding="utf-8"))
+    return text.substitute(
+        weeks="\n".join(rows),
+        number=first.number,
+        exercise=next(iter(first.exercises)),
+        week=first.name,
+        topic=first.topic,
+    )
 
 
 def leaked(root: Path, files: Mapping[str, bytes]) -> list[str]:
