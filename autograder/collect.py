@@ -306,7 +306,9 @@ def _downloaded_together(found: Sequence[Entry], said: Sequence[Claim]) -> list[
     return [replace(entry, moment=latest) if is_one else entry for entry, is_one in zip(found, canvas, strict=True)]
 
 
-def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = lambda name: None) -> Collection:
+def from_exchange(
+    course: Course, week: str, on_file: Callable[[str], None] = lambda name: None, whole_groups: bool = False
+) -> Collection:
     """Collect from nbgrader's exchange, by `nbgrader collect` itself, which takes each learner's last submission.
 
     Raises
@@ -321,7 +323,7 @@ def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = la
             lines = [line for line in said.stderr.splitlines() if "ERROR" in line or "WARNING" in line] or [""]
             told = clean(lines[-1].rpartition("] ")[2], 200) or "nothing was collected"
             raise WorkbookError(f"nbgrader collect {week}: {told}", "see `c.Exchange.root` in nbgrader_config.py")
-        return collect(Path(folder), course, week, on_file, exchange=True)
+        return collect(Path(folder), course, week, on_file, exchange=True, whole_groups=whole_groups)
 
 
 def local(moment: datetime) -> str:
