@@ -119,7 +119,7 @@ def collect(
     topic = week.split("_", 1)[1]
     found = entries(source)
     group = Class(course)
-    said, questions = _read(source, found, topic, group, exchange, reading or Reading(), ask)
+    said, questions, reading = _read(source, found, topic, group, exchange, reading or Reading(), ask)
     if any(claim.layout is Layout.CANVAS for claim in said):
         found = _downloaded_together(found, said)
     fates = {n: fate for n, pair in enumerate(zip(found, said, strict=True)) if (fate := _beside(*pair, week, group))}
@@ -128,33 +128,16 @@ def collect(
     if not whose:
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
     fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
-    stamps = _stamps(found) if exchange else {}
-    shares: dict[str, _Share] = {}
-    members: dict[int, tuple[str, ...]] = {}
     whose = {n: claim for n, claim in whose.items() if n not in fates or fates[n].learner}
-    for n, assigned in _folders(group, whose, week, whole_groups).items():
-        members[n] = assigned.folders
-        guessed = (
-            whose[n].layout is Layout.LOOSE and not (reading and reading.layout) and not group.has(whose[n].learner)
-        )
-        for folder in assigned.folders:
-            share = shares.setdefault(folder, _Share())
-            share.notes |= dict.fromkeys((*assigned.notes, *filter(None, [found[n].note])))
-            if assigned.group:
-                share.notes[f"the work of {assigned.group}"] = None
-            if n in fates:
-                fates[n] = replace(fates[n], learner=", ".join(assigned.folders))
-                share.lost.append(fates[n])
-            else:
-                stamp = stamps.get(found[n].parts[:2])
-                share.pieces.append(Piece(n, found[n], whose[n], stamp, assigned.group, guessed))
+    assigned = _folders(group, whose, week, whole_groups)
+    shares = _shares(found, whose, assigned, fates, group, exchange, guessing=reading.layout is None)
     rules = read_deadlines(course, week, nbgrader_s(course, week))
     done = []
     with Looker(_starter(course, week)) as look:
         for learner, share in sorted(shares.items(), key=lambda one: one[0]):
             one, became = pick(course, learner, week, share.pieces, look, group, rules)
             one.notes = [*share.notes, *one.notes, *share.told(bool(one.file))]
-            fates |= {n: _together(fates.get(n), fate, members[n]) for n, fate in became.items()}
+            fates |= {n: _together(fates.get(n), fate, assigned[n].folders) for n, fate in became.items()}
             done.append(one)
             on_file(learner)
     _remember_groups(course, week, done)
@@ -166,6 +149,40 @@ def collect(
     return Collection(week, tuple(done), tuple(fates[n] for n in range(len(found))), tuple(missing), questions)
 
 
+def _shares(
+    found: Sequence[Entry],
+    whose: dict[int, Claim],
+    assigned: dict[int, Assigned],
+    fates: dict[int, Fated],
+    group: Class,
+    exchange: bool,
+    guessing: bool,
+) -> dict[str, _Share]:
+    """Folder of a learner -> what they have in the source. Fates that are known get the names of those folders.
+
+    Parameters
+    ----------
+    guessing : nobody said that the names of loose files are those of people.
+    """
+    stamps = _stamps(found) if exchange else {}
+    shares: dict[str, _Share] = {}
+    for n, one in assigned.items():
+        claim, entry = whose[n], found[n]
+        if n in fates:
+            fates[n] = replace(fates[n], learner=", ".join(one.folders))
+        guessed = guessing and claim.layout is Layout.LOOSE and not group.has(claim.learner)
+        for folder in one.folders:
+            share = shares.setdefault(folder, _Share())
+            share.notes |= dict.fromkeys((*one.notes, *filter(None, [entry.note])))
+            if one.group:
+                share.notes[f"the work of {one.group}"] = None
+            if n in fates:
+                share.lost.append(fates[n])
+            else:
+                share.pieces.append(Piece(n, entry, claim, stamps.get(entry.parts[:2]), one.group, guessed))
+    return shares
+
+
 def _read(
     source: Path,
     found: Sequence[Entry],
@@ -174,14 +191,14 @@ def _read(
     exchange: bool,
     reading: Reading,
     ask: Callable[[Question], Reading | None],
-) -> tuple[list[Claim], tuple[Question, ...]]:
-    """What the paths say, and what nobody answered."""
+) -> tuple[list[Claim], tuple[Question, ...], Reading]:
+    """What the paths say, what nobody answered, and how the source is read after all answers."""
     name = source.name if source.is_dir() else stem(source.name)
     while True:
         said, questions = claims(found, topic, name, lambda folder: exchange or bool(group.folder_of(folder)), reading)
         answer = ask(questions[0]) if questions else None
         if answer is None or answer == reading:
-            return completed(found, said), tuple(questions)
+            return completed(found, said), tuple(questions), reading
         reading = answer
 
 
@@ -199,13 +216,15 @@ def _together(before: Fated | None, fate: Fated, members: tuple[str, ...]) -> Fa
 
 def _remember_groups(course: Course, week: str, done: Sequence[Collected]) -> None:
     """Keep whose work a group's is; who has work of their own since then is in no group."""
-    groups = read_groups(course, week)
+    before = read_groups(course, week)
+    groups = dict(before)
     for one in done:
         if one.group is not None:
             groups.pop(one.learner, None)
         if one.group:
             groups[one.learner] = one.group
-    write_groups(course, week, groups)
+    if groups != before:
+        write_groups(course, week, groups)
 
 
 def _of_others(one: Collected, missing: Sequence[Person], group: Class) -> list[str]:
@@ -288,7 +307,9 @@ def _downloaded_together(found: Sequence[Entry], said: Sequence[Claim]) -> list[
     return [replace(entry, moment=latest) if is_one else entry for entry, is_one in zip(found, canvas, strict=True)]
 
 
-def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = lambda name: None) -> Collection:
+def from_exchange(
+    course: Course, week: str, on_file: Callable[[str], None] = lambda name: None, whole_groups: bool = False
+) -> Collection:
     """Collect from nbgrader's exchange, by `nbgrader collect` itself, which takes each learner's last submission.
 
     Raises
@@ -306,7 +327,7 @@ def from_exchange(course: Course, week: str, on_file: Callable[[str], None] = la
             lines = [line for line in said.stderr.splitlines() if "ERROR" in line or "WARNING" in line] or [""]
             told = clean(lines[-1].rpartition("] ")[2], 200) or "nothing was collected"
             raise WorkbookError(f"nbgrader collect {week}: {told}", "see `c.Exchange.root` in nbgrader_config.py")
-        return collect(Path(folder), course, week, on_file, exchange=True)
+        return collect(Path(folder), course, week, on_file, exchange=True, whole_groups=whole_groups)
 
 
 def local(moment: datetime) -> str:

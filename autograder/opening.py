@@ -59,6 +59,7 @@ class Looker:
     def __init__(self, starter: bytes = b"") -> None:
         self._process = Confined(glance)
         self._starter, self._digest = starter, ""
+        self._seen: tuple[bytes, tuple[str, str]] | None = None
 
     def __enter__(self) -> Looker:
         self._process.__enter__()
@@ -70,8 +71,10 @@ class Looker:
 
     def look(self, content: bytes) -> tuple[str, str]:
         """The week that a file says it is of, and the digest of its cells; "" for what it does not have."""
-        told = self._process.ask(content)
-        return str(told["week"]), str(told["cells"])
+        if self._seen is None or self._seen[0] is not content:  # the same file is asked about twice in a row
+            told = self._process.ask(content)
+            self._seen = content, (str(told["week"]), str(told["cells"]))
+        return self._seen[1]
 
     def worth(self, content: bytes) -> Worth:
         """What a file is worth as an attempt. Where the process fails, nothing is said against the file."""

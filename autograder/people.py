@@ -16,6 +16,8 @@ from .layouts import Layout
 from .recognize import Claim, Member
 from .roster import WHO, Known, Person, attempts_folder, folder_name, read_known, read_roster
 
+BY_HAND = (Layout.FOLDER, Layout.LOOSE, Layout.RECEIPT)
+"""Layouts in which no platform wrote the name: it may be any that a person has."""
 LASTING = (Layout.CANVAS, Layout.ILIAS, Layout.GRADESCOPE)
 """Layouts whose number for a person is the same in every assignment."""
 
@@ -66,6 +68,8 @@ class Class:
         if course.submitted.is_dir():
             taken += sorted(path.name for path in course.submitted.iterdir() if path.is_dir())
         self._taken = {name.casefold(): name for name in taken}
+        self._claimed: Counter[str] = Counter()
+        """Learner on the roster -> how many people of a platform, in this source, are called so."""
         self.groups: dict[str, list[str]] = {}
         """Name of a group, as the roster has it -> its members, in the roster's order."""
         for person in self.people:
@@ -97,6 +101,13 @@ class Class:
         together = {claim: self._members(claim) for claim in asked if claim.learner}
         persons = {one for claim in together for one in (together[claim] or (_named(claim),))}
         names = Counter(_folded(name) for name in {(one.name, one.layout, one.number) for one in persons})
+        self._claimed = Counter(
+            match.learner
+            for one in persons
+            if one.layout
+            for match in self.people
+            if _is(match, one) or _aka(match, one)
+        )
         given = {one: self._assign(one, week, names[_folded((one.name,))] > 1) for one in sorted(persons)}
         out: dict[Claim, Assigned] = {claim: Assigned() for claim in asked}
         for claim, members in together.items():
@@ -134,8 +145,8 @@ class Class:
         learner = person.name
         notes = []
         if self.people:
-            matches = self._on_the_roster(person)
-            if len(matches) == 1 and not (shared and person.moodle):
+            matches, certain = self._on_the_roster(person)
+            if len(matches) == 1 and (certain or not (shared and person.number)):
                 return self._remember(matches[0].learner, person, week), []
             notes.append(f"{len(matches)} people on the roster have this name" if matches else "is not on the roster")
         known = [one for one in self.known.values() if _same_number(one, person, week)]
@@ -161,14 +172,16 @@ class Class:
         notes.append("shares this name with somebody else, so a number was added; a roster.csv tells them apart")
         return self._remember(f"{plain} {number}", person, week), notes
 
-    def _on_the_roster(self, person: _Named) -> list[Person]:
-        """Who of the roster it is: by what the platform calls them first, else by their other names there."""
+    def _on_the_roster(self, person: _Named) -> tuple[list[Person], bool]:
+        """Who of the roster it is, and whether a number says so: by what the platform calls them, else by other names.
+
+        Another name is one that its owner may have chosen: it counts where no one else in the source is that person.
+        """
         matches = [someone for someone in self.people if _is(someone, person)]
-        for other in () if matches else person.also:
-            matches = [someone for someone in self.people if _is(someone, _Named(other))]
-            if matches:
-                break
-        return matches
+        if not matches:
+            matches = [one for one in self.people if _aka(one, person) and self._claimed[one.learner] == 1]
+        certain = [one for one in matches if person.lasting and person.lasting in (one.id, *one.names)]
+        return matches, bool(certain)
 
     def _remember(self, folder: str, person: _Named, week: str) -> str:
         known = self.known.setdefault(folder, Known(folder, person.name))
@@ -194,11 +207,11 @@ class Class:
 
 def _named(claim: Claim) -> _Named:
     number = claim.number if claim.layout in (*LASTING, Layout.MOODLE) else ""
-    return _Named(claim.learner, claim.layout.value if number else "", number, claim.also)
+    return _Named(claim.learner, "" if claim.layout in BY_HAND else claim.layout.value, number, claim.also)
 
 
 def _of_member(one: Member, layout: Layout) -> _Named:
-    return _Named(one.name, layout.value if one.number else "", one.number, one.also)
+    return _Named(one.name, layout.value, one.number, one.also)
 
 
 def _folded(person: tuple[str, ...]) -> str:
@@ -216,6 +229,21 @@ def _is(person: Person, named: _Named) -> bool:
     if person.email and named.name.casefold() in (person.email.casefold(), address.casefold()):
         return True
     return bool(name) and name in _turned(person.name)
+
+
+def _aka(person: Person, named: _Named) -> bool:
+    """Whether one of the other names that a platform has is a line of the roster's.
+
+    Moodle writes a team before a name; what follows it counts where the roster has the person in that team.
+    """
+    for other in named.also:
+        if named.layout == Layout.MOODLE:
+            team = named.name[: -len(other)].rstrip(" -")
+            if not team or _letters(team) != _letters(person.group):
+                continue
+        if _is(person, _Named(other)):
+            return True
+    return False
 
 
 @lru_cache(maxsize=10_000)

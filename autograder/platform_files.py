@@ -38,9 +38,10 @@ def completed(found: Sequence[Entry], said: Sequence[Claim]) -> list[Claim]:
     layouts = {claim.layout for claim in said}
     made = list(said)
     if Layout.GRADESCOPE in layouts:
-        made = [_by_metadata(claim, _metadata(found)) for claim in made]
+        told = _metadata(found)
+        made = [_by_metadata(claim, told) for claim in made]
     if Layout.BLACKBOARD in layouts:
-        logins = _logins(found)
+        logins = _logins([one for one, claim in zip(found, said, strict=True) if claim.layout is Layout.BLACKBOARD])
         made = [_by_receipt(claim, entry, logins) for claim, entry in zip(made, found, strict=True)]
     return made
 

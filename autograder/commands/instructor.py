@@ -99,7 +99,7 @@ def collect(
 
     if source == EXCHANGE:
         with progress(f"collect {name}", console) as bar:
-            done = from_exchange(where, name, bar.advance)
+            done = from_exchange(where, name, bar.advance, groups)
     else:
         path = Path(source).expanduser()
         with progress(f"collect {name}", console) as bar:
