@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 CELL_MARK = re.compile(r"^# %%(?P<rest>.*)$")
 LIKE_A_MARK = re.compile(r"^\s*#\s*%%(?!%)(?P<rest>.*)$")
-WORD = re.compile(r"""\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>"[^"]*"|'[^']*'|\S+)""")
+WORD = re.compile(r"""\s*(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>"[^"]*"\S*|'[^']*'\S*|\S+)""")
 READABLE = re.compile(r"""\s*[A-Za-z_]\w*\s*=\s*("[^"]*"|'[^']*'|-?\d+(\.\d+)?|[Tt]rue|[Ff]alse)(?=\s|$)""")
+NUMBERS = {"difficulty", "minutes", "points"}
+FLAGS = {"setup", "explore", "compare"}
 
 
 def header_lines(text: str) -> list[int]:
@@ -45,7 +47,11 @@ def _first_unreadable_word(rest: str) -> tuple[str, str] | None:
         if word := WORD.match(rest, place):
             value = word["value"].strip("\"'“”„‘’`,;")
             message = f"the value of `{word['name']}` in the cell header is not readable: {word['value']}"
-            return message, f'write {word["name"]}="{value}", with straight double quotes; numbers and true stand bare'
+            if word["name"] in NUMBERS:
+                return message, f"write a number: {word['name']}=2"
+            if word["name"] in FLAGS:
+                return message, f"write {word['name']}=true"
+            return message, f'write {word["name"]}="{value}", with straight double quotes'
         bare = rest[place:].split()[0]
         return f"the word {bare!r} in the cell header has no value", 'write words as name="text", name=3 or name=true'
     return None

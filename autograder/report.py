@@ -123,7 +123,7 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
             said.add_row(escape(row.name), escape(row.cause or _first_line(row.message)))
     console.print(said)
     for miss in matrix.misses:
-        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False)
+        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False, soft_wrap=True)
     console.print(
         f"{len(matrix.rows)} variants, {len(matrix.misses)} misses, {matrix.seconds:.1f} s "
         f"({matrix.cpu_seconds:.1f} s of CPU in the cells' processes)"
@@ -154,7 +154,7 @@ def print_mutants(report: MutationReport, console: Console) -> None:
         nth = f" (number {one.mutant.occurrence})" if one.mutant.occurrence > 1 else ""
         console.print(f"[red]alive[/red] {escape(where)}{nth}\n      {escape(one.mutant.change)}", highlight=False)
     for problem in report.problems:
-        console.print(f"[red]miss[/red] {escape(str(problem))}", highlight=False)
+        console.print(f"[red]miss[/red] {escape(str(problem))}", highlight=False, soft_wrap=True)
     console.print(
         f"{len(report.tried)} of {report.all_mutants} mutants, {len(report.misses)} misses, {report.seconds:.1f} s"
     )
@@ -177,7 +177,7 @@ def print_lies(found: Lies, console: Console) -> None:
     table.add_row("all", *map(str, every))
     console.print(table)
     for miss in found.misses:
-        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False)
+        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False, soft_wrap=True)
     hidden = found.sum(test for test in found.open if test in found.hidden)
     console.print(
         f"{found.sum(found.open)} points for lies, {hidden} of them in cells with hidden tests (others in brackets); "

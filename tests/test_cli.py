@@ -315,11 +315,19 @@ def test_verify_passes_a_sound_week(root: Path, workbook: Workbook) -> None:
     assert "written to build/verify/week01_tiny.json" in out
 
 
+@pytest.mark.parametrize("words", [("--mutants", "--lies"), ("--lies", "--watch"), ("--watch", "--mutants")])
+def test_verify_does_one_thing_at_a_time(workbook: Workbook, words: tuple[str, str]) -> None:
+    line = complaint(workbook("verify", *words))
+    assert line == "error: --mutants, --lies and --watch do not go together -> say one of them"
+
+
 def test_verify_exits_with_1_on_a_miss(root: Path, workbook: Workbook) -> None:
     edit(root / "solutions" / WEEK / "misconceptions.py", 'says="this is the double"', 'says="twice"')
     outcome = workbook("verify", "1", "--exercise", "quadruple")
-    assert complaint(outcome) == "error: 1 misses in the matrix -> mend the tests or the variants named above"
-    assert "miss only-double: quadruple-test-1 does not say 'twice'" in outcome.out
+    assert complaint(outcome) == "error: 1 misses in the matrix -> fix what is named above, file by file"
+    place = f"solutions/{WEEK}/misconceptions.py:14"
+    said = "misconception 'only-double': quadruple-test-1 does not say 'twice' but: this is the double"
+    assert f"miss {place}: {said} -> add a cause" in outcome.out
     assert len(json.loads((root / "build" / "verify" / f"{WEEK}.json").read_text(encoding="utf-8"))["rows"]) == 5
 
 

@@ -318,7 +318,7 @@ def test_other_code_that_does_not_parse_is_found_too(tiny_root: Path, cell: str)
     week = edited(tiny_root, {inside: f"1 +* 1\n{inside}"})
     (problem,) = lint.check(week)
     assert "does not parse" in problem.message
-    assert week.script.read_text(encoding="utf-8").splitlines()[problem.line - 1] == "1 +* 1"
+    assert week.script.read_text(encoding="utf-8").splitlines()[problem.line - 1].strip() == "1 +* 1"
 
 
 ALLOWED: dict[str, Edits] = {

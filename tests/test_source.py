@@ -121,6 +121,22 @@ def test_unknown_words_and_wrong_types_are_named_with_file_line_and_the_known_wo
     assert line.endswith(f" -> the words of a {kind} cell are: {WORDS[kind]}")
 
 
+@pytest.mark.parametrize(
+    ("header", "remedy"),
+    [
+        ('exercise=a difficulty=1 minutes=5', 'write exercise="a", with straight double quotes'),
+        ('exercise="a" difficulty=one minutes=5', "write a number: difficulty=2"),
+        ("explore=yes", "write explore=true"),
+        ('exercise="a", difficulty=1', 'not readable: "a", -> write exercise="a", with straight double quotes'),
+        ("explore", 'write words as name="text", name=3 or name=true'),
+    ],
+)  # fmt: skip
+def test_a_word_that_cannot_be_read_says_how_it_is_written(header: str, remedy: str) -> None:
+    (line,) = said(f"# %% setup=true\nx = 1\n\n# %% {header}\npass\n")
+    assert line.startswith(f"{SCRIPT}:4: ")
+    assert line.endswith(remedy)
+
+
 def test_the_problems_of_all_headers_come_at_once() -> None:
     text = '# %% exercise="a" difficulty=9 minutes=0\npass\n\n# %% setup=true\npass\n\n# %% test="a"\npass\n'
     lines = said(text)

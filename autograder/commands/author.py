@@ -105,6 +105,8 @@ def verify(
     from ..course import find_root
 
     root = find_root()
+    if mutants + lies + watch > 1:
+        raise WorkbookError("--mutants, --lies and --watch do not go together", "say one of them")
     folders = [root / "solutions" / name for name in _chosen(root, weeks)]
     proof: Proof[Any]
     if mutants:
