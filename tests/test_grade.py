@@ -228,14 +228,15 @@ def test_a_misconception_is_named_in_the_message(sample: Sample) -> None:
 @pytest.mark.parametrize(
     ("learner", "message"),
     [
-        ("raises-in-a-cell", "the answer cell: RuntimeError: left over from debugging"),
-        ("loops-for-ever", "the answer cell: the cell ran longer than 1 s and was stopped"),
-        ("leaves-by-os-exit", "the answer cell: the process ended inside this cell (exit code 0)"),
+        ("raises-in-a-cell", "RuntimeError: left over from debugging"),
+        ("loops-for-ever", "the cell ran longer than 1 s and was stopped"),
+        ("leaves-by-os-exit", "the process ended inside this cell (exit code 0)"),
     ],
 )
 def test_where_the_answer_cell_broke_its_tests_say_so(sample: Sample, learner: str, message: str) -> None:
     verdicts = sample.outcomes[learner].verdicts
     assert [verdicts[test].message for test in TESTS[2:]] == [message, message]
+    assert all(verdicts[test].in_answer for test in TESTS[2:])
 
 
 def test_a_broken_file_is_reported_and_not_recorded(sample: Sample) -> None:
