@@ -642,7 +642,9 @@ def test_the_csv_has_a_row_for_every_learner(sample: Sample, tmp_path: Path) -> 
     broken = rows["broken-json"]
     assert (broken["double"], broken["total"], broken["double-test-1"]) == ("", "", "")
     assert broken["damaged"].startswith("the file breaks off")
-    assert rows["doubled-test-cell"]["notes"] == "test cell 'double-test-1' stood there 2 times"
+    assert rows["doubled-test-cell"]["notes"] == "", "a second copy of a test changes nothing"
+    (note,) = sample.outcomes["deleted-test-cell"].notes
+    assert rows["deleted-test-cell"]["notes"] == note
 
 
 def test_the_csv_quotes_what_needs_it_and_runs_no_formula(sample: Sample, tmp_path: Path) -> None:
