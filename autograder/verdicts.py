@@ -93,10 +93,10 @@ class Death:
 def died(death: Death, limits: Limits, prefix: str = "") -> CellRun:
     """What a cell did in which the process ended, or which was not run for that reason."""
     if death.verdict is Verdict.TIMEOUT:
-        seconds, what = (
-            (limits.total_seconds, "the whole notebook") if death.whole else (limits.cell_seconds, "the cell")
-        )
-        text, name, kind = f"{what} ran longer than {seconds:g} s and was stopped", "CellTimeoutError", Kind.STOPPED
+        text = f"the cell ran longer than {limits.cell_seconds:g} s and was stopped"
+        if death.whole:
+            text = f"the whole notebook ran longer than {limits.total_seconds:g} s"
+        name, kind = "CellTimeoutError", Kind.STOPPED
         if death.place.line:
             text += f", in {death.place}"
     else:

@@ -228,14 +228,15 @@ def test_a_misconception_is_named_in_the_message(sample: Sample) -> None:
 @pytest.mark.parametrize(
     ("learner", "message"),
     [
-        ("raises-in-a-cell", "the answer cell: RuntimeError: left over from debugging"),
-        ("loops-for-ever", "the answer cell: the cell ran longer than 1 s and was stopped"),
-        ("leaves-by-os-exit", "the answer cell: the process ended inside this cell (exit code 0)"),
+        ("raises-in-a-cell", "RuntimeError: left over from debugging"),
+        ("loops-for-ever", "the cell ran longer than 1 s and was stopped"),
+        ("leaves-by-os-exit", "the process ended inside this cell (exit code 0)"),
     ],
 )
 def test_where_the_answer_cell_broke_its_tests_say_so(sample: Sample, learner: str, message: str) -> None:
     verdicts = sample.outcomes[learner].verdicts
     assert [verdicts[test].message for test in TESTS[2:]] == [message, message]
+    assert all(verdicts[test].in_answer for test in TESTS[2:])
 
 
 def test_a_broken_file_is_reported_and_not_recorded(sample: Sample) -> None:
@@ -643,7 +644,9 @@ def test_the_csv_has_a_row_for_every_learner(sample: Sample, tmp_path: Path) -> 
     broken = rows["broken-json"]
     assert (broken["double"], broken["total"], broken["double-test-1"]) == ("", "", "")
     assert broken["damaged"].startswith("the file breaks off")
-    assert rows["doubled-test-cell"]["notes"] == "test cell 'double-test-1' stood there 2 times"
+    assert rows["doubled-test-cell"]["notes"] == "", "a second copy of a test changes nothing"
+    (note,) = sample.outcomes["deleted-test-cell"].notes
+    assert rows["deleted-test-cell"]["notes"] == note
 
 
 def test_the_csv_quotes_what_needs_it_and_runs_no_formula(sample: Sample, tmp_path: Path) -> None:

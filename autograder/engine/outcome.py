@@ -32,7 +32,7 @@ def outcome_of(done: dict[str, Any]) -> Outcome:
     kind, check = error["kind"], error["check"]
     if kind == Kind.MEMORY:
         verdict = "OOM"
-    elif check or kind == Kind.UNWRITTEN or error["name"] == AssertionError.__name__:
+    elif check or error["name"] in (AssertionError.__name__, NotImplementedError.__name__):
         verdict = "FAIL"
     else:
         verdict = "ERROR"

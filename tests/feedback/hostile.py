@@ -40,7 +40,7 @@ def hostile_outcome(built: Notebooks, text: str) -> tuple[Graded, NotebookNode]:
         built,
         text,
         double_1=failed(check=text, came=text, expected=text, where=text, cause=text),
-        double_2=CellRun(Verdict.ERROR, f"the answer cell: {text}"),
+        double_2=CellRun(Verdict.ERROR, text, in_answer=True),
         quadruple_1=CellRun(Verdict.ERROR, f"{text}: {text}", line=1),
         quadruple_2=failed(IN_QUADRUPLE, check=text, came=text, cause=text),
     )

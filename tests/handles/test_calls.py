@@ -295,7 +295,7 @@ def test_a_failed_check_names_the_learners_own_line(make: Callable[..., Any]) ->
 
 
 def test_a_stub_is_not_written_yet(make: Callable[..., Any]) -> None:
-    fn = make("def fn(x):\n    raise NotImplementedError('your turn')", "fn")
+    fn = make("def fn(x):\n    raise NotImplementedError()", "fn")
 
     def test() -> None:
         with checks.step("it runs"):
