@@ -26,6 +26,10 @@ CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """Where this package and `shared` lie."""
 
 
+DRAWING = "matplotlib"
+"""A library that replaces its own functions, as where `%matplotlib inline` chooses how figures are shown."""
+
+
 class Sends(Protocol):
     """Whoever is told what happens."""
 
@@ -71,7 +75,7 @@ class TwoSides:
             with self._turns.given(), self._course_side():  # with the same settings as before: the same random numbers
                 theirs = run_given(self._shell, source, self._names)
             for item in vars(self._course).values():
-                if isinstance(item, types.ModuleType):
+                if isinstance(item, types.ModuleType) and not item.__name__.startswith(DRAWING):
                     self._libraries.setdefault(item, dict(vars(item)))
             return theirs if mine["error"] is None else mine
         return run_cell(self._shell, source)
