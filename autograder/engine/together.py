@@ -86,12 +86,13 @@ class TwoSides:
         "patched": functions and classes of the course's libraries that were replaced; "modules": modules that were
         imported from files that are neither Python's, nor the course's, nor written by a cell.
         """
-        patched = [
-            f"{library.__name__}.{name}"
-            for library, before in self._libraries.items()
-            for name, item in before.items()
-            if callable(item) and name[0] != "_" and vars(library).get(name) is not item
-        ]
+        with self._turns.test():  # another default dtype changes a name of torch's
+            patched = [
+                f"{library.__name__}.{name}"
+                for library, before in self._libraries.items()
+                for name, item in before.items()
+                if callable(item) and name[0] != "_" and vars(library).get(name) is not item
+            ]
         course = (os.path.join(CODE, "autograder"), os.path.join(CODE, "shared"))
         known: tuple[str, ...] = (sys.prefix, sys.base_prefix, *course, self._folder)
         known += tuple(map(os.path.realpath, known))
