@@ -75,10 +75,12 @@ def test_a_replaced_function_of_a_library_is_named(released: Notebooks, bench: B
     assert difference == Difference(Kind.PATCHED, (), ("shared.checks.normal",))
 
 
-def test_another_default_dtype_is_no_patched_library(tmp_path: Path, bench: Bench) -> None:
+def test_another_default_dtype_is_no_patched_library(tmp_path: Path) -> None:
     built = built_from(tmp_path, LESSON.replace("from shared import checks", "import torch\nfrom shared import checks"))
     now = lesson(built, "torch.set_default_dtype(torch.float64)", **RIGHT)
+    bench = open_bench(("torch",))
     assert seen(now, bench).differences == (), "though torch.Storage is another class then"
+    bench.close()
 
 
 def test_another_way_to_show_figures_is_no_difference(tmp_path: Path, bench: Bench) -> None:
