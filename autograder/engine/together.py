@@ -27,6 +27,10 @@ CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 """Where this package and `shared` lie."""
 
 
+DRAWING = "matplotlib"
+"""A library that replaces its own functions, as where `%matplotlib inline` chooses how figures are shown."""
+
+
 class Sends(Protocol):
     """Whoever is told what happens."""
 
@@ -73,7 +77,7 @@ class TwoSides:
             with self._turns.given(), self._course_side():  # with the same settings as before: the same random numbers
                 theirs = run_given(self._shell, source, self._names)
             for item in vars(self._course).values():
-                if isinstance(item, types.ModuleType):
+                if isinstance(item, types.ModuleType) and not item.__name__.startswith(DRAWING):
                     self._libraries.setdefault(item, dict(vars(item)))
             return theirs if mine["error"] is None else mine
         return run_cell(self._shell, source)
@@ -84,12 +88,13 @@ class TwoSides:
         "patched": functions and classes of the course's libraries that were replaced; "modules": modules that were
         imported from files that are neither Python's, nor the course's, nor written by a cell.
         """
-        patched = [
-            f"{library.__name__}.{name}"
-            for library, before in self._libraries.items()
-            for name, item in before.items()
-            if callable(item) and name[0] != "_" and vars(library).get(name) is not item
-        ]
+        with self._turns.test():  # another default dtype changes a name of torch's
+            patched = [
+                f"{library.__name__}.{name}"
+                for library, before in self._libraries.items()
+                for name, item in before.items()
+                if callable(item) and name[0] != "_" and vars(library).get(name) is not item
+            ]
         course = (os.path.join(CODE, "autograder"), os.path.join(CODE, "shared"))
         known: tuple[str, ...] = (sys.prefix, sys.base_prefix, *course, self._folder)
         known += tuple(map(os.path.realpath, known))

@@ -75,6 +75,20 @@ def test_a_replaced_function_of_a_library_is_named(released: Notebooks, bench: B
     assert difference == Difference(Kind.PATCHED, (), ("shared.checks.normal",))
 
 
+def test_another_default_dtype_is_no_patched_library(tmp_path: Path) -> None:
+    built = built_from(tmp_path, LESSON.replace("from shared import checks", "import torch\nfrom shared import checks"))
+    now = lesson(built, "torch.set_default_dtype(torch.float64)", **RIGHT)
+    bench = open_bench(("torch",))
+    assert seen(now, bench).differences == (), "though torch.Storage is another class then"
+    bench.close()
+
+
+def test_another_way_to_show_figures_is_no_difference(tmp_path: Path, bench: Bench) -> None:
+    drawing = "import matplotlib.pyplot as plt\nfrom shared import checks"
+    built = built_from(tmp_path, LESSON.replace("from shared import checks", drawing))
+    assert seen(lesson(built, "%matplotlib inline", **RIGHT), bench).differences == ()
+
+
 def test_a_module_of_the_learners_own_is_named(released: Notebooks, bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "my_helpers.py").write_text("def twice(n):\n    return 2 * n\n", encoding="utf-8")
     own = f"import sys\nsys.path.append({str(tmp_path)!r})\nfrom my_helpers import twice"
