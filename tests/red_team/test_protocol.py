@@ -128,8 +128,9 @@ CASES = [
         "show(output_type='stream', name='stdout', text='x' * 7_000_000)\n" + HONEST["double"],
         off="PASS PASS", on="PASS PASS", proof="x" * 7_000_000, says="TAMPERED.*unknown result"),
     Breach("error-for-a-cell", "a judge that raises what the learner wants", "an error there is no reply",
-        "answer(['d', 'base', 'SystemExit', 'name', 'x', 'text', 'x', 'where', '', 'kind', '', 'subject', ''], 'raised')"),
-    Breach("error-without-words", "a judge that fails on an error of the wrong kind", "an error has four texts",
+        "answer(['d', 'base', 'SystemExit', 'name', 'x', 'text', 'x', 'where', '', 'kind', '', 'subject', ''], "
+        "'raised')"),
+    Breach("error-without-words", "a judge that fails on an error of the wrong kind", "an error has six texts",
         inside("answer(5, 'raised')"), says="without words"),
     Breach("eval-for-an-error", "code of the learner's in the judge, by an error whose class is `eval`",
         "an error is a built-in exception by name, or Exception",
