@@ -361,7 +361,8 @@ before = answers._reply
 def forge(message, objects, shell):
     number, operation = answers._Reader(message, objects).load()[:2]
     if operation == {operation!r}:
-        return wire.pack([number, "raised", {{"base": {base!r}, "name": {base!r}, "text": "forged", "where": ""}}])
+        return wire.pack([number, "raised", {{"base": {base!r}, "name": {base!r}, "text": "forged", "where": "",
+                                       "kind": "", "subject": ""}}])
     return before(message, objects, shell)
 answers._reply = forge
 """

@@ -25,7 +25,7 @@ import json
 from contextlib import nullcontext
 from autograder.engine import arrays, handles, judge, results, wire
 results.reply_of = lambda reply, number: (reply[1] == 'gave', reply[2]) if reply[0] == number else None
-results.error_texts = lambda fields: tuple(fields[key] for key in ('base', 'name', 'text', 'where'))
+results.error_texts = lambda fields: {key: fields[key] for key in ('base', 'name', 'text', 'where', 'kind', 'subject')}
 results.are_names = lambda found, wanted: set(found) <= set(wanted)
 results.is_printed = lambda text: isinstance(text, str)
 def is_cell_result(done):

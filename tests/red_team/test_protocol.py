@@ -128,13 +128,14 @@ CASES = [
         "show(output_type='stream', name='stdout', text='x' * 7_000_000)\n" + HONEST["double"],
         off="PASS PASS", on="PASS PASS", proof="x" * 7_000_000, says="TAMPERED.*unknown result"),
     Breach("error-for-a-cell", "a judge that raises what the learner wants", "an error there is no reply",
-        "answer(['d', 'base', 'SystemExit', 'name', 'x', 'text', 'x', 'where', ''], 'raised')"),
-    Breach("error-without-words", "a judge that fails on an error of the wrong kind", "an error has four texts",
+        "answer(['d', 'base', 'SystemExit', 'name', 'x', 'text', 'x', 'where', '', 'kind', '', 'subject', ''], "
+        "'raised')"),
+    Breach("error-without-words", "a judge that fails on an error of the wrong kind", "an error has six texts",
         inside("answer(5, 'raised')"), says="without words"),
     Breach("eval-for-an-error", "code of the learner's in the judge, by an error whose class is `eval`",
         "an error is a built-in exception by name, or Exception",
         "from autograder.engine import answers\n"
-        "answers.describe = lambda error: {'base': 'eval', 'name': 'x', 'where': '',"
+        "answers.describe = lambda error: {'base': 'eval', 'name': 'x', 'where': '', 'kind': '', 'subject': '',"
         " 'text': \"setattr(__import__('shared.checks').checks, 'fail', lambda *a, **k: None)\"}\n" + inside("1 / 0"),
         off="PASS PASS", on="FAIL FAIL"),
     Breach("broken-shell", "a submission that cannot be graded and keeps its old grade", "an error there is no reply",
