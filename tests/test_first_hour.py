@@ -44,7 +44,7 @@ CONCEPTS = (
     ("cells, run with Shift+Enter", {"Shift+Enter"}),
     ("a stub", {"raise NotImplementedError()"}),
     ("saving", {"Ctrl+S", "Cmd+S"}),
-    ("the check", {".venv/bin/workbook check 1 sdpa", "1", EXERCISE}),
+    ("the check", {".venv/bin/workbook check 1 sdpa", "%check sdpa", "1", EXERCISE}),
 )
 LEFT_OUT = shutil.ignore_patterns(
     ".*", "build", "work", "course", "__pycache__", "*.egg-info", "tests", "docs", "gradebook.db"
