@@ -228,18 +228,4 @@ def _inexact(node: ast.AST) -> bool:
     )
 
 
-def check_titles(week: Week, problem: Finding) -> Iterator[Problem]:
-    """The title of a step is the same in every run: feedback and misconceptions quote it."""
-    for cell, values in _tests(week):
-        for node in values.nodes:
-            if isinstance(node, ast.Call) and _is_check(node, {"step"}) and node.args:
-                drawn = [part for part in ast.walk(node.args[0]) if isinstance(part, ast.FormattedValue)]
-                for part in drawn:
-                    if values.is_drawn(part.value):
-                        shown = ast.unparse(part.value)
-                        message = f"the title of this step holds {shown}, which is drawn anew in every run"
-                        yield problem(cell, message, "say it in words: `a fresh input`", line=node.lineno)
-                        break
-
-
-RULES = (check_comparisons, check_titles)
+RULES = (check_comparisons,)

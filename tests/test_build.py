@@ -312,7 +312,7 @@ def test_expected_outputs_go_into_compared_cells(tiny: Notebooks) -> None:
 
 def with_files(built: Notebooks) -> Notebooks:
     """The week with a picture and its compared output."""
-    (built.week.folder / "outcome.png").write_bytes(b"\x89PNG picture")
+    (built.week.folder / "outcome.png").write_bytes(b"\x89PNG\r\n\x1a\n picture")
     (built.week.folder / "outputs.json").write_text(json.dumps({EXPLORE: "two and two is 4\n"}), encoding="utf-8")
     return built
 
@@ -324,7 +324,9 @@ def test_a_week_is_written_for_the_learner_and_for_the_instructor(tiny: Notebook
     assert sorted(path.name for path in source.iterdir()) == ["outcome.png", "tiny.ipynb"]
     assert (released / "tiny.ipynb").read_bytes() == tiny.learner_text.encode()
     assert (source / "tiny.ipynb").read_bytes() == to_text(with_expected_outputs(tiny)).encode()
-    assert (released / "outcome.png").read_bytes() == (source / "outcome.png").read_bytes() == b"\x89PNG picture"
+    assert (
+        (released / "outcome.png").read_bytes() == (source / "outcome.png").read_bytes() == b"\x89PNG\r\n\x1a\n picture"
+    )
 
 
 def test_only_what_changed_is_written(tiny: Notebooks, tiny_root: Path) -> None:
@@ -334,9 +336,9 @@ def test_only_what_changed_is_written(tiny: Notebooks, tiny_root: Path) -> None:
         os.utime(path, ns=(1, 1))
     assert write_week(tiny, tiny_root) is False
     assert {path.stat().st_mtime_ns for path in released.iterdir()} == {1}
-    (tiny.week.folder / "outcome.png").write_bytes(b"\x89PNG another")
+    (tiny.week.folder / "outcome.png").write_bytes(b"\x89PNG\r\n\x1a\n another")
     assert write_week(tiny, tiny_root) is True
-    assert (released / "outcome.png").read_bytes() == b"\x89PNG another"
+    assert (released / "outcome.png").read_bytes() == b"\x89PNG\r\n\x1a\n another"
     assert (released / "tiny.ipynb").stat().st_mtime_ns == 1
 
 

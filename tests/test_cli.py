@@ -558,7 +558,7 @@ def test_a_source_that_is_not_there_is_said(root: Path, workbook: Workbook) -> N
 def test_bundle_writes_the_archive(root: Path, workbook: Workbook) -> None:
     code, out, _ = workbook("bundle", "1", "-o", "out/learners.tar.gz")
     assert code == 0
-    assert out.startswith("out/learners.tar.gz: week01_tiny; 2 files, ")
+    assert out.startswith("out/learners.tar.gz: week01_tiny; 3 files, ")
     assert (root / "out" / "learners.tar.gz").is_file()
     assert "learners.rar is no name of an archive" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
 

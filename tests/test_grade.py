@@ -466,7 +466,7 @@ def test_a_library_that_is_missing_stops_before_anything_is_recorded(
 ) -> None:
     hand_in(course, "ann", answered(sample.built, RIGHT))
     broken = write_week(tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]'))
-    with pytest.raises(WorkbookError, match="No module named 'no_such_library'"):
+    with pytest.raises(WorkbookError, match="`libraries` names 'no_such_library', and there is no such module"):
         grade_week(broken, course, crew=here(1))
     assert graded_learners(course) == set()
 

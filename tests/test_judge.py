@@ -89,7 +89,7 @@ def test_a_wrong_answer_fails_with_its_check(judged: Judged) -> None:
     assert done.check is not None
     assert (done.check["came"], done.check["expected"]) == ("2 (int)", "4 (int)")
     assert done.check["cause"] == "this is the number itself"
-    assert done.line == 2
+    assert done.line == 3, "below the line that says what the test is"
 
 
 def test_an_error_in_an_answer_is_a_failed_check_with_the_learners_line(judged: Judged) -> None:

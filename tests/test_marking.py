@@ -68,7 +68,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Notebook
     (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
     for name, text in (
         ("tiny.py", lesson()),
-        ("week.toml", WEEK_TOML),
+        ("week.toml", WEEK_TOML.replace("hours = 1", "hours = 2")),
         ("misconceptions.py", MISCONCEPTIONS),
         ("alternatives.py", ALTERNATIVES),
     ):

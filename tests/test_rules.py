@@ -43,7 +43,7 @@ HINTS_REMEDY = (
 )
 
 DRAWN = TEST_1.replace("with", "many = checks.fresh_seed()\nwith").replace('"double of 2"', 'f"double, {many} times"')
-DRAWN_TITLE = "double-test-1, line 2: f'double, {many} times' holds a number that is drawn anew in every run"
+DRAWN_TITLE = "the title of this step holds f'double, {many} times', which is drawn anew in every run"
 
 Edits = dict[str, str]
 Found = tuple[str, str, str]  # a text in the cell (or "" for line 1), the message, the remedy
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
     # ---- titles
     "a drawn number in the title of a step": (
         {TEST_1: DRAWN},
-        [("many = ", DRAWN_TITLE, "name the step without it; `came` and `expected` may hold such numbers")],
+        [('with checks.step(f"double, {many}', DRAWN_TITLE, "say it in words: `a fresh input`")],
     ),
     # ---- marks
     "solution without end": (

@@ -168,7 +168,7 @@ VARIANTS = {
     "a given cell that calls an answer": Mistake(
         V,
         "FOUR = double(2)",
-        "given-four fails where answers",
+        "given-four of the reference ends with ERROR",
         {
             '# %% [markdown] about="quadruple"': '# %% given="four"\nFOUR = double(2)\n\n'
             '# %% [markdown] about="quadruple"',

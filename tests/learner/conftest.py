@@ -78,7 +78,7 @@ def write_source(folder: Path, lesson: str = LESSON) -> None:
         ("outputs.json", '{"quadruple-explore-1": "two and two is 4\\n"}\n'),
     ):
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "outcome.png").write_bytes(b"\x89PNG picture")
+    (folder / "outcome.png").write_bytes(b"\x89PNG\r\n\x1a\n picture")
 
 
 def built_from(folder: Path, lesson: str) -> Notebooks:

@@ -26,7 +26,7 @@ def update_release(bundle: Path) -> None:
     notebook = read(path)
     notebook["cells"][0]["source"] += ", better told"
     write(path, notebook)
-    (bundle / "weeks" / WEEK / "outcome.png").write_bytes(b"\x89PNG another")
+    (bundle / "weeks" / WEEK / "outcome.png").write_bytes(b"\x89PNG\r\n\x1a\n another")
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def test_an_update_is_told_and_merged_when_asked(bundle: Path, mine: Path) -> No
     assert begun.changes == ("text cell 1: updated",)
     assert source_of(mine, "double") == RIGHT["double"]
     assert "better told" in source_of(mine, "start-text-1")
-    assert (mine.parent / "outcome.png").read_bytes() == b"\x89PNG another"
+    assert (mine.parent / "outcome.png").read_bytes() == b"\x89PNG\r\n\x1a\n another"
     backups = {path.name.split(".")[0]: path for path in begun.backups}
     assert backups["tiny"].read_bytes() == former
-    assert backups["outcome"].read_bytes() == b"\x89PNG picture"
+    assert backups["outcome"].read_bytes() == b"\x89PNG\r\n\x1a\n picture"
     assert re.fullmatch(r"tiny\.\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.ipynb", backups["tiny"].name)
 
 

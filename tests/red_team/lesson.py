@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.build import Notebooks, build_week
+from autograder.build import Notebooks, instructor_notebook, learner_notebook
 from autograder.source import load_week
 
 EXERCISE = '''
@@ -163,7 +163,10 @@ WITH_TORCH = HEAD.replace("SETUP", TENSOR_SETUP) + exercise(1, "scale", "x", "3 
 
 
 def write(folder: Path, lesson: str, libraries: str = "", seconds: float = 2, gib: float = 0.3) -> Notebooks:
-    """Write a week with these limits into `folder` and build it."""
+    """Write a week with these limits into `folder` and build it.
+
+    Its tests do what authors are told not to do, such as `assert` on an answer: the judge must stand that, too.
+    """
     week = folder / "solutions" / "week01_tiny"
     week.mkdir(parents=True)
     toml = TOML.replace("LIBRARIES", libraries).replace("SECONDS", str(seconds)).replace("GIB", str(gib))
@@ -173,4 +176,6 @@ def write(folder: Path, lesson: str, libraries: str = "", seconds: float = 2, gi
         name = f"{kind.upper()}S"
         text = VARIANTS.replace("KIND", kind).replace("NAME", name)
         (week / f"{name.lower()}.py").write_text(text, encoding="utf-8")
-    return build_week(load_week(week))
+    loaded = load_week(week)
+    instructor = instructor_notebook(loaded)
+    return Notebooks(loaded, instructor, learner_notebook(instructor))
