@@ -86,7 +86,11 @@ def test_too_many_files_are_no_bundle() -> None:
         listed(packed(*(info(f"{number}.ipynb") for number in range(11))))
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08", gzip.compress(b"no archive at all" * 100)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", b"\x1f\x8b\x08", gzip.compress(b"no archive at all" * 100)],
+    ids=["empty", "words", "a gzip mark", "gzip of words"],
+)
 def test_what_is_no_archive_says_so(content: bytes) -> None:
     with pytest.raises(DamagedError, match=r"is no tar archive|cannot be unpacked"):
         listed(content)
