@@ -50,7 +50,7 @@ def kind_of(error: BaseException) -> Kind:
     """The kind of an error, from its class and from where it was raised."""
     try:
         return _kind(error)
-    except Exception:  # an exception class of the learner's, whose attributes fail
+    except BaseException:  # an exception class of the learner's, whose attributes raise what they like
         return Kind.OTHER
 
 
@@ -70,7 +70,7 @@ def subject_of(error: BaseException) -> str:
     """The name that is not defined or not installed, or the bytes that were asked for; "" where there is none."""
     try:
         return _subject(error)
-    except Exception:  # as in `kind_of`
+    except BaseException:  # as in `kind_of`
         return ""
 
 

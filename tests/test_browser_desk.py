@@ -67,7 +67,7 @@ def test_a_written_answer_is_graded_at_the_desk(graded: GradedClass, tmp_path: P
     assert "Well said. &lt;b&gt;" in feedback
     facts = class_of(graded.built, graded.course)
     assert (facts.waiting, facts.written[0].some) == (2, 1)
-    assert "5 graded, 2 to grade" in render_class([facts])
+    assert "1 graded, 2 to grade, 4 not answered" in render_class([facts])
     done = export(graded.course, {WEEK: "01 Doubling"})
     canvas, moodle = (list(csv.reader(path.open(newline="", encoding="utf-8-sig"))) for path in done.files)
     assert ["ann", "", "", "", "", "95.5"] in canvas

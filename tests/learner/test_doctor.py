@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_a_damaged_release_is_named(bundle: Path) -> None:
 
 
 def test_checks_without_a_warm_process_are_no_fault(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("autograder.learner.warm.socket.AF_UNIX")
+    monkeypatch.delattr(socket, "AF_UNIX")
     finding = found(bundle)["fast checks"]
     assert finding.remedy == ""
     assert "import their libraries each time" in finding.found

@@ -92,4 +92,4 @@ def test_a_damaged_copy_is_its_own_next_step(bundle: Path, text: str) -> None:
     copy_of(bundle).write_text(text, encoding="utf-8")
     found = score(bundle, WEEK)
     assert found.started
-    assert found.next_step.startswith(f"work/{WEEK}/tiny.ipynb: the file is ")
+    assert found.next_step.startswith(f"work/{WEEK}/tiny.ipynb: the file ")

@@ -269,7 +269,7 @@ def test_what_the_grader_will_see(bundle: Path, width: int) -> None:
     seen = Preflight(copy_of(bundle), b"", lesson, known(lesson, Kept.of(bundle, WEEK)))
     text = words(lines(preflight_report(seen, width), width))
     assert f"what the grader will see of {WEEK}/tiny.ipynb" in text
-    assert "repaired: cell 'double' stood there 2 times; one that was worked on counts" in text
+    assert "cell 'double' stood there 2 times; one that was worked on counts" in text
     assert "not answered: why (written questions)" in text
     assert "not written: double, quadruple" in text
 

@@ -19,7 +19,7 @@ from autograder.learner.checking import check
 from autograder.learner.copies import start_week
 from autograder.learner.lessons import open_lesson
 from autograder.learner.screens import results_table
-from autograder.learner.steps import Step
+from autograder.learner.steps import COUNTDOWN_AFTER, Step
 
 from ..chosen import ROOT
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of, read, write
@@ -210,4 +210,5 @@ def test_who_waits_sees_how_long_it_has_run_and_in_which_line(bundle: Path) -> N
         assert step.what == "double: test 1 of 2"
         assert re.fullmatch(r"line \d of double: (while True:|number \+= 1)", step.where)
         assert step.until
-        assert step.words(step.until - 0.5).endswith(f" · stopped in 1 s · {step.where}")
+        late = step.since + COUNTDOWN_AFTER
+        assert re.fullmatch(rf"{step.what} · 3 s · stopped in \d s · {re.escape(step.where)}", step.words(late))

@@ -163,10 +163,7 @@ WITH_TORCH = HEAD.replace("SETUP", TENSOR_SETUP) + exercise(1, "scale", "x", "3 
 
 
 def write(folder: Path, lesson: str, libraries: str = "", seconds: float = 2, gib: float = 0.3) -> Notebooks:
-    """Write a week with these limits into `folder` and build it.
-
-    Its tests do what authors are told not to do, such as `assert` on an answer: the judge must stand that, too.
-    """
+    """Write a week with these limits into `folder` and build it."""
     week = folder / "solutions" / "week01_tiny"
     week.mkdir(parents=True)
     toml = TOML.replace("LIBRARIES", libraries).replace("SECONDS", str(seconds)).replace("GIB", str(gib))

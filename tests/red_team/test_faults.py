@@ -69,7 +69,8 @@ def meeting(text):
     assert hash(('handle', number)) == hash(text)
     return ['h', number, 'x', True]
 def cell(*outputs, **error):
-    found = ['d', *(part for pair in error.items() for part in pair)] if error else None
+    whole = {'kind': '', 'subject': ''} | error
+    found = ['d', *(part for pair in whole.items() for part in pair)] if error else None
     return ['d', 'outputs', ['l', *outputs], 'error', found]
 def shown(*data): return ['d', 'output_type', 'display_data', 'metadata', ['d'], 'data', ['d', *data]]
 """

@@ -136,8 +136,10 @@ CASES = [
         "an error is a built-in exception by name, or Exception",
         "from autograder.engine import answers\n"
         "answers.describe = lambda error: {'base': 'eval', 'name': 'x', 'where': '', 'kind': '', 'subject': '',"
-        " 'text': \"setattr(__import__('shared.checks').checks, 'fail', lambda *a, **k: None)\"}\n" + inside("1 / 0"),
-        off="PASS PASS", on="FAIL FAIL"),
+        " 'text': \"setattr(__import__('shared.checks').checks, 'step',"
+        " lambda title: __import__('contextlib').suppress(BaseException))\"}\n"
+        + inside("1 / 0"),
+        off="FAIL PASS", on="FAIL FAIL"),
     Breach("broken-shell", "a submission that cannot be graded and keeps its old grade", "an error there is no reply",
         "get_ipython().run_cell = None\n" + HONEST["double"], on="PASS PASS"),
     Breach("unasked-names", "`checks` of the learner's in the judge", "names that were not asked for are refused",

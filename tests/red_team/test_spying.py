@@ -94,6 +94,7 @@ CASES = [
         "    checks.equal = checks.fail = lambda *a, **k: None\n    patched.set()\n"
         "threading.Thread(target=patch, daemon=True).start()\n"
         "def double(number):\n    begin.set()\n    patched.wait()\n    return number",
+        off="FAIL PASS",
     ),
     Case(
         "in-the-namespace",
@@ -102,7 +103,7 @@ CASES = [
         "def twice(items):\n    if len(items) == 2:\n"
         "        twice.__globals__['sorted'] = lambda found: [1, 1, 2, 2]\n"
         "        twice.__globals__['list'] = lambda found: [1, 2, 1, 2]\n        return [6, 0, 0, 0]",
-        off="PASS PASS",
+        off="FAIL PASS",  # also in one process tests have names of their own
         on="FAIL PASS",
         exercise="twice",
     ),

@@ -43,7 +43,7 @@ CASES = [
     Case("changed-input", "an input set to 0, from which the expected value is computed later", "arguments are copies",
         "def scale(x):\n    x.zero_()\n    return x.clone()", off="FAIL PASS"),
     Case("name-of-the-expected", "the expected value among the names of the notebook", APART,
-        "def scale(x):\n    return expected", off="PASS FAIL"),
+        "def scale(x):\n    return expected", off="FAIL FAIL"),  # also in one process tests have names of their own
     Case("random-state", "seeds that are known, and inputs known from before", "random numbers are drawn in the judge",
         "torch.manual_seed(1)\nknown = 3 * torch.randn(4)\ntorch.manual_seed = lambda seed: None\n"
         "import builtins\ntorch.randn = lambda *n: known / 3\ntorch.full = lambda *n: known[:2] / 3\n"
