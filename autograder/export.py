@@ -85,7 +85,9 @@ def export(course: Course, titles: dict[str, str], unfinished: bool = False, now
         everyone = {w: {n: one for n, one in f.items() if not one.waiting} for w, f in everyone.items()}
     learners = sorted({name for found in everyone.values() for name in found})
     if not learners:
-        raise WorkbookError("nobody is graded completely", "grade written answers (make desk), or say --unfinished")
+        raise WorkbookError(
+            "nobody is graded completely", "mark written answers (workbook mark WEEK), or say --unfinished"
+        )
     folder = course.folder / "export"
     written = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
     files: dict[Path, int] = {}

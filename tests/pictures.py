@@ -78,8 +78,8 @@ def notebook() -> None:
     from .test_browser_lab import FIND
 
     with learner() as folder:
-        words = ["--ServerApp.root_dir=work", "--LabApp.expose_app_in_browser=True"]
-        with jupyter(words, folder, folder / "jupyter") as address, page("notebook") as lab:
+        words, start = ["--LabApp.expose_app_in_browser=True"], ("-m", "autograder.cli", "lab")
+        with jupyter(words, folder, folder / "jupyter", start) as address, page("notebook") as lab:
             lab.set_viewport_size({"width": 1100, "height": 1000})
             lab.goto(f"{address}lab/tree/{WEEK}/{NOTEBOOK}?token={TOKEN}")
             lab.get_by_role("button", name="No", exact=True).click()  # about news of Jupyter
@@ -196,8 +196,7 @@ def graded(name: str, path: Callable[[Path], Path]) -> None:
     """The upper part of a page of the sample class, which is made and graded unless it is there."""
     demo = ROOT / "build" / "demo"
     if not demo.exists():
-        for words in (["demo", "1"], ["report", "1", "--course", str(demo)]):
-            subprocess.run([sys.executable, "-m", "autograder.cli", *words], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "autograder.cli", "demo", "1"], cwd=ROOT, check=True, capture_output=True)
     with page(name) as one:
         one.set_viewport_size({"width": 1000, "height": 900})
         one.goto(path(demo).as_uri())
@@ -211,7 +210,7 @@ def feedback() -> None:
 
 def report() -> None:
     """The instructor's page about the class."""
-    graded("report", lambda demo: demo / f"{WEEK}_report.html")
+    graded("report", lambda demo: demo / f"{WEEK}.html")
 
 
 MADE = {"notebook": notebook, "watch": watch, "feedback": feedback, "report": report}

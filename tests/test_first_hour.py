@@ -75,7 +75,9 @@ class Terminal:
         self.folder = folder
         self.runtime = tempfile.mkdtemp(prefix="wb-", dir="/tmp")  # short: it holds a socket
         kept = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "WORKBOOK", "JUPYTER"))
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("PYTHON", "WORKBOOK", "JUPYTER", "MAKE", "MFLAGS"))
         }
         kept |= {"WORKBOOK_RUNTIME": self.runtime, "WORKBOOK_WARM_SECONDS": "5", "BROWSER": "true", "COLUMNS": "120"}
         self.environment = kept | {"JUPYTER_RUNTIME_DIR": f"{self.runtime}/jupyter"} | variables
@@ -240,10 +242,12 @@ def test_setup_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     cut_off = {f"{name}_PROXY": nowhere for name in ("HTTP", "HTTPS", "ALL")}
     cut_off |= {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_DEFAULT_INDEX": nowhere, "UV_FIND_LINKS": ""}
+    # these tests may run below a `make` of their own, which tells the next one to speak of folders
+    outside = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         ["make", "setup", "TORCH_BACKEND=cpu"],
         cwd=tmp_path,
-        env=os.environ | cut_off,
+        env=outside | cut_off,
         capture_output=True,
         text=True,
         check=False,
@@ -257,6 +261,6 @@ def test_setup_without_a_network_says_so_in_one_line(tmp_path: Path) -> None:
     assert (tmp_path / ".venv" / "setup.log").read_text(encoding="utf-8") != ""
     assert not (tmp_path / ".venv" / ".ready").exists()
     # and the choice of a build is remembered for the next try, and for updates
-    kept = {key: value for key, value in os.environ.items() if key != "TORCH_BACKEND"}
+    kept = {key: value for key, value in outside.items() if key != "TORCH_BACKEND"}
     told = subprocess.run(["make", "-pn", "help"], cwd=tmp_path, env=kept, capture_output=True, text=True, check=True)
     assert "UV_TORCH_BACKEND := cpu\n" in told.stdout
