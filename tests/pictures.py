@@ -82,7 +82,6 @@ def notebook() -> None:
         with jupyter(words, folder, folder / "jupyter", start) as address, page("notebook") as lab:
             lab.set_viewport_size({"width": 1100, "height": 1000})
             lab.goto(f"{address}lab/tree/{WEEK}/{NOTEBOOK}?token={TOKEN}")
-            lab.get_by_role("button", name="No", exact=True).click()  # about news of Jupyter
             for cell in (EXERCISE, f"{EXERCISE}-about"):  # the first so that it is drawn, the second to begin with
                 lab.wait_for_function(FIND, arg=cell)
                 lab.locator(f'[data-released="{cell}"]').evaluate("cell => cell.scrollIntoView({block: 'start'})")
