@@ -115,6 +115,9 @@ def test_one_tensor_where_a_pair_was_asked_for() -> None:
     assert (failure.came, failure.expected) == ("(3,)", "(2, 3)")
     assert failure.cause == "one tensor of shape (2, 3) was returned where 2 values were asked for"
     assert told("checks.shape(one_tensor(torch.zeros(4, 5))[0], (2, 3))").cause == "", "a row that the test itself took"
+    assert told("checks.shape(one_tensor(torch.zeros(1))[0], (1,))").cause == "", "a row that the test itself took"
+    squeezed = told("checks.shape(one_tensor(torch.zeros(1).squeeze()), (1,))")
+    assert squeezed.cause == "", "one value is not taken apart: the dimension was removed"
 
 
 def test_another_number_of_values_than_the_test_takes_apart() -> None:
