@@ -42,7 +42,6 @@ class Explainer:
         self._cache = signatures_file(built, course)
         kept = kept_table(built.week, self._cache)
         self._known: Table | None = None if kept and kept.failed and again else kept
-        self._written: dict[str, Feedback] = {}
 
     @cached_property
     def _misconceptions(self) -> tuple[Misconception, ...]:
@@ -90,8 +89,7 @@ class Explainer:
         """
         week, known = self._built.week, self._known.signatures if self._known else {}
         found = diagnose(week, self._misconceptions, known, graded.verdicts) if _failed(graded) else {}
-        told = write_feedback(self._built, self._course, graded, graded.notebook, found)
-        self._written[graded.student] = told
+        write_feedback(self._built, self._course, graded, graded.notebook, found)
 
     def summarize(self) -> str:
         """Write the page of the class; why it could not be written, or ""."""

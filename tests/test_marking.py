@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from autograder.marking.queue import Share, order
 from autograder.marking.server import Server
 from autograder.marking.start import start
 from autograder.record import Recorder
-from autograder.source import Test, load_week
+from autograder.source import Test, Written, load_week
 from autograder.standings import standings
 
 from .browser import page
@@ -193,9 +194,13 @@ def test_a_part_that_is_none_is_refused(text: str) -> None:
 def test_a_week_without_questions_and_a_class_without_grades_are_said(
     marking: tuple[Course, Notebooks], tmp_path: Path
 ) -> None:
-    _, built = marking
+    course, built = marking
     with pytest.raises(WorkbookError, match="grade a week first"):
         start(built, Course.at(tmp_path, Path("empty")), "mia", Share(), names=False)
+    cells = tuple(cell for cell in built.week.cells if not isinstance(cell.words, Written))
+    without = replace(built, week=replace(built.week, cells=cells))
+    with pytest.raises(WorkbookError, match="has no written question"):
+        start(without, course, "mia", Share(), names=False)
     assert order(WEEK, questions(built)[0], {"ann": ()}, Share()) == ()
 
 
