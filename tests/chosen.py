@@ -9,7 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from autograder.course import all_weeks, week_name
+from autograder.week.locate import all_weeks, week_name
 
 ROOT = Path(__file__).resolve().parent.parent
 

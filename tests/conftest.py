@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week
-from autograder.source import load_week
+from autograder.building.build import build_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 LESSON = '''# %% [markdown]
 # # A tiny week
@@ -117,7 +118,7 @@ total_seconds = 20
 memory_gib = 1
 """
 
-MISCONCEPTIONS = """from autograder.variants import Misconception
+MISCONCEPTIONS = """from autograder.week.variants import Misconception
 
 MISCONCEPTIONS = [
     Misconception(
@@ -139,7 +140,7 @@ MISCONCEPTIONS = [
 ]
 """
 
-ALTERNATIVES = """from autograder.variants import Alternative
+ALTERNATIVES = """from autograder.week.variants import Alternative
 
 ALTERNATIVES = [
     Alternative(name="times-two", exercise="double", edits={"number + number": "2 * number"}),

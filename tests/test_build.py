@@ -16,18 +16,11 @@ import pytest
 from nbformat.notebooknode import NotebookNode
 from nbgrader.utils import compute_checksum
 
-from autograder.build import (
-    Notebooks,
-    build_week,
-    expected_outputs,
-    stale,
-    to_text,
-    with_expected_outputs,
-    write_week,
-)
-from autograder.course import all_weeks
-from autograder.errors import BuildError
-from autograder.source import load_week
+from autograder.building.build import build_week, expected_outputs, stale, with_expected_outputs, write_week
+from autograder.core.errors import BuildError
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import load_week
 
 ROOT = Path(__file__).parents[1]
 WEEKS = all_weeks(ROOT)
@@ -35,8 +28,9 @@ EXPLORE = "quadruple-explore-1"
 FINGERPRINTS = """
 import hashlib, sys
 from pathlib import Path
-from autograder.build import build_week, to_text
-from autograder.source import load_week
+from autograder.building.build import build_week
+from autograder.week.notebooks import to_text
+from autograder.week.source import load_week
 for folder in sys.argv[1:]:
     built = build_week(load_week(Path(folder)))
     for text in (to_text(built.instructor), built.learner_text):

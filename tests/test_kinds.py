@@ -19,7 +19,10 @@ READING |= {"removeprefix", "removesuffix"}
 PATTERNS = {"match", "search", "fullmatch", "sub", "subn", "findall", "finditer"}
 ALLOWED = {
     ("shared/kinds.py", "OF_THE_ALLOCATOR in str(error.args[0])"): "torch's allocator has no error class of its own",
-    ("autograder/diagnosis.py", "PLACE.match(said['where'])"): "the place of a number is told from the number itself",
+    (
+        "autograder/feedback/diagnosis.py",
+        "PLACE.match(said['where'])",
+    ): "the place of a number is told from the number itself",
     ("shared/kinds.py", "str(error.args[0] if error.args else '').partition(OF_THE_ALLOCATOR)"): "as above",
 }
 """Where a text of another program is the only sign there is: file and code -> why."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import WorkbookError
-from autograder.mutants import FILE, Fate, try_mutants
+from autograder.authoring.mutants import FILE, Fate, try_mutants
+from autograder.core.errors import WorkbookError
 
 HOLE = ("number + number", "number + number + int(number == 7)")
 """An addition to the tiny week's reference that its tests do not look at."""
@@ -83,7 +83,7 @@ def test_a_hole_may_be_explained_and_a_reason_must_hold(tiny_root: Path) -> None
 def test_a_mutant_that_never_ends_is_killed_by_time_and_says_so(
     tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autograder.mutants.LEAST_SECONDS", 0.5)
+    monkeypatch.setattr("autograder.authoring.mutants.LEAST_SECONDS", 0.5)
     loop = "count = 0\n    while count < 2:\n        count += 1\n    return number * count"
     folder = tiny(tiny_root, "return number + number", loop)
     report = try_mutants(folder, exercise="double", workers=2)

@@ -13,9 +13,10 @@ import nbformat
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder import repair as repair_module
-from autograder.build import Notebooks, to_text
-from autograder.repair import DamagedError, Repaired, read_notebook, repair
+from autograder.repair import repair as repair_module
+from autograder.repair.damage import DamagedError
+from autograder.repair.repair import Repaired, read_notebook, repair
+from autograder.week.notebooks import Notebooks, to_text
 
 GRADED = [
     "setup",

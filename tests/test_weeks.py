@@ -12,15 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import build_week, to_text
-from autograder.course import Course, all_weeks
+from autograder.authoring.lies import find_lies
+from autograder.authoring.matrix import Matrix
+from autograder.authoring.mutants import try_mutants
+from autograder.authoring.verify import verify_week
+from autograder.building.build import build_week
+from autograder.course.folder import Course
 from autograder.engine import sandbox
-from autograder.jobs import graded_cells, make_job
-from autograder.lies import find_lies
-from autograder.mutants import try_mutants
-from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Exercise, Explore, Look, Test, load_info, load_week
-from autograder.verify import Matrix, verify_week
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.make_job import graded_cells, make_job
+from autograder.execution.pool import Team
+from autograder.execution.verdicts import Verdict
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import to_text
+from autograder.week.source import Exercise, Explore, Look, Test, load_info, load_week
 
 from .chosen import ROOT, long_weeks
 

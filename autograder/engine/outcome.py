@@ -10,7 +10,7 @@ from shared.kinds import Kind
 
 @dataclass
 class Outcome:
-    """What became of one cell: fields of `runner.CellRun`, as plain data."""
+    """What became of one cell: fields of `verdicts.CellRun`, as plain data."""
 
     verdict: str
     message: str = ""

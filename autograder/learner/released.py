@@ -8,11 +8,12 @@ from typing import Any
 from nbformat.notebooknode import NotebookNode
 from pydantic import ValidationError
 
-from ..build import Notebooks
-from ..course import released_weeks, week_name
-from ..errors import WorkbookError, short
-from ..repair import DamagedError, read_notebook
-from ..source import KINDS, Cell, Text, Week, WeekInfo, Words
+from ..core.errors import WorkbookError, short
+from ..repair.damage import DamagedError
+from ..repair.repair import read_notebook
+from ..week.locate import released_weeks, week_name
+from ..week.notebooks import Notebooks
+from ..week.source import KINDS, Cell, Text, Week, WeekInfo, Words
 
 OWN_WORDS = ("difficulty", "minutes", "uses")
 

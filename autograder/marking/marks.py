@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..course import Course
-from ..record import open_gradebook, patiently
+from ..course.database import open_gradebook, patiently
+from ..course.folder import Course
 
 JOURNAL = "marks.jsonl"
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from nbformat.v4 import new_code_cell
 
-from autograder import grade as grading
-from autograder.course import Course
-from autograder.environment import environment
-from autograder.grade import grade_week
-from autograder.record import recorded_scores, register
-from autograder.runner import Job, Run
+from autograder.course.folder import Course
+from autograder.execution.fingerprint import environment
+from autograder.execution.job import Job, Run
+from autograder.gradebook.store import recorded_scores, register
+from autograder.grading import grade as grading
+from autograder.grading.grade import grade_week
 
 from ..test_grade import hand_in
 from ..test_ledger import Failing

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.runner import Mode, Team
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from . import lesson
 from .harness import Case, Played, play
