@@ -16,13 +16,14 @@ from pathlib import Path
 from .blame import NOTE, could_not, reason, tried_alone
 from .build import Notebooks, build_week
 from .changes import Change as Change
-from .changes import changes_of
+from .changes import changes_by_moves, changes_of
 from .confined import ConfinedError
 from .course import Course
 from .crew import Crew, CrewMaker, here
 from .errors import WorkbookError
 from .explain import Explainer
 from .feedback import facts_file
+from .gradebook_cells import Moves
 from .groups import read_groups
 from .handed_in import HandedIn, read_work, submissions
 from .jobs import graded_cells, make_job, submission_job
@@ -220,7 +221,10 @@ class Desk:
         agree: Callable[[Sequence[Change]], bool],
     ) -> bool:
         """Record what is judged; False where nobody has agreed to it."""
-        must_ask = any(self._must_ask(one) for one in self.todo)
+        moves = recorder.moves()
+        for line in moves.said:
+            self.tell.warn(f"the week changed since work was graded; {line}")
+        must_ask = bool(moves.given) or any(self._must_ask(one) for one in self.todo)
         if not must_ask:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
         waiting: list[Done] = []
@@ -230,11 +234,13 @@ class Desk:
             else:
                 self._record(recorder, explainer, one)
             self._conclude(one.graded)
-        changes = [change for one in waiting for change in self._changes(one)]
+        changes = [change for one in waiting for change in self._changes(one, moves)] + changes_by_moves(moves)
         if changes and not agree(changes):
             for one in waiting:
                 self._hold_back(one)
             return False
+        if waiting:
+            recorder.register(removing=True)
         for one in waiting:
             self._record(recorder, explainer, one)
         return True
@@ -392,11 +398,11 @@ class Desk:
             entry = Entry.of(one.graded, one.handed_in.key, one.handed_in.work, told)
             self.ledger.enter(one.graded.student, entry)
 
-    def _changes(self, one: Done) -> list[Change]:
+    def _changes(self, one: Done, moves: Moves) -> list[Change]:
         entry, graded = self.entries[one.handed_in.student], one.graded
         if entry is None or entry.work != one.handed_in.work or graded.damaged:
             return []
-        return changes_of(self.week, entry, graded)
+        return changes_of(self.week, entry, graded, moves)
 
     def _hold_back(self, one: Done) -> None:
         """Nobody has agreed: what was recorded stands; work that was not graded before waits."""
