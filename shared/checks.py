@@ -32,7 +32,7 @@ from .failures import step as step
 from .inputs import fresh_seed as fresh_seed
 from .inputs import normal as normal
 from .kinds import Kind, kind_of
-from .origins import asked_for_gradient
+from .origins import asked_for_gradient, taken_apart_with
 from .unchanged import first_change
 
 if TYPE_CHECKING:
@@ -83,13 +83,19 @@ def shape(value: Any, expected: Sequence[int], name: str = "the result", *, caus
 
 
 def _taken_apart(value: torch.Tensor, expected: Sequence[int]) -> str:
-    """`first, second = answer(x)` takes one tensor apart, too: its first row is a part of what should have come."""
+    """`first, second = answer(x)` takes one tensor apart, too: what the names got are its rows, and all of them."""
     whole = value._base
-    if whole is None or tuple(whole.shape) != tuple(expected) or whole.shape[1:] != value.shape:
+    if whole is None or tuple(whole.shape) != tuple(expected):
         return ""
-    if len(whole) < 2:  # nobody takes a single value apart: `squeeze` makes such a view, too
-        return ""
-    return f"one tensor of shape {tuple(whole.shape)} was returned where {len(whole)} values were asked for"
+    got = taken_apart_with(HERE)
+    rows = [row for row in got if is_tensor(row) and cast("torch.Tensor", row)._base is whole]
+    same = len(rows) == len(got) == len(whole) and all(map(_is, rows, whole))
+    return f"one tensor of shape {tuple(whole.shape)} came where {len(whole)} values were asked for" if same else ""
+
+
+def _is(one: Any, other: torch.Tensor) -> bool:
+    """Whether two tensors are the same entries of the same memory."""
+    return (one.data_ptr(), one.shape, one.stride()) == (other.data_ptr(), other.shape, other.stride())
 
 
 def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:

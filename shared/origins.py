@@ -8,6 +8,7 @@ import linecache
 import sys
 from collections.abc import Iterator
 from types import CodeType, FrameType, TracebackType
+from typing import cast
 
 from .kinds import LIBRARIES
 
@@ -41,22 +42,51 @@ def asked_for_gradient(here: str) -> bool | None:
 
     None where the text does not tell. The check is called by the first frame outside of the folder `here`.
     """
+    frame, call, tree = _running_check(here)
+    return _is_gradient(call.args[0], tree) if frame and call else None
+
+
+def taken_apart_with(here: str) -> list[object]:
+    """The values that one line of the test took apart (`a, b = f(x)`), if the running check asks about one of them.
+
+    They are in order, that of the check among them; [] where the text of the test does not tell.
+    """
+    frame, call, tree = _running_check(here)
+    if frame is None or call is None or not isinstance(call.args[0], ast.Name):
+        return []
+    asked = call.args[0]
+    found = [one for one in _assignments(asked.id, tree) if one.lineno <= asked.lineno]
+    for target in found[-1].targets if found else []:
+        for part in ast.walk(target):
+            names = [name.id for name in part.elts if isinstance(name, ast.Name)] if isinstance(part, ast.Tuple) else []
+            if asked.id in names and len(names) == len(cast("ast.Tuple", part).elts):
+                known = frame.f_globals | frame.f_locals
+                return [known.get(name) for name in names]
+    return []
+
+
+def _running_check(here: str) -> tuple[FrameType | None, ast.Call | None, ast.Module]:
+    """The frame of the test that called the running check, the call in its text, and the whole text.
+
+    The check is called by the first frame outside of the folder `here`; a call has an argument.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and _file(frame).startswith(here):
         frame = frame.f_back
+    tree = ast.Module([], [])
     if frame is None:
-        return None
+        return None, None, tree
     try:
         tree = ast.parse("".join(linecache.getlines(_file(frame))))
     except (SyntaxError, ValueError):
-        return None
+        return None, None, tree
     line, last, begin, end = list(frame.f_code.co_positions())[frame.f_lasti // 2]
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             place = (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset)
             if place == (line, last, begin, end):
-                return _is_gradient(node.args[0], tree)
-    return None
+                return frame, node, tree
+    return frame, None, tree
 
 
 def _is_gradient(value: ast.expr, tree: ast.Module) -> bool | None:
@@ -74,11 +104,16 @@ def _is_gradient(value: ast.expr, tree: ast.Module) -> bool | None:
 
 def _assigned(name: str, tree: ast.Module) -> Iterator[ast.expr]:
     """The values that are assigned to a name, also by taking one apart."""
+    return (node.value for node in _assignments(name, tree) if not isinstance(node.value, ast.Name))
+
+
+def _assignments(name: str, tree: ast.Module) -> Iterator[ast.Assign]:
+    """Where a name is assigned, also by taking a value apart."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Name):
+        if isinstance(node, ast.Assign):
             names = [part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)]
             if name in names:
-                yield node.value
+                yield node
 
 
 def _operation(code: CodeType, place: int) -> tuple[str, object]:

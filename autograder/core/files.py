@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def replace_file(path: Path, content: bytes, *, was: bytes | None = None) -> Non
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add lines to a file in one call, so that those of two programs do not mix; makes its folder."""
+    text = "".join(f"{line}\n" for line in lines)
+    if not text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    into = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(into, text.encode("utf-8", "replace"))
+    finally:
+        os.close(into)
 
 
 def dated(path: Path, when: datetime | None = None) -> Path:

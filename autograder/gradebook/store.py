@@ -22,47 +22,60 @@ from ..repair.repair import read_handed_in
 from ..repair.written_answers import is_prose, own_cells_below
 from ..week.notebooks import Notebooks, to_text
 from ..week.source import Test, Week, Written
+from .cells import Moves, bring_up_to_date, find_moves, released
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
 
-def register(built: Notebooks, course: Course, on_wait: Callable[[str], None] = lambda reason: None) -> None:
+def register(
+    built: Notebooks,
+    course: Course,
+    on_wait: Callable[[str], None] = lambda reason: None,
+    *,
+    removing: bool = False,
+) -> None:
     """Put the week's cells, points and hidden tests into the gradebook, as `nbgrader generate_assignment` does.
+
+    Where submissions are recorded already, points and comments stay at their cells (see `cells`).
+
+    Parameters
+    ----------
+    removing : whether what people gave at cells that are gone may go; it is written down then.
 
     Raises
     ------
     WorkbookError
-        when the gradebook cannot be written, or holds submissions for a week with other cells.
+        when the gradebook cannot be written, and where people gave something at cells that are gone.
     """
-    from nbgrader.preprocessors import (
-        CheckCellMetadata,
-        ClearSolutions,
-        ComputeChecksums,
-        LockCells,
-        SaveCells,
-    )
-    from sqlalchemy.exc import SQLAlchemyError
+    from nbgrader.preprocessors import SaveCells
 
-    week = built.week
-    notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
+    week, cells = built.week, released(built)
     names = {"assignment": week.name, "notebook": week.topic, "student": ".", "db_url": course.db_url}
-    resources = {"nbgrader": names}
 
     def put() -> None:
-        cells, given = nbformat.from_dict(json.loads(json.dumps(notebook))), dict(resources)
         with open_gradebook(course) as gradebook:
             gradebook.update_or_create_assignment(week.name)
-        for step in (LockCells, ClearSolutions, CheckCellMetadata, ComputeChecksums, SaveCells):
-            cells, given = step().preprocess(cells, given)
+            if not removing and (given := find_moves(gradebook, week.name, week.topic, cells).given):
+                raise WorkbookError(
+                    f"people gave points or comments at cells of {week.name} that are gone: "
+                    + ", ".join(sorted({one.cell for one in given})),
+                    f"workbook grade {week.name} lists them, and asks",
+                )
+            bring_up_to_date(gradebook, course, week.name, week.topic, cells)
+        SaveCells().preprocess(nbformat.from_dict(json.loads(json.dumps(cells))), {"nbgrader": names})
+
+    with _readable(course):
+        patiently(put, course, on_wait)
+
+
+@contextlib.contextmanager
+def _readable(course: Course) -> Iterator[None]:
+    """An error of the database as one that names the gradebook and the next step."""
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        patiently(put, course, on_wait)
-    except RuntimeError:
-        raise WorkbookError(
-            f"{short(course.gradebook)} holds submissions of {week.name} with other cells",
-            "keep that gradebook, and grade the new version in another course folder (--course)",
-        ) from None
+        yield
     except (SQLAlchemyError, OSError) as error:
         raise WorkbookError(
             f"{short(course.gradebook)} cannot be written: {str(error).splitlines()[0]}",
@@ -138,10 +151,23 @@ class Recorder:
         self._gradebook = None
         self._open.close()
 
-    def register(self) -> None:
+    def moves(self) -> Moves:
+        """What became of the week's cells since submissions were recorded."""
+        if not self._course.gradebook.is_file():
+            return Moves()
+        week, cells = self._built.week, released(self._built)
+
+        def look() -> Moves:
+            with open_gradebook(self._course) as gradebook:
+                return find_moves(gradebook, week.name, week.topic, cells)
+
+        with _readable(self._course):
+            return patiently(look, self._course, self._on_wait)
+
+    def register(self, *, removing: bool = False) -> None:
         """See `register`; once."""
         if not self._registered:
-            register(self._built, self._course, self._on_wait)
+            register(self._built, self._course, self._on_wait, removing=removing)
             self._registered = True
 
     def save(self, student: str, notebook: NotebookNode, scores: Mapping[str, float], submitted: Path) -> None:

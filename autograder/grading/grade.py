@@ -26,7 +26,8 @@ from ..execution.results import Graded, scores_of, verdicts_of, with_outputs
 from ..execution.verdicts import CellRun
 from ..feedback.explain import Explainer
 from ..feedback.pages import facts_file
-from ..gradebook.changes import Change, changes_of
+from ..gradebook.cells import Moves
+from ..gradebook.changes import Change, changes_by_moves, changes_of
 from ..gradebook.ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from ..gradebook.store import Recorder, recorded_scores
 from ..repair.confined import ConfinedError
@@ -230,7 +231,10 @@ class Desk:
         agree: Callable[[Sequence[Change]], bool],
     ) -> bool:
         """Record what is judged; False where nobody has agreed to it."""
-        must_ask = any(self._must_ask(one) for one in self.todo)
+        moves = recorder.moves()
+        for line in moves.said:
+            self.tell.warn(f"the week changed since work was graded; {line}")
+        must_ask = bool(moves.given) or any(self._must_ask(one) for one in self.todo)
         if not must_ask:
             recorder.register()  # a gradebook that cannot be written is found before anything runs
         waiting: list[Done] = []
@@ -240,11 +244,13 @@ class Desk:
             else:
                 self._record(recorder, explainer, one)
             self._conclude(one.graded)
-        changes = [change for one in waiting for change in self._changes(one)]
+        changes = [change for one in waiting for change in self._changes(one, moves)] + changes_by_moves(moves)
         if changes and not agree(changes):
             for one in waiting:
                 self._hold_back(one)
             return False
+        if waiting:
+            recorder.register(removing=True)
         for one in waiting:
             self._record(recorder, explainer, one)
         return True
@@ -402,11 +408,11 @@ class Desk:
             entry = Entry.of(one.graded, one.handed_in.key, one.handed_in.work, told)
             self.ledger.enter(one.graded.student, entry)
 
-    def _changes(self, one: Done) -> list[Change]:
+    def _changes(self, one: Done, moves: Moves) -> list[Change]:
         entry, graded = self.entries[one.handed_in.student], one.graded
         if entry is None or entry.work != one.handed_in.work or graded.damaged:
             return []
-        return changes_of(self.week, entry, graded)
+        return changes_of(self.week, entry, graded, moves)
 
     def _hold_back(self, one: Done) -> None:
         """Nobody has agreed: what was recorded stands; work that was not graded before waits."""

@@ -8,13 +8,13 @@ what.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.files import append_lines
 from ..course.database import open_gradebook, patiently
 from ..course.folder import Course
 
@@ -140,13 +140,7 @@ class Marks:
         return iter(found.all())
 
     def _note(self, line: dict[str, Any]) -> None:
-        """One line, in one call, so that two graders' lines do not mix."""
-        self.journal.parent.mkdir(parents=True, exist_ok=True)
-        into = os.open(self.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(into, (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8"))
-        finally:
-            os.close(into)
+        append_lines(self.journal, [json.dumps(line, ensure_ascii=False)])
 
 
 def _said(comment: Any) -> str:
