@@ -18,7 +18,7 @@ from autograder.feedback.diagnosis import Signature, diagnose, matching, signatu
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Week, load_week
 from autograder.week.variants import Misconception, load_variants
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from .chosen import ROOT
 from .inprocess import judge

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from autograder.authoring import bundle
 from autograder.cli import app
 from autograder.engine import sandbox
 from autograder.execution import fingerprint
+from autograder.week.locate import all_weeks
+from autograder.week.source import Exercise, load_week
 
 from .chosen import ROOT
 
@@ -188,3 +191,60 @@ def test_the_file_of_a_verb_is_what_its_command_calls(verb: str) -> None:
         reached.add(name)
         queue += [other for other in IMPORTS[name] if other in here - reached]
     assert target in {other for name in reached for other in IMPORTS[name]}
+
+
+# the helper package
+
+SHARED = ROOT / "shared"
+HELPERS = {"checks": "", "data": "", "plots": "", "measure": "", "runtime": "plots", "weeks": ""}
+"""Folders of `shared`, and which of the others each may import."""
+MOST_LINES = 270
+"""Lines of a file there."""
+
+
+def test_the_folders_of_shared_do_not_import_each_other() -> None:
+    assert {path.name for path in SHARED.iterdir() if (path / "__init__.py").exists()} == set(HELPERS)
+    for path in SHARED.glob("*/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level == 2:
+                assert (node.module or "").partition(".")[0] in HELPERS[path.parent.name].split(), path
+            elif isinstance(node, ast.ImportFrom | ast.Import):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
+                assert not [name for name in names if name.partition(".")[0] in ("shared", "autograder")], path
+
+
+@pytest.mark.parametrize("path", sorted(SHARED.glob("*.py")), ids=lambda path: path.stem)
+def test_what_notebooks_import_is_a_list_of_names(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    for node in tree.body[1:]:
+        names = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        assert names or isinstance(node, ast.ImportFrom), ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", sorted(SHARED.rglob("*.py")), ids=lambda path: path.relative_to(SHARED).as_posix())
+def test_helpers_are_small_and_hold_no_model_and_no_answer(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MOST_LINES
+    tree = ast.parse(text)
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert not defined & asked_for()
+    bases = {ast.unparse(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases}
+    assert not {base for base in bases if base.endswith("Module")}, "a model"
+    called = {
+        node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    assert not {"backward", "zero_grad"} <= called, "a training loop"
+
+
+@cache
+def asked_for() -> set[str]:
+    """What the stubs of all weeks define."""
+    weeks = [load_week(ROOT / "solutions" / name) for name in all_weeks(ROOT)]
+    return {
+        node.name
+        for week in weeks
+        for cell in week.of_kind(Exercise)
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from shared import session
+from shared.runtime import session
 
 
 @pytest.fixture

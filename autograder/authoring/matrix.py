@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..core.errors import Problem, short
 from ..execution.job import Run

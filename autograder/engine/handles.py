@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from . import validate
 from .guest import wire
@@ -248,7 +248,7 @@ class Learner:
             error: BaseException = kind(text)
         except TypeError:  # one that wants more than a text
             error = Exception(text)
-        # read by shared.failures
+        # read by shared.checks.failures
         error.learner_line, error.subject = texts["where"], texts["subject"]  # type: ignore[attr-defined]
         error.kind = Kind(texts["kind"])  # type: ignore[attr-defined]
         return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from .guest.shell import BASE64, CUT, MAX_NAME, MAX_OUTPUT, MAX_RICH, PARTS, SHOWN
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..engine.cell_kinds import ANSWER
 from ..engine.time_outs import Late

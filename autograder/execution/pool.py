@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from types import TracebackType
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..core.errors import WorkbookError
 from ..engine.child import Started

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from nbformat.notebooknode import NotebookNode
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..repair.damage import Damage
 from ..repair.repair import Repaired

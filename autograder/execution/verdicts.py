@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..week.source import Limits
 
@@ -38,7 +38,8 @@ class CellRun:
     check : the fields of a `CheckFailure`; None where no check failed.
     line : where in the cell it failed, from 1.
     stand_ins : exercises whose reference stood in for the learner's answer when this test was judged.
-    kind, error, subject : what kind of failure it is, the class of the error, and what it is about: see `shared.kinds`.
+    kind, error, subject : what kind of failure it is, the class of the error, and what it is about: see
+        `shared.checks.kinds`.
     in_answer : whether the message of a test is about the learner's own cell, which broke.
     """
 

@@ -27,7 +27,7 @@ KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "VIRTUAL
 WARM_UP = """
 import IPython.utils.capture
 from autograder.engine.guest import learner_process
-from shared import checks, comparing, datasets, observe, plotting, profiles, profiling
+from shared import checks, datasets, observe, plotting, profiles, profiling
 """
 WARM_UP_JUDGE = """
 from autograder.engine import judge

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from shared.failures import failure_of
-from shared.kinds import Kind
+from shared.checks.failures import failure_of
+from shared.checks.kinds import Kind
 
 from ..week.names import defined
 from ..week.notebooks import Notebooks

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..core.files import write_text
 from ..execution.fingerprint import digest, environment

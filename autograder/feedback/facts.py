@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from nbformat.notebooknode import NotebookNode
 from pydantic import BaseModel, ConfigDict
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..core.texts import Block, Code, Line
 from ..execution.wording import Surroundings, makers_of, worded

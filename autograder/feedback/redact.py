@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..execution.verdicts import CellRun, Verdict
 from ..week.marks import in_hidden_test, regions

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..engine.cell_kinds import TRUSTED
 from ..engine.judge import MAX_DEATHS

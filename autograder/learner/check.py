@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..execution.job import Run, was_cancelled
 from ..execution.results import in_the_answer

@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..core.errors import WorkbookError
 from ..engine import progress

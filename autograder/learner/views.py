@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from shared.failures import LABELS, WIDTH
+from shared.checks.failures import LABELS, WIDTH
 
 from ..core.texts import clean
 from ..execution.verdicts import Verdict

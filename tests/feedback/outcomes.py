@@ -15,7 +15,7 @@ from autograder.rendering.templates import render
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Test
 from autograder.week.variants import Misconception
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 PASSED = CellRun(Verdict.PASS, seconds=0.01)
 IN_DOUBLE, IN_QUADRUPLE = 6, 5

@@ -20,7 +20,7 @@ from autograder.week.marks import in_hidden_test, regions
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Test, load_week
 from autograder.week.variants import Misconception, load_variants
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..chosen import ROOT
 from ..inprocess import judge

@@ -22,7 +22,7 @@ from autograder.week.headings import hints
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 from autograder.week.variants import load_variants
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..chosen import ROOT
 from .outcomes import IN_DOUBLE, IN_QUADRUPLE, SAID, Page, answered, failed, graded, pages

@@ -14,7 +14,7 @@ from autograder.execution.results import Graded, in_the_answer
 from autograder.execution.verdicts import CellRun, Verdict, cell_run
 from autograder.feedback.facts import Feedback, TestFacts, facts
 from autograder.week.notebooks import Notebooks
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from ..inprocess import judge
 from .outcomes import answered, graded, pages

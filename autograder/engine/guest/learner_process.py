@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from shared.kinds import kind_of, subject_of
+from shared.checks.kinds import kind_of, subject_of
 
 from . import wire
 from .shell import MAX_NAME, Kept, run_cell, words_of

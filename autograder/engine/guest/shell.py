@@ -13,8 +13,8 @@ import traceback
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any
 
-from shared.failures import CheckFailure
-from shared.kinds import kind_of, subject_of
+from shared.checks.failures import CheckFailure
+from shared.checks.kinds import kind_of, subject_of
 
 from . import wire
 
@@ -180,7 +180,7 @@ def error_of(error: BaseException) -> dict[str, Any]:
     Returns
     -------
     "name", its class or that of the error that made a check fail; "message"; "check", what a failed check says, else
-    None; "line" of the cell; "kind" and "subject", see `shared.kinds`.
+    None; "line" of the cell; "kind" and "subject", see `shared.checks.kinds`.
     """
     found: dict[str, Any] = {
         "name": str(type(error).__name__)[:MAX_NAME],

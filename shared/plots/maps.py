@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .panels import as_array, as_picture
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -48,18 +50,16 @@ def draw_maps(
     """
     from matplotlib.patches import Rectangle
 
-    from . import plotting
-
-    pictures = [plotting._picture(image, "map_gallery") for image in images]
+    pictures = [as_picture(image, "map_gallery") for image in images]
     if not pictures:
         raise ValueError("map_gallery needs at least one image")
     count, (height, width) = len(pictures), pictures[0].shape[:2]
     need = "map_gallery needs maps (n, gh, gw)"
-    rows = {name: plotting._array(values, need, 3) for name, values in maps.items()}
+    rows = {name: as_array(values, need, 3) for name, values in maps.items()}
     for name, values in rows.items():
         if len(values) != count or height % values.shape[1] or width % values.shape[2]:
             raise ValueError(f"maps {name!r} {values.shape} do not fit {count} images of {height} x {width} pixels")
-    outlines = None if boxes is None else plotting._array(boxes, "map_gallery needs boxes (n, 4)", 2)
+    outlines = None if boxes is None else as_array(boxes, "map_gallery needs boxes (n, 4)", 2)
     if outlines is not None and outlines.shape != (count, 4):
         raise ValueError(f"map_gallery needs boxes ({count}, 4), got {outlines.shape}")
 

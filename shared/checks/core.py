@@ -1,18 +1,4 @@
-"""Checks for test cells: they stop at the first failure and say what a learner needs to know.
-
-A failure says what was checked, what came, what was expected, where the two differ most, and a
-likely cause *only when a probe for that cause matches*. Nothing is ever broadcast.
-
-    with checks.step("each row of weights sums to 1"):
-        context, weights = attention(query, key, value)
-        checks.shape(weights, (2, 3, 4, 6), "weights")
-        checks.close(weights.sum(-1), torch.ones(2, 3, 4), "row sums", causes={
-            "softmax ran over the queries": softmax_over_queries.sum(-1),
-        })
-
-Tests touch a learner's objects only by calling them with plain values, or through `beside`, which
-runs a trusted function next to the learner's code and brings plain observations back.
-"""
+"""The checks themselves; see `shared.checks`."""
 
 from __future__ import annotations
 
@@ -21,16 +7,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from .comparing import describe as describe
-from .comparing import difference, is_tensor, plain
-from .comparing import near as near
-from .failures import HERE, TOLD, fail_with, lines_of, words_of
-from .failures import CheckFailure as CheckFailure
-from .failures import done as done
-from .failures import fail as fail
-from .failures import step as step
-from .inputs import fresh_seed as fresh_seed
-from .inputs import normal as normal
+from .compare import describe, difference, is_tensor, near, plain
+from .failures import HERE, TOLD, fail, fail_with, lines_of, words_of
 from .kinds import Kind, kind_of
 from .origins import asked_for_gradient, taken_apart_with
 from .unchanged import first_change

@@ -12,7 +12,7 @@ from typing import NoReturn
 from .kinds import LIBRARIES, Kind, kind_of, subject_of
 from .origins import values_taken_apart
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[1])
 _steps: list[str] = []
 _passed: list[str] = []
 """Titles of the steps that passed in the running test cell."""
