@@ -179,3 +179,11 @@ def tiny(tiny_root: Path) -> Notebooks:
 
 
 from .graded_class import class_once, graded  # noqa: E402, F401 - fixtures of several test modules, which need the above
+
+
+def pytest_report_header() -> list[str]:
+    """Which weeks are proven anew in this run, because the proof beside them is of other content."""
+    from .chosen import unproven_weeks
+
+    found = unproven_weeks()
+    return [f"no proof of their content, so their variants run: {', '.join(found) or 'no week'}"]

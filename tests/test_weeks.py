@@ -27,7 +27,7 @@ from autograder.week.locate import all_weeks
 from autograder.week.notebooks import to_text
 from autograder.week.source import Exercise, Explore, Look, Test, load_info, load_week
 
-from .chosen import ROOT, long_weeks
+from .chosen import ROOT, long_weeks, weeks_to_prove
 
 WEEKS = all_weeks(ROOT)
 
@@ -38,13 +38,13 @@ def matrix_of(name: str, mode: Mode) -> Matrix:
     return verify_week(ROOT / "solutions" / name, mode=mode, workers=2)
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_the_tests_of_a_week_are_proven(name: str) -> None:
     """Reference and alternatives earn every point, stubs none, misconceptions get their message."""
     assert matrix_of(name, Mode.NOTEBOOK).misses == []
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_the_tests_of_a_week_are_proven_through_handles(name: str) -> None:
     """The same with answers in sandboxes and tests in the judge."""
     assert sandbox.missing() == ""
@@ -60,7 +60,7 @@ NOT_SEEN = {
 cell does not meet what an answer changed in place. Another test of the exercise rejects the variant in both modes."""
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_verdicts_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
     notebook, handles = matrix_of(name, Mode.NOTEBOOK), matrix_of(name, Mode.SANDBOX)
     assert [row.name for row in notebook.rows] == [row.name for row in handles.rows]
@@ -80,7 +80,7 @@ def words_of_the_course(message: str) -> tuple[str, str]:
     return first, next((line for line in others if line.startswith("  likely cause:")), "")
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_messages_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
     rows = zip(matrix_of(name, Mode.NOTEBOOK).rows, matrix_of(name, Mode.SANDBOX).rows, strict=True)
     said = {
@@ -92,7 +92,7 @@ def test_messages_are_the_same_in_a_notebook_and_through_handles(name: str) -> N
     assert {variant: both for variant, both in said.items() if both[0] != both[1]} == {}
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) -> None:
     """A check that something did not happen could pass for nothing where arguments are copies."""
     week = load_week(ROOT / "solutions" / name)

@@ -102,6 +102,12 @@ class Lies:
                 found.append(Problem(path, line_of(path, test), message, "take it out of the list"))
         return found
 
+    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """How many liars there were, and the points that they earned, in all and by exercise."""
+        names = dict.fromkeys(self.exercises.values())
+        by_exercise = {name: {"points": self.sum(self.open, name)} for name in names}
+        return {"liars": len(self.earned), "points": self.sum(self.open)}, by_exercise
+
     def to_json(self) -> str:
         fields = asdict(self) | {"open": self.open, "problems": list(map(str, self.problems))}
         whole = fields | {"script": short(self.script), "misses": list(map(str, self.misses))}

@@ -7,6 +7,7 @@ once: what only follows from it is left out.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,6 +64,12 @@ class Matrix:
     @property
     def misses(self) -> list[Problem]:
         return self.problems + [problem for row in self.rows for problem in row.problems]
+
+    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """How many answers were tried, in all and by exercise."""
+        tried = Counter(row.exercise for row in self.rows if row.exercise)
+        counts = {"variants": tried.total(), "misses": len(self.misses)}
+        return counts, {name: {"variants": tried[name]} for name in self.possible}
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, default=_shown) + "\n"

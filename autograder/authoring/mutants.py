@@ -114,6 +114,12 @@ class MutationReport:
             found.setdefault(one.mutant.exercise, Counter())[one.fate] += 1
         return found
 
+    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """How many mutants had which fate, in all and by exercise."""
+        by_exercise = {name: {str(fate): count[fate] for fate in Fate} for name, count in self.counts().items()}
+        fates = Counter(one.fate for one in self.tried)
+        return {"mutants": len(self.tried)} | {str(fate): fates[fate] for fate in Fate}, by_exercise
+
     def to_json(self) -> str:
         rows = [
             {

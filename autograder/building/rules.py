@@ -12,7 +12,7 @@ from ..core.errors import Problem
 from ..week.drawn import drawn_titles
 from ..week.marks import has_hidden_tests, regions
 from ..week.names import codes, reachable
-from ..week.source import About, Cell, Check, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
+from ..week.source import MAGIC, About, Cell, Check, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
 
 AUTOGRADED_POINTS = 80
 WRITTEN_POINTS = 20
@@ -23,8 +23,6 @@ MARKS = {"SOLUTION": Exercise | Written, "HIDDEN TESTS": Test}
 LIKE_A_MARK = re.compile(r"^\s*#+\s*(BEGIN|END)\W+(THE\W+)?(SOLUTION|HIDDEN|TEST)", re.IGNORECASE)
 MARK = re.compile(rf"^\s*### (BEGIN|END) ({'|'.join(MARKS)})\s*$")
 
-MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
-"""Lines for IPython, which are no Python."""
 WITHOUT_TEXT = re.compile(r"""!\[\s*\]\([^)]*\)|<img\b(?![^>]*\balt=["'][^"'])[^>]*>""")
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from ..core.errors import BuildError, Problem, WorkbookError
 from .common import WeekArgument, WeeksArgument, complaints, console
-from .verify import Proof, lies_proof, matrix_proof, mutants_proof, prove
+from .verify import Method, lies_proof, matrix_proof, mutants_proof, prove
 
 if TYPE_CHECKING:
     from ..authoring.watch import Snapshot
@@ -108,7 +108,7 @@ def verify(
     if mutants + lies + watch > 1:
         raise WorkbookError("--mutants, --lies and --watch do not go together", "say one of them")
     folders = [root / "solutions" / name for name in _chosen(root, weeks)]
-    proof: Proof[Any]
+    proof: Method[Any]
     if mutants:
         proof = mutants_proof(sample, seed, exercise, workers)
     elif lies:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import shared
 
+from .helpers import helper_files
+
 PACKAGE = Path(__file__).parents[1]
 JUDGING = ("week", "building", "repair", "execution", "engine")
 """Folders of this package that decide what runs and what becomes of it; the others present it."""
@@ -35,11 +37,17 @@ def versions() -> dict[str, str]:
 
 @cache
 def environment() -> str:
-    """A hash of the code that judges, of `shared`, and of `versions`; hexadecimal, 64 digits.
+    """A hash of the code that judges, of all of `shared`, and of `versions`; hexadecimal, 64 digits.
 
     Two machines with the same hash give the same verdicts, up to what a processor rounds differently.
     """
     return digest([*judging_files(), *sorted(Path(shared.__file__).parent.rglob("*.py"))], str(versions()))
+
+
+@cache
+def environment_of(lesson: str) -> str:
+    """As `environment`, for one week: of `shared` only what its lesson, source in Python, depends on counts."""
+    return digest([*judging_files(), *helper_files(lesson)], str(versions()))
 
 
 def judging_files() -> list[Path]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.checks.kinds import Kind
 
 from ..core.files import write_text
-from ..execution.fingerprint import digest, environment
+from ..execution.fingerprint import digest, environment_of
 from ..execution.verdicts import CellRun, Verdict
 from ..week import drawn, variants
 from ..week.source import Test, Week
@@ -242,4 +242,4 @@ def kept_table(week: Week, cache: Path) -> Table | None:
 def content_key(week: Week) -> str:
     """A hash of what signatures depend on: the week, the environment, and how failures are compared."""
     files = [path for path in sorted(week.folder.rglob("*")) if path.suffix in (".py", ".toml")]
-    return digest([*files, Path(__file__), Path(variants.__file__), Path(drawn.__file__)], environment())
+    return digest([*files, Path(__file__), Path(variants.__file__), Path(drawn.__file__)], environment_of(week.code))

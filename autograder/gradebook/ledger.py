@@ -26,7 +26,7 @@ from ..core.errors import WorkbookError, short
 from ..core.files import write_text
 from ..course.folder import Course
 from ..engine.cell_kinds import TEST
-from ..execution.fingerprint import digest, environment
+from ..execution.fingerprint import digest, environment_of
 from ..execution.job import Code, Job, Run
 from ..execution.results import Graded
 from ..execution.verdicts import CellRun, Verdict
@@ -192,7 +192,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
 def week_key(week: Week, unsafe: bool) -> str:
     """A hash of all that the outcomes of a week share: its source, the environment, the sandbox."""
     source = [week.folder / name for name in (f"{week.topic}.py", "week.toml", "misconceptions.py")]
-    return digest([path for path in source if path.is_file()], environment(), _walls(unsafe))
+    return digest([path for path in source if path.is_file()], environment_of(week.code), _walls(unsafe))
 
 
 def _walls(unsafe: bool) -> str:
@@ -212,15 +212,15 @@ def outcome_key(week: str, work: str, name: str) -> str:
     return hashlib.sha256(f"{week} {work} {name}".encode()).hexdigest()
 
 
-def keys_of_tests(job: Job, unsafe: bool = False) -> dict[str, str]:
+def keys_of_tests(job: Job, environment: str, unsafe: bool = False) -> dict[str, str]:
     """Test cell -> a hash of what its verdict depends on.
 
-    That is the environment, the walls around the learner's process, every cell that is no test, the test itself, and
-    where it stands among them. Since a reference stands in for a failed exercise, it is also the tests of the exercises
-    that this one builds on, and where those stand.
+    That is the environment (see `fingerprint.environment_of`), the walls around the learner's process, every cell that
+    is no test, the test itself, and where it stands among them. Since a reference stands in for a failed exercise, also
+    the tests of the exercises that this one builds on, and where those stand.
     """
     others = [_seen(cell) for cell in job.cells if cell.kind != TEST]
-    base = json.dumps([environment(), _walls(unsafe), job.limits.model_dump(), job.names, others], sort_keys=True)
+    base = json.dumps([environment, _walls(unsafe), job.limits.model_dump(), job.names, others], sort_keys=True)
     places, before = {}, 0
     for cell in job.cells:
         places[cell.id] = before

@@ -19,6 +19,7 @@ from ..course.folder import Course
 from ..course.groups import read_groups
 from ..execution.blame import NOTE, could_not, reason, tried_alone
 from ..execution.executor import Crew, CrewMaker, here
+from ..execution.fingerprint import environment_of
 from ..execution.job import Job, Mode, Run
 from ..execution.make_job import graded_cells, make_job, submission_job
 from ..execution.rerun import finished
@@ -285,7 +286,7 @@ class Desk:
                 yield Done(one, self._failed(one, error), again=True)
                 continue
             job = submission_job(built, one.student, fixed)
-            keys = keys_of_tests(job, self.unsafe)
+            keys = keys_of_tests(job, environment_of(self.week.code), self.unsafe)
             kept = None if self.again else self.ledger.run(one.student)
             known = reusable(kept, keys)
             left = remaining(job, known)

@@ -24,6 +24,8 @@ JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
 """Blank lines that jupytext remembers in the metadata; no words of ours."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
+MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
+"""Lines for IPython, which are no Python."""
 CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
 """What stands below each stub."""
 
@@ -207,6 +209,12 @@ class Week:
     @property
     def script(self) -> Path:
         return self.folder / f"{self.topic}.py"
+
+    @property
+    def code(self) -> str:
+        """All its code cells, as one source in Python; magics are left out."""
+        codes = (cell.source for cell in self.cells if cell.words.cell_type == "code")
+        return "\n".join(MAGIC.sub("", code) for code in codes)
 
     def of_kind(self, kind: type[Words], name: str | None = None) -> list[Cell]:
         """The cells of one kind, in order; with `name`, only those of that exercise or question."""
