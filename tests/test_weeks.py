@@ -201,3 +201,12 @@ def test_plain_nbgrader_grades_the_reference_and_the_stubs(name: str, tmp_path: 
     with Gradebook(Course(ROOT, tmp_path).db_url) as gradebook:
         scores = {s: gradebook.find_submission(name, s).code_score for s in ("reference", "stubs")}
     assert scores == {"reference": 80, "stubs": 0}
+
+
+@pytest.mark.parametrize("name", WEEKS)
+def test_each_version_of_a_week_is_in_the_changelog(name: str) -> None:
+    """What changed for those who have the week: points, stubs or tests, in a line."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = load_info(ROOT / "solutions" / name).version
+    missing = [f"week {name[4:6]}, version {one}:" for one in range(2, version + 1)]
+    assert [line for line in missing if line not in text] == []

@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from ..core.errors import BuildError
 from ..week.marks import has_hidden_tests
-from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, to_text
+from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, content_of, to_text
 from ..week.presenting import attach_pictures, fold, go_on
 from ..week.source import About, Cell, Check, Exercise, Explore, Given, Setup, Test, Week, Written
 from ..week.validation import read_json
@@ -76,6 +76,7 @@ def _week_metadata(week: Week) -> dict[str, object]:
     return {
         "week": week.name,
         "title": info.title,
+        "version": info.version,
         "hours": info.hours,
         "libraries": list(info.libraries),
         "limits": info.limits.model_dump(),
@@ -182,6 +183,8 @@ def build_week(week: Week) -> Notebooks:
             attach_pictures(cell, week.folder)
     if problems := leaks(week, learner):
         raise BuildError(problems)
+    for notebook in (instructor, learner):
+        notebook.metadata.workbook["content"] = content_of(learner)
     return Notebooks(week, instructor, learner)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..core.errors import WorkbookError, short
 from ..core.files import dated, replace_file
+from ..repair.reading import notebook_in, submission_of
 from .backend import Bench
 from .check import UNWRITTEN, Result, check, whole_run
 from .locations import notebook_path
@@ -111,11 +112,14 @@ def hand_in(root: Path, seen: Preflight, learner: str | None) -> HandedIn:
     notebook = f"{week.topic}.ipynb"
     created = datetime.now(UTC).replace(microsecond=0).isoformat()
     sha256 = hashlib.sha256(seen.content).hexdigest()
+    made_from = submission_of(notebook_in(seen.content))
     receipt = {
         "format": RECEIPT_FORMAT,
         "week": week.name,
         "notebook": notebook,
         "sha256": sha256,
+        "version": made_from.version,
+        "content": made_from.content,
         "created": created,
         "learner": learner,
     }

@@ -21,6 +21,7 @@ MAX_CHARACTERS = 5_000_000
 """Of the texts of all cells together; what cells printed and drew does not count."""
 MAX_DEPTH = 60
 """Containers inside each other; a notebook with rich outputs needs about ten."""
+MAX_VERSION = 10_000
 KINDS = ("code", "markdown", "raw")
 
 
@@ -42,11 +43,15 @@ class Submission:
     ----------
     language : of the kernel that it asks for; "" where it asks for none.
     week : that it says it is of; "" where it says none.
+    version, content : of the release that it was made from, as `WeekInfo` and `content_of` have them; 0 and "" where it
+        says none.
     """
 
     cells: list[Handed]
     language: str = ""
     week: str = ""
+    version: int = 0
+    content: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -194,10 +199,14 @@ def submission_of(notebook: Mapping[str, Any]) -> Submission:
     metadata = notebook.get("metadata")
     kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
     workbook = metadata.get("workbook") if isinstance(metadata, dict) else None
+    said = workbook if isinstance(workbook, dict) else {}
+    version = said.get("version")
     return Submission(
         cells,
         _text(kernel.get("language"))[:40] if isinstance(kernel, dict) else "",
-        _text(workbook.get("week"))[:200] if isinstance(workbook, dict) else "",
+        _text(said.get("week"))[:200],
+        version if type(version) is int and 0 < version < MAX_VERSION else 0,
+        _text(said.get("content"))[:12],
     )
 
 

@@ -156,6 +156,9 @@ def repaired(built: Notebooks, alignment: Alignment) -> Repaired:
         out.notes[:] = [_other_notebook(built, out.other_week)]
     else:
         out.notes += _in_words(absent, restored, changed)
+        made_from = alignment.submission.version
+        if made_from and made_from != built.week.info.version and alignment.submission.week == built.week.name:
+            out.notes.append(_of_another_version(made_from, built.week.info.version))
     language = alignment.submission.language.lower()
     if language not in ("", "python"):
         out.notes.append(f"the notebook asked for a kernel of the language {language!r}; Python was used")
@@ -174,6 +177,11 @@ def _in_words(absent: list[str], restored: list[Cell], changed: list[Cell]) -> I
             verb = "was" if len(cells) == 1 else "were"
             kind = "tests" if all(isinstance(cell.words, Test) for cell in cells) else "cells"
             yield f"{', '.join(cell.id for cell in cells)} {verb} {what}; grading uses the course's own {kind}"
+
+
+def _of_another_version(made_from: int, now: int) -> str:
+    which = "an earlier" if made_from < now else "a later"
+    return f"made from version {made_from} of the week, {which} one than the version {now} that it is graded with"
 
 
 def _other_notebook(built: Notebooks, week: str) -> str:

@@ -1,8 +1,9 @@
 """Find the notebook in a file that was handed in: the file itself, or the bundle that `workbook submit` makes.
 
-A bundle is a zip archive with `TOPIC.ipynb` and `receipt.json`: `{"format": 1, "week", "notebook", "sha256", "created",
-"learner"}`. A receipt that does not fit is noted; the work is taken all the same. Nothing signs a receipt, since the
-learner would hold the key: it proves neither who made it nor when.
+A bundle is a zip archive with `TOPIC.ipynb` and `receipt.json`: `{"format": 1, "week", "notebook", "sha256", "version",
+"content", "created", "learner"}`, where version and content are those of the release it was made from. A receipt that
+does not fit is noted; the work is taken all the same. Nothing signs a receipt, since the learner would hold the key: it
+proves neither who made it nor when.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,12 @@ class Notebooks:
         """What the stubs define: the names that tests know a learner's answers by."""
         stubs = (cell.source for cell in self.learner.cells if cell.id in self.week.exercises)
         return tuple(dict.fromkeys(name for stub in stubs for name in sorted(defined(stub))))
+
+
+def content_of(notebook: NotebookNode) -> str:
+    """Twelve digits that change with any text of a released notebook: of its cells, in their order."""
+    cells = [[cell.id, cell.cell_type, cell.source] for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(cells, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
 def to_text(notebook: NotebookNode) -> str:

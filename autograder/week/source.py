@@ -178,6 +178,8 @@ class WeekInfo(BaseModel):
     title: str
     summary: str
     hours: int = Field(gt=0, strict=True)
+    version: int = Field(default=1, ge=1, strict=True)
+    """Rises when points, stubs or tests change for those who have the week already."""
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
     """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
