@@ -66,7 +66,7 @@ def test_the_command_names_the_files_and_the_next_step(said: str, week: Week) ->
 
 
 def test_every_word_is_shown(week: Week) -> None:
-    script = week.script.read_text(encoding="utf-8")
+    script = "".join(path.read_text(encoding="utf-8") for path in (week.script, week.folder / "tests.py"))
     assert [kind.key for kind in KINDS if not week.of_kind(kind)] == []
     for word in ("difficulty=", "minutes=", "uses=", "points=", "forbids=", "compare=true", 'picture="'):
         assert word in script, word

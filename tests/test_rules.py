@@ -146,12 +146,20 @@ CASES: dict[str, tuple[Edits, list[Found]]] = {
         [("", "0 set-up cells", "write exactly one `# %% setup=true` cell")],
     ),
     "two set-up cells": (
-        {SETUP: f"{SETUP}\n# %% setup=true\nimport math\n"},
-        [("import math", "a second cell named 'setup'; the first is at line 4", "rename one")],
+        {SETUP: f"{SETUP}\n# %% setup=true\nfactor = 3\n"},
+        [("factor = 3", "a second cell named 'setup'; the first is at line 4", "rename one")],
     ),
     "two set-up cells, the first of them at the top": (
-        {TITLE: "# %% setup=true\nimport math\n\n"},
+        {TITLE: "# %% setup=true\nfactor = 3\n\n"},
         [(SETUP, "a second cell named 'setup'; the first is at line 1", "rename one")],
+    ),
+    "an import that no cell uses": (
+        {SETUP: f"{SETUP}\nimport math\nimport json as path, re"},
+        [
+            (SETUP, "'math' is imported, and no cell uses it", "remove it"),
+            (SETUP, "'path' is imported, and no cell uses it", "remove it"),
+            (SETUP, "'re' is imported, and no cell uses it", "remove it"),
+        ],
     ),
     # ---- what an exercise builds on
     "uses an unknown exercise": (

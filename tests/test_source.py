@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from autograder.building.build import build_week
 from autograder.core.errors import BuildError, WorkbookError
 from autograder.week.source import (
     About,
@@ -32,7 +34,7 @@ WORDS = {
     "setup": "compare, setup",
     "about": "compare, about",
     "exercise": "compare, exercise, difficulty, minutes, uses",
-    "test": "compare, test, points, forbids",
+    "test": "compare, test, points, forbids, after",
     "explore": "compare, explore, picture",
     "written": "compare, written, points, minutes",
 }
@@ -340,7 +342,7 @@ def test_a_wrong_week_toml_names_the_key_and_what_is_known(tiny_root: Path, old:
 @pytest.mark.parametrize(
     ("file", "next_step"),
     [
-        ("week.toml", "write it with the keys title, summary, hours, prerequisites, libraries, limits"),
+        ("week.toml", "write it with the keys title, summary, hours, version, prerequisites, libraries, limits"),
         ("tiny.py", "every week has a percent script of its topic's name"),
     ],
 )
@@ -364,3 +366,76 @@ def test_paths_below_the_current_folder_are_short(tiny_root: Path, monkeypatch: 
     (tiny_root / "solutions" / "week01_tiny" / "week.toml").unlink()
     with pytest.raises(WorkbookError, match=r"^solutions/week01_tiny/week\.toml is missing"):
         load_week(tiny_root / "solutions" / "week01_tiny")
+
+
+# ---- tests in a file of their own
+
+APART = """
+# %% test="double" points=8
+checks.equal(double(1), 2, "double(1)")
+
+# %% test="double" points=2 after="double-look-1"
+checks.equal(double(2), 4, "double(2)")
+
+# %% test="quadruple" points=5
+checks.equal(quadruple(1), 4, "quadruple(1)")
+"""
+
+
+def without_tests(root: Path) -> Path:
+    """The folder of the tiny week with its tests taken out of the lesson."""
+    folder = root / "solutions" / "week01_tiny"
+    path = folder / "tiny.py"
+    cells = re.split(r"(?m)^(?=# %%)", path.read_text(encoding="utf-8"))
+    path.write_text("".join(cell for cell in cells if not cell.startswith("# %% test=")), encoding="utf-8")
+    return folder
+
+
+def test_tests_of_a_file_stand_behind_the_hints_of_their_exercise_or_where_they_say(tiny_root: Path) -> None:
+    folder = without_tests(tiny_root)
+    (folder / "tests.py").write_text(APART, encoding="utf-8")
+    week = load_week(folder)
+    ids = [cell.id for cell in week.cells]
+    assert ids[ids.index("double-hints") + 1] == "double-test-1"
+    assert ids[ids.index("double-look-1") + 1] == "double-test-2"
+    assert ids[ids.index("quadruple-hints") + 1] == "quadruple-test-1"
+    places = {cell.id: (cell.path.name, cell.line) for cell in week.cells}
+    assert places["double-test-2"] == ("tests.py", 5)
+    assert places["double"][0] == "tiny.py"
+    cells = {cell.id: cell for cell in week.cells}
+    assert week.before(cells["double"], cells["double-test-1"])
+    assert not week.before(cells["quadruple"], cells["double-test-1"])
+
+
+def test_moving_the_tests_to_their_file_changes_no_notebook(tiny_root: Path) -> None:
+    folder = tiny_root / "solutions" / "week01_tiny"
+    before = build_week(load_week(folder)).learner_text
+    text = (folder / "tiny.py").read_text(encoding="utf-8")
+    cells = re.split(r"(?m)^(?=# %%)", text)
+    tests = [cell for cell in cells if cell.startswith("# %% test=")]
+    without_tests(tiny_root)
+    (folder / "tests.py").write_text("".join(tests), encoding="utf-8")
+    assert build_week(load_week(folder)).learner_text == before
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        (APART + "\n# %% look='double'\nprint(1)\n", "tests.py:11: a look cell in tests.py -> move it to the lesson"),
+        (APART.replace("double-look-1", "given-x"), "tests.py:5: there is no cell 'given-x' to stand behind -> "),
+        (APART.replace('"quadruple" points', '"other" points'), "tests.py:8: there is no cell 'other-hints' to stand"),
+    ],
+)
+def test_a_cell_that_cannot_be_placed_is_told_with_its_line(tiny_root: Path, tests: str, said: str) -> None:
+    folder = without_tests(tiny_root)
+    (folder / "tests.py").write_text(tests, encoding="utf-8")
+    with pytest.raises(BuildError) as caught:
+        load_week(folder)
+    assert said in str(caught.value)
+
+
+def test_a_test_is_in_the_lesson_or_in_the_file_but_not_in_both(tiny_root: Path) -> None:
+    folder = tiny_root / "solutions" / "week01_tiny"
+    (folder / "tests.py").write_text(APART, encoding="utf-8")
+    with pytest.raises(BuildError, match=r"tiny\.py:\d+: a test cell in the lesson, which has a tests\.py -> move it"):
+        load_week(folder)

@@ -174,10 +174,9 @@ def leaked(root: Path, files: Mapping[str, bytes]) -> list[str]:
     told = []
     for week in (open_week(root, name) for name in all_weeks(root)):
         own, anywhere, rubric = secrets(week), secrets(week, ANYWHERE), rubric_lines(week)
-        where = f"{short(week.script)}"
         for name, found in faces.items():
             known = own if name.startswith(f"weeks/{week.name}/") else anywhere
             for text, face in found:
-                told += [f"{name} shows {what!r} of {where}:{line}" for line, what in find(known, face)]
+                told += [f"{name} shows {what!r} of {short(at.path)}:{at.line}" for at, what in find(known, face)]
                 told += [f"{name} shows the rubric {line!r} of {week.name}" for line in rubric if line in text]
     return list(dict.fromkeys(told))

@@ -12,12 +12,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..building.build import build_week
-from ..core.errors import Problem, WorkbookError, short
+from ..core.errors import Problem, WorkbookError
 from ..engine.cell_kinds import TEST
 from ..engine.judge import MAX_TIMEOUTS
 from ..execution.job import Job, Mode, Run
@@ -26,7 +26,7 @@ from ..execution.pool import Team
 from ..execution.verdicts import Verdict
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import Notebooks
-from ..week.source import Test, Week, load_info, load_week
+from ..week.source import Cell, Test, Week, load_info, load_week
 from ..week.validation import read_json
 from .lying.garbage import Flavor
 from .lying.knowledge import of_notebook
@@ -63,12 +63,12 @@ class Lies:
     earned : liar -> the test cells that it passed.
     listed : the test cells that are known to be open.
     problems : runs that say nothing.
-    script, lines : the lesson, and the line of each test cell.
+    folder : of the week. cells : the test cells in its source, by id.
     """
 
     week: str
-    script: Path
-    lines: dict[str, int]
+    folder: Path
+    cells: dict[str, Cell]
     points: dict[str, int]
     exercises: dict[str, str]
     hidden: tuple[str, ...]
@@ -94,8 +94,8 @@ class Lies:
                 by = ", ".join(name for name, passed in self.earned.items() if test in passed)
                 message = f"{test}: {self.points[test]} points for lies ({by})"
                 remedy = "compare values on inputs that were never seen, from checks.fresh_seed()"
-                found.append(Problem(self.script, self.lines[test], message, remedy))
-        path = self.script.parent / OPEN
+                found.append(Problem(self.cells[test].path, self.cells[test].line, message, remedy))
+        path = self.folder / OPEN
         for test in self.listed:
             if test not in self.open:
                 message = f"{test} is closed" if test in self.points else f"there is no test {test}"
@@ -109,8 +109,10 @@ class Lies:
         return {"liars": len(self.earned), "points": self.sum(self.open)}, by_exercise
 
     def to_json(self) -> str:
-        fields = asdict(self) | {"open": self.open, "problems": list(map(str, self.problems))}
-        whole = fields | {"script": short(self.script), "misses": list(map(str, self.misses))}
+        left_out = ("folder", "cells", "problems")
+        fields = {name: value for name, value in vars(self).items() if name not in left_out}
+        fields |= {"open": self.open, "problems": list(map(str, self.problems))}
+        whole = fields | {"misses": list(map(str, self.misses))}
         return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -167,20 +169,22 @@ def find_lies(
     tests = {cell.id: cell for cell in week.of_kind(Test) if cell.id in jobs.tests}
     passed = {run.name: tuple(t for t in tests if run.cells[t].verdict is Verdict.PASS) for run in runs}
     problems = [
-        Problem(week.script, tests[test].line, f"{test} rejects the reference: {said(done)}", "run workbook verify")
+        Problem(
+            tests[test].path, tests[test].line, f"{test} rejects the reference: {said(done)}", "run workbook verify"
+        )
         for test in tests
         if (done := visible.cells[test]).verdict is not Verdict.PASS
     ]
     problems += [
-        Problem(week.script, tests[test].line, f"{run.name}: {test}: {done.verdict}: {said(done)}", "run it again")
+        Problem(tests[test].path, tests[test].line, f"{run.name}: {test}: {done.verdict}: {said(done)}", "run it again")
         for run in runs
         for test in tests
         if (done := run.cells[test]).verdict is Verdict.INFRA or run.deaths >= MAX_TIMEOUTS  # cells may not have run
     ]
     return Lies(
         week.name,
-        week.script,
-        {test: cell.line for test, cell in tests.items()},
+        week.folder,
+        tests,
         {test: cell.words.points for test, cell in tests.items() if isinstance(cell.words, Test)},
         {test: cell.name for test, cell in tests.items()},
         tuple(test for test, cell in tests.items() if has_hidden_tests(cell)),

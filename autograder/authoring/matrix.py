@@ -120,7 +120,7 @@ class Judge:
     def in_lesson(self, cell_id: str, done: CellRun, message: str, remedy: str) -> Problem:
         """A problem at the line of the lesson where a cell failed."""
         cell = self.cells[cell_id]
-        return Problem(self.week.script, cell.line + self._own_line(cell, done.line), message, remedy)
+        return Problem(cell.path, cell.line + self._own_line(cell, done.line), message, remedy)
 
     def _own_line(self, cell: Cell, line: int) -> int:
         """A line of a built cell in the source: the builder may have put the forbidden names on top."""
@@ -212,7 +212,7 @@ class Judge:
             if own and not any(row.hidden_only or row.problems for row in own):
                 message = f"no misconception of {cell.name!r} passes the visible tests and fails a hidden one"
                 remedy = "write one in misconceptions.py: what would a learner overlook who trusts the visible tests?"
-                found.append(Problem(self.week.script, cell.line, message, remedy))
+                found.append(Problem(cell.path, cell.line, message, remedy))
             by_message: dict[str, str] = {}
             for row in (row for row in own if row.message and not row.problems):
                 other = by_message.setdefault(row.message, row.name)

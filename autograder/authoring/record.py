@@ -50,7 +50,7 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
         failed = [c.id for c in notebook.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
         cell = next((cell for cell in built.week.cells if cell.id in failed), built.week.cells[0])
         message = f"{cell.id} fails: {error.ename}: {error.evalue}"
-        raise BuildError([Problem(built.week.script, cell.line, message, "fix the cell")]) from None
+        raise BuildError([Problem(cell.path, cell.line, message, "fix the cell")]) from None
     (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
     if silent := [cell.id for cell in notebook.cells if any(map(_without_text, cell.get("outputs", [])))]:
         raise WorkbookError(
@@ -78,7 +78,7 @@ def keep(week: Week, executed: NotebookNode) -> list[Path]:
             images = [o.data["image/png"] for o in results if "image/png" in o.get("data", {})]
             if not images:
                 message = f"{cell.id} has the word `picture` and shows no figure"
-                raise BuildError([Problem(week.script, cell.line, message, "end it with plt.show()")])
+                raise BuildError([Problem(cell.path, cell.line, message, "end it with plt.show()")])
             path = week.folder / f"{cell.words.picture}.png"
             path.write_bytes(base64.b64decode(images[-1]))
             written.append(path)

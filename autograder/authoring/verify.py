@@ -67,7 +67,7 @@ def load_proofs(folder: Path) -> tuple[Notebooks, Variants]:
 def endangered(week: Week, exercise: str = "") -> Iterator[tuple[str, list[str]]]:
     """Answers, each with the given cells behind it whose names reach it: these could fail because of it."""
     for answer in week.of_kind(Exercise, exercise or None):
-        behind = [cell for cell in week.of_kind(Given) if cell.line > answer.line]
+        behind = [cell for cell in week.of_kind(Given) if week.before(answer, cell)]
         if reached := [cell.id for cell in behind if answer.id in reachable(week, cell)]:
             yield answer.id, reached
 

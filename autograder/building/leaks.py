@@ -11,7 +11,7 @@ from nbformat.notebooknode import NotebookNode
 
 from ..core.errors import Problem
 from ..week.marks import regions
-from ..week.source import Exercise, Test, Week, Written
+from ..week.source import Cell, Exercise, Test, Week, Written
 
 TELLING = {"SOLUTION": 9, "HIDDEN TESTS": 25}
 """A statement with fewer syntax nodes than this tells nothing: `return x`, or a test's `x = randn(2, 3)`."""
@@ -52,12 +52,12 @@ def _inside(source: str, mark: str) -> Callable[[ast.stmt], bool]:
     return lambda statement: statement.lineno in lines
 
 
-def secrets(week: Week, nodes: int = 0) -> dict[str, tuple[int, str]]:
-    """Telling statements of solutions and hidden tests, free of layout -> (line of the cell, what it is).
+def secrets(week: Week, nodes: int = 0) -> dict[str, tuple[Cell, str]]:
+    """Telling statements of solutions and hidden tests, free of layout -> (its cell, what it is).
 
     `nodes` asks for longer statements than `TELLING` does: a short one is an idiom where another text has it.
     """
-    found: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[Cell, str]] = {}
     for cell in week.cells:
         mark = MARKS.get(type(cell.words))
         if mark:
@@ -65,7 +65,7 @@ def secrets(week: Week, nodes: int = 0) -> dict[str, tuple[int, str]]:
             for statement in _statements(cell.source):
                 if hidden(statement) and _tells(statement, max(TELLING[mark], nodes)):
                     text = ast.unparse(statement)
-                    found.setdefault(_squash(text), (cell.line, f"{cell.id}: {text.splitlines()[0]}"))
+                    found.setdefault(_squash(text), (cell, f"{cell.id}: {text.splitlines()[0]}"))
     return found
 
 
@@ -79,8 +79,8 @@ def shown(text: str, is_code: bool) -> str:
     return "\n".join([_squash(text), *written])
 
 
-def find(known: Mapping[str, tuple[int, str]], face: str) -> list[tuple[int, str]]:
-    """The secrets (see `secrets`) in what a text shows (see `shown`): the line of their cell, and what they are."""
+def find(known: Mapping[str, tuple[Cell, str]], face: str) -> list[tuple[Cell, str]]:
+    """The secrets (see `secrets`) in what a text shows (see `shown`): their cell, and what they are."""
     return [told for secret, told in known.items() if secret in face]
 
 
@@ -89,24 +89,24 @@ def rubric_lines(week: Week) -> list[str]:
     return [line for _, line in _rubric(week)]
 
 
-def _rubric(week: Week) -> Iterator[tuple[int, str]]:
+def _rubric(week: Week) -> Iterator[tuple[Cell, str]]:
     for cell in week.of_kind(Written):
         for region in regions(cell.source, "SOLUTION"):
-            yield from ((cell.line, line.strip()) for line in region.splitlines() if len(line.strip()) > 20)
+            yield from ((cell, line.strip()) for line in region.splitlines() if len(line.strip()) > 20)
 
 
 def leaks(week: Week, learner: NotebookNode) -> list[Problem]:
     """Solution statements, hidden tests and rubric lines that stand in the learner's notebook."""
-    known, places = secrets(week), {cell.id: cell.line for cell in week.cells}
+    known, places = secrets(week), {cell.id: cell for cell in week.cells}
     problems = []
     for cell in learner.cells:
-        for line, what in find(known, shown(cell.source, cell.cell_type == "code")):
-            line = places.get(cell.id, line)
+        for secret, what in find(known, shown(cell.source, cell.cell_type == "code")):
+            place = places.get(cell.id, secret)
             message = f"learner cell {cell.id!r} shows solution or hidden test code of {what!r}"
             remedy = "say it in other words there, or move it between the marks"
-            problems.append(Problem(week.script, line, message, remedy))
+            problems.append(Problem(place.path, place.line, message, remedy))
     text = "\n".join(cell.source for cell in learner.cells)
-    for line, rubric in _rubric(week):
+    for place, rubric in _rubric(week):
         if rubric in text:
-            problems.append(Problem(week.script, line, f"rubric line shown: {rubric!r}", "reword it"))
+            problems.append(Problem(place.path, place.line, f"rubric line shown: {rubric!r}", "reword it"))
     return problems

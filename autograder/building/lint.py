@@ -15,7 +15,9 @@ def check(week: Week) -> list[Problem]:
     """All broken rules of a week, in the order of the file."""
 
     def problem(cell: Cell | None, message: str, remedy: str, *, line: int = 0) -> Problem:
-        return Problem(week.script, cell.line + line if cell else 1, message, remedy)
+        return (
+            Problem(cell.path, cell.line + line, message, remedy) if cell else Problem(week.script, 1, message, remedy)
+        )
 
     found: list[Problem] = []
     for stage in (FIRST, THEN):

@@ -95,7 +95,7 @@ def check_uses(week: Week, problem: Finding) -> Iterator[Problem]:
     for name, cell in cells.items():
         reached = reachable(week, cell)
         for test in week.of_kind(Test, name):  # what comes behind the test is told as such
-            reached |= {one for one in reachable(week, test) if one not in cells or cells[one].line < test.line}
+            reached |= {one for one in reachable(week, test) if one not in cells or week.before(cells[one], test)}
         declared = {name, *(used for used in week.exercises if name in week.dependents(used))}
         misspelled = set(week.exercises[name].uses) - set(week.exercises)  # told above; it may be what is missing here
         if missing := sorted((reached & set(week.exercises)) - declared) if not misspelled else []:

@@ -55,9 +55,10 @@ def check_order(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in cells:
         needed = loaded(cell.source) if isinstance(cell.words, Test) else loaded_at_once(cell.source)
         for name in sorted(needed & set(makers)):
-            if makers[name][0].line > cell.line:
-                message = f"{cell.id} needs {name!r}, which {makers[name][0].id} defines below (line "
-                message += f"{makers[name][0].line})"
+            if week.before(cell, makers[name][0]):
+                maker = makers[name][0]
+                where = f"line {maker.line}" if maker.path == cell.path else f"{maker.path.name}:{maker.line}"
+                message = f"{cell.id} needs {name!r}, which {maker.id} defines below ({where})"
                 yield problem(cell, message, "move one of the two cells", line=_line(cell, name))
 
 
@@ -82,4 +83,16 @@ def check_explore(week: Week, problem: Finding) -> Iterator[Problem]:
             yield problem(cell, message, "set it in a graded cell", line=_line(cell, name))
 
 
-RULES = (check_missing, check_order, check_explore)
+def check_unused(week: Week, problem: Finding) -> Iterator[Problem]:
+    """What a set-up cell imports is used by some cell: it is one of the first lines that a learner reads."""
+    used = {node.id for cell in _code(week) for node in ast.walk(parsed(cell.source)) if isinstance(node, ast.Name)}
+    for cell in week.of_kind(Setup):
+        for node in parsed(cell.source).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    name = alias.asname or alias.name.partition(".")[0]
+                    if name not in used:
+                        yield problem(cell, f"{name!r} is imported, and no cell uses it", "remove it", line=node.lineno)
+
+
+RULES = (check_missing, check_order, check_explore, check_unused)

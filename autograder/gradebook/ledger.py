@@ -31,7 +31,7 @@ from ..execution.job import Code, Job, Run
 from ..execution.results import Graded
 from ..execution.verdicts import CellRun, Verdict
 from ..repair.damage import Damage
-from ..week.source import Week
+from ..week.source import TESTS, Week
 
 SCHEMA = 1
 T = TypeVar("T", bound=BaseModel)
@@ -191,7 +191,7 @@ def _read(path: Path, kind: type[T]) -> T | None:
 
 def week_key(week: Week, unsafe: bool) -> str:
     """A hash of all that the outcomes of a week share: its source, the environment, the sandbox."""
-    source = [week.folder / name for name in (f"{week.topic}.py", "week.toml", "misconceptions.py")]
+    source = [week.folder / name for name in (f"{week.topic}.py", TESTS, "week.toml", "misconceptions.py")]
     return digest([path for path in source if path.is_file()], environment_of(week.code), _walls(unsafe))
 
 

@@ -1,8 +1,8 @@
-"""Read the one source of a week: `solutions/weekNN_topic/{topic.py, week.toml}`.
+"""Read the one source of a week: `solutions/weekNN_topic/{topic.py, tests.py, week.toml}`.
 
-A lesson is a jupytext *percent* script. The header of each cell carries a few words
-(`# %% exercise="sdpa" difficulty=2 minutes=40`); this module turns them into typed cells.
-Words it does not know, and words of the wrong type, are errors that name file and line.
+A lesson is a jupytext *percent* script; its test cells may stand in `tests.py` (see `placed`). The header of each cell
+carries a few words (`# %% exercise="sdpa" difficulty=2 minutes=40`); this module turns them into typed cells. Words it
+does not know, and words of the wrong type, are errors that name file and line.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .validation import complaints, read_text, read_toml
 
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
 """Blank lines that jupytext remembers in the metadata; no words of ours."""
+TESTS = "tests.py"
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
@@ -99,6 +100,8 @@ class Test(Words):
     test: Slug
     points: int = Field(ge=0)
     forbids: Names = ()
+    after: str = ""
+    """In `tests.py`: the id of the cell that it stands behind, where that is not the hints of its exercise."""
 
 
 class Hints(Words):
@@ -148,12 +151,13 @@ KINDS: tuple[type[Words], ...] = (*AUTHORED, Check)
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the lesson. `line` counts from 1 and points at the header."""
+    """One cell of the lesson. `line` counts from 1 and points at its header in the file `path`."""
 
     id: str
     words: Words
     source: str
     line: int
+    path: Path = field(default=Path(), repr=False)
 
     @property
     def name(self) -> str:
@@ -221,6 +225,14 @@ class Week:
     def of_kind(self, kind: type[Words], name: str | None = None) -> list[Cell]:
         """The cells of one kind, in order; with `name`, only those of that exercise or question."""
         return [c for c in self.cells if isinstance(c.words, kind) and (name is None or c.name == name)]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {cell.id: place for place, cell in reversed([*enumerate(self.cells)])}
+
+    def before(self, one: Cell, other: Cell) -> bool:
+        """Whether a cell stands before another one in the notebook."""
+        return self._places[one.id] < self._places[other.id]
 
     @cached_property
     def exercises(self) -> dict[str, Exercise]:
@@ -320,10 +332,42 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
             stem = f"{anchor}-{words.key or 'text'}"
             counts[stem] = counts.get(stem, 0) + 1
             cell_id = stem if isinstance(words, About | Hints) else f"{stem}-{counts[stem]}"
-        cells.append(Cell(cell_id, words, node.source, line))
+        cells.append(Cell(cell_id, words, node.source, line, path))
     if problems:
         raise BuildError(problems)
     return tuple(cells)
+
+
+def placed(lesson: Sequence[Cell], tests: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The lesson with each test cell behind the hints of its exercise, or behind the cell that its `after` names.
+
+    Raises
+    ------
+    BuildError
+        for a cell of another kind among the tests, a test among the cells of the lesson, and a test without a place.
+    """
+    problems = [
+        Problem(cell.path, cell.line, f"a {cell.words.key or 'text'} cell in {TESTS}", "move it to the lesson")
+        for cell in tests
+        if not isinstance(cell.words, Test)
+    ]
+    problems += [
+        Problem(cell.path, cell.line, f"a test cell in the lesson, which has a {TESTS}", f"move it to {TESTS}")
+        for cell in lesson
+        if isinstance(cell.words, Test)
+    ]
+    behind: dict[str, list[Cell]] = {}
+    known = {cell.id for cell in lesson}
+    for cell in tests:
+        if isinstance(cell.words, Test):
+            place = cell.words.after or f"{cell.name}-hints"
+            if place not in known:
+                remedy = 'write hints for its exercise, or name a cell: after="given-x"'
+                problems.append(Problem(cell.path, cell.line, f"there is no cell {place!r} to stand behind", remedy))
+            behind.setdefault(place, []).append(cell)
+    if problems:
+        raise BuildError(problems)
+    return tuple(one for cell in lesson for one in (cell, *behind.get(cell.id, ())))
 
 
 def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
@@ -333,7 +377,7 @@ def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
         found.append(cell)
         if isinstance(cell.words, Exercise):
             source = CHECK_CELL.format(name=cell.id)
-            found.append(Cell(f"{cell.id}-check", Check(check=cell.id), source, cell.line))
+            found.append(Cell(f"{cell.id}-check", Check(check=cell.id), source, cell.line, cell.path))
     return tuple(found)
 
 
@@ -358,4 +402,8 @@ def load_week(folder: Path) -> Week:
     script = folder / f"{match['topic']}.py"
     if not script.is_file():
         raise WorkbookError(f"{short(script)} is missing", "every week has a percent script of its topic's name")
-    return Week(folder, info, with_checks(parse(read_text(script), script)))
+    lesson = parse(read_text(script), script)
+    tests = folder / TESTS
+    if tests.is_file():
+        lesson = placed(lesson, parse(read_text(tests), tests))
+    return Week(folder, info, with_checks(lesson))

@@ -220,11 +220,11 @@ def coverage(week: Week, variants: Variants) -> list[Problem]:
         count = sum(item.exercise == cell.name for item in variants.misconceptions)
         if count < 2:
             message = f"exercise {cell.name!r} has {count} misconceptions"
-            found.append(Problem(week.script, cell.line, message, "write at least two in misconceptions.py"))
+            found.append(Problem(cell.path, cell.line, message, "write at least two in misconceptions.py"))
     for cell in week.of_kind(Test):
         if isinstance(cell.words, Test) and cell.words.forbids:
             proofs = [m for m in variants.misconceptions if m.rejected_by == cell.id and "library call" in m.says]
             if not proofs:
                 remedy = "write a misconception that takes the shortcut (says='a library call does the work')"
-                found.append(Problem(week.script, cell.line, f"no proof of the forbids of {cell.id!r}", remedy))
+                found.append(Problem(cell.path, cell.line, f"no proof of the forbids of {cell.id!r}", remedy))
     return found
