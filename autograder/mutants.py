@@ -26,12 +26,15 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from .build import Notebooks, build_week
+from .causes import Doubt, Known
 from .errors import BuildError, Problem, WorkbookError
 from .jobs import graded_cells, make_job
+from .matrix import cause_of
 from .mutation import Mutant, imported_names, mutants
 from .runner import Job, Run, Team, Verdict
 from .source import Exercise, Given, Limits, Setup, Test, Week, load_info, load_week
 from .validation import line_of_key, read_text, read_toml
+from .variants import load_misconceptions
 
 FILE = "equivalents.toml"
 LONGEST = 10
@@ -71,12 +74,17 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Tried:
-    """A mutant, its fate, the test that killed it, and where it stands in the lesson."""
+    """A mutant, its fate, the test that killed it, and where it stands in the lesson.
+
+    `cause` is what this test told as the likely cause, "" where it told none; `doubt` why it may be false.
+    """
 
     mutant: Mutant
     fate: Fate
     killed_by: str
     line: int
+    cause: str = ""
+    doubt: Doubt = Doubt.NONE
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,11 @@ class MutationReport:
         return [one for one in self.tried if one.fate is Fate.ALIVE]
 
     @property
+    def doubtful(self) -> list[Tried]:
+        """Those that were told a cause that may be false. Some are true: they are no misses."""
+        return [one for one in self.tried if one.doubt]
+
+    @property
     def misses(self) -> list[str]:
         return [f"alive: {one.mutant.change}" for one in self.alive] + [str(one) for one in self.problems]
 
@@ -121,6 +134,8 @@ class MutationReport:
                 "line": one.line,
                 "change": one.mutant.change,
                 "occurrence": one.mutant.occurrence,
+                "cause": one.cause,
+                "doubt": one.doubt,
             }
             for one in self.tried
         ]
@@ -239,6 +254,7 @@ def try_mutants(
         known = load_equivalents(week)
         places = {one.key: number for number, one in enumerate(known)}
         explained = {one.key: one for one in known if exercise in ("", one.exercise)}
+        causes = Known(week, load_misconceptions(week))
         built = build_week(week)
         everything = all_mutants(week, exercise)
         chosen = everything
@@ -273,7 +289,9 @@ def try_mutants(
                 fate = Fate.EQUIVALENT
             else:
                 told.append((key, f"not equivalent, {killed_by} rejects it: {one.change}", "remove this reason"))
-        tried.append(Tried(one, fate, killed_by, lines[one.exercise] + one.line))
+        cause = cause_of(run.cells[killed_by]) if killed_by else ""
+        doubt = causes.doubt(one, cause) if cause else Doubt.NONE
+        tried.append(Tried(one, fate, killed_by, lines[one.exercise] + one.line, cause, doubt))
     every = {(one.exercise, one.change, one.occurrence) for one in everything}
     gone = "remove this reason, or copy `change` from what --mutants prints"
     told += [(key, f"no such mutant of {key[0]!r}: {key[1]}", gone) for key in explained if key not in every]
