@@ -18,6 +18,7 @@ from .facts import ByHand, Feedback, question, title
 from .feedback import read_facts, write_pages
 from .grades_csv import write_csv
 from .ledger import Ledger
+from .penalties import settle
 from .source import Test, Week, Written
 from .standings import Standing, standings
 
@@ -70,6 +71,8 @@ def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rew
         if told[learner] != facts or not only_touched:
             write_pages(course, learner, told[learner])
             written.append(learner)
+    if not only_touched:
+        settle(course, week.name, recorded)
     if told and (written or not only_touched):
         write_class(course, class_of(built, course))
     return Rewritten(tuple(written), tuple(sorted(set(recorded) - set(told))), differ)

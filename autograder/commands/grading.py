@@ -48,6 +48,7 @@ def grade(
     from ..grade import NO_SANDBOX, Told, grade_week
     from ..grades_csv import write_csv
     from ..meter import Meter
+    from ..penalties import settle
     from ..report import print_class, print_late
     from ..standings import standings
     from ..texts import for_terminal
@@ -109,7 +110,10 @@ def grade(
         )
         sys.exit(1)
     table = where.folder / f"{name}.csv"
-    write_csv(table, graded_week, outcomes, standings(where, name) if where.gradebook.is_file() else None)
+    recorded = standings(where, name) if where.gradebook.is_file() else None
+    if recorded:
+        settle(where, name, recorded)
+    write_csv(table, graded_week, outcomes, recorded)
     console.print(f"grades:              {short(table)}")
     console.print(f"gradebook:           {short(where.gradebook)}")
     console.print(f"autograded notebooks {short(where.autograded)}/LEARNER/{name}/")

@@ -183,6 +183,8 @@ def mark(
     from ..marking.queue import Share
     from ..marking.server import Server
     from ..marking.start import start
+    from ..penalties import settle
+    from ..standings import standings
     from ..texts import for_terminal
 
     root = find_root()
@@ -204,6 +206,7 @@ def mark(
     if browser:
         webbrowser.open(server.address)
     server.run()
+    settle(where, built.week.name, standings(where, built.week.name))
     console.print(f"now: workbook feedback {built.week.name[:6]} writes the learners' pages", highlight=False)
 
 
