@@ -117,14 +117,14 @@ def test_an_unknown_exercise_is_an_error(tiny_root: Path) -> None:
 # ---- a cause is told of one mistake
 
 
-def with_edits(root: Path, *edits: tuple[str, str, str]) -> Matrix:
-    """The matrix of the tiny week after edits of its files."""
+def with_edits(root: Path, *edits: tuple[str, str, str], exercise: str = "") -> Matrix:
+    """The matrix of the tiny week, or of one exercise, after edits of its files."""
     folder = root / "solutions" / "week01_tiny"
     for file, old, new in edits:
         text = (folder / file).read_text(encoding="utf-8")
         assert text.count(old) == 1, old
         (folder / file).write_text(text.replace(old, new), encoding="utf-8")
-    return verify_week(folder, exercise="", workers=2)
+    return verify_week(folder, exercise=exercise, workers=2)
 
 
 def one_cause(declared: str) -> tuple[tuple[str, str, str], ...]:
@@ -141,8 +141,9 @@ def one_cause(declared: str) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def test_two_mistakes_that_are_told_one_cause_are_a_miss(tiny_root: Path) -> None:
-    (miss,) = with_edits(tiny_root, *one_cause("")).misses
+@pytest.mark.parametrize("exercise", ["", "quadruple"])
+def test_two_mistakes_that_are_told_one_cause_are_a_miss(tiny_root: Path, exercise: str) -> None:
+    (miss,) = with_edits(tiny_root, *one_cause(""), exercise=exercise).misses
     told = "in quadruple-test-1 this and 'only-double' are told the same cause: this is the double"
     assert miss.message == f"misconception 'too-small': {told}"
     assert "same_cause_as='only-double'" in miss.remedy
