@@ -22,26 +22,26 @@ c.CourseDirectory.autograded_directory = str(course / "autograded")
 c.CourseDirectory.db_url = f"sqlite:///{course / 'gradebook.db'}"
 
 # the week's cells and hidden tests are put into the gradebook before the first submission is graded
-c.Autograde.pre_convert_hook = "autograder.hooks.register_week"
+c.Autograde.pre_convert_hook = "autograder.grading.nbgrader_hooks.register_week"
 c.ExecutePreprocessor.timeout = 120
 
 # what strangers wrote is shown as a copy built of plain parts, and Markdown through an allow-list
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.preprocessors = ["autograder.displaying.Displayable"]
+c.HTMLExporter.preprocessors = ["autograder.rendering.notebook_view.Displayable"]
 c.HTMLExporter.filters = {
-    "markdown2html": "autograder.rich_text.markdown_filter",
-    "clean_html": "autograder.sanitize.sanitize",
+    "markdown2html": "autograder.rendering.rich_text.markdown_filter",
+    "clean_html": "autograder.rendering.sanitize.sanitize",
 }
 
 # nbgrader's own feedback; ours is in feedback/, and nbgrader would delete it. Nobody is handed a hidden test
 c.CourseDirectory.feedback_directory = str(course / "nbgrader_feedback")
 c.GenerateFeedback.preprocessors = [
-    "autograder.hooks.SettledGrades",
-    "autograder.hooks.WithoutHiddenTests",
+    "autograder.grading.nbgrader_hooks.SettledGrades",
+    "autograder.grading.nbgrader_hooks.WithoutHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 
-c.ExportApp.plugin_class = "autograder.hooks.SettledExport"
+c.ExportApp.plugin_class = "autograder.grading.nbgrader_hooks.SettledExport"
 
 # the formgrader is served behind a guard, or not at all
 program = Application.instance() if Application.initialized() else None

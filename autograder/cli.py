@@ -10,10 +10,10 @@ from importlib.util import find_spec
 import typer
 
 from .commands.common import complaints
-from .errors import WorkbookError
-from .imports import leave_out
+from .core.errors import WorkbookError
+from .core.startup import leave_out
 
-PANELS = {"learner": "Learner", "grading": "Instructor", "instructor": "Instructor", "author": "Author"}
+PANELS = {"learner": "Learner", "grade": "Instructor", "instructor": "Instructor", "author": "Author"}
 """Modules of verbs, in the order of the help, and what their panel is called there."""
 
 MAX_LINE = 4_000
@@ -47,13 +47,13 @@ def main() -> None:
     try:
         app()
     except WorkbookError as error:
-        from .texts import for_terminal
+        from .core.texts import for_terminal
 
         for line in error.args[0].splitlines():
             complaints.print(f"[red]error:[/red] {for_terminal(line, MAX_LINE)}", highlight=False)
         sys.exit(1)
     except OSError as error:
-        from .texts import for_terminal
+        from .core.texts import for_terminal
 
         what = for_terminal(f"{error.filename or 'the system'}: {error.strerror or error}", MAX_LINE)
         complaints.print(f"[red]error:[/red] {what} -> check the path, the rights and the free space", highlight=False)

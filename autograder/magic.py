@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .imports import leave_out
+from .core.startup import leave_out
 
 INSTALL = "in the folder of the workbook: pip install -r requirements.txt, pip install --no-deps -e ."
 
@@ -25,10 +25,10 @@ def load_ipython_extension(shell: Any) -> None:
         """Run the visible tests of this week, or of one exercise: %check, %check sdpa, %check 1 sdpa."""
         leave_out()
         try:
-            from .learner import in_kernel
+            from .learner import kernel_check
         except ModuleNotFoundError as error:
             print(f"%check: this Python has no module {error.name!r} -> {INSTALL}")
             return
-        in_kernel.check(shell, line)
+        kernel_check.check(shell, line)
 
     shell.register_magic_function(check, "line", "check")

@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from autograder.course import open_week
 from autograder.learner.released import open_released
-from autograder.source import Exercise
+from autograder.week.locate import open_week
+from autograder.week.source import Exercise
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.build import Notebooks
-from autograder.engine.judge import TRUSTED
-from autograder.jobs import graded_cells, make_job
-from autograder.runner import Code, Job, Mode, Team
-from autograder.source import Setup
+from autograder.engine.cell_kinds import TRUSTED
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.make_job import graded_cells, make_job
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Setup
 
 from .metering import below, cpu_of, memory
 
@@ -115,6 +116,6 @@ def _warm_processes() -> dict[str, int]:
     found = {}
     for pid in below(os.getpid()):
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        if words[1:3] == ["-m", "autograder.engine.warm"]:
+        if words[1:3] == ["-m", "autograder.engine.guest.fork_server"]:
             found[json.loads(words[3])["role"]] = pid
     return found

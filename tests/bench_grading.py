@@ -30,12 +30,14 @@ from typing import Any
 from nbformat.notebooknode import NotebookNode
 from rich.console import Console
 
-from autograder.build import Notebooks, build_week, to_text
-from autograder.course import Course, find_root, open_week
+from autograder.authoring.sample_class import make_class
+from autograder.building.build import build_week
+from autograder.commands.tables import Bar, progress
+from autograder.course.database import open_gradebook
+from autograder.course.folder import Course
 from autograder.engine import sandbox
-from autograder.record import open_gradebook
-from autograder.report import Bar, progress
-from autograder.sample_class import make_class
+from autograder.week.locate import find_root, open_week
+from autograder.week.notebooks import Notebooks, to_text
 from shared.profiling import table
 
 from .bench_engine import STEPS, measure_engine
@@ -54,7 +56,9 @@ Turn = tuple[str, str, int]
 """Grader, class, number of submissions."""
 Scores = Mapping[tuple[str, str], Mapping[str, Mapping[str, float | None]]]
 """(grader, class) -> learner -> points of every graded cell."""
-TINY_CONFIG = '\nimport autograder.hooks\nautograder.hooks.__file__ = str(root / "autograder" / "hooks.py")\n'
+TINY_CONFIG = (
+    '\nimport autograder.grading.nbgrader_hooks\nautograder.hooks.__file__ = str(root / "autograder" / "hooks.py")\n'
+)
 """Where the hook of nbgrader_config.py looks for the tiny week."""
 
 

@@ -27,8 +27,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from autograder.commands.tables import Bar, progress
 from autograder.engine import sandbox
-from autograder.report import Bar, progress
 from shared.profiling import table
 
 from .bench_grading import BENCH, NBGRADER, WORKBOOK, Group, Target, free_class, grade, mixed_class

@@ -1,17 +1,22 @@
 """Which weeks get the long checks: week 01 and the weeks that changed.
 
-With WORKBOOK_WEEKS=all it is all weeks, with WORKBOOK_WEEKS="3 week07" these.
+The variants are run for these, and for every week whose proof (`solutions/WEEK/proof.json`) is not of the content of
+now. With WORKBOOK_WEEKS=all it is all weeks, with WORKBOOK_WEEKS="3 week07" these.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
-from autograder.course import all_weeks, week_name
+from autograder.authoring.proof import Part, holds
+from autograder.week.locate import all_weeks, week_name
+from autograder.week.source import load_week
 
 ROOT = Path(__file__).resolve().parent.parent
+MATRICES = (Part.NOTEBOOK, Part.SANDBOX)
 
 
 def _git(*words: str) -> str:
@@ -36,3 +41,17 @@ def long_weeks() -> list[str]:
     if asked := os.environ.get("WORKBOOK_WEEKS", "").split():
         return weeks if asked == ["all"] else sorted({week_name(ROOT, one) for one in asked})
     return [name for name in weeks if name == weeks[0] or name in changed_weeks()]
+
+
+@cache
+def unproven_weeks() -> list[str]:
+    """The weeks whose variants were not proven, in both modes, for the content of now."""
+    weeks = {name: load_week(ROOT / "solutions" / name) for name in all_weeks(ROOT)}
+    return [name for name, week in weeks.items() if not all(holds(week, part) for part in MATRICES)]
+
+
+def weeks_to_prove() -> list[str]:
+    """The weeks whose variants are run: those of the long checks, and those without a proof of their content."""
+    if os.environ.get("WORKBOOK_WEEKS"):
+        return long_weeks()
+    return sorted({*long_weeks(), *unproven_weeks()})

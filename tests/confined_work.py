@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from autograder.reading import DamagedError
+from autograder.repair.damage import DamagedError
 
 
 def obey(given: Any, content: bytes) -> Any:

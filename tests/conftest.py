@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week
-from autograder.source import load_week
+from autograder.building.build import build_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 LESSON = '''# %% [markdown]
 # # A tiny week
@@ -117,7 +118,7 @@ total_seconds = 20
 memory_gib = 1
 """
 
-MISCONCEPTIONS = """from autograder.variants import Misconception
+MISCONCEPTIONS = """from autograder.week.variants import Misconception
 
 MISCONCEPTIONS = [
     Misconception(
@@ -139,7 +140,7 @@ MISCONCEPTIONS = [
 ]
 """
 
-ALTERNATIVES = """from autograder.variants import Alternative
+ALTERNATIVES = """from autograder.week.variants import Alternative
 
 ALTERNATIVES = [
     Alternative(name="times-two", exercise="double", edits={"number + number": "2 * number"}),
@@ -178,3 +179,11 @@ def tiny(tiny_root: Path) -> Notebooks:
 
 
 from .graded_class import class_once, graded  # noqa: E402, F401 - fixtures of several test modules, which need the above
+
+
+def pytest_report_header() -> list[str]:
+    """Which weeks are proven anew in this run, because the proof beside them is of other content."""
+    from .chosen import unproven_weeks
+
+    found = unproven_weeks()
+    return [f"no proof of their content, so their variants run: {', '.join(found) or 'no week'}"]

@@ -19,19 +19,21 @@ from typing import Any
 
 import pytest
 
-from autograder.build import Notebooks, build_week, write_week
-from autograder.by_hand import Rewritten, rewrite
-from autograder.class_facts import ClassFacts
-from autograder.class_report import class_of
-from autograder.course import Course
-from autograder.errors import WorkbookError
-from autograder.export import Exported, export
-from autograder.grade import Change, Told, grade_week
+from autograder.building.build import build_week, write_week
+from autograder.core.errors import WorkbookError
+from autograder.course.database import open_gradebook
+from autograder.course.folder import Course
+from autograder.execution.results import Graded
+from autograder.gradebook.changes import Change
+from autograder.gradebook.scores import Standing, standings
+from autograder.grading.grade import Told, grade_week
+from autograder.grading.rewrite import Rewritten, rewrite
 from autograder.marking.marks import Marks
-from autograder.outcomes import Graded
-from autograder.record import open_gradebook
-from autograder.source import load_week
-from autograder.standings import Standing, standings
+from autograder.reporting.class_page import class_of
+from autograder.reporting.class_stats import ClassFacts
+from autograder.reporting.lms_export import Exported, export
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 from .graded_class import DOUBLE, ESSAY, QUADRUPLE, SAME, give

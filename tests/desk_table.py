@@ -7,15 +7,15 @@ import shutil
 import zipfile
 from datetime import datetime, timedelta
 
-from autograder.export import number
-from autograder.gradebook_cells import removed_file
-from autograder.groups import write_groups
+from autograder.course.database import open_gradebook
+from autograder.course.groups import write_groups
+from autograder.gradebook.cells import removed_file
+from autograder.gradebook.penalties import settle
+from autograder.gradebook.scores import standings
 from autograder.marking.marks import ChangedError, Mark, Place
 from autograder.marking.queue import Share, mine
 from autograder.marking.start import start
-from autograder.penalties import settle
-from autograder.record import open_gradebook
-from autograder.standings import standings
+from autograder.reporting.lms_export import number
 
 from .desk_situations import ANSWERS, RIGHT, WEEK, WRITTEN, Class, refused, situation
 from .graded_class import DOUBLE

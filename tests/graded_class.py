@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week, write_week
-from autograder.course import Course
-from autograder.crew import here
-from autograder.grade import grade_week
-from autograder.source import load_week
+from autograder.building.build import build_week, write_week
+from autograder.course.folder import Course
+from autograder.execution.executor import here
+from autograder.grading.grade import grade_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 WEEK = "week01_tiny"
 ATTACK = "<img src=x onerror=alert(1)>"

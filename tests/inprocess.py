@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 
-from autograder.build import Notebooks
+from autograder.engine.guest.shell import error_of
 from autograder.engine.outcome import outcome_of
-from autograder.engine.shell import error_of
-from autograder.runner import CellRun, Job, Run, Verdict
-from autograder.source import Exercise, Given, Setup, Test
-from autograder.verdicts import cell_run
+from autograder.execution.job import Job, Run
+from autograder.execution.verdicts import CellRun, Verdict, cell_run
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Exercise, Given, Setup, Test
 
 
 def judge(

@@ -11,10 +11,10 @@ from typing import Any
 
 import cloudpickle
 
-from autograder.engine.endings import Ending
+from autograder.engine.child import Started
+from autograder.engine.guest.endings import Ending
 from autograder.engine.handles import Learner
-from autograder.engine.process import Started
-from autograder.warming import WarmProcess
+from autograder.execution.warm_process import WarmProcess
 
 SECONDS = 60
 """What one test may take of a learner's process."""

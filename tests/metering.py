@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.engine import isolation, system_calls
+from autograder.engine.guest import isolation, system_calls
 
 TICK_SECONDS = 0.25
 MEMORY_SECONDS = 2.0

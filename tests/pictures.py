@@ -25,8 +25,8 @@ import pexpect
 import pyte
 from PIL import Image
 
-from autograder.course import open_week
-from autograder.variants import load_variants
+from autograder.week.locate import open_week
+from autograder.week.variants import load_variants
 
 from .browser import SECONDS, TOKEN, jupyter, page
 from .chosen import ROOT

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from autograder.layouts import Layout
-from autograder.wrapping import Reading
+from autograder.submissions.layouts import Layout
+from autograder.submissions.wrapping import Reading
 
 from .situations import (
     FRIDAY,

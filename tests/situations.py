@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from autograder.collect import Collection, collect
-from autograder.course import Course
-from autograder.entries import Fate
-from autograder.errors import WorkbookError
-from autograder.wrapping import Reading
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.submissions.collect import Collection, collect
+from autograder.submissions.entries import Fate
+from autograder.submissions.wrapping import Reading
 
 WEEK = "week01_attention"
 MONDAY, TUESDAY, FRIDAY = (datetime(2026, 3, day, 12, 5, 1) for day in (2, 3, 6))

@@ -22,12 +22,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autograder.build import Notebooks, build_week, to_text
-from autograder.course import Course, find_root, open_week
+from autograder.authoring.sample_class import clear, make_class
+from autograder.building.build import build_week
+from autograder.commands.tables import Bar, progress
+from autograder.course.folder import Course
 from autograder.engine import sandbox
-from autograder.record import recorded_scores
-from autograder.report import Bar, progress
-from autograder.sample_class import clear, make_class
+from autograder.gradebook.store import recorded_scores
+from autograder.week.locate import find_root, open_week
+from autograder.week.notebooks import Notebooks, to_text
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 from .metering import below, memory

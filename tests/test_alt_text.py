@@ -14,7 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 
-from shared import alt_text, plotting
+from shared import plotting
+from shared.runtime import alt_text
 
 
 @pytest.fixture(autouse=True)

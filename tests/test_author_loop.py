@@ -16,12 +16,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
-from autograder import preview as preview_module
-from autograder.build import Notebooks, build_week, to_text, write_week
-from autograder.presenting import attach_pictures
-from autograder.preview import preview
-from autograder.source import load_week
-from autograder.watching import EVERYTHING, saved_weeks, snapshot, touched
+from autograder.authoring import preview as preview_module
+from autograder.authoring.preview import preview
+from autograder.authoring.watch import EVERYTHING, saved_weeks, snapshot, touched
+from autograder.building.build import build_week, write_week
+from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.presenting import attach_pictures
+from autograder.week.source import load_week
 
 WEEK = "week01_tiny"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # one dot

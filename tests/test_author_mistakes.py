@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import stale, write_week
-from autograder.verify import load_proofs
+from autograder.authoring.verify import load_proofs
+from autograder.building.build import stale, write_week
 
 from .author_mistakes.table import MISTAKES
 from .author_mistakes.week import problems, sound_week

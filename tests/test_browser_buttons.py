@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.standings import standings
+from autograder.gradebook.scores import standings
 
 from .browser import browser_path
 from .graded_class import ANSWERS, BROKEN, DOUBLE, WEEK, GradedClass, give, hand_in

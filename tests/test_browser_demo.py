@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from autograder.source import Exercise, Given, Setup, load_week
+from autograder.week.source import Exercise, Given, Setup, load_week
 
 from .browser import SECONDS, browser_path, page
 from .chosen import ROOT

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.by_hand import rewrite
-from autograder.class_report import class_of, render_class, write_class
-from autograder.export import export
-from autograder.standings import standings
+from autograder.gradebook.scores import standings
+from autograder.grading.rewrite import rewrite
+from autograder.reporting.class_page import class_of, render_class, write_class
+from autograder.reporting.lms_export import export
 
 from .browser import browser_path, page
 from .chosen import ROOT

@@ -11,11 +11,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
-from autograder.build import Notebooks
-from autograder.by_hand import rewrite
-from autograder.class_report import class_of, write_class
-from autograder.displaying import SafeExporter
-from autograder.preview import POLICY
+from autograder.authoring.preview import POLICY
+from autograder.grading.rewrite import rewrite
+from autograder.rendering.notebook_view import SafeExporter
+from autograder.reporting.class_page import class_of, write_class
+from autograder.week.notebooks import Notebooks
 
 from .browser import browser_path, page
 from .feedback.hostile import HOSTILE, hostile_outcome
@@ -89,7 +89,7 @@ def test_pages_of_hostile_learners(tiny: Notebooks, tmp_path: Path) -> None:
 
 def test_the_preview_of_a_week(tiny: Notebooks, tmp_path: Path) -> None:
     """With formulas, pictures, hints, code, and every attack of the red team, though authors are trusted."""
-    from autograder.preview import as_shown
+    from autograder.authoring.preview import as_shown
 
     browser_path()
     executed = nbformat.from_dict(json.loads(json.dumps(tiny.instructor)))

@@ -16,18 +16,11 @@ import pytest
 from nbformat.notebooknode import NotebookNode
 from nbgrader.utils import compute_checksum
 
-from autograder.build import (
-    Notebooks,
-    build_week,
-    expected_outputs,
-    stale,
-    to_text,
-    with_expected_outputs,
-    write_week,
-)
-from autograder.course import all_weeks
-from autograder.errors import BuildError
-from autograder.source import load_week
+from autograder.building.build import build_week, expected_outputs, stale, with_expected_outputs, write_week
+from autograder.core.errors import BuildError
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import Notebooks, content_of, to_text
+from autograder.week.source import load_week
 
 ROOT = Path(__file__).parents[1]
 WEEKS = all_weeks(ROOT)
@@ -35,8 +28,9 @@ EXPLORE = "quadruple-explore-1"
 FINGERPRINTS = """
 import hashlib, sys
 from pathlib import Path
-from autograder.build import build_week, to_text
-from autograder.source import load_week
+from autograder.building.build import build_week
+from autograder.week.notebooks import to_text
+from autograder.week.source import load_week
 for folder in sys.argv[1:]:
     built = build_week(load_week(Path(folder)))
     for text in (to_text(built.instructor), built.learner_text):
@@ -127,6 +121,8 @@ def test_a_notebook_names_its_week_and_kernel(tiny: Notebooks) -> None:
         assert notebook.metadata["workbook"] == {
             "week": "week01_tiny",
             "title": "Doubling",
+            "version": 1,
+            "content": content_of(tiny.learner),
             "hours": 1,
             "libraries": [],
             "limits": {"cell_seconds": 2, "total_seconds": 20, "memory_gib": 1},
@@ -410,3 +406,19 @@ def test_compared_cells_carry_their_expected_output_as_if_they_had_run(tiny: Not
     assert cell.execution_count == 1
     assert cell.outputs[0].text == "two and two is 4\n"
     assert "nbval-check-output" in cell.metadata.tags
+
+
+def test_a_release_says_its_version_and_a_hash_of_its_text(tiny_root: Path) -> None:
+    folder = tiny_root / "solutions" / "week01_tiny"
+    first = build_week(load_week(folder))
+    said = first.learner.metadata.workbook
+    assert (said["version"], len(said["content"])) == (1, 12)
+    assert first.instructor.metadata.workbook["content"] == said["content"]
+    path = folder / "week.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert build_week(load_week(folder)).learner.metadata.workbook["content"] == said["content"], "no text of a cell"
+    path = folder / "tiny.py"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("Four times a number.", "A number, four times."), encoding="utf-8"
+    )
+    assert build_week(load_week(folder)).learner.metadata.workbook["content"] != said["content"]

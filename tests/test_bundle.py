@@ -12,19 +12,21 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import nbformat
 import pytest
 
-from autograder import bundle
-from autograder.build import Notebooks, write_week
-from autograder.course import released_weeks
-from autograder.errors import WorkbookError
-from autograder.leaks import TELLING
-from autograder.rules import regions
-from autograder.source import Exercise, Written, load_week
-from autograder.source import Test as Graded
+from autograder.authoring import bundle
+from autograder.building.build import write_week
+from autograder.building.leaks import TELLING
+from autograder.core.errors import WorkbookError
+from autograder.week.locate import released_weeks
+from autograder.week.marks import regions
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Exercise, Written, load_week
+from autograder.week.source import Test as Graded
 
 from .chosen import ROOT
 from .test_leaks import telling_statements
@@ -69,13 +71,27 @@ def test_it_holds_what_a_learner_needs_and_nothing_of_the_others(files: dict[str
         assert f"weeks/{week}/{week.split('_', 1)[1]}.ipynb" in files
     for name in ("README.md", "LICENSE", "Makefile", "pyproject.toml", "requirements.txt", "environment.yml"):
         assert name in files
-    assert "autograder/lab_config/labconfig/page_config.json" in files, "what `make lab` leaves out"
+    assert "autograder/learner/lab_config/labconfig/page_config.json" in files, "what `make lab` leaves out"
     tops = {PurePosixPath(name).parts[0] for name in files if "/" in name}
     assert tops == {"weeks", "shared", "autograder", "docs"}
     assert {name for name in files if name.startswith("docs/")} == set(bundle.DOCS)
-    for name in ("commands/instructor.py", "commands/author.py", "grade.py", "record.py", "export.py", "collect.py"):
-        assert f"autograder/{name}" not in files
+    folders = {PurePosixPath(name).parts[1] for name in files if name.startswith("autograder/")}
+    assert {name for name in folders if "." not in name} == {*bundle.FOLDERS, "commands"}
+    verbs = {PurePosixPath(name).name for name in files if name.startswith("autograder/commands/")}
+    assert verbs == {"__init__.py", "learner.py", "asking.py", "common.py"}
     assert not any(part in name for name in files for part in ("__pycache__", "/.", ".pyc", "misconceptions"))
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    queue = [tree]
+    while queue:
+        node = queue.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            queue += node.orelse
+        else:
+            queue += ast.iter_child_nodes(node)
 
 
 def test_each_import_of_this_project_finds_its_module(files: dict[str, bytes]) -> None:
@@ -83,7 +99,7 @@ def test_each_import_of_this_project_finds_its_module(files: dict[str, bytes]) -
     modules = {name.removesuffix(".py").removesuffix("/__init__") for name in found}
     missing = []
     for name, (tree,) in found.items():
-        for node in bundle.running(tree):
+        for node in running(tree):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = PurePosixPath(name).parents[node.level - 1] / (node.module or "").replace(".", "/")
                 names = {base.as_posix(), *(f"{base.as_posix()}/{alias.name}" for alias in node.names)}
@@ -201,25 +217,23 @@ def checkout(tiny_root: Path, tiny: Notebooks) -> Path:
     for name in ("shared", "autograder/commands"):
         (tiny_root / name).mkdir(parents=True)
         (tiny_root / name / "__init__.py").write_text("", encoding="utf-8")
-    (tiny_root / "autograder" / "__init__.py").write_text("", encoding="utf-8")
-    (tiny_root / "autograder" / "commands" / "learner.py").write_text(
-        "def start():\n    from ..needed import HERE\n    run('-m', 'autograder.started')\n", encoding="utf-8"
-    )
-    (tiny_root / "autograder" / "needed.py").write_text("HERE = 'texts'\n", encoding="utf-8")
-    (tiny_root / "autograder" / "started.py").write_text("", encoding="utf-8")
-    (tiny_root / "autograder" / "secret.py").write_text("KEY = 1\n", encoding="utf-8")
-    (tiny_root / "autograder" / "texts").mkdir()
-    (tiny_root / "autograder" / "texts" / "page.html").write_text("<p>", encoding="utf-8")
+    for name in ("__init__.py", "commands/learner.py", "commands/grade.py", "secret.py"):
+        (tiny_root / "autograder" / name).write_text("", encoding="utf-8")
+    for name in ("week/source.py", "learner/lab_config/page.json", "grading/grade.py"):
+        path = tiny_root / "autograder" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("", encoding="utf-8")
     return tiny_root
 
 
-def test_what_is_imported_at_any_depth_comes_along_with_its_data(checkout: Path) -> None:
+def test_whole_folders_of_the_learners_side_come_along_with_their_data(checkout: Path) -> None:
     found = {name for name in bundle.bundle_files(checkout, ["week01_tiny"]) if name.startswith("autograder/")}
     assert found == {
+        "autograder/__init__.py",
+        "autograder/commands/__init__.py",
         "autograder/commands/learner.py",
-        "autograder/needed.py",
-        "autograder/started.py",
-        "autograder/texts/page.html",
+        "autograder/learner/lab_config/page.json",
+        "autograder/week/source.py",
     }
 
 

@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from shared import calls, checks, observe
+from shared import checks, observe
+from shared.checks import calls
 
 SDPA = "torch.nn.functional.scaled_dot_product_attention"
 ENCODER = "torch.nn.TransformerEncoderLayer"

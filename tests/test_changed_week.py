@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from autograder.build import build_week
-from autograder.errors import WorkbookError
-from autograder.grade import Change, Told, grade_week
-from autograder.gradebook_cells import Look, matched, removed_file
-from autograder.record import open_gradebook, register
-from autograder.source import load_week
-from autograder.standings import standings
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.database import open_gradebook
+from autograder.gradebook.cells import Look, matched, removed_file
+from autograder.gradebook.changes import Change
+from autograder.gradebook.scores import standings
+from autograder.gradebook.store import register
+from autograder.grading.grade import Told, grade_week
+from autograder.week.source import load_week
 
 from .graded_class import give
 from .test_grade import RIGHT, WEEK, answered, hand_in
@@ -214,7 +216,7 @@ def test_a_run_that_was_killed_while_cells_moved_goes_on(marked: Class, monkeypa
     def killed(*arguments: object) -> Iterator[None]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("autograder.record.put", killed)
+    monkeypatch.setattr("autograder.gradebook.store.put", killed)
     with pytest.raises(KeyboardInterrupt):
         told(marked)
     monkeypatch.undo()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.course import all_weeks
-from autograder.errors import WorkbookError
+from autograder.core.errors import WorkbookError
+from autograder.week.locate import all_weeks
 
 from .chosen import ROOT, long_weeks
 

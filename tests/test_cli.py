@@ -21,10 +21,10 @@ import pytest
 import typer
 
 from autograder import cli
+from autograder.authoring.sample_class import clear
 from autograder.commands import common
-from autograder.course import Course
-from autograder.engine.usage import below
-from autograder.sample_class import clear
+from autograder.course.folder import Course
+from autograder.engine.guest.usage import below
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
@@ -684,7 +684,7 @@ def test_again_writes_other_scores_for_the_same_work_with_yes_alone(root: Path, 
 def test_a_scheduler_that_does_not_answer_is_named(
     root: Path, workbook: Workbook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autograder.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("autograder.execution.dask_executor.CONNECT_SECONDS", 0.5)
     hand_in(root / "course", "ann", RIGHT, root)
     said = complaint(workbook("grade", "1", "--scheduler", "tcp://127.0.0.1:9"))
     assert "no scheduler answers at tcp://127.0.0.1:9" in said

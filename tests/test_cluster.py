@@ -15,21 +15,22 @@ from typing import Any
 
 import pytest
 
-from autograder import cluster
-from autograder.build import Notebooks, build_week
-from autograder.cluster import Cluster, on, unpacked
-from autograder.course import Course
-from autograder.crew import here
-from autograder.environment import environment
-from autograder.errors import WorkbookError
-from autograder.grade import Told, grade_week
-from autograder.jobs import submission_job
-from autograder.outcomes import Graded
-from autograder.record import recorded_scores, register
-from autograder.repair import repair
-from autograder.runner import Mode
-from autograder.sample_class import make_class
-from autograder.source import load_week
+from autograder.authoring.sample_class import make_class
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.execution import dask_executor
+from autograder.execution.dask_executor import Cluster, on, unpacked
+from autograder.execution.executor import here
+from autograder.execution.fingerprint import environment
+from autograder.execution.job import Mode
+from autograder.execution.make_job import submission_job
+from autograder.execution.results import Graded
+from autograder.gradebook.store import recorded_scores, register
+from autograder.grading.grade import Told, grade_week
+from autograder.repair.repair import repair
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 from .test_grade import RIGHT, answered, hand_in, write_week
 
@@ -189,7 +190,7 @@ def test_the_week_travels_apart_from_the_answers(running: Running, sample: Sampl
 def test_a_worker_with_another_environment_is_named(
     running: Running, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "environment", lambda: "0" * 64)
+    monkeypatch.setattr(dask_executor, "environment", lambda: "0" * 64)
     with Cluster(running.address, [], Mode.UNSAFE) as crew, pytest.raises(WorkbookError) as error:
         crew.ready()
     assert "has another environment: another version of the workbook there" in str(error.value)
@@ -198,7 +199,7 @@ def test_a_worker_with_another_environment_is_named(
 
 
 def test_nobody_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(dask_executor, "CONNECT_SECONDS", 0.5)
     with pytest.raises(WorkbookError, match="no scheduler answers at tcp://127"):
         Cluster("tcp://127.0.0.1:9", [], Mode.UNSAFE)
     with pytest.raises(WorkbookError, match="no scheduler answers at nonsense"):

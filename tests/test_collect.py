@@ -15,11 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import archives, files, repair, sources
-from autograder.attempts import kept
-from autograder.collect import Collected, Collection, collect, from_exchange
-from autograder.course import Course
-from autograder.errors import WorkbookError
+from autograder.core import files
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.repair import repair
+from autograder.submissions import archives, sources
+from autograder.submissions.attempts import kept
+from autograder.submissions.collect import Collection, collect, from_exchange
+from autograder.submissions.picking import Collected
 
 WEEK = "week01_attention"
 MONDAY, TUESDAY, FRIDAY = (datetime(2026, 3, day, 12, 5, 0) for day in (2, 3, 6))
@@ -375,7 +378,7 @@ def test_names_that_differ_in_capitals_get_folders_that_differ_everywhere(course
     ],
 )
 def test_a_name_becomes_a_folder_that_any_system_can_have(name: str, folder: str) -> None:
-    from autograder.roster import folder_name
+    from autograder.course.roster import folder_name
 
     assert folder_name(name) == folder
 
@@ -563,7 +566,7 @@ def test_an_interruption_between_the_two_files_is_mended(
         write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("autograder.attempts.write_bytes", interrupted)
+        patch.setattr("autograder.submissions.attempts.write_bytes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             collect(source, course, WEEK)
     collect(source, course, WEEK)

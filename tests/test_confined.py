@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.confined import Confined, ConfinedError
-from autograder.reading import DamagedError
+from autograder.repair.confined import Confined, ConfinedError
+from autograder.repair.damage import DamagedError
 
 from .chosen import ROOT
 from .confined_work import obey

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course import Course, all_weeks, find_root, open_week, week_name
-from autograder.errors import WorkbookError
-from autograder.learner.copies import start_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.learner.start import start_week
+from autograder.week.locate import all_weeks, find_root, open_week, week_name
 
 WEEKS = ("week01_attention", "week02_vision_transformer", "week10_clip")
 

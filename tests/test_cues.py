@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from shared import datasets
-from shared.cues import CueMode
+from shared.data.cues import CueMode
 
 MODES: tuple[CueMode, ...] = ("match", "conflict", "shape", "texture")
 SAMPLES = {mode: datasets.cue_images(400, 0, mode) for mode in MODES}

@@ -10,7 +10,8 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_image
 
-from shared import datasets, digits
+from shared import datasets
+from shared.data import digits
 
 Name = Literal["flower", "china"]
 

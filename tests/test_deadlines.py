@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder.by_hand import rewrite, touched
-from autograder.class_report import class_of, write_class
-from autograder.collect import collect
-from autograder.course import Course
-from autograder.deadlines import Deadlines, LateRule, nbgrader_s, read_deadlines
-from autograder.errors import WorkbookError
-from autograder.export import export
-from autograder.record import handed_in_at
-from autograder.standings import standings
+from autograder.core.errors import WorkbookError
+from autograder.course.deadlines import Deadlines, LateRule, nbgrader_s, read_deadlines
+from autograder.course.folder import Course
+from autograder.course.timestamps import handed_in_at
+from autograder.gradebook.scores import standings
+from autograder.grading.rewrite import rewrite, touched
+from autograder.reporting.class_page import class_of, write_class
+from autograder.reporting.lms_export import export
+from autograder.submissions.collect import collect
 
 from .graded_class import WEEK as TINY
 from .graded_class import GradedClass

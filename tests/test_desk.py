@@ -17,23 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from autograder.attempts import keep
-from autograder.by_hand import rewrite, touched, write_grades
-from autograder.class_facts import ClassFacts, class_facts
-from autograder.class_report import class_of, histogram, render_class, spread, write_class
-from autograder.course import Course
-from autograder.crew import here
-from autograder.errors import WorkbookError
-from autograder.export import CANVAS, MOODLE, POSSIBLE, Exported, export
-from autograder.facts import question
-from autograder.feedback import read_facts
-from autograder.grade import grade_week
-from autograder.grades_csv import write_csv
-from autograder.ledger import Ledger
-from autograder.return_feedback import return_feedback
-from autograder.roster import folder_name
-from autograder.spreadsheet import harmless, write_table
-from autograder.standings import standings, weeks_in_gradebook
+from autograder.core.csv_files import harmless, write_table
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.course.roster import folder_name
+from autograder.execution.executor import here
+from autograder.feedback.pages import read_facts
+from autograder.gradebook.grades_csv import write_csv
+from autograder.gradebook.ledger import Ledger
+from autograder.gradebook.scores import standings, weeks_in_gradebook
+from autograder.grading.grade import grade_week
+from autograder.grading.rewrite import rewrite, touched, write_grades
+from autograder.reporting.class_page import class_of, histogram, render_class, spread, write_class
+from autograder.reporting.class_stats import ClassFacts, class_facts
+from autograder.reporting.lms_export import CANVAS, MOODLE, POSSIBLE, Exported, export
+from autograder.reporting.return_feedback import return_feedback
+from autograder.submissions.attempts import keep
+from autograder.week.headings import question
 
 from .graded_class import ATTACK, BROKEN, FORMULA, WEEK, GradedClass, give, hand_in
 

@@ -10,7 +10,7 @@ from nbgrader.server_extensions.formgrader import apihandlers, handlers
 from nbgrader.server_extensions.formgrader.base import BaseHandler
 from tornado import web
 
-from autograder.desk import INSTEAD, NOTHING, STARTERS, Data, Page, _environment, guarded
+from autograder.desk.guard import INSTEAD, NOTHING, STARTERS, Data, Page, _environment, guarded
 
 TEMPLATES = Path(handlers.template_path)
 OF_THE_DESK = [path for path in sorted(TEMPLATES.rglob("*")) if path.is_file() and "feedback" not in path.parts]

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder import diagnosis
-from autograder.build import Notebooks, build_week
-from autograder.diagnosis import Signature, diagnose, matching, signature, signatures
-from autograder.runner import CellRun, Verdict
-from autograder.source import Week, load_week
-from autograder.variants import Misconception, load_variants
-from shared.kinds import Kind
+from autograder.building.build import build_week
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.feedback import diagnosis
+from autograder.feedback.diagnosis import Signature, diagnose, matching, signature, signatures
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Week, load_week
+from autograder.week.variants import Misconception, load_variants
+from shared.checks.kinds import Kind
 
 from .chosen import ROOT
 from .inprocess import judge

@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from shared import datasets
-from shared import digits as source
+from shared.data import digits as source
 
 REAL = datasets.digits()
 TYPE = datasets.rendered_digits(600, seed=0)

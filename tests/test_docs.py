@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from autograder import confined, reading, repair, rerun
-from autograder.engine import handles, isolation, judge, keeper, shell, skeleton, usage, wire
-from autograder.runner import Verdict
+from autograder.engine import handles, judge
+from autograder.engine.guest import isolation, keeper, shell, skeleton, usage, wire
+from autograder.execution import rerun
+from autograder.execution.verdicts import Verdict
+from autograder.repair import confined, reading, repair
 
 from .chosen import ROOT
 

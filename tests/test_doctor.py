@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from autograder import doctor
+from autograder.learner import doctor
 
 from .chosen import ROOT
 

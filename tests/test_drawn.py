@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.drawn import drawn_lines, drawn_titles
+from autograder.week.drawn import drawn_lines, drawn_titles
 
 CELL = """\
 x = torch.ones(3)

@@ -11,12 +11,13 @@ import pytest
 
 import autograder
 import shared
-from autograder import environment as module
-from autograder.course import all_weeks, find_root
-from autograder.engine.judge import ANSWER, TEST
-from autograder.environment import JUDGING, LIBRARIES, environment, judging_files, versions
-from autograder.runner import Code, Job, Mode, Team
-from autograder.source import load_info
+from autograder.engine.cell_kinds import ANSWER, TEST
+from autograder.execution import fingerprint as module
+from autograder.execution.fingerprint import JUDGING, LIBRARIES, environment, judging_files, versions
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.pool import Team
+from autograder.week.locate import all_weeks, find_root
+from autograder.week.source import load_info
 
 ROOT = find_root(Path(__file__).parent)
 
@@ -32,7 +33,7 @@ def fresh() -> Iterator[None]:
 
 def test_every_module_that_is_named_is_there() -> None:
     assert all((module.PACKAGE / name).exists() for name in JUDGING)
-    assert {path.name for path in judging_files()} >= {"judge.py", "handles.py", "repair.py", "runner.py"}
+    assert {path.name for path in judging_files()} >= {"judge.py", "handles.py", "repair.py", "pool.py"}
 
 
 def test_the_environment_depends_on_the_engine_the_checks_and_torch_but_not_on_reports(
@@ -49,10 +50,10 @@ def test_the_environment_depends_on_the_engine_the_checks_and_torch_but_not_on_r
         return environment()
 
     assert now() == keys[0]
-    for name in ("autograder/engine/judge.py", "autograder/repair.py", "shared/checks.py"):
+    for name in ("autograder/engine/judge.py", "autograder/repair/repair.py", "shared/checks.py"):
         (tmp_path / name).write_text("# changed\n", encoding="utf-8")
         keys.append(now())
-    for name in ("autograder/report.py", "autograder/feedback.py"):
+    for name in ("autograder/commands/tables.py", "autograder/feedback/pages.py"):
         (tmp_path / name).write_text("# changed\n", encoding="utf-8")
         assert now() == keys[-1]
     monkeypatch.setattr(module, "versions", lambda: {"torch": "0.0.1"})

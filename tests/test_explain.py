@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from types import ModuleType
 
 import pytest
 
-from autograder import explain, feedback
-from autograder.course import Course
-from autograder.grade import Told, grade_week
-from autograder.outcomes import Graded
-from autograder.runner import Job, Run, spoiled
+from autograder.course.folder import Course
+from autograder.execution.job import Job, Run, spoiled
+from autograder.execution.results import Graded
+from autograder.feedback import explain
+from autograder.feedback import pages as feedback_pages
+from autograder.grading import grade as grading
+from autograder.grading.grade import Told, grade_week
 
 from .test_grade import RIGHT, WEEK, answered, hand_in
 from .test_ledger import WRONG, Class, Counting, registered, tiny
@@ -73,12 +76,16 @@ def test_what_misconceptions_do_is_found_out_once_and_then_pages_wait_for_nothin
     assert [there for _, there in seen] == [["ann"], sorted({"ann", order[1]}), sorted({"ann", order[1]})]
 
 
-@pytest.mark.parametrize("place", ["write_class", "write_feedback", "diagnose", "signatures"])
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [(grading, "write_class"), *((explain, name) for name in ("write_feedback", "diagnose", "signatures"))],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_run_killed_while_it_explains_is_taken_up_again(
-    tiny: Class, monkeypatch: pytest.MonkeyPatch, place: str
+    tiny: Class, monkeypatch: pytest.MonkeyPatch, module: ModuleType, place: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(explain, place, stopped)
+        patch.setattr(module, place, stopped)
         with pytest.raises(KeyboardInterrupt):
             grade(tiny)
     assert not (tiny.course.folder / f"{WEEK}.html").exists()
@@ -103,7 +110,7 @@ def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
         (tiny.course.folder / f"{WEEK}.html").unlink()
         tiny.edit("# # A tiny week", "# # A very tiny week")
     with monkeypatch.context() as patch:
-        patch.setattr(explain, "write_class", stopped)
+        patch.setattr(grading, "write_class", stopped)
         with pytest.raises(KeyboardInterrupt):
             grade(tiny)
     assert not (tiny.course.folder / f"{WEEK}.html").exists()
@@ -114,7 +121,7 @@ def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
 def test_a_page_that_cannot_be_written_stops_no_other_and_comes_with_the_next_run(
     tiny: Class, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = feedback.write_pages
+    write = feedback_pages.write_pages
 
     def full(course: Course, learner: str, told: object) -> None:
         if learner == "ann":
@@ -123,7 +130,7 @@ def test_a_page_that_cannot_be_written_stops_no_other_and_comes_with_the_next_ru
 
     hand_in(tiny.course, "cleo", answered(tiny.built, RIGHT))
     with monkeypatch.context() as patch:
-        patch.setattr(feedback, "write_pages", full)
+        patch.setattr(feedback_pages, "write_pages", full)
         grade(tiny)
     assert tiny.scores() == {"ann": 80, "bob": 40, "cleo": 80}
     assert "ann" not in learners_with_pages(tiny.course)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from autograder.source import load_week
-from autograder.variants import load_variants
+from autograder.week.source import load_week
+from autograder.week.variants import load_variants
 from shared import exporting
 
 from .test_browser_demo import WEEK, names_of_the_notebook

@@ -30,9 +30,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from autograder.bundle import README, bundle_files, learners_readme
-from autograder.course import released_weeks
-from autograder.source import load_week
+from autograder.authoring.bundle import README, bundle_files, learners_readme
+from autograder.week.locate import released_weeks
+from autograder.week.source import load_week
 
 from .browser import SECONDS
 from .chosen import ROOT

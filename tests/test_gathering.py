@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder.build import Notebooks
-from autograder.gathering import joined, without
-from autograder.repair import Repaired, repair
+from autograder.repair.gathering import joined, without
+from autograder.repair.repair import Repaired, repair
+from autograder.week.notebooks import Notebooks
 
 from .test_repair import GRADED, at, cell_of, code, released, sources
 

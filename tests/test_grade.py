@@ -20,20 +20,23 @@ import pytest
 from nbformat.notebooknode import NotebookNode
 from rich.console import Console
 
-from autograder.build import Notebooks, build_week
-from autograder.course import Course
-from autograder.crew import here
-from autograder.engine.late import Late
-from autograder.errors import WorkbookError
-from autograder.grade import Told, grade_week
-from autograder.grades_csv import write_csv
-from autograder.meter import Meter
-from autograder.outcomes import RERUN, Graded
-from autograder.record import register
-from autograder.runner import CellRun, Disturbed, InfraError, Job, Run, Team, Verdict
-from autograder.sample_class import make_class
-from autograder.source import Test as TestCell
-from autograder.source import Week, load_week
+from autograder.authoring.sample_class import make_class
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.engine.time_outs import Late
+from autograder.execution.executor import here
+from autograder.execution.job import Disturbed, InfraError, Job, Run
+from autograder.execution.pool import Team
+from autograder.execution.results import RERUN, Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.gradebook.grades_csv import write_csv
+from autograder.gradebook.store import register
+from autograder.grading.grade import Told, grade_week
+from autograder.grading.progress import Meter
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Test as TestCell
+from autograder.week.source import Week, load_week
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 

@@ -10,19 +10,19 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from autograder.by_hand import rewrite
-from autograder.class_facts import class_facts
-from autograder.collect import Collection, collect
-from autograder.course import Course
-from autograder.crew import here
-from autograder.export import export
-from autograder.feedback import read_facts
-from autograder.grade import grade_week
-from autograder.groups import read_groups
-from autograder.outcomes import Graded
-from autograder.roster import read_roster
-from autograder.runner import Job, Mode, Run
-from autograder.standings import standings
+from autograder.course.folder import Course
+from autograder.course.groups import read_groups
+from autograder.course.roster import read_roster
+from autograder.execution.executor import here
+from autograder.execution.job import Job, Mode, Run
+from autograder.execution.results import Graded
+from autograder.feedback.pages import read_facts
+from autograder.gradebook.scores import standings
+from autograder.grading.grade import grade_week
+from autograder.grading.rewrite import rewrite
+from autograder.reporting.class_stats import class_facts
+from autograder.reporting.lms_export import export
+from autograder.submissions.collect import Collection, collect
 
 from .graded_class import DOUBLE, ESSAY, QUADRUPLE, WEEK, GradedClass, give
 

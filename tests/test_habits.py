@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from autograder.repair import Repaired
-from autograder.source import Given, Setup, Test
+from autograder.repair.repair import Repaired
+from autograder.week.source import Given, Setup, Test
 
 from .habits.judged import Judges, judges, notebook_of, part_of_the_week
 from .habits.kinds import Habit

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from autograder.course import all_weeks
+from autograder.week.locate import all_weeks
 
 from .chosen import ROOT
 

@@ -10,7 +10,7 @@ import pytest
 
 GATHER = """
 import hashlib, os
-from autograder.engine import huge_pages
+from autograder.engine.guest import huge_pages
 
 
 def kib(field):
@@ -48,7 +48,7 @@ def test_gathered_memory_holds_the_same_and_is_mostly_huge() -> None:
 def test_without_proc_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     import builtins
 
-    from autograder.engine import huge_pages
+    from autograder.engine.guest import huge_pages
 
     def missing(*arguments: object, **options: object) -> None:
         raise FileNotFoundError

@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 
-from autograder.engine import isolation, sandbox
-from autograder.engine.endings import Why
+from autograder.engine import sandbox
+from autograder.engine.guest import isolation
+from autograder.engine.guest.endings import Why
+from autograder.engine.guest.system_calls import CLONE, CLONE3, FORBIDDEN, MACHINES
 from autograder.engine.handles import GoneError
-from autograder.engine.system_calls import CLONE, CLONE3, FORBIDDEN, MACHINES
-from autograder.warming import WarmProcess
+from autograder.execution.warm_process import WarmProcess
 
 from .chosen import ROOT
 from .learners import Living, by_value, living, warmed_up
@@ -267,8 +268,7 @@ def test_every_file_that_can_be_seen_is_one_of_the_runtime(inside: Callable[...,
         return found
 
     seen = set(inside(walk))
-    engine = {f"{sandbox.CODE}/autograder/engine/{name}" for name in sandbox.VISIBLE}
-    allowed = engine | {f"{sandbox.CODE}/autograder/__init__.py"}
+    allowed = engine = {f"{sandbox.CODE}/autograder/{name}" for name in sandbox.VISIBLE}
     assert engine <= seen
     others = {path for path in seen - allowed if not path.startswith((f"{sandbox.CODE}/shared/", "/etc/ld.so"))}
     others = {path for path in others if path not in sandbox.SYSTEM}

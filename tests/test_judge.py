@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week
+from autograder.building.build import build_week
 from autograder.engine import sandbox
-from autograder.engine.judge import MAX_SHOWN, OWN, TEST, TRUSTED, Judge
+from autograder.engine.cell_kinds import OWN, TEST, TRUSTED
+from autograder.engine.judge import MAX_SHOWN, Judge
 from autograder.engine.outcome import Outcome
-from autograder.jobs import graded_cells, make_job
-from autograder.runner import Code, Job, Mode, Run, Team
-from autograder.source import Limits, load_week
+from autograder.execution.job import Code, Job, Mode, Run
+from autograder.execution.make_job import graded_cells, make_job
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Limits, load_week
 
 from .conftest import LESSON, WEEK_TOML
 
@@ -274,9 +277,9 @@ def test_an_odd_error_is_an_error_of_its_test(judged: Judged, kind: str) -> None
 
 def test_a_cell_of_the_course_shows_what_it_showed_in_the_judge(judged: Judged, week: Notebooks) -> None:
     """What the learner's process says about it is the learner's word."""
-    lie = "from autograder.engine import answers\nreal = answers.run_cell\n"
+    lie = "from autograder.engine.guest import learner_process\nreal = learner_process.run_cell\n"
     lie += "shown = [{'output_type': 'stream', 'name': 'stdout', 'text': 'a lie'}]\n"
-    lie += "answers.run_cell = lambda *cell: real(*cell) | {'outputs': shown}"
+    lie += "learner_process.run_cell = lambda *cell: real(*cell) | {'outputs': shown}"
     given = Code("given", "print('from the course')", TRUSTED)
     job = make_job(week, "ann", graded_cells(week.week), RIGHT)
     with Team(1, mode=Mode.SANDBOX) as team:
@@ -356,15 +359,15 @@ def test_an_answer_that_is_too_large_to_send_costs_its_own_tests_alone(judged: J
 
 
 FORGED = """
-from autograder.engine import answers, wire
-before = answers._reply
+from autograder.engine.guest import learner_process, wire
+before = learner_process._reply
 def forge(message, objects, shell):
-    number, operation = answers._Reader(message, objects).load()[:2]
+    number, operation = learner_process._Reader(message, objects).load()[:2]
     if operation == {operation!r}:
         return wire.pack([number, "raised", {{"base": {base!r}, "name": {base!r}, "text": "forged", "where": "",
                                        "kind": "", "subject": ""}}])
     return before(message, objects, shell)
-answers._reply = forge
+learner_process._reply = forge
 """
 
 

@@ -18,9 +18,15 @@ READING = {"startswith", "endswith", "find", "rfind", "index", "count", "partiti
 READING |= {"removeprefix", "removesuffix"}
 PATTERNS = {"match", "search", "fullmatch", "sub", "subn", "findall", "finditer"}
 ALLOWED = {
-    ("shared/kinds.py", "OF_THE_ALLOCATOR in str(error.args[0])"): "torch's allocator has no error class of its own",
-    ("autograder/diagnosis.py", "PLACE.match(said['where'])"): "the place of a number is told from the number itself",
-    ("shared/kinds.py", "str(error.args[0] if error.args else '').partition(OF_THE_ALLOCATOR)"): "as above",
+    (
+        "shared/checks/kinds.py",
+        "OF_THE_ALLOCATOR in str(error.args[0])",
+    ): "torch's allocator has no error class of its own",
+    (
+        "autograder/feedback/diagnosis.py",
+        "PLACE.match(said['where'])",
+    ): "the place of a number is told from the number itself",
+    ("shared/checks/kinds.py", "str(error.args[0] if error.args else '').partition(OF_THE_ALLOCATOR)"): "as above",
 }
 """Where a text of another program is the only sign there is: file and code -> why."""
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.build import Notebooks, build_week
-from autograder.course import all_weeks
-from autograder.errors import BuildError
-from autograder.leaks import TELLING, leaks
-from autograder.rules import regions
-from autograder.source import Cell, Exercise, Week, Written, load_week
-from autograder.source import Test as Graded
+from autograder.building.build import build_week
+from autograder.building.leaks import TELLING, leaks
+from autograder.core.errors import BuildError
+from autograder.week.locate import all_weeks
+from autograder.week.marks import regions
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Cell, Exercise, Week, Written, load_week
+from autograder.week.source import Test as Graded
 
 ROOT = Path(__file__).parents[1]
 WEEKS = all_weeks(ROOT)

@@ -15,19 +15,23 @@ from types import TracebackType
 import pytest
 from nbformat.v4 import new_code_cell
 
-from autograder import grade as grading
-from autograder.blame import NOTE
-from autograder.build import Notebooks, build_week
-from autograder.course import Course
-from autograder.engine.judge import OWN
-from autograder.errors import WorkbookError
-from autograder.grade import HELD_BACK, Change, Told, grade_week
-from autograder.jobs import graded_cells, make_job
-from autograder.ledger import Ledger, keys_of_tests, remaining, reusable
-from autograder.outcomes import Graded
-from autograder.record import recorded_scores, register
-from autograder.runner import CellRun, Code, Job, Mode, Run, Verdict, spoiled
-from autograder.source import Exercise, load_week
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.engine.cell_kinds import OWN
+from autograder.execution.blame import NOTE
+from autograder.execution.job import Code, Job, Mode, Run, spoiled
+from autograder.execution.make_job import graded_cells, make_job
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.gradebook.changes import Change
+from autograder.gradebook.ledger import Ledger, remaining, reusable
+from autograder.gradebook.ledger import keys_of_tests as keys_in
+from autograder.gradebook.store import recorded_scores, register
+from autograder.grading import grade as grading
+from autograder.grading.grade import HELD_BACK, Told, grade_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Exercise, load_week
 
 from .inprocess import run_here
 from .test_grade import RIGHT, WEEK, answered, hand_in, write_week
@@ -101,6 +105,10 @@ class Class:
     def scores(self) -> dict[str, float]:
         found = recorded_scores(self.course, self.built.week)
         return {student: sum(cells.values()) for student, cells in found.items()}
+
+
+def keys_of_tests(job: Job, environment: str = "this torch", unsafe: bool = False) -> dict[str, str]:
+    return keys_in(job, environment, unsafe)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +189,7 @@ def test_a_run_that_was_killed_while_a_grade_was_written_writes_it_once(
     before = place.startswith("before")
     with monkeypatch.context() as patch:
         if before:
-            patch.setattr("autograder.record.put", killed)
+            patch.setattr("autograder.gradebook.store.put", killed)
         else:
             patch.setattr(Ledger, "enter", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -291,7 +299,8 @@ def test_another_environment_with_the_same_scores_is_written_without_a_question(
     tiny: Class, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny.grade()
-    monkeypatch.setattr("autograder.ledger.environment", lambda: "another torch")
+    monkeypatch.setattr("autograder.gradebook.ledger.environment_of", lambda lesson: "another torch")
+    monkeypatch.setattr("autograder.grading.grade.environment_of", lambda lesson: "another torch")
     _, crew, asked = tiny.grade()
     assert crew.tests == {"ann": ALL, "bob": ALL}
     assert asked == []
@@ -429,12 +438,11 @@ OTHERWISE: dict[str, Callable[[Job], Job]] = {
 }
 
 
-def test_everything_that_a_verdict_depends_on_is_in_its_key(tiny: Class, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_a_verdict_depends_on_is_in_its_key(tiny: Class) -> None:
     job = a_job(tiny.built)
     found = {what: keys_of_tests(change(job))["double-test-1"] for what, change in OTHERWISE.items()}
     found["without walls"] = keys_of_tests(job, unsafe=True)["double-test-1"]
-    monkeypatch.setattr("autograder.ledger.environment", lambda: "another torch")
-    found["the environment"] = keys_of_tests(job)["double-test-1"]
+    found["the environment"] = keys_of_tests(job, environment="another torch")["double-test-1"]
     assert len({*found.values()}) == len(found)
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from autograder.authoring.lies import LIARS, OPEN, Lies, find_lies
+from autograder.authoring.lying import garbage
+from autograder.authoring.lying.garbage import Flavor
+from autograder.authoring.lying.knowledge import Inputs, Known, of_notebook
+from autograder.authoring.lying.liar import Shape, _shaped, fingerprint
 from autograder.cli import app
-from autograder.engine import wire
-from autograder.errors import WorkbookError
-from autograder.lies import LIARS, OPEN, Lies, find_lies
-from autograder.lying import garbage
-from autograder.lying.garbage import Flavor
-from autograder.lying.knowledge import Inputs, Known, of_notebook
-from autograder.lying.liar import Shape, _shaped, fingerprint
+from autograder.core.errors import WorkbookError
+from autograder.engine.guest import wire
 
 HIDDEN = """with checks.step("quadruple of -5"):
     checks.equal(quadruple(-5), -20, "quadruple(-5)")"""

@@ -17,19 +17,20 @@ from typing import Any
 
 import pytest
 
-from autograder.build import Notebooks, build_week, write_week
-from autograder.by_hand import rewrite
-from autograder.course import Course
-from autograder.errors import WorkbookError
-from autograder.groups import write_groups
+from autograder.building.build import build_week, write_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.course.groups import write_groups
+from autograder.gradebook.scores import standings
+from autograder.gradebook.store import Recorder
+from autograder.grading.rewrite import rewrite
 from autograder.marking.answers import answer, own_words, questions
 from autograder.marking.marks import ChangedError, Mark, Marks, Place
 from autograder.marking.queue import Share, order
 from autograder.marking.server import Server
 from autograder.marking.start import start
-from autograder.record import Recorder
-from autograder.source import Test, Written, load_week
-from autograder.standings import standings
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Test, Written, load_week
 
 from .browser import page
 
@@ -497,9 +498,9 @@ def test_the_same_answer_by_two_graders_and_undo(marking: tuple[Course, Notebook
 
 
 def test_marks_reach_the_learners_page_with_formulas(marking: tuple[Course, Notebooks]) -> None:
-    from autograder.feedback import write_feedback
-    from autograder.outcomes import Graded
-    from autograder.runner import CellRun, Verdict
+    from autograder.execution.results import Graded
+    from autograder.execution.verdicts import CellRun, Verdict
+    from autograder.feedback.pages import write_feedback
 
     course, built = marking
     graded = Graded(LEARNERS[8], verdicts={cell.id: CellRun(Verdict.PASS) for cell in built.week.of_kind(Test)})

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autograder.causes import Doubt, changed
-from autograder.errors import WorkbookError
-from autograder.mutants import FILE, Fate, try_mutants
-from autograder.report import print_mutants
+from autograder.authoring.causes import Doubt, changed
+from autograder.authoring.mutants import FILE, Fate, try_mutants
+from autograder.commands.tables import print_mutants
+from autograder.core.errors import WorkbookError
 
 HOLE = ("number + number", "number + number + int(number == 7)")
 """An addition to the tiny week's reference that its tests do not look at."""
@@ -144,7 +144,7 @@ def test_a_change_is_placed_at_its_statements(old: str, new: str, statements: se
 def test_a_mutant_that_never_ends_is_killed_by_time_and_says_so(
     tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autograder.mutants.LEAST_SECONDS", 0.5)
+    monkeypatch.setattr("autograder.authoring.mutants.LEAST_SECONDS", 0.5)
     loop = "count = 0\n    while count < 2:\n        count += 1\n    return number * count"
     folder = tiny(tiny_root, "return number + number", loop)
     report = try_mutants(folder, exercise="double", workers=2)

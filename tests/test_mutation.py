@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from autograder.mutation import imported_names, mutants
+from autograder.authoring.mutation import imported_names, mutants
 
 
 def changes(source: str, imported: frozenset[str] = frozenset({"torch"})) -> dict[str, set[str]]:

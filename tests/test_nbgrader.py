@@ -16,15 +16,17 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder import build, hooks
-from autograder.build import Notebooks, build_week
-from autograder.course import Course
-from autograder.crew import here
-from autograder.errors import WorkbookError
-from autograder.grade import grade_week
-from autograder.record import open_gradebook
-from autograder.sample_class import make_class
-from autograder.source import load_week
+from autograder.authoring.sample_class import make_class
+from autograder.building import build
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.database import open_gradebook
+from autograder.course.folder import Course
+from autograder.execution.executor import here
+from autograder.grading import nbgrader_hooks
+from autograder.grading.grade import grade_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
@@ -42,9 +44,9 @@ def double(number):
 """
 CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
 ELSEWHERE = """
-import autograder.hooks
+from autograder.grading import nbgrader_hooks
 
-autograder.hooks.__file__ = str(root / "autograder" / "hooks.py")  # the hook looks for the checkout from there
+nbgrader_hooks.__file__ = str(root / "autograder" / "grading" / "nbgrader_hooks.py")
 """
 
 
@@ -176,16 +178,16 @@ def test_nbgraders_own_commands_take_what_being_late_costs(checkout: Checkout, t
 def test_the_hook_registers_a_week_once(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from nbgrader.api import Gradebook
 
-    monkeypatch.setattr(hooks, "__file__", str(checkout.root / "autograder" / "hooks.py"))
+    monkeypatch.setattr(nbgrader_hooks, "__file__", str(checkout.root / "autograder" / "grading" / "nbgrader_hooks.py"))
     monkeypatch.setenv("WORKBOOK_COURSE", str(tmp_path / "class"))
     monkeypatch.setenv("PYTHONWARNINGS", "default")
     with pytest.raises(WorkbookError, match=r"there is no week 'week09_none' -> .*week01_tiny"):
-        hooks.register_week("week09_none", "ann", ["tiny"])
-    hooks.register_week(WEEK, "ann", ["tiny"])
+        nbgrader_hooks.register_week("week09_none", "ann", ["tiny"])
+    nbgrader_hooks.register_week(WEEK, "ann", ["tiny"])
     assert os.environ["PYTHONWARNINGS"] == "ignore"
     with Gradebook(Course(tmp_path, tmp_path / "class").db_url) as gradebook:
         assert gradebook.find_assignment(WEEK).max_score == 100
         assert len(gradebook.find_notebook("tiny", WEEK).grade_cells) == 5
         assert not gradebook.students
     monkeypatch.setattr(build, "build_week", lambda week: pytest.fail("it is there already"))
-    hooks.register_week(WEEK, "bob", ["tiny"])
+    nbgrader_hooks.register_week(WEEK, "bob", ["tiny"])

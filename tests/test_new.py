@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks, build_week, expected_outputs, stale, write_source, write_week
-from autograder.errors import BuildError, WorkbookError
-from autograder.lies import find_lies
-from autograder.mutants import try_mutants
-from autograder.outputs import execute, keep
-from autograder.scaffold import new_week
-from autograder.source import KINDS, Check, Explore, Test, Week, load_week
-from autograder.verify import verify_week
+from autograder.authoring.lies import find_lies
+from autograder.authoring.mutants import try_mutants
+from autograder.authoring.new import new_week
+from autograder.authoring.record import execute, keep
+from autograder.authoring.verify import verify_week
+from autograder.building.build import build_week, expected_outputs, stale, write_source, write_week
+from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import KINDS, Check, Explore, Test, Week, load_week
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "week01_corner_finding"

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder import hooks
-from autograder.by_hand import rewrite, write_grades
-from autograder.export import export
-from autograder.feedback import read_facts
-from autograder.hooks import SettledExport
-from autograder.ledger import Ledger
-from autograder.penalties import FILE, Kept, settle
-from autograder.record import open_gradebook
-from autograder.standings import standings
+from autograder.course.database import open_gradebook
+from autograder.feedback.pages import read_facts
+from autograder.gradebook.ledger import Ledger
+from autograder.gradebook.penalties import FILE, Kept, settle
+from autograder.gradebook.scores import standings
+from autograder.grading import nbgrader_hooks as hooks
+from autograder.grading.nbgrader_hooks import SettledExport
+from autograder.grading.rewrite import rewrite, write_grades
+from autograder.reporting.lms_export import export
 
 from .graded_class import WEEK, GradedClass, give
 from .test_deadlines import DUE, RULES, _rows, _set, rules

@@ -6,7 +6,7 @@ import linecache
 import sys
 from types import FunctionType
 
-from autograder.engine.places import place
+from autograder.engine.progress import place
 
 SOURCE = "def busy():\n    return look()\n"
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from nbgrader.utils import compute_checksum, determine_grade
 
-from autograder.build import Notebooks, build_week
-from autograder.course import all_weeks
-from autograder.errors import BuildError, WorkbookError
-from autograder.outputs import execute
-from autograder.rules import WITHOUT_TEXT
-from autograder.source import Check, Exercise, Explore, Test, load_week
+from autograder.authoring.record import execute
+from autograder.building.build import build_week
+from autograder.building.rules import WITHOUT_TEXT
+from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Check, Exercise, Explore, Test, load_week
 
 from .chosen import ROOT
 

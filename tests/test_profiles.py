@@ -5,8 +5,8 @@ import threading
 import pytest
 import torch
 
-from shared import profiles
-from shared.profiles import Profile
+from shared.runtime import profiles
+from shared.runtime.profiles import Profile
 
 
 @pytest.mark.parametrize("value", [None, ""])

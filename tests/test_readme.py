@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.bundle import bundle_files
-from autograder.course import all_weeks, open_week, released_weeks
-from autograder.source import Exercise, Written
+from autograder.authoring.bundle import bundle_files
+from autograder.week.locate import all_weeks, open_week, released_weeks
+from autograder.week.source import Exercise, Written
 
 from . import wheels
 from .chosen import ROOT
@@ -136,7 +136,7 @@ def test_the_platforms_are_those_of_the_pinned_torch() -> None:
     rows = dict(re.findall(r"^\| ([^|]+?) \| (yes, [\d.]+ GB|no) \|", page, re.MULTILINE))
     assert set(rows) == set(wheels.PLATFORMS)
     assert [name for name, fits in rows.items() if fits == "no"] == ["macOS, Intel", "Windows ARM64"]
-    bundled = (ROOT / "autograder" / "pages" / "bundle.md").read_text(encoding="utf-8")
+    bundled = (ROOT / "autograder" / "authoring" / "bundle.md").read_text(encoding="utf-8")
     size = rows["Linux x86-64, glibc 2.28 or newer"].removeprefix("yes, ")
     assert f"a download of {size}" in README
     assert f"a download of {size}" in bundled

@@ -1,4 +1,4 @@
-"""`shared.downloads` against a small server of our own; the loaders of real images on tiny folders and archives."""
+"""`shared.data.downloads` against a small server; the loaders of real images on tiny folders and archives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from shared import datasets, downloads
+from shared import datasets
+from shared.data import downloads
 
 BODY = bytes(range(256)) * 40
 MD5 = hashlib.md5(BODY).hexdigest()

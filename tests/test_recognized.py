@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from autograder.damage import Damage, DamagedError
-from autograder.reading import notebook_in
+from autograder.repair.damage import Damage, DamagedError
+from autograder.repair.reading import notebook_in
 
 NOTEBOOK = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "raw"}]}, indent=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from autograder.record import Recorder, recorded_scores
+from autograder.gradebook.store import Recorder, recorded_scores
 
 from .graded_class import GradedClass
 

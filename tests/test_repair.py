@@ -13,9 +13,12 @@ import nbformat
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder import repair as repair_module
-from autograder.build import Notebooks, to_text
-from autograder.repair import DamagedError, Repaired, read_notebook, repair
+from autograder.building.build import build_week
+from autograder.repair import repair as repair_module
+from autograder.repair.damage import DamagedError
+from autograder.repair.repair import Repaired, read_notebook, repair
+from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import load_week
 
 GRADED = [
     "setup",
@@ -586,3 +589,34 @@ def test_another_kernel_is_noted(tiny: Notebooks, tmp_path: Path) -> None:
     fixed = repair(tiny, handed_in(tmp_path, notebook))
     assert fixed.notes == ["the notebook asked for a kernel of the language 'r'; Python was used"]
     assert fixed.notebook.metadata.kernelspec["name"] == "python3"
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (1, []),
+        (2, ["made from version 2 of the week, a later one than the version 1 that it is graded with"]),
+        (None, []),
+        ("2", []),
+        (True, []),
+        (-1, []),
+        (10**9, []),
+    ],
+)
+def test_a_notebook_of_another_version_of_the_week_says_so(
+    tiny: Notebooks, tmp_path: Path, said: object, note: list[str]
+) -> None:
+    notebook = copy.deepcopy(tiny.learner)
+    notebook.metadata.workbook["version"] = said
+    assert repair(tiny, handed_in(tmp_path, notebook)).notes == note
+    notebook.metadata.workbook["week"] = "week02_other"
+    assert repair(tiny, handed_in(tmp_path, notebook)).notes == [], "of another week it means nothing"
+
+
+def test_a_notebook_of_an_earlier_version_says_so(tiny_root: Path, tmp_path: Path) -> None:
+    before = build_week(load_week(tiny_root / "solutions" / "week01_tiny")).learner
+    path = tiny_root / "solutions" / "week01_tiny" / "week.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("hours = 1", "hours = 1\nversion = 3"), encoding="utf-8")
+    now = build_week(load_week(path.parent))
+    notes = repair(now, handed_in(tmp_path, before)).notes
+    assert notes == ["made from version 1 of the week, an earlier one than the version 3 that it is graded with"]

@@ -12,10 +12,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from autograder.aligning import MAX_PARSED, MAX_PARSED_IN_ALL
-from autograder.build import Notebooks
-from autograder.repair import DamagedError, parse_notebook, repair
-from autograder.safe_repair import repairer
+from autograder.repair.aligning import MAX_PARSED, MAX_PARSED_IN_ALL
+from autograder.repair.damage import DamagedError
+from autograder.repair.repair import parse_notebook, repair
+from autograder.repair.safe_repair import repairer
+from autograder.week.notebooks import Notebooks
 
 from .test_repair import ANSWER, GRADED, at, cell_of, code, damage, handed_in, released, sources, strip
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from autograder import rerun
-from autograder.engine.late import Late
-from autograder.rerun import RERUN_SECONDS, disturbance, finished
-from autograder.runner import CellRun, Code, Disturbed, Job, Mode, Run, Team, Verdict
-from autograder.source import Limits
+from autograder.engine.time_outs import Late
+from autograder.execution import rerun
+from autograder.execution.job import Code, Disturbed, Job, Mode, Run
+from autograder.execution.pool import Team
+from autograder.execution.rerun import RERUN_SECONDS, disturbance, finished
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.week.source import Limits
 
 from .test_isolation import children, learners
 from .test_runner import wait_until

@@ -9,10 +9,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from autograder.displaying import displayable
-from autograder.markup import formula
-from autograder.rich_text import MOST_TEX, mathml, picture, pictures, rendered
-from autograder.sanitize import sanitize, without_tags
+from autograder.rendering.markup import formula
+from autograder.rendering.notebook_view import displayable
+from autograder.rendering.rich_text import MOST_TEX, mathml, picture, pictures, rendered
+from autograder.rendering.sanitize import sanitize, without_tags
 
 from .chosen import ROOT
 from .feedback.outcomes import Page

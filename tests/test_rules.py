@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import lint, rules
-from autograder.errors import BuildError, Problem
-from autograder.source import Week, load_week
+from autograder.building import lint
+from autograder.core.errors import BuildError, Problem
+from autograder.week import marks, names
+from autograder.week.source import Week, load_week
 
 SETUP = "# %% setup=true\nfrom shared import checks\n"
 TITLE = "# %% [markdown]\n# # A tiny week\n\n"
@@ -413,8 +414,8 @@ def test_a_problem_reads_as_one_line_that_an_editor_can_open(tmp_path: Path, mon
 
 def test_regions_are_the_texts_between_the_marks() -> None:
     source = "a\n### BEGIN SOLUTION\nb\n    c\n### END SOLUTION\nd\n    ### BEGIN SOLUTION\n    ### END SOLUTION"
-    assert rules.regions(source, "SOLUTION") == ["b\n    c", ""]
-    assert rules.regions(source, "HIDDEN TESTS") == []
+    assert marks.regions(source, "SOLUTION") == ["b\n    c", ""]
+    assert marks.regions(source, "HIDDEN TESTS") == []
 
 
 @pytest.mark.parametrize(
@@ -428,14 +429,14 @@ def test_regions_are_the_texts_between_the_marks() -> None:
 )
 def test_unbalanced_marks_are_a_value_error(source: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
-        rules.regions(source, "SOLUTION")
+        marks.regions(source, "SOLUTION")
 
 
 def test_which_lines_of_a_test_are_hidden() -> None:
     source = "a\n### BEGIN HIDDEN TESTS\nb\n### END HIDDEN TESTS\nc\n### BEGIN HIDDEN TESTS\nd\n### END HIDDEN TESTS"
-    hidden = [line for line in (1, 3, 5, 7) if rules.in_hidden_test(source, line)]
+    hidden = [line for line in (1, 3, 5, 7) if marks.in_hidden_test(source, line)]
     assert hidden == [3, 7]
-    assert not rules.in_hidden_test("a\nb", 2)
+    assert not marks.in_hidden_test("a\nb", 2)
 
 
 def test_reachable_follows_names_through_graded_cells_only(tiny_root: Path) -> None:
@@ -450,8 +451,8 @@ def test_reachable_follows_names_through_graded_cells_only(tiny_root: Path) -> N
     )
     cells = {cell.id: cell for cell in week.cells}
     everything = {"double", "given-factor", "setup"}
-    assert rules.reachable(week, cells["given-factor"]) == {"given-factor", "setup"}
-    assert rules.reachable(week, cells["double"]) == everything
-    assert rules.reachable(week, cells["double-test-1"]) == everything | {"double-test-1"}
-    assert rules.reachable(week, cells["quadruple-test-2"]) == everything | {"quadruple", "quadruple-test-2"}
-    assert rules.reachable(week, cells["quadruple-explore-1"]) == {"quadruple-explore-1"}
+    assert names.reachable(week, cells["given-factor"]) == {"given-factor", "setup"}
+    assert names.reachable(week, cells["double"]) == everything
+    assert names.reachable(week, cells["double-test-1"]) == everything | {"double-test-1"}
+    assert names.reachable(week, cells["quadruple-test-2"]) == everything | {"quadruple", "quadruple-test-2"}
+    assert names.reachable(week, cells["quadruple-explore-1"]) == {"quadruple-explore-1"}

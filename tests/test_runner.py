@@ -20,12 +20,15 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine.judge import ANSWER, MAX_DEATHS, TEST
-from autograder.engine.shell import MAX_OUTPUT, MOST_PRINTED, MOST_SHOWN
-from autograder.errors import WorkbookError
-from autograder.runner import CellRun, Code, Job, Mode, Run, Team, Verdict
-from autograder.source import Limits
-from autograder.warming import ENVIRONMENT, WarmProcess
+from autograder.core.errors import WorkbookError
+from autograder.engine.cell_kinds import ANSWER, TEST
+from autograder.engine.guest.shell import MAX_OUTPUT, MOST_PRINTED, MOST_SHOWN
+from autograder.engine.judge import MAX_DEATHS
+from autograder.execution.job import Code, Job, Mode, Run
+from autograder.execution.pool import Team
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.execution.warm_process import ENVIRONMENT, WarmProcess
+from autograder.week.source import Limits
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -491,11 +494,11 @@ def test_a_library_that_starts_a_thread_is_refused(tmp_path: Path, monkeypatch: 
 
 FIRST_TIMES = """
 import sys
-from autograder.engine import warm
-from autograder.engine.shell import run_cell, seed_everything
-from autograder.warming import warm_up_code
+from autograder.engine.guest import fork_server
+from autograder.engine.guest.shell import run_cell, seed_everything
+from autograder.execution.warm_process import warm_up_code
 
-shell, greeting = warm.warm_up(warm_up_code("learner", ["torch"]))
+shell, greeting = fork_server.warm_up(warm_up_code("learner", ["torch"]))
 print(greeting.decode(), end="")
 before = set(sys.modules)
 seed_everything()

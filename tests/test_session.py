@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from shared import session
+from shared.runtime import session
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_part_of_the_command_that_is_missing_is_named(
     for module in [name for name in sys.modules if name.startswith("autograder.learner")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "pydantic", None)
-    monkeypatch.setitem(sys.modules, "autograder.learner.in_kernel", None)
+    monkeypatch.setitem(sys.modules, "autograder.learner.kernel_check", None)
     kernel.run_cell("%check double")
     assert re.search(r"this Python has no module '.+' -> in the folder of the workbook: pip", capsys.readouterr().out)
 

@@ -1,4 +1,4 @@
-"""`datasets.shapes` and `shared.rendering` against their own ground truth."""
+"""`datasets.shapes` and `shared.data.rendering` against their own ground truth."""
 
 import time
 from dataclasses import FrozenInstanceError
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from shared import datasets, rendering
+from shared import datasets
+from shared.data import rendering, shapes
 
 SAMPLE = datasets.shapes(600, seed=0)
 
@@ -62,7 +63,7 @@ def test_no_object_touches_the_border_so_none_is_cut() -> None:
 
 
 def test_the_color_is_inside_the_mask_and_not_outside() -> None:
-    rgb = torch.tensor(datasets._RGB)
+    rgb = torch.tensor(shapes._RGB)
     unit = rgb / rgb.norm(dim=1, keepdim=True)
     for picture, mask, color in zip(SAMPLE.x, SAMPLE.mask, SAMPLE.color, strict=True):
         inside = picture[:, mask].median(dim=1).values

@@ -7,11 +7,12 @@ import random
 
 import pytest
 
-from autograder.build import Notebooks, build_week
-from autograder.course import open_week
+from autograder.building.build import build_week
 from autograder.similar.compare import OWN, Answer, answers_of, given, pairs
 from autograder.similar.fingerprints import RUN, WINDOW, Token, code_tokens, fingerprints, hashes, word_tokens
 from autograder.similar.page import page, similar
+from autograder.week.locate import open_week
+from autograder.week.notebooks import Notebooks
 
 from .chosen import ROOT
 from .feedback.hostile import HOSTILE, check_page

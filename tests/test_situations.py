@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder import layouts
-from autograder.collect import collect
-from autograder.course import Course
-from autograder.entries import Fate
-from autograder.layouts import PATTERNS, Layout, Pattern, fits
-from autograder.wrapping import Question, Reading
+from autograder.course.folder import Course
+from autograder.submissions import layouts
+from autograder.submissions.collect import collect
+from autograder.submissions.entries import Fate
+from autograder.submissions.layouts import PATTERNS, Layout, Pattern, fits
+from autograder.submissions.wrapping import Question, Reading
 
 from .situation_table import GRADESCOPE, SITUATIONS
 from .situations import FRIDAY, MONDAY, STARTER, WEEK, At, Content, Situation, bundle, faults, make, notebook, run, tar

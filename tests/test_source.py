@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import BuildError, WorkbookError
-from autograder.source import (
+from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.source import (
     About,
     Cell,
     Exercise,
@@ -25,7 +25,7 @@ from autograder.source import (
     load_week,
     parse,
 )
-from autograder.source import Test as Graded
+from autograder.week.source import Test as Graded
 
 SCRIPT = Path("/checkout/solutions/week07_x/x.py")
 WORDS = {

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.engine.state import Turns, captured, fresh, install
+from autograder.engine.guest.state import Turns, captured, fresh, install
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "dtype": lambda folder: torch.set_default_dtype(torch.float64),
@@ -96,7 +96,7 @@ def test_a_new_process_has_what_is_called_fresh() -> None:
     import subprocess
 
     code = (
-        "import json, numpy, torch; from autograder.engine.state import captured; found = captured();"
+        "import json, numpy, torch; from autograder.engine.guest.state import captured; found = captured();"
         "print(json.dumps({name: repr(value) for name, value in found.items()}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import build_week
-from autograder.course import all_weeks
-from autograder.grades_csv import write_csv
-from autograder.ledger import Entry
-from autograder.outcomes import Graded
-from autograder.source import Exercise, Test, load_week
-from autograder.suspicious import remarks, suspicious
-from autograder.variants import load_variants
+from autograder.building.build import build_week
+from autograder.execution.results import Graded
+from autograder.execution.suspicious import remarks, suspicious
+from autograder.gradebook.grades_csv import write_csv
+from autograder.gradebook.ledger import Entry
+from autograder.week.locate import all_weeks
+from autograder.week.source import Exercise, Test, load_week
+from autograder.week.variants import load_variants
 
 from .chosen import ROOT
 
@@ -34,7 +34,7 @@ from .chosen import ROOT
         ("getattr(F, 'scaled' + '_dot')(x)", ("getattr of a computed name",)),
         ("import torch.nn.functional as F\nsetattr(F, name, f)", ("setattr of a computed name",)),
         ("observe.calls_among = lambda *a: []", ("shared.observe",)),
-        ("import shared.calls\nshared.calls.calls_among = print", ("shared.calls",)),
+        ("import shared.checks.calls\nshared.calls.calls_among = print", ("shared.checks.calls",)),
         ("exec('import os')", ("exec",)),
         ("x = 1\neval('x')\nimport subprocess\nexec('y')", ("eval", "subprocess", "exec")),
     ],

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from autograder.engine.system_calls import (
+from autograder.engine.guest.system_calls import (
     CLONE3,
     FIRST_UNKNOWN,
     FORBIDDEN,

@@ -11,10 +11,10 @@ from random import Random
 
 import pytest
 
-from autograder import tars
-from autograder.entries import Entry, Fate
-from autograder.reading import DamagedError
-from autograder.tars import in_tar
+from autograder.repair.damage import DamagedError
+from autograder.submissions import tars
+from autograder.submissions.entries import Entry, Fate
+from autograder.submissions.tars import in_tar
 
 CONTENT = b"an answer"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from shared import datasets, tiles
+from shared import datasets
+from shared.data import tiles
 
 DRAWN = datasets.field_tiles(240, seed=0)
 BARE = datasets.LAND_USES.index("bare soil")

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from autograder.engine.judge import ANSWER, OWN, TEST, TRUSTED
-from autograder.runner import Code, Job, Mode, Team
-from autograder.source import Limits
+from autograder.engine.cell_kinds import ANSWER, OWN, TEST, TRUSTED
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.pool import Team
+from autograder.week.source import Limits
 
 SETUP = """
 import math, os, pickle, random, sys, warnings

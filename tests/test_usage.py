@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine import isolation, usage
+from autograder.engine.guest import isolation, usage
 
 MIB = 2**20
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course import all_weeks
-from autograder.errors import BuildError, WorkbookError
-from autograder.source import Exercise, Week, load_week
-from autograder.variants import Alternative, Misconception, Variants, coverage, load_variants
+from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.locate import all_weeks
+from autograder.week.source import Exercise, Week, load_week
+from autograder.week.variants import Alternative, Misconception, Variants, coverage, load_variants
 
 ROOT = Path(__file__).parents[1]
 WEEKS = all_weeks(ROOT)

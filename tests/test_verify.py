@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import WorkbookError
-from autograder.verify import Matrix, verify_week
+from autograder.authoring.matrix import Matrix
+from autograder.authoring.verify import verify_week
+from autograder.core.errors import WorkbookError
 
 
 def matrix_with(root: Path, file: str, old: str, new: str) -> Matrix:

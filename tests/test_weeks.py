@@ -12,17 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import build_week, to_text
-from autograder.course import Course, all_weeks
+from autograder.authoring.lies import find_lies
+from autograder.authoring.matrix import Matrix
+from autograder.authoring.mutants import try_mutants
+from autograder.authoring.verify import verify_week
+from autograder.building.build import build_week
+from autograder.course.folder import Course
 from autograder.engine import sandbox
-from autograder.jobs import graded_cells, make_job
-from autograder.lies import find_lies
-from autograder.mutants import try_mutants
-from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Exercise, Explore, Look, Test, load_info, load_week
-from autograder.verify import Matrix, verify_week
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.make_job import graded_cells, make_job
+from autograder.execution.pool import Team
+from autograder.execution.verdicts import Verdict
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import to_text
+from autograder.week.source import Exercise, Explore, Look, Test, load_info, load_week
 
-from .chosen import ROOT, long_weeks
+from .chosen import ROOT, long_weeks, weeks_to_prove
 
 WEEKS = all_weeks(ROOT)
 
@@ -33,13 +38,13 @@ def matrix_of(name: str, mode: Mode) -> Matrix:
     return verify_week(ROOT / "solutions" / name, mode=mode, workers=2)
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_the_tests_of_a_week_are_proven(name: str) -> None:
     """Reference and alternatives earn every point, stubs none, misconceptions get their message."""
     assert matrix_of(name, Mode.NOTEBOOK).misses == []
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_the_tests_of_a_week_are_proven_through_handles(name: str) -> None:
     """The same with answers in sandboxes and tests in the judge."""
     assert sandbox.missing() == ""
@@ -55,7 +60,7 @@ NOT_SEEN = {
 cell does not meet what an answer changed in place. Another test of the exercise rejects the variant in both modes."""
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_verdicts_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
     notebook, handles = matrix_of(name, Mode.NOTEBOOK), matrix_of(name, Mode.SANDBOX)
     assert [row.name for row in notebook.rows] == [row.name for row in handles.rows]
@@ -75,7 +80,7 @@ def words_of_the_course(message: str) -> tuple[str, str]:
     return first, next((line for line in others if line.startswith("  likely cause:")), "")
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_messages_are_the_same_in_a_notebook_and_through_handles(name: str) -> None:
     rows = zip(matrix_of(name, Mode.NOTEBOOK).rows, matrix_of(name, Mode.SANDBOX).rows, strict=True)
     said = {
@@ -87,7 +92,7 @@ def test_messages_are_the_same_in_a_notebook_and_through_handles(name: str) -> N
     assert {variant: both for variant, both in said.items() if both[0] != both[1]} == {}
 
 
-@pytest.mark.parametrize("name", long_weeks())
+@pytest.mark.parametrize("name", weeks_to_prove())
 def test_every_hidden_test_rejects_a_misconception_through_handles(name: str) -> None:
     """A check that something did not happen could pass for nothing where arguments are copies."""
     week = load_week(ROOT / "solutions" / name)
@@ -196,3 +201,12 @@ def test_plain_nbgrader_grades_the_reference_and_the_stubs(name: str, tmp_path: 
     with Gradebook(Course(ROOT, tmp_path).db_url) as gradebook:
         scores = {s: gradebook.find_submission(name, s).code_score for s in ("reference", "stubs")}
     assert scores == {"reference": 80, "stubs": 0}
+
+
+@pytest.mark.parametrize("name", WEEKS)
+def test_each_version_of_a_week_is_in_the_changelog(name: str) -> None:
+    """What changed for those who have the week: points, stubs or tests, in a line."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = load_info(ROOT / "solutions" / name).version
+    missing = [f"week {name[4:6]}, version {one}:" for one in range(2, version + 1)]
+    assert [line for line in missing if line not in text] == []

@@ -11,14 +11,14 @@ import typer
 from .common import complaints, console
 
 if TYPE_CHECKING:
-    from ..build import Notebooks
-    from ..learner.kept import Kept
-    from ..learner.lessons import Lesson
+    from ..learner.state import Kept
+    from ..learner.tasks import Lesson
+    from ..week.notebooks import Notebooks
 
 
 def warn(text: str) -> None:
     """A remark on standard error; the command goes on."""
-    from ..texts import for_terminal
+    from ..core.texts import for_terminal
 
     complaints.print(f"[yellow]{for_terminal(text, 1_000)}[/yellow]", highlight=False)
 
@@ -43,8 +43,8 @@ def ask_which(root: Path, released: Notebooks) -> None:
     Nobody there: one that is blank is used, and the other is named; where none is at its place, the command that
     reads it says so.
     """
-    from ..errors import short
-    from ..learner.places import usual_path
+    from ..core.errors import short
+    from ..learner.locations import usual_path
     from ..learner.renamed import Found, decide, doubtful
 
     week = released.week
@@ -74,8 +74,8 @@ def ask_which(root: Path, released: Notebooks) -> None:
 
 def name_later_one(root: Path, released: Notebooks) -> None:
     """Say which notebook of the week was saved after the one that is used: people go on in a copy and forget it."""
-    from ..errors import short
-    from ..learner.places import notebook_path
+    from ..core.errors import short
+    from ..learner.locations import notebook_path
     from ..learner.renamed import saved_later
 
     if later := saved_later(root, released):
@@ -85,7 +85,7 @@ def name_later_one(root: Path, released: Notebooks) -> None:
 
 def ask_blank(lesson: Lesson, path: str) -> None:
     """Where nothing is answered, ask whether that is meant. Nobody there: refuse."""
-    from ..errors import WorkbookError
+    from ..core.errors import WorkbookError
 
     if not lesson.is_blank:
         return

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from ..errors import BuildError, Problem, WorkbookError
+from ..core.errors import BuildError, Problem, WorkbookError
 from .common import WeekArgument, WeeksArgument, complaints, console
-from .proofs import Proof, lies_proof, matrix_proof, mutants_proof, prove
+from .verify import Method, lies_proof, matrix_proof, mutants_proof, prove
 
 if TYPE_CHECKING:
-    from ..watching import Snapshot
+    from ..authoring.watch import Snapshot
 
 app = typer.Typer()
 
@@ -30,8 +30,8 @@ def new(
 
     Example: [bold]workbook new detection_transformer --title "Detection as set prediction"[/bold]
     """
-    from ..course import find_root
-    from ..scaffold import new_week
+    from ..authoring.new import new_week
+    from ..week.locate import find_root
 
     root = find_root()
     numbered = len(topic) == 2 and topic[0].isdecimal()
@@ -53,9 +53,9 @@ def build(
 
     Example: [bold]workbook build week01[/bold]
     """
-    from ..build import build_week, stale, write_week
-    from ..course import find_root, open_week
-    from ..rules_files import author_notes
+    from ..building.build import build_week, stale, write_week
+    from ..building.rules_files import author_notes
+    from ..week.locate import find_root, open_week
 
     root = find_root()
     complaints_found, problems = [], []
@@ -102,13 +102,13 @@ def verify(
 
     Example: [bold]workbook verify week01 --exercise sdpa --watch[/bold]
     """
-    from ..course import find_root
+    from ..week.locate import find_root
 
     root = find_root()
     if mutants + lies + watch > 1:
         raise WorkbookError("--mutants, --lies and --watch do not go together", "say one of them")
     folders = [root / "solutions" / name for name in _chosen(root, weeks)]
-    proof: Proof[Any]
+    proof: Method[Any]
     if mutants:
         proof = mutants_proof(sample, seed, exercise, workers)
     elif lies:
@@ -124,7 +124,7 @@ def verify(
 
 def _chosen(root: Path, asked: list[str] | None) -> list[str]:
     """The names of the weeks that were asked for, by default all; folders that are no weeks are told, not skipped."""
-    from ..course import all_weeks, week_name
+    from ..week.locate import all_weeks, week_name
 
     known = all_weeks(root)
     found = sorted(path for path in (root / "solutions").iterdir() if path.is_dir() and path.name[0] not in "._")
@@ -143,7 +143,7 @@ def _chosen(root: Path, asked: list[str] | None) -> list[str]:
 
 def _watch(folders: list[Path], root: Path, only: str, thorough: bool, sandbox: bool, workers: int) -> None:
     """Verify after each save what it touches. A source that does not hold is said, and waited for."""
-    from ..watching import EVERYTHING, changes, saved_weeks, snapshot, touched
+    from ..authoring.watch import EVERYTHING, changes, saved_weeks, snapshot, touched
 
     def attempt(folder: Path) -> None:
         try:
@@ -188,11 +188,11 @@ def record(
 
     Example: [bold]workbook record week01[/bold]
     """
-    from ..build import build_week, write_source, write_week
-    from ..course import find_root, open_week
-    from ..outputs import execute, keep, slowest
-    from ..report import progress
-    from ..rules_files import author_notes
+    from ..authoring.record import execute, keep, slowest
+    from ..building.build import build_week, write_source, write_week
+    from ..building.rules_files import author_notes
+    from ..week.locate import find_root, open_week
+    from .tables import progress
 
     root = find_root()
     built = build_week(open_week(root, week))
@@ -220,10 +220,10 @@ def preview(
     """
     import webbrowser
 
-    from ..build import build_week, write_source
-    from ..course import find_root, open_week
-    from ..preview import preview as write_preview
-    from ..report import progress
+    from ..authoring.preview import preview as write_preview
+    from ..building.build import build_week, write_source
+    from ..week.locate import find_root, open_week
+    from .tables import progress
 
     root = find_root()
     built = build_week(open_week(root, week))

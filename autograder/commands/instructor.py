@@ -11,7 +11,7 @@ import typer
 from .common import CourseOption, WeekArgument, WeeksArgument, console
 
 if TYPE_CHECKING:
-    from ..wrapping import Question, Reading
+    from ..submissions.wrapping import Question, Reading
 
 app = typer.Typer()
 
@@ -22,10 +22,11 @@ def release(week: WeekArgument, course: CourseOption = None) -> None:
 
     Example: [bold]workbook release week01[/bold]
     """
-    from ..build import build_week, write_week
-    from ..course import Course, find_root, open_week
-    from ..errors import short
-    from ..record import register
+    from ..building.build import build_week, write_week
+    from ..core.errors import short
+    from ..course.folder import Course
+    from ..gradebook.store import register
+    from ..week.locate import find_root, open_week
 
     root = find_root()
     where = Course.at(root, course)
@@ -49,9 +50,9 @@ def bundle(
 
     Example: [bold]workbook bundle week01 week02 --output build/workbook.zip[/bold]
     """
-    from ..bundle import write_bundle
-    from ..course import find_root, released_weeks, week_name
-    from ..errors import short
+    from ..authoring.bundle import write_bundle
+    from ..core.errors import short
+    from ..week.locate import find_root, released_weeks, week_name
 
     root = find_root()
     names = [week_name(root, week) for week in weeks or ()] or released_weeks(root)
@@ -84,13 +85,14 @@ def collect(
 
     Example: [bold]workbook collect ~/Downloads/submissions.zip week01[/bold]
     """
-    from ..collect import EXCHANGE, from_exchange
-    from ..collect import collect as collect_from
-    from ..course import Course, find_root, week_name
-    from ..errors import short
-    from ..layouts import by_option
-    from ..report import print_collection, progress
-    from ..wrapping import Reading
+    from ..core.errors import short
+    from ..course.folder import Course
+    from ..submissions.collect import EXCHANGE, from_exchange
+    from ..submissions.collect import collect as collect_from
+    from ..submissions.layouts import by_option
+    from ..submissions.wrapping import Reading
+    from ..week.locate import find_root, week_name
+    from .tables import print_collection, progress
 
     root = find_root()
     where = Course.at(root, course)
@@ -116,7 +118,7 @@ def collect(
 
 def _asked(question: Question) -> Reading | None:
     """What the person at the terminal answers; None where there is nobody, or they leave the files out."""
-    from ..texts import for_terminal
+    from ..core.texts import for_terminal
 
     if not sys.stdin.isatty():
         return None
@@ -135,11 +137,12 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
 
     Example: [bold]workbook feedback week01[/bold]
     """
-    from ..build import build_week
-    from ..by_hand import rewrite, write_grades
-    from ..course import Course, find_root, open_week
-    from ..errors import WorkbookError, short
-    from ..texts import for_terminal
+    from ..building.build import build_week
+    from ..core.errors import WorkbookError, short
+    from ..core.texts import for_terminal
+    from ..course.folder import Course
+    from ..grading.rewrite import rewrite, write_grades
+    from ..week.locate import find_root, open_week
 
     root = find_root()
     where = Course.at(root, course)
@@ -177,15 +180,16 @@ def mark(
     import getpass
     import webbrowser
 
-    from ..build import build_week
-    from ..course import Course, find_root, open_week
-    from ..errors import WorkbookError
+    from ..building.build import build_week
+    from ..core.errors import WorkbookError
+    from ..core.texts import for_terminal
+    from ..course.folder import Course
+    from ..gradebook.penalties import settle
+    from ..gradebook.scores import standings
     from ..marking.queue import Share
     from ..marking.server import Server
     from ..marking.start import start
-    from ..penalties import settle
-    from ..standings import standings
-    from ..texts import for_terminal
+    from ..week.locate import find_root, open_week
 
     root = find_root()
     where = Course.at(root, course)
@@ -218,11 +222,12 @@ def similar(week: WeekArgument, course: CourseOption = None) -> None:
 
     Example: [bold]workbook similar week01[/bold]
     """
-    from ..build import build_week
-    from ..course import Course, find_root, open_week
-    from ..errors import short
+    from ..building.build import build_week
+    from ..core.errors import short
+    from ..core.texts import for_terminal
+    from ..course.folder import Course
     from ..similar.page import similar as compare
-    from ..texts import for_terminal
+    from ..week.locate import find_root, open_week
 
     root = find_root()
     found, unreadable, path = compare(build_week(open_week(root, week)), Course.at(root, course))
@@ -243,11 +248,12 @@ def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
 
     Example: [bold]workbook report week01[/bold]
     """
-    from ..build import build_week
-    from ..class_report import class_of, write_class
-    from ..course import Course, find_root, open_week, week_name
-    from ..errors import WorkbookError, short
-    from ..standings import weeks_in_gradebook
+    from ..building.build import build_week
+    from ..core.errors import WorkbookError, short
+    from ..course.folder import Course
+    from ..gradebook.scores import weeks_in_gradebook
+    from ..reporting.class_page import class_of, write_class
+    from ..week.locate import find_root, open_week, week_name
 
     root = find_root()
     where = Course.at(root, course)
@@ -281,12 +287,13 @@ def export(
 
     Example: [bold]workbook export week01[/bold]
     """
-    from ..course import Course, find_root, week_name
-    from ..errors import short
-    from ..export import export as export_grades
-    from ..source import load_info
-    from ..standings import weeks_in_gradebook
-    from ..texts import for_terminal
+    from ..core.errors import short
+    from ..core.texts import for_terminal
+    from ..course.folder import Course
+    from ..gradebook.scores import weeks_in_gradebook
+    from ..reporting.lms_export import export as export_grades
+    from ..week.locate import find_root, week_name
+    from ..week.source import load_info
 
     root = find_root()
     where = Course.at(root, course)

@@ -14,10 +14,10 @@ from .asking import ask_blank, ask_which, ask_whose, name_later_one, warn
 from .common import console
 
 if TYPE_CHECKING:
-    from ..learner.checking import Result
-    from ..learner.copies import Begun
-    from ..learner.kept import Kept
-    from ..learner.lessons import Lesson
+    from ..learner.check import Result
+    from ..learner.start import Begun
+    from ..learner.state import Kept
+    from ..learner.tasks import Lesson
 
 app = typer.Typer()
 
@@ -46,11 +46,11 @@ def start(
 
     Example: [bold]workbook start 1[/bold]
     """
-    from ..course import find_root, released_weeks, week_name
-    from ..errors import WorkbookError
-    from ..learner.copies import start_week
+    from ..core.errors import WorkbookError
     from ..learner.released import open_released
     from ..learner.renamed import elsewhere
+    from ..learner.start import start_week
+    from ..week.locate import find_root, released_weeks, week_name
 
     root = find_root()
     if bool(week) == every:
@@ -67,7 +67,7 @@ def start(
 
 
 def _say_begun(root: Path, begun: Begun) -> None:
-    from ..learner.copies import RELOAD
+    from ..learner.start import RELOAD
 
     for path, state in begun.files:
         console.print(f"{path.relative_to(root)}: {state}", highlight=False)
@@ -91,9 +91,9 @@ def lab(context: typer.Context) -> None:
 
     Example: [bold]workbook lab --port 9000[/bold]
     """
-    from ..course import find_root, released_weeks
     from ..learner import lab, start_page
-    from ..learner.copies import start_week
+    from ..learner.start import start_week
+    from ..week.locate import find_root, released_weeks
 
     root = find_root()
     for name in released_weeks(root):
@@ -116,16 +116,16 @@ def check(
 
     Example: [bold]workbook check 1 sdpa[/bold]
     """
-    from ..course import find_root
-    from ..errors import short
-    from ..learner import checking, screens
-    from ..learner.copies import read_copy
-    from ..learner.kept import Kept
-    from ..learner.lessons import lesson_of
+    from ..core.errors import short
+    from ..learner import check, views
+    from ..learner.locations import notebook_path
     from ..learner.ownership import remember_answers
-    from ..learner.places import notebook_path
     from ..learner.released import open_released
+    from ..learner.start import read_copy
+    from ..learner.state import Kept
+    from ..learner.tasks import lesson_of
     from ..learner.wanted import wanted
+    from ..week.locate import find_root
 
     root = find_root()
     name, exercise = wanted(root, week, exercise)
@@ -134,7 +134,7 @@ def check(
     lesson = lesson_of(released, read_copy(root, name)[0], notebook_path(root, name).parent)
     asked = [exercise] if exercise else list(lesson.tasks)
     kept = Kept.of(root, name)
-    results = checking.known(lesson, kept)
+    results = check.known(lesson, kept)
     to_run = [one for one in asked if one not in results or (results[one].fingerprint and (fresh or exercise))]
     if to_run:
         ask_whose(root, lesson, kept)
@@ -142,13 +142,13 @@ def check(
             _run(lesson, kept, to_run, results)
         finally:  # also after Ctrl-C: what was found is found
             _save(kept)
-    results = checking.with_blame(lesson, results)
+    results = check.with_blame(lesson, results)
     numbers = {one: place for place, one in enumerate(lesson.tasks, 1)}
     name_later_one(root, released)
     console.print(escape(short(notebook_path(root, name))), style="bright_black", highlight=False)
-    console.print(screens.results_table([results[one] for one in asked], numbers), highlight=False)
+    console.print(views.results_table([results[one] for one in asked], numbers), highlight=False)
     if not exercise:
-        console.print(screens.week_line(results, released.week, console.width), highlight=False)
+        console.print(views.week_line(results, released.week, console.width), highlight=False)
     step = _after_check(released.week.number, lesson.unanswered, [results[one] for one in asked], alone=bool(exercise))
     console.print(f"next: {escape(step)}", highlight=False)
     remember_answers(lesson, kept)
@@ -159,8 +159,8 @@ def check(
 
 def _run(lesson: Lesson, kept: Kept, names: list[str], results: dict[str, Result]) -> None:
     """Check some exercises, with a line about what is waited for; each result is noted as soon as it is there."""
-    from ..learner import checking
-    from ..learner.bench import open_bench
+    from ..learner import check
+    from ..learner.backend import open_bench
     from ..learner.waiting import waiting
 
     with waiting(console, "starting") as tell:
@@ -168,9 +168,9 @@ def _run(lesson: Lesson, kept: Kept, names: list[str], results: dict[str, Result
         try:
             if bench.note:
                 warn(bench.note)
-            for result in checking.check(lesson, bench, names):
+            for result in check.check(lesson, bench, names):
                 results[result.exercise] = result
-                checking.remember(kept, result)
+                check.remember(kept, result)
         finally:
             bench.close()
 
@@ -184,7 +184,7 @@ def _save(kept: Kept) -> None:
 
 
 def _after_check(number: int, unanswered: tuple[str, ...], results: list[Result], alone: bool) -> str:
-    from ..learner.checking import UNWRITTEN
+    from ..learner.check import UNWRITTEN
 
     for result in results:
         if result.blamed:
@@ -208,14 +208,14 @@ def watch(week: MaybeWeek = "", exercise: MaybeExercise = "") -> None:
 
     Example: [bold]workbook watch 1[/bold]
     """
-    from ..course import find_root
-    from ..errors import WorkbookError
-    from ..learner.kept import Kept
-    from ..learner.lessons import open_lesson
+    from ..core.errors import WorkbookError
     from ..learner.ownership import remember_answers
     from ..learner.released import open_released
+    from ..learner.state import Kept
+    from ..learner.tasks import open_lesson
     from ..learner.wanted import wanted
-    from ..learner.watching import watch_week
+    from ..learner.watch import watch_week
+    from ..week.locate import find_root
 
     root = find_root()
     name, exercise = wanted(root, week, exercise)
@@ -240,13 +240,13 @@ def hint(
 
     Example: [bold]workbook hint 1 sdpa[/bold]
     """
-    from ..course import find_root
-    from ..errors import WorkbookError
-    from ..learner.hinting import next_hints
-    from ..learner.kept import Kept
+    from ..core.errors import WorkbookError
+    from ..learner.hint import next_hints
     from ..learner.released import open_released
-    from ..learner.screens import hint_panel
+    from ..learner.state import Kept
+    from ..learner.views import hint_panel
     from ..learner.wanted import wanted
+    from ..week.locate import find_root
 
     root = find_root()
     of_week, name = wanted(root, week, exercise)
@@ -275,10 +275,10 @@ def status() -> None:
 
     Example: [bold]workbook status[/bold]
     """
-    from ..course import find_root
-    from ..errors import WorkbookError
-    from ..learner.scoreboard import scores
-    from ..learner.screens import score_table
+    from ..core.errors import WorkbookError
+    from ..learner.status import scores
+    from ..learner.views import score_table
+    from ..week.locate import find_root
 
     found = scores(find_root())
     if not found:
@@ -306,19 +306,19 @@ def submit(
 
     Example: [bold]workbook submit 1 --name "Ada Lovelace"[/bold]
     """
-    from ..course import find_root
-    from ..errors import WorkbookError, short
-    from ..learner.bench import open_bench
-    from ..learner.checking import known
-    from ..learner.copies import read_copy
-    from ..learner.handing_in import hand_in, preflight
-    from ..learner.kept import Kept
-    from ..learner.lessons import lesson_of
-    from ..learner.places import notebook_path
+    from ..core.errors import WorkbookError, short
+    from ..learner.backend import open_bench
+    from ..learner.check import known
+    from ..learner.locations import notebook_path
     from ..learner.released import open_released
-    from ..learner.screens import preflight_report
+    from ..learner.start import read_copy
+    from ..learner.state import Kept
+    from ..learner.submit import hand_in, preflight
+    from ..learner.tasks import lesson_of
+    from ..learner.views import preflight_report
     from ..learner.waiting import waiting
     from ..learner.wanted import week_here
+    from ..week.locate import find_root
 
     root = find_root()
     if not (week or week_here(root)):
@@ -360,8 +360,8 @@ def doctor() -> None:
 
     Example: [bold]workbook doctor[/bold]
     """
-    from ..course import find_root
-    from ..doctor import LEARN, examine
+    from ..learner.doctor import LEARN, examine
+    from ..week.locate import find_root
 
     findings = examine(find_root())
     for role in dict.fromkeys(finding.role for finding in findings):

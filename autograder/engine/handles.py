@@ -20,9 +20,10 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
-from . import results, wire
+from . import validate
+from .guest import wire
 from .requests import Writer, check_modes, gradients, refuse
 
 MAX_RECEIVED = 2**30
@@ -222,7 +223,7 @@ class Learner:
         state = {"random": self._random_state(), "gradients": gradients()}
         request = self._request((self._count, operation, arguments, released, state))
         reply = self._exchange(request, resolve=self._resolve if operation in GIVE_OBJECTS else None)
-        found = results.reply_of(reply, self._count)
+        found = validate.reply_of(reply, self._count)
         if found is None:
             raise self.lost("TAMPERED", "a reply that nobody asked for")
         return found
@@ -233,7 +234,7 @@ class Learner:
         return file.getvalue()
 
     def _error(self, fields: Any) -> BaseException:
-        texts = results.error_texts(fields)
+        texts = validate.error_texts(fields)
         if texts is None:
             raise self.lost("TAMPERED", "an error without words")
         base, name, text = texts["base"], texts["name"], texts["text"]
@@ -247,7 +248,7 @@ class Learner:
             error: BaseException = kind(text)
         except TypeError:  # one that wants more than a text
             error = Exception(text)
-        # read by shared.failures
+        # read by shared.checks.failures
         error.learner_line, error.subject = texts["where"], texts["subject"]  # type: ignore[attr-defined]
         error.kind = Kind(texts["kind"])  # type: ignore[attr-defined]
         return error
@@ -265,7 +266,7 @@ class Learner:
     def _run(self, operation: str, source: str) -> dict[str, Any]:
         begin, self._received = time.perf_counter(), 0
         gave, done = self._reply(operation, source)
-        if not gave or not results.is_cell_result(done):
+        if not gave or not validate.is_cell_result(done):
             raise self.lost("TAMPERED", "an unknown result of a cell")
         done["seconds"] = time.perf_counter() - begin
         return dict(done)
@@ -277,7 +278,7 @@ class Learner:
         if not gave:
             alone = [self.names([name]) for name in wanted] if len(wanted) > 1 else []
             return {name: value for one in alone for name, value in one.items()}
-        if not results.are_names(found, list(wanted)):
+        if not validate.are_names(found, list(wanted)):
             raise self.lost("TAMPERED", "names that nobody asked for")
         return dict(found)
 
@@ -298,7 +299,7 @@ class Learner:
             self._state.clear()
         self._leaves.clear()
         gave, printed = self._reply("end", None)
-        if not gave or not results.is_printed(printed):
+        if not gave or not validate.is_printed(printed):
             raise self.lost("TAMPERED", "an unknown end of a test")
         return str(printed)
 
@@ -315,12 +316,12 @@ class Learner:
             case ["T", tensor]:
                 return tensor
             case ["T", tensor, number] if _is_number(number):
-                from .gradients import with_graph
+                from .remote_autograd import with_graph
 
                 leaves = [self._leaves[n] for n in self._sent]
                 return with_graph(self, tensor, number, list(self._sent), leaves)
             case ["P", tensor, number, bool(wants_gradient)] if _is_number(number):
-                from .gradients import state_tensor
+                from .remote_autograd import state_tensor
 
                 found = state_tensor(self, tensor, number, wants_gradient)
                 self._state.append((found, found._version, found.requires_grad, self._asked))

@@ -22,20 +22,20 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any, NoReturn
 
-from . import wire
-from .cells import ANSWER as ANSWER
-from .cells import OWN as OWN
-from .cells import TEST as TEST
-from .cells import TRUSTED as TRUSTED
-from .endings import Ending, Why
+from .cell_kinds import ANSWER as ANSWER
+from .cell_kinds import OWN as OWN
+from .cell_kinds import TEST as TEST
+from .cell_kinds import TRUSTED as TRUSTED
+from .child import Started
+from .guest import wire
+from .guest.endings import Ending, Why
+from .guest.shell import printed, run_cell
+from .guest.state import Turns
 from .handles import GoneError, Learner, StateChangedError
-from .late import Late, Moment
 from .outcome import Outcome, dead, outcome_of
-from .process import Started
-from .results import encoded
-from .shell import printed, run_cell
-from .state import Turns
+from .time_outs import Late, Moment
 from .together import run_given, run_together
+from .validate import encoded
 
 MAX_DEATHS = 3
 """A submission whose process died this often is not run any further."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 
 @dataclass
 class Outcome:
-    """What became of one cell: fields of `runner.CellRun`, as plain data."""
+    """What became of one cell: fields of `verdicts.CellRun`, as plain data."""
 
     verdict: str
     message: str = ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from . import wire
+from .guest import wire
 
 if TYPE_CHECKING:
     from .handles import Learner

@@ -10,13 +10,10 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-ENGINE = Path(__file__).parent
-VISIBLE = (
-    *("__init__.py", "endings.py", "arrays.py", "skeleton.py", "wire.py", "system_calls.py", "isolation.py"),
-    *("usage.py", "keeper.py", "huge_pages.py"),
-    *("shell.py", "answers.py", "state.py", "warm.py"),
-)
-"""The files of the engine that a sandbox sees."""
+PACKAGE = Path(__file__).parents[1]
+GUEST = sorted(path.name for path in (PACKAGE / "engine" / "guest").glob("*.py"))
+VISIBLE = ("__init__.py", "engine/__init__.py", *(f"engine/guest/{name}" for name in GUEST))
+"""The files of this package that a sandbox sees: the folder `guest`, and what makes it a package."""
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 LOADER = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d")
 DEVICES = ("null", "random", "urandom")  # a mapping of zero would be shared memory that nobody counts
@@ -47,9 +44,8 @@ def command(python: list[str], environment: Mapping[str, str]) -> list[str]:
             words += ["--ro-bind", path, path]
     parents: dict[Path, None] = {}
     binds = [(path, path) for path in runtime_folders()]
-    binds += [(ENGINE / name, Path(CODE, "autograder/engine", name)) for name in VISIBLE]
-    binds += [(ENGINE.parent / "__init__.py", Path(CODE, "autograder/__init__.py"))]
-    binds += [(ENGINE.parent.parent / "shared", Path(CODE, "shared"))]
+    binds += [(PACKAGE / name, Path(CODE, "autograder", name)) for name in VISIBLE]
+    binds += [(PACKAGE.parent / "shared", Path(CODE, "shared"))]
     for _, inside in binds:
         parents |= dict.fromkeys(reversed(inside.parents[:-1]))  # bubblewrap itself would make them unreadable
     words += ["--perms", "1777", "--size", str(64 * 2**20), "--tmpfs", "/tmp"]  # before what may lie in it
@@ -79,7 +75,7 @@ def missing() -> str:
         return "sandboxes need Linux"
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)"
-    probe = "from autograder.engine import isolation; isolation.leave_namespaces(); print('yes')"
+    probe = "from autograder.engine.guest import isolation; isolation.leave_namespaces(); print('yes')"
     done = subprocess.run(command([sys.executable, "-c", probe], {}), capture_output=True, text=True, check=False)
     if done.stdout.strip() != "yes":
         reason = (done.stderr.strip() or "no message").splitlines()[-1]

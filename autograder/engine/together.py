@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from . import places
-from .cells import TEST, TRUSTED
+from . import progress
+from .cell_kinds import TEST, TRUSTED
+from .guest.shell import run_cell
+from .guest.state import Turns
 from .outcome import Outcome, outcome_of
-from .results import encoded
-from .shell import run_cell
-from .state import Turns
+from .validate import encoded
 
-CODE = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+CODE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 """Where this package and `shared` lie."""
 
 
@@ -43,7 +43,7 @@ def run_together(channel: Sends, job: dict[str, Any], shell: Any) -> None:
     for cell in job["cells"]:
         channel.send(encoded({"start": cell["id"]}))
         begin = time.perf_counter()
-        with places.told(lambda place: channel.send(encoded({"at": place}))):
+        with progress.told(lambda place: channel.send(encoded({"at": place}))):
             done = two.run(cell["kind"], cell["source"])
         outcome = _outcome(done, begin)
         channel.send(encoded({"done": cell["id"], "outcome": asdict(outcome)}))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .start_page import NAME
 
-CONFIG = Path(__file__).parents[1] / "lab_config"
+CONFIG = Path(__file__).parent / "lab_config"
 """A folder of configuration as Jupyter reads it: `labconfig/` for pages, `jupyter_server_config.d/` for the server."""
 PATHS = "JUPYTER_CONFIG_PATH"
 

@@ -10,10 +10,10 @@ import hashlib
 import os
 from pathlib import Path
 
-from ..errors import short
-from .kept import Kept
-from .lessons import Lesson
-from .places import notebook_path
+from ..core.errors import short
+from .locations import notebook_path
+from .state import Kept
+from .tasks import Lesson
 
 ENOUGH = 2
 """Answers that nobody has seen here before, from which the notebook may be somebody else's."""

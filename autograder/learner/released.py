@@ -8,11 +8,12 @@ from typing import Any
 from nbformat.notebooknode import NotebookNode
 from pydantic import ValidationError
 
-from ..build import Notebooks
-from ..course import released_weeks, week_name
-from ..errors import WorkbookError, short
-from ..repair import DamagedError, read_notebook
-from ..source import KINDS, Cell, Text, Week, WeekInfo, Words
+from ..core.errors import WorkbookError, short
+from ..repair.damage import DamagedError
+from ..repair.repair import read_notebook
+from ..week.locate import released_weeks, week_name
+from ..week.notebooks import Notebooks
+from ..week.source import KINDS, Cell, Text, Week, WeekInfo, Words
 
 OWN_WORDS = ("difficulty", "minutes", "uses")
 
@@ -49,7 +50,7 @@ def read_week(folder: Path, path: Path, notebook: NotebookNode) -> Week:
     """The week that a released notebook was built from, as far as a learner may know it."""
     said = notebook.metadata.get("workbook", {})
     known: dict[str, Any] = {"title": folder.name, "summary": "", "hours": 1}
-    known |= {key: said[key] for key in ("title", "hours", "libraries", "limits") if key in said}
+    known |= {key: said[key] for key in ("title", "version", "hours", "libraries", "limits") if key in said}
     where = "its metadata"
     try:
         info = WeekInfo.model_validate(known | {"libraries": tuple(known.get("libraries", ("torch",)))})

@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..build import Notebooks
-from ..course import released_weeks
-from ..errors import WorkbookError, short
-from ..repair import DamagedError, align, read_notebook
-from ..source import Exercise, Written
-from .places import Choice, in_work, notebook_path, usual_path
+from ..core.errors import WorkbookError, short
+from ..repair.damage import DamagedError
+from ..repair.repair import align, read_notebook
+from ..week.locate import released_weeks
+from ..week.notebooks import Notebooks
+from ..week.source import Exercise, Written
+from .locations import Choice, in_work, notebook_path, usual_path
 
 NOT_WORK = ("backups", "submissions")
 """Folders in `work/` whose notebooks are kept, not worked on."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .keys import Key
+from .keyboard import Key
 
 Line = TypeVar("Line")
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from ..course import released_weeks
-from ..errors import WorkbookError, short
-from ..files import replace_file
-from .kept import folder
-from .places import notebook_path
+from ..core.errors import WorkbookError, short
+from ..core.files import replace_file
+from ..week.locate import released_weeks
+from .locations import notebook_path
 from .released import open_released
-from .scoreboard import Score, scores
+from .state import folder
+from .status import Score, scores
 
 NAME = "start.md"
 PAGE = """# Start here

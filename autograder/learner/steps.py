@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..engine.judge import ANSWER, OWN, TEST
-from ..runner import Code, Job
+from ..engine.cell_kinds import ANSWER, OWN, TEST
+from ..execution.job import Code, Job
 
 COUNTDOWN_AFTER = 3
 """Seconds after which it is said when a cell will be stopped; most are done by then."""

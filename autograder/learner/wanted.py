@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ..course import released_weeks, week_name
-from ..errors import WorkbookError
-from .lessons import exercise_called, exercise_name
-from .places import notebook_path
+from ..core.errors import WorkbookError
+from ..week.locate import released_weeks, week_name
+from .locations import notebook_path
 from .released import open_released
+from .tasks import exercise_called, exercise_name
 
 
 def week_here(root: Path) -> str:

@@ -15,13 +15,13 @@ from rich.rule import Rule
 from rich.segment import Segment, SegmentLines
 from rich.text import Text
 
-from ..errors import short
-from ..texts import clean
-from .checking import UNWRITTEN, Result
-from .screens import WORDS, hint_panel, mark, message, message_block, results_table, week_line
+from ..core.errors import short
+from ..core.texts import clean
+from .check import UNWRITTEN, Result
+from .views import WORDS, hint_panel, mark, message, message_block, results_table, week_line
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .watch_session import Session
 
 KEYS = "c check now · h hint · l list · r reset · q quit"
 REMARK = 400

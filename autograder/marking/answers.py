@@ -8,14 +8,14 @@ from typing import Any
 
 from nbformat.notebooknode import NotebookNode
 
-from ..build import Notebooks
-from ..course import Course
-from ..displaying import text
-from ..facts import question
-from ..record import recorded_notebook
-from ..rules import regions
-from ..source import Week, Written
-from ..written import is_prose, own_cells_below
+from ..course.folder import Course
+from ..gradebook.store import recorded_notebook
+from ..rendering.notebook_view import text
+from ..repair.written_answers import is_prose, own_cells_below
+from ..week.headings import question
+from ..week.marks import regions
+from ..week.notebooks import Notebooks
+from ..week.source import Week, Written
 
 
 @dataclass(frozen=True)

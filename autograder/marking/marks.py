@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..course import Course
-from ..files import append_lines
-from ..record import open_gradebook, patiently
+from ..core.files import append_lines
+from ..course.database import open_gradebook, patiently
+from ..course.folder import Course
 
 JOURNAL = "marks.jsonl"
 

@@ -25,10 +25,10 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from ..build import Notebooks
-from ..markup import code, markdown, plain
-from ..rich_text import rendered
-from ..texts import clean
+from ..core.texts import clean
+from ..rendering.markup import code, markdown, plain
+from ..rendering.rich_text import rendered
+from ..week.notebooks import Notebooks
 from .answers import Part, Question
 from .marks import ChangedError, Mark, Marks
 from .queue import Item, marked, mine

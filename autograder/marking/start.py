@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..build import Notebooks
-from ..course import Course
-from ..errors import WorkbookError, short
-from ..groups import read_groups
-from ..reading import DamagedError
-from ..roster import read_roster
-from ..standings import standings
+from ..core.errors import WorkbookError, short
+from ..course.folder import Course
+from ..course.groups import read_groups
+from ..course.roster import read_roster
+from ..gradebook.scores import standings
+from ..repair.damage import DamagedError
+from ..week.notebooks import Notebooks
 from .answers import Part, questions, read_answers
 from .marks import Marks
 from .queue import Share, order

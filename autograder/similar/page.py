@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..build import Notebooks
-from ..course import Course
-from ..errors import WorkbookError, short
-from ..facts import question, title
-from ..feedback import render
-from ..files import write_text
-from ..groups import read_groups
-from ..reading import DamagedError
-from ..record import recorded_notebook
-from ..roster import read_roster
-from ..source import Written
-from ..standings import standings
-from ..texts import clean
+from ..core.errors import WorkbookError, short
+from ..core.files import write_text
+from ..core.texts import clean
+from ..course.folder import Course
+from ..course.groups import read_groups
+from ..course.roster import read_roster
+from ..gradebook.scores import standings
+from ..gradebook.store import recorded_notebook
+from ..rendering.templates import render
+from ..repair.damage import DamagedError
+from ..week.headings import question, title
+from ..week.notebooks import Notebooks
+from ..week.source import Written
 from .compare import OWN, Answer, Pair, answers_of, given, pairs
 
 MOST_PAIRS = 50

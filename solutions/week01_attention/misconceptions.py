@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 1, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 MISCONCEPTIONS = [
     # ---- exercise 1: scaled dot-product attention

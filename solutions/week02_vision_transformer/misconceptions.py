@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 2, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 CUT = "cut = images.reshape(batch, channels, height // p, p, width // p, p)"
 REORDER = "return cut.permute(0, 2, 4, 1, 3, 5).reshape(batch, (height // p) * (width // p), channels * p * p)"

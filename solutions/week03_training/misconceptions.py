@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 3, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 FREE = 'is_free = parameter.ndim <= 1 or name.endswith("bias") or name.split(".")[-1] in no_decay'
 MIXUP_START = "share = sample_beta(alpha, generator) if alpha > 0 else 1.0\n    partner = torch.randperm(len(x), generator=generator)\n    labels"

@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 4, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 CUT = "cut = x.reshape(batch, height // wh, wh, width // ww, ww, channels)"
 JOIN = "return cut.permute(0, 1, 3, 2, 4, 5).reshape(-1, wh, ww, channels)"

@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 5, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 RESTORE = "restore = order.argsort(dim=1)"
 VISIBLE = "visible = tokens.gather(1, order[:, :kept, None].expand(-1, -1, width))"

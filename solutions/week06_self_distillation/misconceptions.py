@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 6, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 AREA = "side = (low + (high - low) * torch.rand(batch, generator=generator)).sqrt()"
 CENTER = "center = (1 - side)[:, None] * (2 * torch.rand(batch, 2, generator=generator) - 1)"

@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 7, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 LOGITS = "logits = logit_scale * image_emb @ text_emb.T"
 BOTH = "return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2"

@@ -1,6 +1,6 @@
 """Right answers to week 8 that look different from the reference."""
 
-from autograder.variants import Alternative
+from autograder.week.variants import Alternative
 
 ALTERNATIVES = [
     Alternative(

@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 8, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 FLAT_NCHW = "tokens = tokens.flatten(2).transpose(1, 2)"
 FLAT_NHWC = "tokens = tokens.flatten(1, 2)"

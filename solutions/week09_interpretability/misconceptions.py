@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 9, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 HOOKS = "handles = [layer.attn_drop.register_forward_pre_hook(lambda _, inputs: maps.append(inputs[0])) for layer in layers]"
 FUSED_OFF = "        for layer in layers:\n            layer.fused_attn = False\n"

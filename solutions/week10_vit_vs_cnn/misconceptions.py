@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 10, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 NEAREST = "nearest = min(candidates, key=lambda name: abs(candidates[name] - target_params))"
 TOO_FAR = "if abs(candidates[nearest] - target_params) > tolerance * target_params:"

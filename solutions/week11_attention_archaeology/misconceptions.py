@@ -1,6 +1,6 @@
 """Wrong answers that people really write in week 11, the test that rejects each, and what it says."""
 
-from autograder.variants import Misconception
+from autograder.week.variants import Misconception
 
 HASH = "return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]"
 WHOLE = r'whole = written[: written.rfind(b"\n") + 1]  # a line that was cut would spoil the next one'

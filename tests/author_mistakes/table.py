@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder.errors import Problem
+from autograder.core.errors import Problem
 
 from .in_code import CODE
 from .in_files import FILES

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from autograder.build import build_week, write_week
-from autograder.errors import BuildError, Problem, WorkbookError
-from autograder.lies import find_lies
-from autograder.mutants import load_equivalents, try_mutants
-from autograder.outputs import execute, keep
-from autograder.source import load_week
-from autograder.verify import load_proofs, verify_week
+from autograder.authoring.lies import find_lies
+from autograder.authoring.mutants import load_equivalents, try_mutants
+from autograder.authoring.record import execute, keep
+from autograder.authoring.verify import load_proofs, verify_week
+from autograder.building.build import build_week, write_week
+from autograder.core.errors import BuildError, Problem, WorkbookError
+from autograder.week.source import load_week
 
 from ..conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 

@@ -7,7 +7,7 @@ import torch
 
 from shared import checks, observe
 from shared.checks import NO_GRADIENT, NO_RETURN, CheckFailure
-from shared.kinds import Kind
+from shared.checks.kinds import Kind
 
 from .cells import cell, failed, unwritten
 

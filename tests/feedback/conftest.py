@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course import Course
+from autograder.course.folder import Course
 
 
 @pytest.fixture

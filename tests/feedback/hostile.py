@@ -6,9 +6,9 @@ import re
 
 from nbformat.notebooknode import NotebookNode
 
-from autograder.build import Notebooks
-from autograder.outcomes import Graded
-from autograder.runner import CellRun, Verdict
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.week.notebooks import Notebooks
 
 from .outcomes import IN_QUADRUPLE, Page, answered, failed, graded
 

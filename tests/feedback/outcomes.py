@@ -8,14 +8,14 @@ from html.parser import HTMLParser
 
 from nbformat.notebooknode import NotebookNode
 
-from autograder.build import Notebooks
-from autograder.facts import facts
-from autograder.feedback import render
-from autograder.outcomes import Graded
-from autograder.runner import CellRun, Verdict
-from autograder.source import Test
-from autograder.variants import Misconception
-from shared.kinds import Kind
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.feedback.facts import facts
+from autograder.rendering.templates import render
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Test
+from autograder.week.variants import Misconception
+from shared.checks.kinds import Kind
 
 PASSED = CellRun(Verdict.PASS, seconds=0.01)
 IN_DOUBLE, IN_QUADRUPLE = 6, 5

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder.build import Notebooks, build_week
-from autograder.disclosure import told
-from autograder.facts import facts
-from autograder.feedback import render
-from autograder.leaks import secrets
-from autograder.outcomes import Graded
-from autograder.rules import in_hidden_test, regions
-from autograder.runner import CellRun, Verdict
-from autograder.source import Test, load_week
-from autograder.variants import Misconception, load_variants
-from shared.kinds import Kind
+from autograder.building.build import build_week
+from autograder.building.leaks import secrets
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.feedback.facts import facts
+from autograder.feedback.redact import told
+from autograder.rendering.templates import render
+from autograder.week.marks import in_hidden_test, regions
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Test, load_week
+from autograder.week.variants import Misconception, load_variants
+from shared.checks.kinds import Kind
 
 from ..chosen import ROOT
 from ..inprocess import judge

@@ -9,15 +9,16 @@ from itertools import pairwise
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.class_report import class_of, write_class
-from autograder.course import Course
-from autograder.facts import Feedback, facts
-from autograder.feedback import TEMPLATES, write_feedback
-from autograder.outcomes import Graded
-from autograder.runner import CellRun, Verdict
-from autograder.texts import clean
-from autograder.variants import load_variants
+from autograder.core.texts import clean
+from autograder.course.folder import Course
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.feedback.facts import Feedback, facts
+from autograder.feedback.pages import write_feedback
+from autograder.rendering.templates import TEMPLATES
+from autograder.reporting.class_page import class_of, write_class
+from autograder.week.notebooks import Notebooks
+from autograder.week.variants import load_variants
 
 from .hostile import HOSTILE, check_page, hostile_outcome
 from .outcomes import IN_DOUBLE, Page, answered, failed, graded, pages

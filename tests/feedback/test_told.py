@@ -8,18 +8,21 @@ from dataclasses import replace
 
 import pytest
 
-from autograder import markup
-from autograder.build import Notebooks, build_week
-from autograder.course import Course
-from autograder.damage import Damage
-from autograder.errors import WorkbookError
-from autograder.facts import NEXT, Feedback, facts, hints
-from autograder.feedback import VERDICTS, render, write_feedback
-from autograder.outcomes import Graded
-from autograder.runner import CellRun, Verdict
-from autograder.source import load_week
-from autograder.variants import load_variants
-from shared.kinds import Kind
+from autograder.building.build import build_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import CellRun, Verdict
+from autograder.feedback.facts import NEXT, Feedback, facts
+from autograder.feedback.pages import write_feedback
+from autograder.rendering import markup
+from autograder.rendering.templates import VERDICTS, render
+from autograder.repair.damage import Damage
+from autograder.week.headings import hints
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
+from autograder.week.variants import load_variants
+from shared.checks.kinds import Kind
 
 from ..chosen import ROOT
 from .outcomes import IN_DOUBLE, IN_QUADRUPLE, SAID, Page, answered, failed, graded, pages

@@ -8,14 +8,13 @@ from dataclasses import asdict
 
 import pytest
 
-from autograder.build import Notebooks
+from autograder.engine.guest.shell import error_of
 from autograder.engine.outcome import outcome_of
-from autograder.engine.shell import error_of
-from autograder.facts import Feedback, TestFacts, facts
-from autograder.outcomes import Graded, in_the_answer
-from autograder.runner import CellRun, Verdict
-from autograder.verdicts import cell_run
-from shared.kinds import Kind
+from autograder.execution.results import Graded, in_the_answer
+from autograder.execution.verdicts import CellRun, Verdict, cell_run
+from autograder.feedback.facts import Feedback, TestFacts, facts
+from autograder.week.notebooks import Notebooks
+from shared.checks.kinds import Kind
 
 from ..inprocess import judge
 from .outcomes import answered, graded, pages

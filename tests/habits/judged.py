@@ -18,19 +18,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.build import Notebooks, instructor_notebook, learner_notebook, to_text
-from autograder.engine.judge import OWN
-from autograder.jobs import submission_job
-from autograder.learner import checking
-from autograder.learner.bench import WarmBench
-from autograder.learner.handing_in import Preflight, hand_in, preflight
-from autograder.learner.lessons import Lesson, lesson_of
+from autograder.building.build import instructor_notebook, learner_notebook
+from autograder.engine.cell_kinds import OWN
+from autograder.execution.job import Code, Job, Mode
+from autograder.execution.make_job import submission_job
+from autograder.execution.pool import Team
+from autograder.execution.results import verdicts_of
+from autograder.execution.verdicts import Verdict
+from autograder.learner import check
+from autograder.learner.backend import WarmBench
+from autograder.learner.fork_client import Lasting
 from autograder.learner.released import open_released
-from autograder.learner.warm import Lasting
-from autograder.outcomes import verdicts_of
-from autograder.repair import Repaired, parse_notebook, repair
-from autograder.runner import Code, Job, Mode, Team, Verdict
-from autograder.source import Explore, Look, Test, Week, load_week
+from autograder.learner.submit import Preflight, hand_in, preflight
+from autograder.learner.tasks import Lesson, lesson_of
+from autograder.repair.repair import Repaired, parse_notebook, repair
+from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import Explore, Look, Test, Week, load_week
 
 from .answers import RIGHT
 from .kinds import Habit
@@ -45,7 +48,7 @@ WAYS = ("kernel", "check", "submit", "grade", "plain")
 IN_KERNEL = """
 import json as _json
 from pathlib import Path as _Path
-from autograder.learner import in_kernel as _in_kernel
+from autograder.learner import kernel_check as _in_kernel
 from autograder.learner.released import open_released as _open
 _released = _open(_Path({root!r}), {week!r})
 _said = {{name: _in_kernel.run(get_ipython(), _released, name).state for name in {exercises!r}}}
@@ -111,7 +114,7 @@ class Judges:
         self.bench = WarmBench(warm)
         stack.callback(self.bench.close)
         self.grader = stack.enter_context(Team(1, libraries=libraries, mode=Mode.SANDBOX))
-        magic = ("autograder.learner.in_kernel", "autograder.learner.released")
+        magic = ("autograder.learner.kernel_check", "autograder.learner.released")
         self.notebook = stack.enter_context(Team(1, libraries=(*libraries, *magic)))
 
     def judged(self, habit: Habit, ways: Collection[str] = WAYS) -> Ways:
@@ -120,8 +123,8 @@ class Judges:
         mine = parse_notebook(content)
         lesson = lesson_of(self.released, copy.deepcopy(mine))
         fixed = repair(self.built, copy.deepcopy(mine))
-        results = checking.with_blame(
-            lesson, {one.exercise: one for one in checking.check(lesson, self.bench, list(lesson.tasks))}
+        results = check.with_blame(
+            lesson, {one.exercise: one for one in check.check(lesson, self.bench, list(lesson.tasks))}
         )
         seen = preflight(self.root, lesson, content, self.bench, results)
         passed: dict[str, frozenset[str] | None] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from autograder.learner.handing_in import Kind
+from autograder.learner.submit import Kind
 
 from .notebook import Edit, nothing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autograder.learner.handing_in import Kind
+from autograder.learner.submit import Kind
 
 from . import answers as a
 from .kinds import Habit

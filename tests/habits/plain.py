@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from autograder.build import Notebooks
-from autograder.course import Course
-from autograder.record import register
-from autograder.source import Test
+from autograder.course.folder import Course
+from autograder.gradebook.store import register
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Test
 
 from .notebook import Notebook
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autograder.engine import sandbox
-from autograder.warming import WarmProcess
+from autograder.execution.warm_process import WarmProcess
 
 from ..learners import Living, living, warmed_up
 from .net import NET

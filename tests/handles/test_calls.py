@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from autograder.engine.handles import GoneError, Handle
-from autograder.warming import WarmProcess
+from autograder.execution.warm_process import WarmProcess
 from shared import checks
 
 from ..learners import Living, by_value, living

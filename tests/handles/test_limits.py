@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from autograder.engine.handles import GoneError
-from autograder.warming import WarmProcess
+from autograder.execution.warm_process import WarmProcess
 from shared import checks, observe
 
 from ..learners import Living, by_value, living
@@ -238,11 +238,11 @@ FORGED = {
 def test_forged_replies_are_tampering(make: Callable[..., Any], what: str) -> None:
     source = f"""
 import gc
-from autograder.engine import answers, wire
+from autograder.engine.guest import learner_process, wire
 def forge(message, objects, shell):
-    number = answers._Reader(message, objects).load()[0]
+    number = learner_process._Reader(message, objects).load()[0]
     return {FORGED[what]}
-def fn(): answers._reply = forge
+def fn(): learner_process._reply = forge
 """
     fn = make(source, "fn")
     fn()
@@ -255,10 +255,10 @@ def fn(): answers._reply = forge
 def test_a_forged_error_is_an_error_and_nothing_else(make: Callable[..., Any], base: str) -> None:
     fields = {"base": base, "name": base, "text": "x", "where": "", "kind": "", "subject": ""}
     source = f"""
-from autograder.engine import answers, wire
+from autograder.engine.guest import learner_process, wire
 def forge(message, objects, shell):
-    return wire.pack([answers._Reader(message, objects).load()[0], 'raised', {fields}])
-def fn(): answers._reply = forge
+    return wire.pack([learner_process._Reader(message, objects).load()[0], 'raised', {fields}])
+def fn(): learner_process._reply = forge
 """
     fn = make(source, "fn")
     fn()

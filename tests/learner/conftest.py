@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from autograder.build import Notebooks, build_week, instructor_notebook, learner_notebook, write_week
-from autograder.source import load_week
+from autograder.building.build import build_week, instructor_notebook, learner_notebook, write_week
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 from ..conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 

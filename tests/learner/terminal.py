@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-from autograder.engine.usage import below
+from autograder.engine.guest.usage import below
 
 SECONDS = 60
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from autograder.commands import learner
-from autograder.files import replace_file
-from autograder.learner import kept
-from autograder.learner.copies import start_week
+from autograder.core.files import replace_file
+from autograder.learner import state
+from autograder.learner.start import start_week
 
 from .conftest import RIGHT, SAME, WEEK, Workbook, answer, copy_of, read, write
 from .terminal import Terminal
@@ -62,14 +62,14 @@ def test_one_answer_is_enough(bundle: Path, workbook: Workbook, which: str) -> N
 def test_what_cannot_be_kept_is_shown_all_the_same(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that cannot be written, or a full disk: what was found is true, and only not kept."""
+    """A folder that cannot be written, or a full disk: what was found is true, and only not state."""
     start_week(bundle, WEEK)
     answer(copy_of(bundle), **RIGHT)
 
     def full(path: Path, content: bytes, **options: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(kept, "replace_file", full)
+    monkeypatch.setattr(state, "replace_file", full)
     learner.check("1")
     shown = capsys.readouterr()
     assert "2 of 2 exercises" in shown.out
@@ -78,7 +78,7 @@ def test_what_cannot_be_kept_is_shown_all_the_same(
     shown = capsys.readouterr()
     assert "Hint 1 of 3: the idea" in shown.out
     assert "is not kept" in shown.err
-    monkeypatch.setattr(kept, "replace_file", replace_file)
+    monkeypatch.setattr(state, "replace_file", replace_file)
     answer(copy_of(bundle), double=SAME)
     with pytest.raises(SystemExit):
         learner.check("1")

@@ -9,13 +9,13 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
-from autograder.build import Notebooks
-from autograder.course import all_weeks
-from autograder.learner.bench import open_bench
-from autograder.learner.checking import UNWRITTEN, Result, check, known, remember, whole_run, with_blame
-from autograder.learner.kept import Kept
-from autograder.learner.lessons import Lesson, lesson_of
+from autograder.learner.backend import open_bench
+from autograder.learner.check import UNWRITTEN, Result, check, known, remember, whole_run, with_blame
 from autograder.learner.released import open_released
+from autograder.learner.state import Kept
+from autograder.learner.tasks import Lesson, lesson_of
+from autograder.week.locate import all_weeks
+from autograder.week.notebooks import Notebooks
 
 from .conftest import RIGHT, SAME, WEEK
 
@@ -175,8 +175,8 @@ def test_the_whole_notebook_runs_in_one_process_with_everything_in_it(released: 
 @pytest.mark.parametrize("name", all_weeks(ROOT))
 def test_each_exercise_of_a_real_week_gets_what_its_tests_read(name: str) -> None:
     """Every name that a test or an answer takes from other cells is made by a cell of its job."""
-    from autograder.rules import defined, loaded
-    from autograder.source import load_week
+    from autograder.week.names import defined, loaded
+    from autograder.week.source import load_week
 
     released = open_released(ROOT, name)
     source = load_week(ROOT / "solutions" / name)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from autograder.errors import WorkbookError
-from autograder.files import ChangedMeanwhileError, dated, replace_file
-from autograder.learner import copies
-from autograder.learner.copies import Begun, reset_exercise, start_week, update_waits
-from autograder.learner.places import notebook_path
+from autograder.core.errors import WorkbookError
+from autograder.core.files import ChangedMeanwhileError, dated, replace_file
+from autograder.learner import start
+from autograder.learner.locations import notebook_path
 from autograder.learner.released import open_released
+from autograder.learner.start import Begun, reset_exercise, start_week, update_waits
 
 from .conftest import RIGHT, WEEK, answer, copy_of, read, source_of, write
 
@@ -127,8 +127,8 @@ def test_a_full_disk_loses_no_answer(bundle: Path, mine: Path, monkeypatch: pyte
 def test_a_full_disk_while_handing_in_keeps_the_bundle_from_before(
     bundle: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autograder.learner.handing_in import Preflight, hand_in
-    from autograder.learner.lessons import open_lesson
+    from autograder.learner.submit import Preflight, hand_in
+    from autograder.learner.tasks import open_lesson
 
     seen = Preflight(mine, mine.read_bytes(), open_lesson(bundle, "1"), {})
     first = hand_in(bundle, seen, None).path.read_bytes()
@@ -148,7 +148,7 @@ def test_an_editor_that_saves_during_the_merge_wins(bundle: Path, mine: Path, mo
             answer(mine, quadruple=code)
         original(path, content, **options)
 
-    monkeypatch.setattr(copies, "replace_file", replace)
+    monkeypatch.setattr(start, "replace_file", replace)
     start_week(bundle, WEEK, again=True)
     assert source_of(mine, "quadruple") == RIGHT["quadruple"], "what was saved meanwhile is in the merge"
     assert source_of(mine, "double") == RIGHT["double"]

@@ -11,14 +11,14 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell
 
-from autograder.build import Notebooks
-from autograder.engine.state import captured
-from autograder.learner import in_kernel
-from autograder.learner.bench import Bench, PlainBench, open_bench
-from autograder.learner.checking import check, with_blame
-from autograder.learner.handing_in import Difference, Kind, Preflight, preflight
-from autograder.learner.lessons import Lesson, lesson_of
+from autograder.engine.guest.state import captured
+from autograder.learner import kernel_check
+from autograder.learner.backend import Bench, PlainBench, open_bench
+from autograder.learner.check import check, with_blame
 from autograder.learner.released import open_released
+from autograder.learner.submit import Difference, Kind, Preflight, preflight
+from autograder.learner.tasks import Lesson, lesson_of
+from autograder.week.notebooks import Notebooks
 
 from ..conftest import LESSON
 from .conftest import RIGHT, SAME, built_from
@@ -181,8 +181,8 @@ def test_names_of_a_kernel_cost_no_check(released: Notebooks, kernel: Interactiv
     for source in (*(cell.source for cell in released.learner.cells if cell.id == "setup"), *RIGHT.values(), own):
         kernel.run_cell(source)
     before = {name: value for name, value in kernel.user_ns.items() if not name.startswith("_")}
-    assert in_kernel.run(kernel, released, "double").passed
-    assert in_kernel.run(kernel, released, "quadruple").passed
+    assert kernel_check.run(kernel, released, "double").passed
+    assert kernel_check.run(kernel, released, "quadruple").passed
     assert {name: value for name, value in kernel.user_ns.items() if not name.startswith("_")} == before
 
 
@@ -196,5 +196,5 @@ def test_a_check_in_a_kernel_changes_none_of_its_settings(kernel: InteractiveShe
     for source in (setup, *RIGHT.values(), "random.random()"):
         kernel.run_cell(source)
     before = captured()
-    assert in_kernel.run(kernel, built, "double").passed
+    assert kernel_check.run(kernel, built, "double").passed
     assert captured() == before

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import doctor
-from autograder.doctor import GRADE, LEARN, WRITE, Finding, examine
-from autograder.learner.copies import start_week
+from autograder.learner import doctor
+from autograder.learner.doctor import GRADE, LEARN, WRITE, Finding, examine
+from autograder.learner.start import start_week
 
 from .conftest import WEEK, Workbook
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from autograder.course import Course
-from autograder.crew import here
-from autograder.errors import WorkbookError
-from autograder.grade import grade_week
-from autograder.grades_csv import write_csv
-from autograder.learner.copies import read_copy, start_week
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.execution.executor import here
+from autograder.gradebook.grades_csv import write_csv
+from autograder.grading.grade import grade_week
+from autograder.learner.start import read_copy, start_week
 
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of, read, write
 
@@ -148,7 +148,7 @@ def test_what_only_works_in_the_learner_s_own_order_is_seen_before_handing_in(bu
 
 def test_a_file_that_is_too_large_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start_week(bundle, WEEK)
-    monkeypatch.setattr("autograder.repair.MAX_BYTES", 2**20)
+    monkeypatch.setattr("autograder.repair.repair.MAX_BYTES", 2**20)
     copy_of(bundle).write_bytes(b" " * (2**20 + 1))
     with pytest.raises(WorkbookError) as error:
         read_copy(bundle, WEEK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.learner.keys import Key, next_key
+from autograder.learner.keyboard import Key, next_key
 
 
 def typed(text: str) -> list[str]:

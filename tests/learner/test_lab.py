@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import WorkbookError
+from autograder.core.errors import WorkbookError
 from autograder.learner import lab
-from autograder.learner.copies import start_week
+from autograder.learner.start import start_week
 from autograder.learner.start_page import State, page_path, start_page, write_start_page
 
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of

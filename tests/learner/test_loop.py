@@ -66,6 +66,8 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
         "week": WEEK,
         "notebook": "tiny.ipynb",
         "sha256": hashlib.sha256(content).hexdigest(),
+        "version": 1,
+        "content": json.loads(content)["metadata"]["workbook"]["content"],
         "learner": "Ada Lovelace",
     }
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from autograder.learner import in_kernel
-from autograder.learner.copies import start_week
+from autograder.learner import kernel_check
 from autograder.learner.released import open_released
+from autograder.learner.start import start_week
 
 from .conftest import RIGHT, SAME, WEEK
 
@@ -96,14 +96,14 @@ def test_an_emptied_stub_and_a_library_that_cannot_do_it(
 def test_who_stops_a_check_is_told_where_it_was(
     kernel: InteractiveShell, check: Check, cells: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell = in_kernel._still_running
+    tell = kernel_check._still_running
 
     def once(*said: Any) -> None:
         tell(*said)
         kernel.user_ns["waiting"] = False
 
-    monkeypatch.setattr(in_kernel, "STILL_SECONDS", 0.05)
-    monkeypatch.setattr(in_kernel, "_still_running", once)
+    monkeypatch.setattr(kernel_check, "STILL_SECONDS", 0.05)
+    monkeypatch.setattr(kernel_check, "_still_running", once)
     kernel.run_cell(cells["setup"])
     kernel.run_cell("waiting = True\ndef double(number):\n    while waiting: pass\n    raise KeyboardInterrupt")
     out = check("double")

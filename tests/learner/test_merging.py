@@ -12,10 +12,11 @@ import pytest
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder.build import Notebooks, build_week, to_text
-from autograder.learner.merging import Merged, merge
-from autograder.repair import repair
-from autograder.source import load_week
+from autograder.building.build import build_week
+from autograder.learner.merge import Merged, merge
+from autograder.repair.repair import repair
+from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import load_week
 
 from ..conftest import LESSON
 from .conftest import RIGHT, WEEK, built_from, write_source

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.learner.kept import Kept
-from autograder.learner.lessons import open_lesson
 from autograder.learner.ownership import doubts, remember_answers
+from autograder.learner.state import Kept
+from autograder.learner.tasks import open_lesson
 
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.course import all_weeks
-from autograder.errors import WorkbookError
+from autograder.core.errors import WorkbookError
 from autograder.learner.released import open_released
-from autograder.source import Test, load_week
+from autograder.week.locate import all_weeks
+from autograder.week.source import Test, load_week
 
 from .conftest import WEEK
 

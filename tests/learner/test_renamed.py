@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import WorkbookError
-from autograder.learner.copies import read_copy, start_week
-from autograder.learner.places import Choice, notebook_path, usual_path
+from autograder.core.errors import WorkbookError
+from autograder.learner.locations import Choice, notebook_path, usual_path
 from autograder.learner.released import open_released
 from autograder.learner.renamed import decide, doubtful, others, saved_later
-from autograder.learner.scoreboard import score
+from autograder.learner.start import read_copy, start_week
+from autograder.learner.status import score
 
 from .conftest import RIGHT, SAME, WEEK, Workbook, answer, copy_of, read, write
 from .terminal import Terminal

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from autograder.learner import checking
-from autograder.learner.bench import open_bench
-from autograder.learner.copies import start_week
-from autograder.learner.handing_in import hand_in, preflight
-from autograder.learner.kept import Kept
-from autograder.learner.lessons import open_lesson
-from autograder.learner.scoreboard import score
+from autograder.learner import check
+from autograder.learner.backend import open_bench
+from autograder.learner.start import start_week
+from autograder.learner.state import Kept
+from autograder.learner.status import score
+from autograder.learner.submit import hand_in, preflight
+from autograder.learner.tasks import open_lesson
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, write
 
 
 def check_all(root: Path) -> None:
     lesson, kept, bench = open_lesson(root, "1"), Kept.of(root, WEEK), open_bench(())
-    for result in checking.check(lesson, bench, list(lesson.tasks)):
-        checking.remember(kept, result)
+    for result in check.check(lesson, bench, list(lesson.tasks)):
+        check.remember(kept, result)
     kept.save()
     bench.close()
 

@@ -13,22 +13,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from autograder import doctor
 from autograder.commands import asking, learner
-from autograder.errors import WorkbookError
-from autograder.facts import hints
-from autograder.learner import checking
-from autograder.learner.checking import UNWRITTEN, Result, known
-from autograder.learner.copies import start_week
-from autograder.learner.handing_in import Preflight
-from autograder.learner.kept import Kept
-from autograder.learner.lessons import open_lesson
+from autograder.core.errors import WorkbookError
+from autograder.learner import check, doctor
+from autograder.learner.check import UNWRITTEN, Result, known
 from autograder.learner.released import open_released
-from autograder.learner.rounds import Worker
-from autograder.learner.scoreboard import Score
-from autograder.learner.screens import hint_panel, preflight_report, results_table, score_table
-from autograder.learner.session import Session
+from autograder.learner.start import start_week
+from autograder.learner.state import Kept
+from autograder.learner.status import Score
+from autograder.learner.submit import Preflight
+from autograder.learner.tasks import open_lesson
+from autograder.learner.views import hint_panel, preflight_report, results_table, score_table
+from autograder.learner.watch_rounds import Worker
 from autograder.learner.watch_screen import KEYS, watch_screen
+from autograder.learner.watch_session import Session
+from autograder.week.headings import hints
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of
 
@@ -70,7 +69,7 @@ def results(root: Path, week: str) -> dict[str, Result]:
     kinds = itertools.chain([("FAIL", MESSAGE), ("PASS", "")], itertools.repeat((UNWRITTEN, "")))
     for place, (name, (state, message)) in enumerate(zip(released.week.exercises, kinds, strict=False)):
         number = 8 + 11 * place
-        tests = tuple(replace(test, verdict=state) for test in checking.tests_of(released, name))
+        tests = tuple(replace(test, verdict=state) for test in check.tests_of(released, name))
         found[name] = Result(name, f"Exercise of {name}", state, tests, message, number)
     return found
 

@@ -13,13 +13,13 @@ from typing import NamedTuple
 import pytest
 from rich.console import Console
 
-from autograder.errors import WorkbookError
-from autograder.learner.bench import PlainBench, open_bench
-from autograder.learner.checking import check
-from autograder.learner.copies import start_week
-from autograder.learner.lessons import open_lesson
-from autograder.learner.screens import results_table
+from autograder.core.errors import WorkbookError
+from autograder.learner.backend import PlainBench, open_bench
+from autograder.learner.check import check
+from autograder.learner.start import start_week
 from autograder.learner.steps import COUNTDOWN_AFTER, Step
+from autograder.learner.tasks import open_lesson
+from autograder.learner.views import results_table
 
 from ..chosen import ROOT
 from .conftest import RIGHT, WEEK, Workbook, answer, copy_of, read, write

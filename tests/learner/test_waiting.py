@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine.judge import ANSWER, OWN, TEST, TRUSTED
-from autograder.learner.bench import PlainBench, open_bench
-from autograder.learner.copies import start_week
-from autograder.learner.kept import Kept
+from autograder.engine.cell_kinds import ANSWER, OWN, TEST, TRUSTED
+from autograder.execution.job import Code, Job
+from autograder.learner.backend import PlainBench, open_bench
+from autograder.learner.fork_client import private_folder
+from autograder.learner.start import start_week
+from autograder.learner.state import Kept
 from autograder.learner.steps import COUNTDOWN_AFTER, Step, running
-from autograder.learner.warm import private_folder
-from autograder.runner import Code, Job
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, write
 from .terminal import SECONDS, Terminal

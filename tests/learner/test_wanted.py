@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.errors import WorkbookError
-from autograder.learner.copies import start_week
+from autograder.core.errors import WorkbookError
+from autograder.learner.start import start_week
 from autograder.learner.wanted import wanted, wanted_week
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, write

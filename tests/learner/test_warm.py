@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder.engine.usage import below
-from autograder.learner.bench import Bench, PlainBench, WarmBench, open_bench
-from autograder.learner.copies import start_week
-from autograder.learner.warm import Lasting, NoWarmProcessError, private_folder
-from autograder.runner import Code, Job, Run, Verdict, was_cancelled
-from autograder.source import Limits
+from autograder.engine.guest.usage import below
+from autograder.execution.job import Code, Job, Run, was_cancelled
+from autograder.execution.verdicts import Verdict
+from autograder.learner.backend import Bench, PlainBench, WarmBench, open_bench
+from autograder.learner.fork_client import Lasting, NoWarmProcessError, private_folder
+from autograder.learner.start import start_week
+from autograder.week.source import Limits
 
 from .conftest import WEEK, answer, copy_of
 
@@ -145,7 +146,7 @@ def test_where_it_cannot_start_a_plain_process_does_the_work(
 
 
 def test_a_system_without_forks_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("autograder.learner.warm.socket.AF_UNIX")
+    monkeypatch.delattr("autograder.learner.fork_client.socket.AF_UNIX")
     assert "no forks or no local sockets" in open_bench(()).note
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from autograder.learner.copies import start_week
+from autograder.learner.start import start_week
 
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, source_of, write
 from .terminal import SECONDS, Terminal

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from autograder import lint, rules_tests
-from autograder.build import Notebooks
-from autograder.runner import Mode, Team
+from autograder.building import lint, rules_tests
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from . import lesson
 

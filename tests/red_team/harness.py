@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from nbformat.notebooknode import NotebookNode
 
-from autograder.build import Notebooks
-from autograder.jobs import submission_job
-from autograder.outcomes import Graded, verdicts_of
-from autograder.repair import repair
-from autograder.runner import Team
+from autograder.execution.make_job import submission_job
+from autograder.execution.pool import Team
+from autograder.execution.results import Graded, verdicts_of
+from autograder.repair.repair import repair
+from autograder.week.notebooks import Notebooks
 
 from .lesson import HONEST
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autograder.build import Notebooks, instructor_notebook, learner_notebook
-from autograder.source import load_week
+from autograder.building.build import instructor_notebook, learner_notebook
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import load_week
 
 EXERCISE = '''
 # %% [markdown] about="NAME"
@@ -134,7 +135,7 @@ cell_seconds = SECONDS
 total_seconds = 30
 memory_gib = GIB
 """
-VARIANTS = "from autograder.variants import KIND\n\nNAME = []\n"
+VARIANTS = "from autograder.week.variants import KIND\n\nNAME = []\n"
 
 
 def exercise(number: int, name: str, argument: str, reference: str, tests: str, uses: str = "") -> str:

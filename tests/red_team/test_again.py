@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 from nbformat.v4 import new_code_cell
 
-from autograder import grade as grading
-from autograder.course import Course
-from autograder.environment import environment
-from autograder.grade import grade_week
-from autograder.record import recorded_scores, register
-from autograder.runner import Job, Run
+from autograder.course.folder import Course
+from autograder.execution.job import Job, Run
+from autograder.gradebook.store import recorded_scores, register
+from autograder.grading import grade as grading
+from autograder.grading.grade import grade_week
 
 from ..test_grade import hand_in
 from ..test_ledger import Failing
@@ -33,10 +32,10 @@ SPOIL = "double = lambda number: 0"
 PLACES = {"before the tests": "double-test-1", "between the tests": "double-test-2", "after the tests": "quadruple"}
 
 
-def keys_by_text(job: Job, unsafe: bool = False) -> dict[str, str]:
+def keys_by_text(job: Job, environment: str, unsafe: bool = False) -> dict[str, str]:
     """Test cell -> a hash of texts alone: no place, no id, no walls."""
     others = [(cell.kind, cell.exercise, cell.source) for cell in job.cells if cell.kind != "test"]
-    base = [environment(), job.limits.model_dump(), sorted(job.names), others]
+    base = [environment, job.limits.model_dump(), sorted(job.names), others]
     tests = [cell for cell in job.cells if cell.kind == "test"]
     return {cell.id: hashlib.sha256(json.dumps([base, cell.source]).encode()).hexdigest() for cell in tests}
 

@@ -13,13 +13,16 @@ from typing import Any
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from autograder.build import Notebooks
-from autograder.course import Course
-from autograder.crew import here
-from autograder.grade import grade_week
-from autograder.outcomes import Graded
-from autograder.repair import DamagedError, read_notebook
-from autograder.runner import Code, Job, Team, Verdict
+from autograder.course.folder import Course
+from autograder.execution.executor import here
+from autograder.execution.job import Code, Job
+from autograder.execution.pool import Team
+from autograder.execution.results import Graded
+from autograder.execution.verdicts import Verdict
+from autograder.grading.grade import grade_week
+from autograder.repair.damage import DamagedError
+from autograder.repair.repair import read_notebook
+from autograder.week.notebooks import Notebooks
 
 from .harness import answered, play
 from .lesson import HONEST

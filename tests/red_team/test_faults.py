@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from autograder import warming
-from autograder.build import Notebooks
-from autograder.runner import Mode, Team
+from autograder.execution import warm_process
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from .harness import Case, Played, honest_ones, play, with_honest
 from .lesson import HONEST
@@ -23,15 +24,16 @@ from .test_protocol import SOCKET, inside
 CARELESS = """
 import json
 from contextlib import nullcontext
-from autograder.engine import arrays, handles, judge, results, wire
-results.reply_of = lambda reply, number: (reply[1] == 'gave', reply[2]) if reply[0] == number else None
-results.error_texts = lambda fields: {key: fields[key] for key in ('base', 'name', 'text', 'where', 'kind', 'subject')}
-results.are_names = lambda found, wanted: set(found) <= set(wanted)
-results.is_printed = lambda text: isinstance(text, str)
+from autograder.engine.guest import arrays, wire
+from autograder.engine import handles, judge, validate
+validate.reply_of = lambda reply, number: (reply[1] == 'gave', reply[2]) if reply[0] == number else None
+validate.error_texts = lambda fields: {key: fields[key] for key in ('base', 'name', 'text', 'where', 'kind', 'subject')}
+validate.are_names = lambda found, wanted: set(found) <= set(wanted)
+validate.is_printed = lambda text: isinstance(text, str)
 def is_cell_result(done):
     datas = [output['data'] for output in done['outputs'] if 'data' in output and output['metadata'] == {}]
     return all(kind in ('text/plain', 'image/png') for data in datas for kind in data)
-results.is_cell_result = is_cell_result
+validate.is_cell_result = is_cell_result
 judge.encoded = lambda value: json.dumps(value).encode()
 judge.MAX_SHOWN = 2**62
 handles.GIVE_OBJECTS = ('call', 'names', 'run', 'end')
@@ -46,17 +48,17 @@ wire._Unpacker._bytes = anywhere
 FORGE = (
     SOCKET
     + """
-from autograder.engine import answers
-real = answers._reply
+from autograder.engine.guest import learner_process
+real = learner_process._reply
 def message(tree, arrays=b''):
     skeleton = msgpack.packb(tree, unicode_errors='surrogatepass')
     return struct.pack('>I', len(skeleton)) + skeleton + arrays
 def forge(operation, value, arrays=b'', word='gave'):
     "From now on this is the reply to each request of this kind."
     def reply(request, objects, shell):
-        number, asked = answers._Reader(request, objects).load()[:2]
+        number, asked = learner_process._Reader(request, objects).load()[:2]
         return message(['l', number, word, value], arrays) if asked == operation else real(request, objects, shell)
-    answers._reply = reply
+    learner_process._reply = reply
 HANDLE = ['h', 7, 'x', True]
 def meeting(text):
     "A handle with the hash of a text, for those that have one."
@@ -146,7 +148,7 @@ CASES = [
 def careless() -> Iterator[Team]:
     """Sandboxes around the answers, and a judge that takes what comes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warming, "WARM_UP_JUDGE", warming.WARM_UP_JUDGE + CARELESS)
+        patch.setattr(warm_process, "WARM_UP_JUDGE", warm_process.WARM_UP_JUDGE + CARELESS)
         with Team(2, mode=Mode.SANDBOX) as team:
             yield team
 

@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autograder import safe_repair
-from autograder.build import Notebooks
-from autograder.course import Course
-from autograder.crew import here
-from autograder.grade import NOT_GRADED, Told, grade_week
-from autograder.grades_csv import write_csv
-from autograder.meter import Meter
-from autograder.outcomes import Graded
-from autograder.reading import MAX_CELLS, MAX_CHARACTERS, MAX_DEPTH
-from autograder.repair import Repaired
-from autograder.report import print_class
+from autograder.commands.tables import print_class
+from autograder.course.folder import Course
+from autograder.execution.executor import here
+from autograder.execution.results import Graded
+from autograder.gradebook.grades_csv import write_csv
+from autograder.grading.grade import NOT_GRADED, Told, grade_week
+from autograder.grading.progress import Meter
+from autograder.repair import safe_repair
+from autograder.repair.reading import MAX_CELLS, MAX_CHARACTERS, MAX_DEPTH
+from autograder.repair.repair import Repaired
+from autograder.week.notebooks import Notebooks
 
 from .harness import answered
 from .lesson import HONEST

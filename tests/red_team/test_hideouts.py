@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.runner import Mode, Team
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from . import lesson
 from .harness import Case, Played, play
@@ -73,7 +74,7 @@ CASES = [
     case("watcher-looked-at", "import sys\ndef attend(x):\n    frame, names = sys._getframe(), []\n"
          "    while frame:\n        names.append(frame.f_code.co_name)\n        frame = frame.f_back\n"
          f"    return {BY_HAND} if 'calls_among' in names else {FULL}(x, x, x)", EVADES),
-    case("watcher-replaced", "from shared import calls\ncalls.calls_among = lambda *a, **k: []\n"
+    case("watcher-replaced", "from shared.checks import calls\ncalls.calls_among = lambda *a, **k: []\n"
          f"def attend(x):\n    return {FULL}(x, x, x)", OPEN, "PASS PASS"),
     case("watched-inputs-only", f"def attend(x):\n    return {BY_HAND} if x.shape == (1, 2, 4, 4) else {FULL}(x, x, x)",
          "nothing: the rule sees one call", "PASS PASS"),

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.runner import Team
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from .harness import Attack, Played, honest_ones, play, with_honest
 from .lesson import HONEST

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder.collect import Collection, collect
-from autograder.course import Course
-from autograder.entries import Fate
+from autograder.course.folder import Course
+from autograder.submissions.collect import Collection, collect
+from autograder.submissions.entries import Fate
 
 from ..test_collect import FRIDAY, MONDAY, TUESDAY, WEEK, bundle, handed_in, notebook, put
 

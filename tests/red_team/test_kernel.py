@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.runner import Team
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from . import lesson
 from .harness import Attack, Case, Played, honest_ones, play, with_honest

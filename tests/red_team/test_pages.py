@@ -11,8 +11,8 @@ import pytest
 from nbconvert.exporters import HTMLExporter
 from traitlets.config import Config
 
-from autograder import desk
-from autograder.desk import STARTERS, DeskExporter
+from autograder.desk import guard
+from autograder.desk.guard import STARTERS, DeskExporter
 
 from ..browser import page
 from ..feedback.outcomes import Page
@@ -35,7 +35,7 @@ NOT_IN_A_BODY = {"iframe", "object", "embed", "base", "form", "meta", "svg", "fr
 
 
 def ours() -> DeskExporter:
-    return desk._exporter()
+    return guard._exporter()
 
 
 def theirs() -> HTMLExporter:
@@ -50,7 +50,7 @@ def html_of(exporter: HTMLExporter, raw: dict[str, Any]) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_nothing_in_the_page_runs_or_loads(case: Shown) -> None:
     """Only the template's scripts, attributes and addresses are there, whatever a policy would say to others."""
-    desk.nonce.set("a-nonce")
+    guard.nonce.set("a-nonce")
     text = html_of(ours(), case.notebook())
     for tag, attributes in Page(text).elements:
         if tag == "script":

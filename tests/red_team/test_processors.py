@@ -13,13 +13,15 @@ from dataclasses import replace
 
 import pytest
 
-from autograder import cores, runner
-from autograder.build import Notebooks
-from autograder.cores import a_core
-from autograder.engine.judge import ANSWER, OWN
-from autograder.rerun import disturbance, finished
-from autograder.runner import Code, Disturbed, Job, Run, Team, Verdict
-from autograder.source import Limits
+from autograder.engine.cell_kinds import ANSWER, OWN
+from autograder.execution import cores, pool
+from autograder.execution.cores import a_core
+from autograder.execution.job import Code, Disturbed, Job, Run
+from autograder.execution.pool import Team
+from autograder.execution.rerun import disturbance, finished
+from autograder.execution.verdicts import Verdict
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Limits
 
 from .harness import Attack, Played, honest_ones, play, with_honest
 from .lesson import HONEST
@@ -100,7 +102,7 @@ def verdict(run: Run) -> Verdict:
 def test_who_works_on_the_core_of_one_who_spins_is_run_again_and_loses_nothing(
     sandbox: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "a_core", one_core)
+    monkeypatch.setattr(pool, "a_core", one_core)
     jobs = {name: a_job(name, source) for name, source in (("spins", SPIN), ("works", WORK))}
     futures = {sandbox.submit(job): (job, name) for name, job in jobs.items()}
     runs = {name: future.result() for future, (_, name) in futures.items()}

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from autograder import warming
-from autograder.build import Notebooks
-from autograder.engine import wire
-from autograder.runner import Mode, Team
+from autograder.engine.guest import wire
+from autograder.execution import warm_process
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from .harness import Case, Played, honest_ones, play, with_honest
 from .lesson import HONEST
 
 TRUSTING = """
 import builtins
-from autograder.engine import handles, judge, wire
+from autograder.engine import handles, judge
+from autograder.engine.guest import wire
 class Trusting(handles.Learner):
     def _exchange(self, message, ready=False):
         self.channel.limit = 2**62
@@ -65,9 +67,9 @@ def answer(value, what='gave'):
     os._exit(0)
 def show(**output):
     "From now on this is what every cell shows."
-    from autograder.engine import answers
-    real = answers.run_cell
-    answers.run_cell = lambda *a: real(*a) | {'outputs': [output]}
+    from autograder.engine.guest import learner_process
+    real = learner_process.run_cell
+    learner_process.run_cell = lambda *a: real(*a) | {'outputs': [output]}
 """
 HEAD, SHAPE, ORDER = "what cannot be read ends the process that sent it", "sizes are checked", "numbered replies"
 EMPTY = "send(['l', asked(), 'gave', ['d', 'outputs', ['l'], 'error', None]])\n"
@@ -134,8 +136,8 @@ CASES = [
         inside("answer(5, 'raised')"), says="without words"),
     Breach("eval-for-an-error", "code of the learner's in the judge, by an error whose class is `eval`",
         "an error is a built-in exception by name, or Exception",
-        "from autograder.engine import answers\n"
-        "answers.describe = lambda error: {'base': 'eval', 'name': 'x', 'where': '', 'kind': '', 'subject': '',"
+        "from autograder.engine.guest import learner_process\n"
+        "learner_process.describe = lambda error: {'base': 'eval', 'name': 'x', 'where': '', 'kind': '', 'subject': '',"
         " 'text': \"setattr(__import__('shared.checks').checks, 'step',"
         " lambda title: __import__('contextlib').suppress(BaseException))\"}\n"
         + inside("1 / 0"),
@@ -155,7 +157,7 @@ CASES = [
 def trusting() -> Iterator[Team]:
     """Sandboxes around the answers, and a judge that checks nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warming, "WARM_UP_JUDGE", warming.WARM_UP_JUDGE + TRUSTING)
+        patch.setattr(warm_process, "WARM_UP_JUDGE", warm_process.WARM_UP_JUDGE + TRUSTING)
         with Team(2, mode=Mode.SANDBOX) as team:
             yield team
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from autograder import warming
-from autograder.build import Notebooks
-from autograder.jobs import submission_job
-from autograder.repair import repair
-from autograder.runner import Mode, Run, Team
-from autograder.source import Limits
+from autograder.execution import warm_process
+from autograder.execution.job import Mode, Run
+from autograder.execution.make_job import submission_job
+from autograder.execution.pool import Team
+from autograder.repair.repair import repair
+from autograder.week.notebooks import Notebooks
+from autograder.week.source import Limits
 
 from .harness import Case, answered, with_honest
 from .lesson import HONEST
@@ -120,7 +121,7 @@ def runs(team: Team, plain: Notebooks) -> dict[str, Run]:
 @pytest.fixture(scope="module")
 def off(plain: Notebooks) -> dict[str, Run]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warming, "WARM_UP_JUDGE", warming.WARM_UP_JUDGE + KEEPING)
+        patch.setattr(warm_process, "WARM_UP_JUDGE", warm_process.WARM_UP_JUDGE + KEEPING)
         with Team(2, mode=Mode.SANDBOX) as team:
             return runs(team, plain)
 
@@ -164,7 +165,7 @@ judge.Judge._stand_in = stand_in
 
 def test_seconds_and_costs_are_those_of_the_run_without_the_reference(plain: Notebooks) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warming, "WARM_UP_JUDGE", warming.WARM_UP_JUDGE + NOTING)
+        patch.setattr(warm_process, "WARM_UP_JUDGE", warm_process.WARM_UP_JUDGE + NOTING)
         with Team(1, mode=Mode.SANDBOX) as team:
             (run,) = team.run([submission_job(plain, "ann", repair(plain, answered(plain, OTHERS)))])
     assert [run.cells[test].verdict for test in TESTS] == ["PASS", "PASS"]

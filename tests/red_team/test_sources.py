@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder import archives, picking
-from autograder.archives import LISTED
-from autograder.collect import Collection, collect
-from autograder.course import Course
-from autograder.entries import LONGEST_NAME, Entry, Fate
-from autograder.errors import WorkbookError
-from autograder.opening import Found, Looker, open_handed_in
-from autograder.recognize import Claim
+from autograder.core.errors import WorkbookError
+from autograder.course.folder import Course
+from autograder.submissions import archives, picking
+from autograder.submissions.archives import LISTED
+from autograder.submissions.collect import Collection, collect
+from autograder.submissions.contents import Found, Looker, open_handed_in
+from autograder.submissions.entries import LONGEST_NAME, Entry, Fate
+from autograder.submissions.identify import Claim
 
 from ..test_collect import FRIDAY, WEEK, bundle, handed_in, notebook, put
 

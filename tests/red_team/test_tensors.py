@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from autograder.build import Notebooks
-from autograder.runner import Mode, Team
+from autograder.execution.job import Mode
+from autograder.execution.pool import Team
+from autograder.week.notebooks import Notebooks
 
 from . import lesson
 from .harness import Case, Played, honest_ones, play, with_honest

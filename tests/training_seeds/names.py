@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from autograder.source import Exercise, Explore, Given, Setup, load_week
+from autograder.week.source import Exercise, Explore, Given, Setup, load_week
 
 from ..chosen import ROOT
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autograder.source import load_week
+from autograder.week.source import load_week
 
 from ..chosen import ROOT, long_weeks
 from .names import SEEDS, names_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autograder.source import load_week
+from autograder.week.source import load_week
 
 from ..chosen import ROOT, long_weeks
 from .names import SEEDS, names_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from autograder.engine.wire import pack, unpack
+from autograder.engine.guest.wire import pack, unpack
 
 
 def there(value: Any) -> Any:

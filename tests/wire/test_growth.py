@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.engine import skeleton, wire
-from autograder.engine.wire import ProtocolError, TooLargeError, pack, unpack
+from autograder.engine.guest import skeleton, wire
+from autograder.engine.guest.arrays import ProtocolError, TooLargeError
+from autograder.engine.guest.wire import pack, unpack
 
 from .messages import message, there
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.engine import wire
-from autograder.engine.wire import Channel, ProtocolError, TooLargeError, pack, unpack
+from autograder.engine.guest import wire
+from autograder.engine.guest.arrays import ProtocolError, TooLargeError
+from autograder.engine.guest.wire import Channel, pack, unpack
 
 from .messages import message, there
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from autograder.engine import results
-from autograder.engine.shell import CUT, MAX_NAME, MAX_OUTPUT, MAX_RICH
+from autograder.engine import validate
+from autograder.engine.guest.shell import CUT, MAX_NAME, MAX_OUTPUT, MAX_RICH
 
 
 class Touchy:
@@ -33,11 +33,11 @@ ERROR = {"output_type": "error", "ename": "E", "evalue": "", "traceback": ["a", 
 FAILED = {"name": "E", "message": "", "check": {"check": "x", "came": "y"}, "line": 3, "kind": "value", "subject": ""}
 CELL = {"outputs": [STREAM, PICTURE, ERROR], "error": FAILED, "seconds": 0.5}
 READERS: dict[str, Callable[[Any], Any]] = {
-    "reply": lambda value: results.reply_of(value, 1),
-    "error": results.error_texts,
-    "printed": results.is_printed,
-    "names": lambda value: results.are_names(value, ["name", "error"]),
-    "cell": results.is_cell_result,
+    "reply": lambda value: validate.reply_of(value, 1),
+    "error": validate.error_texts,
+    "printed": validate.is_printed,
+    "names": lambda value: validate.are_names(value, ["name", "error"]),
+    "cell": validate.is_cell_result,
 }
 
 
@@ -84,12 +84,12 @@ def test_nothing_that_comes_can_raise(reader: str) -> None:
 
 
 def test_what_an_honest_process_says_is_believed() -> None:
-    assert results.is_cell_result(CELL)
-    assert results.is_cell_result({"outputs": [], "error": None})
-    assert results.reply_of([1, "gave", 5], 1) == (True, 5)
-    assert results.reply_of([1, "raised", 5], 1) == (False, 5)
-    assert results.is_printed("x" * MAX_OUTPUT + CUT)
-    assert results.are_names({"name": Touchy()}, ["name", "other"])
+    assert validate.is_cell_result(CELL)
+    assert validate.is_cell_result({"outputs": [], "error": None})
+    assert validate.reply_of([1, "gave", 5], 1) == (True, 5)
+    assert validate.reply_of([1, "raised", 5], 1) == (False, 5)
+    assert validate.is_printed("x" * MAX_OUTPUT + CUT)
+    assert validate.are_names({"name": Touchy()}, ["name", "other"])
 
 
 def in_cell(**parts: Any) -> Any:
@@ -115,21 +115,21 @@ WRONG = {
     "a kind that nobody knows": in_cell(error=FAILED | {"kind": "all is well"}),
     "a long subject": in_cell(error=FAILED | {"subject": "x" * (MAX_NAME + 1)}),
     "a number in a check": in_cell(error=FAILED | {"check": {"came": 5}}),
-    "letters of four bytes": in_cell(outputs=[STREAM | {"text": "🎓" * (results.MAX_CELL // 4)}]),
-    "letters written as six": in_cell(outputs=[STREAM | {"text": "\0" * (results.MAX_CELL // 6)}]),
+    "letters of four bytes": in_cell(outputs=[STREAM | {"text": "🎓" * (validate.MAX_CELL // 4)}]),
+    "letters written as six": in_cell(outputs=[STREAM | {"text": "\0" * (validate.MAX_CELL // 6)}]),
     "many small outputs": in_cell(outputs=[STREAM] * (3 * MAX_RICH // 50)),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_what_no_honest_process_says_is_not_believed(what: str) -> None:
-    assert not results.is_cell_result(WRONG[what])
+    assert not validate.is_cell_result(WRONG[what])
 
 
 @pytest.mark.parametrize("reply", [[1, True, 5], [True, "gave", 5], [2, "gave", 5], [1, "gave"], (1, "gave", 5), 1])
 def test_a_reply_has_one_shape(reply: Any) -> None:
-    assert results.reply_of(reply, 1) is None
+    assert validate.reply_of(reply, 1) is None
 
 
 def test_what_is_kept_can_be_written() -> None:
-    assert results.encoded({"a": "x\ud800y🎓"}) == '{"a": "x?y🎓"}'.encode()
+    assert validate.encoded({"a": "x\ud800y🎓"}) == '{"a": "x?y🎓"}'.encode()

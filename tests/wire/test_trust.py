@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.engine.wire import ProtocolError, pack, unpack
+from autograder.engine.guest.arrays import ProtocolError
+from autograder.engine.guest.wire import pack, unpack
 
 from .messages import message
 

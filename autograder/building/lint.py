@@ -1,0 +1,23 @@
+"""All rules of the strict builder in one place: what is wrong with a week, in the order of its file."""
+
+from __future__ import annotations
+
+from ..core.errors import Problem
+from ..week.source import Cell, Week
+from . import rules, rules_files, rules_names, rules_tests
+
+FIRST = (rules.check_syntax, rules.check_marks)
+"""What breaks one of these cannot be read, so that the others would only repeat it."""
+THEN = (*rules.RULES, *rules_names.RULES, *rules_tests.RULES, *rules_files.RULES)
+
+
+def check(week: Week) -> list[Problem]:
+    """All broken rules of a week, in the order of the file."""
+
+    def problem(cell: Cell | None, message: str, remedy: str, *, line: int = 0) -> Problem:
+        return Problem(week.script, cell.line + line if cell else 1, message, remedy)
+
+    found: list[Problem] = []
+    for stage in (FIRST, THEN):
+        found = found or [item for rule in stage for item in rule(week, problem)]
+    return sorted(found, key=lambda item: (str(item.path), item.line))

@@ -1,0 +1,1 @@
+"""What one learner is told: facts, misconceptions, pages without hidden tests."""

@@ -1,0 +1,1 @@
+"""A class on its way from files to grades: repair, run, judge, record, explain."""

@@ -1,0 +1,1 @@
+"""Texts of anybody as HTML that runs nothing: sanitizing, Markdown, templates."""

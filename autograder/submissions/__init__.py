@@ -1,0 +1,1 @@
+"""From whatever learners and platforms deliver to one file for each learner."""

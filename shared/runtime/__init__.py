@@ -1,0 +1,1 @@
+"""The machine a notebook runs on, and getting a notebook ready."""
