@@ -36,10 +36,12 @@ c.HTMLExporter.filters = {
 # nbgrader's own feedback; ours is in feedback/, and nbgrader would delete it. Nobody is handed a hidden test
 c.CourseDirectory.feedback_directory = str(course / "nbgrader_feedback")
 c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
+    "autograder.grading.nbgrader_hooks.SettledGrades",
     "autograder.grading.nbgrader_hooks.WithoutHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
+
+c.ExportApp.plugin_class = "autograder.grading.nbgrader_hooks.SettledExport"
 
 # the formgrader is served behind a guard, or not at all
 program = Application.instance() if Application.initialized() else None

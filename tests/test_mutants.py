@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from autograder.authoring.causes import Doubt, changed
 from autograder.authoring.mutants import FILE, Fate, try_mutants
+from autograder.commands.tables import print_mutants
 from autograder.core.errors import WorkbookError
 
 HOLE = ("number + number", "number + number + int(number == 7)")
@@ -78,6 +82,63 @@ def test_a_hole_may_be_explained_and_a_reason_must_hold(tiny_root: Path) -> None
     lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
     assert [lines[problem.line - 1].partition(" ")[0] for problem in problems] == ["change", "change"]
     assert try_mutants(folder, exercise="quadruple", workers=2).problems == ()
+
+
+def test_causes_told_of_mutants_are_weighed(tiny_root: Path) -> None:
+    """A cause of the misconception that changes the same line is none to doubt; the others are listed."""
+    folder = tiny(
+        tiny_root,
+        'causes={"this is the number itself": 2})',
+        'causes={"this is the number itself": lambda: double(2) in (0, 2), "too much": lambda: double(2) > 4})',
+    )
+    text = (folder / "tiny.py").read_text(encoding="utf-8")
+    body = "    offset = 0\n    return number + number + offset\n"
+    (folder / "tiny.py").write_text(text.replace("    return number + number\n", body), encoding="utf-8")
+    report = try_mutants(folder, exercise="double", workers=2)
+    told = {one.mutant.change: (one.cause, one.doubt) for one in report.tried if one.cause}
+    assert told["return number + number + offset  =>  return number - number + offset"] == (
+        "this is the number itself",
+        Doubt.NONE,
+    )
+    assert told["offset = 0  =>  offset = 1"] == ("too much", Doubt.UNKNOWN)
+    assert {one.mutant.change for one in report.doubtful} == {"offset = 0  =>  offset = 1"}
+    rows = {row["change"]: row for row in json.loads(report.to_json())["mutants"]}
+    assert rows["offset = 0  =>  offset = 1"]["doubt"] == Doubt.UNKNOWN
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_mutants(report, console)
+    shown = console.export_text()
+    line = (folder / "tiny.py").read_text(encoding="utf-8").splitlines().index("    offset = 0") + 1
+    assert (
+        f"too much ({Doubt.UNKNOWN})\n      solutions/week01_tiny/tiny.py:{line}: double, told by double-test-1"
+        in shown
+    )
+    assert report.misses == [f"alive: {one.mutant.change}" for one in report.alive], "a doubt is no miss"
+
+
+REFERENCE = """def area(box):
+    width = box[2] - box[0]
+    height = (
+        box[3]
+        - box[1]
+    )
+    return width * height
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "statements"),
+    [
+        ("box[2]", "box[1]", {2}),
+        ("- box[1]", "+ box[1]", {3}),
+        ("box[3]\n", "box[1]\n", {3}),
+        ("    return", "    width += 1\n    return", {3, 7}),
+        ("def area(box)", "def area(box, eps=0)", {1}),
+        ("    width = box[2] - box[0]\n", "", {2}),
+    ],
+)
+def test_a_change_is_placed_at_its_statements(old: str, new: str, statements: set[int]) -> None:
+    assert REFERENCE.count(old) == 1
+    assert changed(REFERENCE, REFERENCE.replace(old, new)) == statements
 
 
 def test_a_mutant_that_never_ends_is_killed_by_time_and_says_so(

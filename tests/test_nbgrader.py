@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -18,6 +20,7 @@ from autograder.authoring.sample_class import make_class
 from autograder.building import build
 from autograder.building.build import build_week
 from autograder.core.errors import WorkbookError
+from autograder.course.database import open_gradebook
 from autograder.course.folder import Course
 from autograder.execution.executor import here
 from autograder.grading import nbgrader_hooks
@@ -150,6 +153,26 @@ def test_nbgrader_writes_feedback_from_our_autograded_notebooks(checkout: Checko
     assert "10**9" not in unhighlighted(page), "hidden ones are not"
     assert "1000000000" not in unhighlighted(page), "nor what they said"
     assert ours.read_text(encoding="utf-8") == "a page of ours", "nbgrader deletes and writes in another folder"
+
+
+def test_nbgraders_own_commands_take_what_being_late_costs(checkout: Checkout, tmp_path: Path) -> None:
+    course = Course(checkout.root, tmp_path / "class")
+    shutil.copytree(checkout.ours.folder, course.folder)
+    rules = 'timezone = "UTC"\n[due]\nweek01 = 2026-03-02T12:00:00\n[late]\npercent_a_day = 10\n'
+    (course.folder / "course.toml").write_text(rules, encoding="utf-8")
+    with open_gradebook(course) as gradebook:
+        gradebook.find_submission(WEEK, "reference").timestamp = datetime(2026, 3, 2, 13, 0)
+        gradebook.db.commit()
+    done = nbgrader(checkout, course, "export", "--to", str(tmp_path / "grades.csv"))
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "grades.csv").open(encoding="utf-8") as file:
+        found = {row["student_id"]: (row["raw_score"], row["score"]) for row in csv.DictReader(file)}
+    assert found["reference"] == ("80.0", "72.0")
+    assert found["wrong-small-only"] == ("60.0", "60.0")
+    done = nbgrader(checkout, course, "generate_feedback", WEEK, "--student", "reference", "--force")
+    assert done.returncode == 0, done.stderr
+    page = (course.folder / "nbgrader_feedback" / "reference" / WEEK / "tiny.html").read_text(encoding="utf-8")
+    assert "(Score: 72.0 / 100.0)" in page
 
 
 def test_the_hook_registers_a_week_once(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

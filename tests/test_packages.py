@@ -40,7 +40,7 @@ ARROWS = {
     "marking": "core rendering week course repair gradebook",
     "similar": "core rendering week course repair gradebook",
     "desk": "core rendering week course",
-    "grading": "core week course repair building execution gradebook feedback reporting",
+    "grading": "core week course repair building execution gradebook marking feedback reporting",
     "learner": "core week repair engine engine/guest execution",
     "authoring": "core rendering week course building engine engine/guest execution learner",
     "commands": "core week course building engine execution submissions gradebook reporting marking similar grading "

@@ -113,3 +113,77 @@ def test_one_exercise_alone(tiny_root: Path) -> None:
 def test_an_unknown_exercise_is_an_error(tiny_root: Path) -> None:
     with pytest.raises(WorkbookError, match="no exercise 'triple'"):
         verify_week(tiny_root / "solutions" / "week01_tiny", exercise="triple")
+
+
+# ---- a cause is told of one mistake
+
+
+def with_edits(root: Path, *edits: tuple[str, str, str], exercise: str = "") -> Matrix:
+    """The matrix of the tiny week, or of one exercise, after edits of its files."""
+    folder = root / "solutions" / "week01_tiny"
+    for file, old, new in edits:
+        text = (folder / file).read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        (folder / file).write_text(text.replace(old, new), encoding="utf-8")
+    return verify_week(folder, exercise=exercise, workers=2)
+
+
+def one_cause(declared: str) -> tuple[tuple[str, str, str], ...]:
+    """A probe that cannot tell the double from what is just too small, and both of these mistakes."""
+    more = f"""    Misconception(
+        name="too-small", exercise="quadruple", edits={{"double(double(number))": "double(number) + 1"}},
+        rejected_by="quadruple-test-1", says="this is the double", note="One is not two.", {declared}
+    ),
+]
+"""
+    return (
+        ("tiny.py", '{"this is the double": 2}', '{"this is the double": lambda: quadruple(1) < 4}'),
+        ("misconceptions.py", "    ),\n]\n", f"    ),\n{more}"),
+    )
+
+
+@pytest.mark.parametrize("exercise", ["", "quadruple"])
+def test_two_mistakes_that_are_told_one_cause_are_a_miss(tiny_root: Path, exercise: str) -> None:
+    (miss,) = with_edits(tiny_root, *one_cause(""), exercise=exercise).misses
+    told = "in quadruple-test-1 this and 'only-double' are told the same cause: this is the double"
+    assert miss.message == f"misconception 'too-small': {told}"
+    assert "same_cause_as='only-double'" in miss.remedy
+    lines = (tiny_root / "solutions" / "week01_tiny" / "misconceptions.py").read_text(encoding="utf-8").splitlines()
+    assert "says" in lines[miss.line - 1]
+
+
+@pytest.mark.parametrize("declared", ['"only-double"', '("only-double",)'])
+def test_a_cause_that_is_true_of_both_is_said_to_be(tiny_root: Path, declared: str) -> None:
+    assert with_edits(tiny_root, *one_cause(f"same_cause_as={declared}")).misses == []
+
+
+def test_a_cause_told_by_another_test_than_the_one_named_counts_too(tiny_root: Path) -> None:
+    """Its own test says the truth about `positive-only`; an earlier one blames it for being the double."""
+    matrix = with_edits(
+        tiny_root,
+        ("tiny.py", 'checks.equal(quadruple(1), 4, "quadruple(1)", causes={"this is the double": 2})',
+         'checks.equal(quadruple(-1), -4, "quadruple(-1)", causes={"this is the double": lambda: True})'),
+    )  # fmt: skip
+    told = [miss.message for miss in matrix.misses if miss.path.name == "misconceptions.py"]
+    assert told == [
+        "misconception 'positive-only': in quadruple-test-1 this and 'only-double' are told the same cause: "
+        "this is the double"
+    ]
+
+
+def test_a_declaration_that_does_not_hold_is_a_miss(tiny_root: Path) -> None:
+    old = 'says="this is the double",'
+    edit = ("misconceptions.py", old, f'{old} same_cause_as="positive-only",')
+    (miss,) = with_edits(tiny_root, edit).misses
+    assert "no cause is told for both, this and 'positive-only'" in miss.message
+
+
+def test_a_declaration_names_another_misconception_of_the_exercise(tiny_root: Path) -> None:
+    for name in ("same", "only-double", "nobody"):
+        old = 'says="this is the double",'
+        path = tiny_root / "solutions" / "week01_tiny" / "misconceptions.py"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(old, f'{old} same_cause_as="{name}",'), encoding="utf-8")
+        with pytest.raises(WorkbookError, match=f"there is no other misconception '{name}' of 'quadruple'"):
+            verify_week(path.parent, workers=1)
+        path.write_text(text, encoding="utf-8")

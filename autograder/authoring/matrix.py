@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Row:
     ----------
     points : points by exercise; None where the exercise builds on the changed one and was not run.
     message : what the learner reads from the test that should reject the variant. cause : the cause that it names.
+    causes : every cause that the tests of its exercise name -> the first test that names it.
     hidden_only : whether every visible test passes.
     left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
     problems : what is wrong with the tests or with the variant.
@@ -45,6 +46,7 @@ class Row:
     verdicts: dict[str, str]
     message: str = ""
     cause: str = ""
+    causes: dict[str, str] = field(default_factory=dict)
     hidden_only: bool = False
     left_out: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -169,8 +171,11 @@ class Judge:
     def misconception(self, row: Row, run: Run, item: Misconception) -> None:
         """A misconception: rejected by the named test with the intended message, and nothing else lost."""
         done = run.cells[item.rejected_by]
-        row.message, row.cause = done.message, (done.check or {}).get("cause", "")
+        row.message, row.cause = done.message, cause_of(done)
         own = [cell.id for cell in self.week.of_kind(Test, item.exercise) if cell.id in run.cells]
+        for test in own:
+            if cause := cause_of(run.cells[test]):
+                row.causes.setdefault(cause, test)
         failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
         row.hidden_only = all(in_hidden_test(self.sources[test], run.cells[test].line) for test in failed)
         found = _crash(run) or self._costs(row, item) or self._rejection(item, done, failed)
@@ -220,6 +225,9 @@ class Judge:
                     message = f"this and {other!r} get the same message: {row.message.splitlines()[0]}"
                     remedy = "tell them apart with a cause, or remove one"
                     found.append(self._places.problem(by_name[row.name], message, remedy))
+            sound = [(by_name[row.name], row) for row in own if not row.problems]
+            for item, told, remedy in shared_causes(sound):
+                found.append(self._places.problem(item, told, remedy, quoting=item.says))
         return found
 
 
@@ -230,6 +238,32 @@ def _crash(run: Run) -> Told | None:
             remedy = "write an edit that runs; a test that may raise stands inside checks.step"
             return f"{cell_id} ends with {done.verdict}: {said(done)}", remedy, ""
     return None
+
+
+def shared_causes(told: Sequence[tuple[Misconception, Row]]) -> Iterator[tuple[Misconception, str, str]]:
+    """Misconceptions of one exercise that are told a cause of another one, where none of the two says that it is so.
+
+    Also the other way round: who says so, and shares no cause. Each with message and remedy.
+    """
+    for place, (item, row) in enumerate(told):
+        for cause, test in row.causes.items():
+            others = [other for other, its in told[:place] if cause in its.causes]
+            if others and not any(_declared(item, other) for other in others):
+                message = f"in {test} this and {others[0].name!r} are told the same cause: {cause}"
+                remedy = f"tell them apart by a probe; if it is true of both, same_cause_as={others[0].name!r}"
+                yield item, message, remedy
+        for other, its in told:
+            if other.name in item.shares_with and not row.causes.keys() & its.causes.keys():
+                yield item, f"no cause is told for both, this and {other.name!r}", "remove it from `same_cause_as`"
+
+
+def _declared(item: Misconception, other: Misconception) -> bool:
+    return other.name in item.shares_with or item.name in other.shares_with
+
+
+def cause_of(done: CellRun) -> str:
+    """The likely cause that a failed check names; "" where none does."""
+    return (done.check or {}).get("cause", "")
 
 
 def said(done: CellRun) -> str:

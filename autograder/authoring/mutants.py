@@ -34,6 +34,9 @@ from ..execution.verdicts import Verdict
 from ..week.notebooks import Notebooks
 from ..week.source import Exercise, Given, Limits, Setup, Test, Week, load_info, load_week
 from ..week.validation import line_of_key, read_text, read_toml
+from ..week.variants import load_misconceptions
+from .causes import Doubt, Known
+from .matrix import cause_of
 from .mutation import Mutant, imported_names, mutants
 
 FILE = "equivalents.toml"
@@ -74,12 +77,17 @@ class _File(BaseModel):
 
 @dataclass(frozen=True)
 class Tried:
-    """A mutant, its fate, the test that killed it, and where it stands in the lesson."""
+    """A mutant, its fate, the test that killed it, and where it stands in the lesson.
+
+    `cause` is what this test told as the likely cause, "" where it told none; `doubt` why it may be false.
+    """
 
     mutant: Mutant
     fate: Fate
     killed_by: str
     line: int
+    cause: str = ""
+    doubt: Doubt = Doubt.NONE
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,11 @@ class MutationReport:
     @property
     def alive(self) -> list[Tried]:
         return [one for one in self.tried if one.fate is Fate.ALIVE]
+
+    @property
+    def doubtful(self) -> list[Tried]:
+        """Those that were told a cause that may be false. Some are true: they are no misses."""
+        return [one for one in self.tried if one.doubt]
 
     @property
     def misses(self) -> list[str]:
@@ -130,6 +143,8 @@ class MutationReport:
                 "line": one.line,
                 "change": one.mutant.change,
                 "occurrence": one.mutant.occurrence,
+                "cause": one.cause,
+                "doubt": one.doubt,
             }
             for one in self.tried
         ]
@@ -248,6 +263,7 @@ def try_mutants(
         known = load_equivalents(week)
         places = {one.key: number for number, one in enumerate(known)}
         explained = {one.key: one for one in known if exercise in ("", one.exercise)}
+        causes = Known(week, load_misconceptions(week))
         built = build_week(week)
         everything = all_mutants(week, exercise)
         chosen = everything
@@ -282,7 +298,9 @@ def try_mutants(
                 fate = Fate.EQUIVALENT
             else:
                 told.append((key, f"not equivalent, {killed_by} rejects it: {one.change}", "remove this reason"))
-        tried.append(Tried(one, fate, killed_by, lines[one.exercise] + one.line))
+        cause = cause_of(run.cells[killed_by]) if killed_by else ""
+        doubt = causes.doubt(one, cause) if cause else Doubt.NONE
+        tried.append(Tried(one, fate, killed_by, lines[one.exercise] + one.line, cause, doubt))
     every = {(one.exercise, one.change, one.occurrence) for one in everything}
     gone = "remove this reason, or copy `change` from what --mutants prints"
     told += [(key, f"no such mutant of {key[0]!r}: {key[1]}", gone) for key in explained if key not in every]

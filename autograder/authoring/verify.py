@@ -137,7 +137,7 @@ def verify_week(
         else:
             judge.alternative(row, run, subject)
         rows.append(row)
-    problems = [] if exercise else [*coverage(week, variants), *judge.across(rows, variants.misconceptions)]
+    problems = [*([] if exercise else coverage(week, variants)), *judge.across(rows, variants.misconceptions)]
     if not rows[1].problems:  # a given cell that fails with stubs is told there
         problems += _without(judge, missing, by_name)
     return _matrix(week, rows, problems, [reference, *by_name.values()], begin)

@@ -46,6 +46,7 @@ def grade(
     from ..course.folder import Course
     from ..execution.executor import here
     from ..gradebook.grades_csv import write_csv
+    from ..gradebook.penalties import settle
     from ..gradebook.scores import standings
     from ..grading.grade import NO_SANDBOX, Told, grade_week
     from ..grading.progress import Meter
@@ -110,7 +111,10 @@ def grade(
         )
         sys.exit(1)
     table = where.folder / f"{name}.csv"
-    write_csv(table, graded_week, outcomes, standings(where, name) if where.gradebook.is_file() else None)
+    recorded = standings(where, name) if where.gradebook.is_file() else None
+    if recorded:
+        settle(where, name, recorded)
+    write_csv(table, graded_week, outcomes, recorded)
     console.print(f"grades:              {short(table)}")
     console.print(f"gradebook:           {short(where.gradebook)}")
     console.print(f"autograded notebooks {short(where.autograded)}/LEARNER/{name}/")

@@ -184,6 +184,8 @@ def mark(
     from ..core.errors import WorkbookError
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..gradebook.penalties import settle
+    from ..gradebook.scores import standings
     from ..marking.queue import Share
     from ..marking.server import Server
     from ..marking.start import start
@@ -208,6 +210,7 @@ def mark(
     if browser:
         webbrowser.open(server.address)
     server.run()
+    settle(where, built.week.name, standings(where, built.week.name))
     console.print(f"now: workbook feedback {built.week.name[:6]} writes the learners' pages", highlight=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -136,10 +137,22 @@ def print_mutants(report: MutationReport, console: Console) -> None:
 
     table = Table(title=f"{report.week}: single changes of the references", title_justify="left", pad_edge=False)
     table.add_column("exercise")
-    for title in ("mutants", "killed", "by time-out", "equivalent", "alive", "killed or explained"):
+    for title in (
+        "mutants",
+        "killed",
+        "by time-out",
+        "equivalent",
+        "alive",
+        "killed or explained",
+        "told a cause",
+        "in doubt",
+    ):
         table.add_column(title, justify="right")
     counts = report.counts()
     total = sum(counts.values(), Counter())
+    told = Counter(one.mutant.exercise for one in report.tried if one.cause)
+    doubts = Counter(one.mutant.exercise for one in report.doubtful)
+    told["all"], doubts["all"] = told.total(), doubts.total()
     for name, count in (*counts.items(), ("all", total)):
         if name == "all":
             table.add_section()
@@ -147,12 +160,21 @@ def print_mutants(report: MutationReport, console: Console) -> None:
         alive = count[Fate.ALIVE]
         killed = str(count[Fate.KILLED] + count[Fate.TIMED_OUT])
         fates = (killed, str(count[Fate.TIMED_OUT]), str(count[Fate.EQUIVALENT]), f"[red]{alive}[/red]" * bool(alive))
-        table.add_row(escape(name), str(every), *fates, f"{100 * (every - alive) / max(1, every):.1f} %")
+        score = f"{100 * (every - alive) / max(1, every):.1f} %"
+        table.add_row(escape(name), str(every), *fates, score, str(told[name]), str(doubts[name]))
     console.print(table)
     for one in report.alive:
         where = f"{report.script}:{one.line}: {one.mutant.exercise}, {one.mutant.operator}"
         nth = f" (number {one.mutant.occurrence})" if one.mutant.occurrence > 1 else ""
         console.print(f"[red]alive[/red] {escape(where)}{nth}\n      {escape(one.mutant.change)}", highlight=False)
+    by_cause = sorted(report.doubtful, key=lambda one: (one.mutant.exercise, one.doubt, one.cause, one.line))
+    if by_cause:
+        console.print("[bold]causes told[/bold] that may be false of these changes; look whether they are")
+    for (_, doubt, cause), ones in groupby(by_cause, key=lambda one: (one.mutant.exercise, one.doubt, one.cause)):
+        console.print(f"[yellow]{escape(cause)}[/yellow] ({doubt})", highlight=False, soft_wrap=True)
+        for one in ones:
+            where = f"{report.script}:{one.line}: {one.mutant.exercise}, told by {one.killed_by}"
+            console.print(f"      {escape(where)}\n          {escape(one.mutant.change)}", highlight=False)
     for problem in report.problems:
         console.print(f"[red]miss[/red] {escape(str(problem))}", highlight=False, soft_wrap=True)
     console.print(
@@ -266,8 +288,8 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
     table.add_column("would be", justify="right")
     for change in changes:
         color = "green" if change.now > change.was else "red"
-        row = (for_terminal(change.student), change.exercise, str(change.was), f"[{color}]{change.now}[/{color}]")
-        table.add_row(*row)
+        what = f"{change.exercise} (gone: {change.lost})" if change.lost else change.exercise
+        table.add_row(for_terminal(change.student), what, f"{change.was:g}", f"[{color}]{change.now:g}[/{color}]")
     console.print(table)
 
 

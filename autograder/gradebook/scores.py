@@ -11,6 +11,7 @@ from ..course.database import open_gradebook
 from ..course.deadlines import Deadlines, Late, read_deadlines
 from ..course.folder import Course
 from ..course.groups import read_groups
+from .penalties import Kept
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
                 .filter(api.Assignment.name == week)
                 .all()
             )
+            kept = Kept(course, week)
             due = next((one.duedate for one in db.query(api.Assignment).filter_by(name=week)), None)
             handed_in: dict[str, datetime | None] = {}
             penalties: dict[str, float] = {}
@@ -114,7 +116,8 @@ def standings(course: Course, week: str) -> dict[str, Standing]:
             notebooks: dict[str, str] = {}
             for submission in db.query(api.SubmittedAssignment).join(api.Assignment).filter_by(name=week):
                 handed_in[submission.student_id] = submission.timestamp
-                penalties[submission.student_id] = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+                taken = sum(one.late_submission_penalty or 0 for one in submission.notebooks)
+                penalties[submission.student_id] = kept.own(submission.student_id, taken or None) or 0.0
                 if due and submission.extension:
                     extensions.append((submission.student_id, due + submission.extension))
                 notebooks |= {one.id: submission.student_id for one in submission.notebooks}

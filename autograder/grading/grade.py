@@ -31,6 +31,7 @@ from ..gradebook.cells import Moves
 from ..gradebook.changes import Change, changes_by_moves, changes_of
 from ..gradebook.ledger import Entry, Ledger, keys_of_tests, remaining, reusable, week_key
 from ..gradebook.store import Recorder, recorded_scores
+from ..marking.marks import Marks
 from ..repair.confined import ConfinedError
 from ..repair.damage import DamagedError
 from ..repair.repair import Repaired, read_handed_in
@@ -45,6 +46,8 @@ NO_SANDBOX = (
     "Grade only work of people you trust."
 )
 NOT_GRADED = "not graded, the grader failed"
+RESTORED = "workbook grade, from this journal"
+"""Who gives the marks of a gradebook that was lost."""
 HELD_BACK = "held back: nothing is written until you agree to the changed scores"
 
 
@@ -198,12 +201,15 @@ class Desk:
         """Run what is to do, record it, write the pages."""
         built = build_week(self.week)
         self.left = len(self.todo)
+        lost = not self.course.gradebook.is_file()
         explainer = Explainer(built, self.course, crew, self.again) if self.feedback else None
         with repairer(built) as reading, Recorder(built, self.course, self.tell.wait) as recorder:
             judged = self._for_all_members(built, reading, crew)
             agreed = self._recorded(judged, recorder, explainer, agree)
         if not agreed:
             return
+        if lost and (back := Marks(self.course, self.week.name, RESTORED).restore()):
+            self.tell.warn(f"the gradebook was not there; {back} marks are back from the journal of `workbook mark`")
         self.ledger.seal()
         if explainer:
             if not all(explainer.can(one.graded) for one in self.untold):

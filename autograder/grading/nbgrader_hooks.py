@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nbformat.notebooknode import NotebookNode
-from nbgrader.preprocessors import ClearHiddenTests
+from nbgrader.plugins import CsvExportPlugin
+from nbgrader.preprocessors import ClearHiddenTests, GetGrades
 from nbgrader.utils import is_grade, is_solution
 
 
@@ -41,6 +43,39 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
         except MissingEntry:
             pass
     register(build_week(open_week(root, assignment)), course)
+
+
+@cache
+def settled(week: str) -> None:
+    """Once in a program: write what the course's rules take for being late where nbgrader looks for it."""
+    from ..course.folder import Course
+    from ..gradebook.penalties import settle
+    from ..gradebook.scores import standings
+
+    root = Path(__file__).resolve().parents[2]
+    course = Course.at(root, Path(os.environ.get("WORKBOOK_COURSE", "course")))
+    if course.gradebook.is_file():
+        settle(course, week, standings(course, week))
+
+
+class SettledExport(CsvExportPlugin):
+    """What `nbgrader export` writes, after penalties for being late were put into the gradebook."""
+
+    def export(self, gradebook: Any) -> None:
+        for assignment in gradebook.assignments:
+            if assignment.submissions:
+                settled(assignment.name)
+        gradebook.db.expire_all()
+        super().export(gradebook)
+
+
+class SettledGrades(GetGrades):
+    """What `nbgrader generate_feedback` reads, after penalties for being late were put into the gradebook."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        settled(resources["nbgrader"]["assignment"])
+        found: tuple[NotebookNode, dict[str, Any]] = super().preprocess(nb, resources)
+        return found
 
 
 class WithoutHiddenTests(ClearHiddenTests):

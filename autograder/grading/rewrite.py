@@ -16,6 +16,7 @@ from ..feedback.facts import ByHand, Feedback
 from ..feedback.pages import read_facts, write_pages
 from ..gradebook.grades_csv import write_csv
 from ..gradebook.ledger import Ledger
+from ..gradebook.penalties import settle
 from ..gradebook.scores import Standing, standings
 from ..reporting.class_page import class_of, write_class
 from ..week.headings import question, title
@@ -71,6 +72,8 @@ def rewrite(built: Notebooks, course: Course, only_touched: bool = False) -> Rew
         if told[learner] != facts or not only_touched:
             write_pages(course, learner, told[learner])
             written.append(learner)
+    if not only_touched:
+        settle(course, week.name, recorded)
     if told and (written or not only_touched):
         write_class(course, class_of(built, course))
     return Rewritten(tuple(written), tuple(sorted(set(recorded) - set(told))), differ)

@@ -23,6 +23,7 @@ from ..core.csv_files import write_table
 from ..core.errors import WorkbookError
 from ..course.folder import Course
 from ..course.roster import Known, Person, read_known, read_roster
+from ..gradebook.penalties import settle
 from ..gradebook.scores import Standing, standings
 from .return_feedback import return_feedback
 
@@ -80,6 +81,8 @@ def export(course: Course, titles: dict[str, str], unfinished: bool = False, now
     people = {person.learner: person for person in read_roster(course)}
     known = {one.learner: one for one in read_known(course)}
     everyone = {week: standings(course, week) for week in titles}
+    for week, found in everyone.items():
+        settle(course, week, found)
     waiting = {w: tuple(n for n, one in found.items() if one.waiting) for w, found in everyone.items()}
     if not unfinished:
         everyone = {w: {n: one for n, one in f.items() if not one.waiting} for w, f in everyone.items()}

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import runpy
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -98,11 +98,19 @@ class Misconception(Variant):
     rejected_by : id of the test cell that must reject it.
     says : what the failure message must contain; where the message names a cause, the cause must.
     note : what is behind the mistake, in words for the learner.
+    same_cause_as : misconceptions of the exercise that are told the same cause, a name or several: the cause is true
+        of both.
     """
 
     rejected_by: str
     says: str
     note: str
+    same_cause_as: Collection[str] = ()
+
+    @property
+    def shares_with(self) -> frozenset[str]:
+        """The names in `same_cause_as`."""
+        return frozenset([self.same_cause_as] if isinstance(self.same_cause_as, str) else self.same_cause_as)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +146,11 @@ def _load_list(path: Path, name: str, kind: type[Found]) -> list[Found]:
     return found
 
 
+def load_misconceptions(week: Week) -> list[Misconception]:
+    """The misconceptions of a week, whether they fit its references or not."""
+    return _load_list(week.folder / "misconceptions.py", "MISCONCEPTIONS", Misconception)
+
+
 def load_variants(week: Week) -> Variants:
     """Read both files of a week.
 
@@ -146,7 +159,7 @@ def load_variants(week: Week) -> Variants:
     BuildError
         for doubled names and answers, unknown exercises or tests, edits that do not fit, and code that does not parse.
     """
-    misconceptions = _load_list(week.folder / "misconceptions.py", "MISCONCEPTIONS", Misconception)
+    misconceptions = load_misconceptions(week)
     alternatives = _load_list(week.folder / "alternatives.py", "ALTERNATIVES", Alternative)
     variants = Variants(tuple(misconceptions), tuple(alternatives))
     if problems := list(_misfits(week, variants)):
@@ -181,6 +194,11 @@ def _misfits(week: Week, variants: Variants) -> Iterator[Problem]:
             own = ", ".join(test for test, exercise in tests.items() if exercise == variant.exercise)
             message = f"there is no test {variant.rejected_by!r} of {variant.exercise!r}"
             yield places.problem(variant, message, f"name one of: {own}", quoting=variant.rejected_by)
+    for item in variants.misconceptions:
+        others = {other.name for other in variants.misconceptions if other.exercise == item.exercise} - {item.name}
+        for name in sorted(item.shares_with - others):
+            message = f"there is no other misconception {name!r} of {item.exercise!r}"
+            yield places.problem(item, message, "correct `same_cause_as`", quoting=name)
 
 
 class Places:

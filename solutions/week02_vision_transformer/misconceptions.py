@@ -378,6 +378,7 @@ MISCONCEPTIONS = [
         rejected_by="positions-test-2",
         says="drowns the patches",
         note="The class token starts as small as the positions.",
+        same_cause_as="positions-start-large",
     ),
     Misconception(
         name="uniform-start",

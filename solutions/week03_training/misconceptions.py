@@ -491,6 +491,7 @@ MISCONCEPTIONS = [
         rejected_by="mix-test-3",
         says="the partners are no permutation",
         note="A permutation gives every image one partner and makes it one.",
+        same_cause_as="partners-with-replacement",
     ),
     Misconception(
         name="classes-of-the-batch",
@@ -509,6 +510,7 @@ MISCONCEPTIONS = [
         rejected_by="mix-test-4",
         says="the number of classes was taken from the labels",
         note="A small batch need not hold the last class.",
+        same_cause_as="classes-of-the-batch",
     ),
     Misconception(
         name="one-number-for-row-and-column",
@@ -768,6 +770,7 @@ MISCONCEPTIONS = [
         rejected_by="ema-test-2",
         says="it never moved",
         note="A state dict holds what is saved: no buffer with persistent=False, and a shared tensor once for each name.",
+        same_cause_as="frozen-ones-left-behind",
     ),
     Misconception(
         name="warmup-of-ten-updates",

@@ -451,6 +451,7 @@ MISCONCEPTIONS = [
         rejected_by="attention-test-3",
         says="the masks met the wrong windows",
         note="repeat_interleave gives a a b b; the windows of two images stand as a b a b, which is repeat.",
+        same_cause_as="masks-meet-wrong-windows",
     ),
     Misconception(
         name="table-as-buffer",
@@ -992,6 +993,7 @@ def shifted_window_mask(height, width, window, shift):
         rejected_by="block-test-3",
         says="the mask of the map before was kept",
         note="8 x 12 and 12 x 8 have the same area.",
+        same_cause_as="mask-of-the-first-map",
     ),
     Misconception(
         name="mask-in-float32",

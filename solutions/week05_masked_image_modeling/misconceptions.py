@@ -70,6 +70,7 @@ MISCONCEPTIONS = [
         rejected_by="masking-test-1",
         says="the mask is in sorted order",
         note="Zeros first and then ones is right for the sorted row; read it at restore to get the image's order.",
+        same_cause_as="one-mask-for-all",
     ),
     Misconception(
         name="visible-in-image-order",
@@ -279,6 +280,7 @@ MISCONCEPTIONS = [
         rejected_by="decoder-test-1",
         says="hidden places got no position",
         note="The hidden places need positions most of all: nothing else tells them apart.",
+        same_cause_as="no-positions",
     ),
     Misconception(
         name="blocks-not-called",

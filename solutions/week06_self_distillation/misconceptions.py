@@ -204,6 +204,7 @@ MISCONCEPTIONS = [
         rejected_by="crops-test-2",
         says="one area was drawn for the whole batch",
         note="Each image has its own place, but all are enlarged alike: a batch then compares one scale with another.",
+        same_cause_as="one-window-for-the-batch",
     ),
     Misconception(
         name="smallest-or-largest",
@@ -348,6 +349,7 @@ MISCONCEPTIONS = [
         rejected_by="loss-test-2",
         says="the local views were left out",
         note="With two views nothing shows; with local crops they are computed and not used.",
+        same_cause_as="only-identical-views",
     ),
     Misconception(
         name="locals-to-the-teacher",
@@ -788,6 +790,7 @@ MISCONCEPTIONS = [
         rejected_by="head-test-2",
         says="the gain is trained",
         note="One learned factor for all rows is a temperature that the network sets itself.",
+        same_cause_as="gain-is-trained",
     ),
     Misconception(
         name="relu-for-gelu",
@@ -1081,6 +1084,7 @@ MISCONCEPTIONS = [
         rejected_by="ibot-test-2",
         says="counts as if all were hidden",
         note="A small number against the division by 0 gives every patch a say, and hides that nothing is hidden.",
+        same_cause_as="all-patches",
     ),
     Misconception(
         name="patch-teacher-gets-gradients",
@@ -1100,6 +1104,7 @@ MISCONCEPTIONS = [
         rejected_by="ibot-test-2",
         says="the softmax ran over the patches",
         note="dim=1 of (B, N, K) are the patches: they would compete for each output.",
+        same_cause_as="all-patches",
     ),
     Misconception(
         name="logarithm-of-a-patch-softmax",

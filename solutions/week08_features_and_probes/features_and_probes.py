@@ -1421,7 +1421,7 @@ with checks.step(
     })  # fmt: skip
 
 with checks.step("the same vector with the labels 3 and 1"):
-    came = knn_classify(at(0.9, 0.9, 0.1), torch.tensor([3, 1, 0]), torch.tensor([[1.0, 0.0]]), 2)
+    came = knn_classify(at(0.9, 0.9, 0.1, 0.2), torch.tensor([3, 1, 4, 4]), torch.tensor([[1.0, 0.0]]), 2)
     checks.equal(came.item(), 1, "the label", causes={
         "equal votes and equal sums: the smaller label wins": 3,
         "a class without a neighbor won": lambda: came.item() in (0, 2),

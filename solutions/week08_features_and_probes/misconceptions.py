@@ -355,6 +355,7 @@ MISCONCEPTIONS = [
         rejected_by="extractor-test-3",
         says="before the final norm",
         note="The last block's output and the model's features differ by one layer norm.",
+        same_cause_as="hook-keeps-the-input",
     ),
     Misconception(
         name="clears-all-hooks",
@@ -476,6 +477,7 @@ MISCONCEPTIONS = [
         rejected_by="dataset-test-2",
         says="a last batch of one image was dropped",
         note="A habit from batch norm in train mode. In eval mode a batch of one is fine.",
+        same_cause_as="last-batch-dropped",
     ),
     Misconception(
         name="shuffled",
@@ -719,6 +721,7 @@ MISCONCEPTIONS = [
         rejected_by="knn-test-2",
         says="the tie went to the nearest",
         note="A common rule, but not the one that is written down.",
+        same_cause_as="nearest-decides",
     ),
     Misconception(
         name="loop-over-training-images",

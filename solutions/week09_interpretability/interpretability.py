@@ -817,10 +817,10 @@ with checks.step("two heads that are drawn anew each time, 2 tokens, r = 0.5"):
 
 # %% test="rollout" points=6
 with checks.step("row 0 of a cycle: each of three layers moves everything by one token, r = 0"):
-    cycle = torch.eye(4).roll(1, dims=1).expand(1, 2, 4, 4)
+    cycle = torch.eye(5).roll(1, dims=1).expand(1, 2, 5, 5)
     came = attention_rollout([cycle] * 3, 0.0)
-    checks.close(came[0, 0], torch.tensor([0.0, 0.0, 0.0, 1.0]), "row 0", causes={
-        "rows and columns are exchanged": torch.tensor([0.0, 1.0, 0.0, 0.0]),
+    checks.close(came[0, 0], torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0]), "row 0", causes={
+        "rows and columns are exchanged": torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0]),
     })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS

@@ -125,6 +125,7 @@ MISCONCEPTIONS = [
         rejected_by="collect-test-2",
         says="two calls differ: the model ran in train mode",
         note="In train mode the output of the dropout has holes and rows that do not sum to 1.",
+        same_cause_as="model-stays-in-train-mode",
     ),
     Misconception(
         name="attention-recomputed-from-qkv",
@@ -394,6 +395,7 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="rollout-test-2",
         says="before the residual was added",
         note="Then r keeps another share of the token; the definition here divides last.",
+        same_cause_as="residual-once-at-the-end",
     ),
     Misconception(
         name="residual-unchecked",

@@ -471,6 +471,7 @@ MISCONCEPTIONS = [
         rejected_by="gradcam-test-3",
         says="a hook was left behind",
         note="An error in the middle leaves the function by another door: `finally` stands at both.",
+        same_cause_as="hook-stays",
     ),
     Misconception(
         name="map-overwritten",
@@ -761,7 +762,7 @@ MISCONCEPTIONS = [
         exercise="cw",
         edits={MARGIN: "margin = logits[own] - logits.amax(1)"},
         rejected_by="cw-test-1",
-        says="the maximum must run over the other classes only",
+        says="the image came back as it was",
         note="While the true class leads, the difference is 0 and so is its gradient.",
     ),
     Misconception(

@@ -366,6 +366,7 @@ MISCONCEPTIONS = [
         rejected_by="ablator-test-3",
         says="zeros were put there, although means are given",
         note="Zero is only one value to put there, and one that the layers above have never seen.",
+        same_cause_as="weights-zeroed",
     ),
     Misconception(
         name="mean-of-the-class-token",
@@ -435,6 +436,7 @@ MISCONCEPTIONS = [
         rejected_by="ablator-test-3",
         says="a hook was left behind",
         note="An image of the wrong size, and from then on every pass keeps means.",
+        same_cause_as="hook-left-behind",
     ),
     Misconception(
         name="means-batch-by-batch",
@@ -984,6 +986,7 @@ MISCONCEPTIONS = [
         rejected_by="report-test-2",
         says="this number was typed by hand",
         note="It passes every visible test, since there it is the right number.",
+        same_cause_as="number-of-heads-typed",
     ),
     Misconception(
         name="nan-in-a-sentence",
@@ -1008,6 +1011,7 @@ MISCONCEPTIONS = [
         rejected_by="report-test-3",
         says="what is missing is hidden",
         note="A key that was renamed would turn into n/a in every report from then on.",
+        same_cause_as="number-of-heads-typed",
     ),
     Misconception(
         name="written-bit-by-bit",
@@ -1038,6 +1042,7 @@ MISCONCEPTIONS = [
         rejected_by="report-test-3",
         says="what is missing is hidden",
         note="What is missing in the first row is missed in none.",
+        same_cause_as="default-for-a-missing-number",
     ),
     Misconception(
         name="numbered-insights",
@@ -1074,6 +1079,7 @@ MISCONCEPTIONS = [
         rejected_by="report-test-1",
         says="in the machine's own encoding",
         note="The report of a colleague in Windows would show other letters, or none.",
+        same_cause_as="written-bit-by-bit",
     ),
     Misconception(
         name="table-without-dashes",
