@@ -100,11 +100,11 @@ test-all: lint ## as test, with every misconception and long check of every week
 	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
 
 bench-grading: setup ## workbook grade beside plain nbgrader: seconds, CPU, memory, scores; one, two workers, Dask, again (15 minutes)
-	@OMP_NUM_THREADS=1 python -m tests.bench_grading
-	@OMP_NUM_THREADS=1 python -m tests.bench_scale
+	@OMP_NUM_THREADS=1 python -m benchmarks.grading
+	@OMP_NUM_THREADS=1 python -m benchmarks.scale
 
 soak-grading: setup ## 1,000 submissions, 100 regrades, 50 killed runs: nothing grows, changes or is lost (15 minutes)
-	@python -m tests.soak_grading
+	@python -m benchmarks.soak
 
 bench: bench-grading ## the same
 

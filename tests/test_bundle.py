@@ -30,6 +30,7 @@ from autograder.week.source import Test as Graded
 
 from .chosen import ROOT
 from .test_leaks import telling_statements
+from .texts import squashed
 
 WEEKS = released_weeks(ROOT)
 
@@ -44,10 +45,6 @@ def files() -> dict[str, bytes]:
 def one() -> dict[str, bytes]:
     """The bundle of the first week."""
     return bundle.bundle_files(ROOT, WEEKS[:1])
-
-
-def squashed(text: str) -> str:
-    return re.sub(r"\s+", "", text).replace('"', "'")
 
 
 def texts(files: dict[str, bytes]) -> dict[str, str]:

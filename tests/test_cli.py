@@ -26,9 +26,9 @@ from autograder.commands import common
 from autograder.course.folder import Course
 from autograder.engine.guest.usage import below
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from .processes import ended, wait_until
+from .tiny_week import WEEK, write_tiny_week
 
-WEEK = "week01_tiny"
 COMMANDS = list(typer.main.get_group(cli.app).commands)
 RIGHT = {
     "double": "def double(number):\n    return number + number",
@@ -58,13 +58,7 @@ class Released:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     root = tmp_path_factory.mktemp("released")
-    folder = root / "solutions" / WEEK
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
-    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
-    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
-    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    folder = write_tiny_week(root)
     (folder / "outputs.json").write_text('{"quadruple-explore-1": "two and two is 4\\n"}\n', encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "autograder.cli", "release", "1"],
@@ -692,23 +686,6 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
 
 # Ctrl-C
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def ended(pid: int) -> bool:
-    """The process is gone, or is only a name that nobody has buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize("to_group", [False, True], ids=["kill", "terminal"])

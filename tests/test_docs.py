@@ -80,8 +80,8 @@ def test_every_verdict_is_explained() -> None:
 )
 def test_named_files_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"`((?:tests|docs|autograder)/[\w/.-]+|\.github/[\w/.-]+)`", text)
-    for name in re.findall(r"`python -m (tests[\w.]+)", text):
+    named = re.findall(r"`((?:tests|benchmarks|docs|autograder)/[\w/.-]+|\.github/[\w/.-]+)`", text)
+    for name in re.findall(r"`python -m ((?:tests|benchmarks)[\w.]+)", text):
         folder = name.replace(".", "/")
         named.append(f"{folder}/__main__.py" if (ROOT / folder).is_dir() else f"{folder}.py")
     assert [file for file in named if not (ROOT / file).exists()] == []

@@ -46,7 +46,7 @@ def dangling(text: str, files: set[str], folder: str = "") -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    tops = ("README.md", "CHANGELOG.md", "LICENSE", "docs", "weeks", "tests", "solutions", "autograder")
+    tops = ("README.md", "CHANGELOG.md", "LICENSE", "docs", "weeks", "tests", "benchmarks", "solutions", "autograder")
     files = {path.relative_to(ROOT).as_posix() for top in tops for path in [ROOT / top, *(ROOT / top).rglob("*")]}
     assert dangling(page.read_text(encoding="utf-8"), files, page.parent.relative_to(ROOT).as_posix()) == []
 
