@@ -89,15 +89,18 @@ desk: setup ## open nbgrader's formgrader on course/ (written answers, single su
 lint: setup ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
 
+# at the end it prints the slowest tests, the time of each week, and the time that 42 weeks would take
+EVERYTHING := -n 2 --dist loadscope --durations 20 --nbval-lax --nbval-cell-timeout 600 tests build/source
+
 test: lint ## everything that CI runs: lint, types, unit tests, every notebook; long checks for week 1 and changed weeks
 	@workbook build --check
 	@workbook build
-	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+	@OMP_NUM_THREADS=1 pytest $(EVERYTHING)
 
 test-all: lint ## as test, with every misconception and long check of every week
 	@workbook build --check
 	@workbook build
-	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest $(EVERYTHING)
 
 bench-grading: setup ## workbook grade beside plain nbgrader: seconds, CPU, memory, scores; one, two workers, Dask, again (15 minutes)
 	@OMP_NUM_THREADS=1 python -m benchmarks.grading

@@ -8,12 +8,18 @@ from pathlib import Path
 import pytest
 
 from autograder.building.build import build_week
+from autograder.week.locate import all_weeks
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-from .chosen import ROOT
+from .chosen import ROOT, long_weeks
+from .durations import report_durations
 from .graded_class import class_once, graded  # noqa: F401 - fixtures of several test modules
 from .tiny_week import WEEK, write_tiny_week
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    report_durations(config, all_weeks(ROOT), long_weeks())
 
 
 BACKEND = os.environ.get("MPLBACKEND")
