@@ -420,7 +420,7 @@ def test_a_wrong_answer_stays_wrong_where_the_reference_stands_in(judged: Judged
     run = judged({"double": WRONG, "quadruple": "def quadruple(n): return double(n)"})
     assert verdicts(run) == "FAIL FAIL FAIL FAIL"
     assert run.cells["quadruple-test-1"].stand_ins == ("double",)
-    assert "came:         1 (int)" in run.cells["quadruple-test-1"].message, "what their notebook says, too"
+    assert "got:          1 (int)" in run.cells["quadruple-test-1"].message, "what their notebook says, too"
 
 
 def test_tests_that_passed_without_help_are_not_judged_again(judged: Judged) -> None:

@@ -36,7 +36,7 @@ WORDS = {
     Verdict.MISSING: "its cell is missing",
     Verdict.INFRA: "could not be checked",
 }
-LABEL = re.compile(r" *(?:✗ |(?:came|expected|where|likely cause): *)?")
+LABEL = re.compile(r" *(?:✗ |(?:got|expected|where|likely cause): *)?")
 """What a line of a message begins with."""
 MAX_LINES = 60
 WIDE, WITH_BARS = 110, 76
