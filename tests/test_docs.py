@@ -76,7 +76,9 @@ def test_every_verdict_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda path: path.name
+    "page",
+    [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda path: path.name,
 )
 def test_named_files_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
