@@ -47,7 +47,7 @@ class GradedClass:
 
 
 def make(root: Path) -> None:
-    """Write, hand in and grade; everybody but BROKEN, whose file is no notebook."""
+    """Write, hand in and grade; everybody but BROKEN, whose file is not a notebook."""
     folder = write_tiny_week(root, toml=WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"))
     built = build_week(load_week(folder))
     write_week(built, root)

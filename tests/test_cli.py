@@ -554,7 +554,7 @@ def test_bundle_writes_the_archive(root: Path, workbook: Workbook) -> None:
     assert code == 0
     assert out.startswith("out/learners.tar.gz: week01_tiny; 3 files, ")
     assert (root / "out" / "learners.tar.gz").is_file()
-    assert "learners.rar is no name of an archive" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
+    assert "learners.rar is not a valid archive name" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
 
 
 # demo

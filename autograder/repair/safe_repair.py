@@ -24,7 +24,7 @@ class Repairer:
         Raises
         ------
         DamagedError
-            when it is no notebook, or reading it takes more than the process may have.
+            when it is not a notebook, or reading it takes more than the process may have.
         ConfinedError
             when the process could not do its work, through no fault of the file.
         """

@@ -60,7 +60,7 @@ def in_archive(read: Callable[[], Path | bytes], name: str, most: int) -> list[E
         raise
     except Exception as error:  # of a library on bytes from anywhere: there is no list of what it raises
         why = clean(error, 80) or type(error).__name__
-        raise DamagedError(f"{clean(name, 100)} is no zip archive ({why})") from None
+        raise DamagedError(f"{clean(name, 100)} is not a zip archive ({why})") from None
     if len(found) > most:
         raise DamagedError(f"{clean(name, 100)} holds {len(found):,} files; at most {most:,} are looked at")
     shared = _overlapping(found)
