@@ -127,9 +127,9 @@ def done(*, hidden: bool = False) -> None:
 
     Parameters
     ----------
-    hidden : whether the cell has hidden tests, which run after the notebook was handed in.
+    hidden : whether the cell has hidden tests, which run after the notebook is submitted.
     """
-    more = "; hidden tests check more after you hand in" if hidden else ""
+    more = "; hidden tests check more after you submit" if hidden else ""
     print(f"✓ {len(_passed)} {'check' if len(_passed) == 1 else 'checks'} passed{more}")
     _passed.clear()
 

@@ -465,8 +465,8 @@ def test_links_are_not_followed(course: Course, source: Path, tmp_path: Path) ->
         file.writestr("dan/attention.ipynb", notebook())
     first = by_name(collect(source / "class", course, WEEK))
     second = by_name(collect(source / "links.zip", course, WEEK))
-    assert first["ann"].notes == ["ann.ipynb: a link; hand in the file itself"]
-    assert second["cleo"].notes == ["attention.ipynb: a link; hand in the file itself"]
+    assert first["ann"].notes == ["ann.ipynb: a link; submit the file itself"]
+    assert second["cleo"].notes == ["attention.ipynb: a link; submit the file itself"]
     assert set(handed_in(course)) == {"bob", "dan"}
 
 

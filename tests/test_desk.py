@@ -108,7 +108,7 @@ def test_points_taken_for_being_late_are_told_and_counted(graded: GradedClass) -
     assert standings(graded.course, WEEK)["bob"].total == 35
     rewrite(graded.built, graded.course)
     page = (graded.course.feedback / "bob" / WEEK / "index.html").read_text(encoding="utf-8")
-    assert "Handed in late" in page
+    assert "Late submission" in page
     assert '<span class="points">-5 points</span>' in page
     assert "In all: <strong>35</strong> of 100." in page
 

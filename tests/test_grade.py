@@ -500,7 +500,7 @@ def test_a_missing_notebook_is_said(sample: Sample, course: Course) -> None:
     (course.submitted / "ann" / WEEK).mkdir(parents=True)
     hand_in(course, "bob", answered(sample.built, RIGHT))
     outcomes = grade(sample, course)
-    assert outcomes["ann"].damaged == "no notebook was handed in"
+    assert outcomes["ann"].damaged == "no notebook was submitted"
     assert outcomes["bob"].total == 80
 
 

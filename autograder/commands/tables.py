@@ -272,14 +272,14 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
 
 
 def print_collection(collection: Collection, console: Console) -> None:
-    """Who handed in what, what was noticed, which files are nobody's, and who on the roster handed in nothing."""
+    """Who submitted what, what was noticed, which files are unmatched, and who on the roster has no submission."""
     from ..submissions.collect import local
     from ..submissions.entries import Fate
 
     table = Table(title=f"{collection.week}: collected", title_justify="left", pad_edge=False)
     table.add_column("learner", max_width=32, overflow="fold")
     table.add_column("file", overflow="fold")
-    table.add_column("handed in", no_wrap=True)
+    table.add_column("submitted", no_wrap=True)
     table.add_column("attempts", justify="right")
     table.add_column("notes", overflow="fold")
     for one in collection.learners:

@@ -182,7 +182,7 @@ def _problem(info: zipfile.ZipInfo, parts: tuple[str, ...], overlaps: bool) -> t
     if any(map(hidden, parts)):
         return Fate.BESIDE, "hidden"
     if stat.S_ISLNK(info.external_attr >> 16):
-        return Fate.REFUSED, "a link; hand in the file itself"
+        return Fate.REFUSED, "a link; submit the file itself"
     if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0][1:2]:
         return Fate.REFUSED, LEADS_OUT
     if "\0" in info.orig_filename:

@@ -96,7 +96,7 @@ def _problem(about: os.stat_result, parts: tuple[str, ...]) -> tuple[Fate, str]:
     if stat.S_ISDIR(about.st_mode):
         return Fate.REFUSED, f"more than {MAX_DEPTH} folders inside each other"
     if stat.S_ISLNK(about.st_mode):
-        return Fate.REFUSED, "a link; hand in the file itself"
+        return Fate.REFUSED, "a link; submit the file itself"
     if not stat.S_ISREG(about.st_mode):
         return Fate.REFUSED, "not a regular file"
     if about.st_size > MAX_BYTES:

@@ -183,7 +183,7 @@ def test_done_counts_the_steps_of_the_cell(capsys: pytest.CaptureFixture[str]) -
     passed("c")
     checks.done(hidden=True)
     assert capsys.readouterr().out == (
-        "✓ 2 checks passed\n✓ 1 check passed; hidden tests check more after you hand in\n"
+        "✓ 2 checks passed\n✓ 1 check passed; hidden tests check more after you submit\n"
     )
 
 

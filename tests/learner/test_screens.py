@@ -234,7 +234,7 @@ def test_what_the_commands_print(bundle: Path, monkeypatch: pytest.MonkeyPatch, 
     answer(copy_of(bundle), **RIGHT)
     learner.check("1")
     text = words(printed.lines())
-    assert "more is tested when you hand in" in text
+    assert "more is tested when you submit" in text
     assert "next: answer the written questions (why), then workbook submit 1" in text
     learner.status()
     text = words(printed.lines())
