@@ -163,7 +163,7 @@ def fail_with(error: Exception, *, from_test: bool = True) -> NoReturn:
     fail("the check could not use the returned value", came=came + test, kind=Kind.UNUSABLE, error=error)
 
 
-RUN_THE_CELL = "run the cell that defines it; where that cell is empty, put its stub back"
+RUN_THE_CELL = "run the cell that defines it; where that cell is empty, restore its stub"
 
 
 def words_of(error: BaseException) -> str:

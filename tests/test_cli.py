@@ -414,7 +414,7 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(
     assert code == 0, "nobody needs a sandbox to learn"
     assert "✗ sandbox: bubblewrap is not installed" in out
     assert "workbook grade --unsafe" in out
-    assert "you can learn here; to grade other people's work, mend what is marked ✗" in out
+    assert "you can learn here; to grade other people's work, fix what is marked ✗" in out
 
 
 def test_the_class_may_lie_elsewhere(

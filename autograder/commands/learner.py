@@ -354,7 +354,7 @@ def submit(
 
 @app.command()
 def doctor() -> None:
-    """Say what this machine has and lacks, for whom it matters, and how to mend it.
+    """Say what this machine has and lacks, for whom it matters, and how to fix it.
 
     Exits with 1 when something is missing that learners need.
 
@@ -377,4 +377,4 @@ def doctor() -> None:
     if LEARN in lacking:
         sys.exit(1)
     if lacking:
-        console.print(f"you can learn here; to {' and to '.join(sorted(lacking))}, mend what is marked ✗")
+        console.print(f"you can learn here; to {' and to '.join(sorted(lacking))}, fix what is marked ✗")

@@ -1,7 +1,7 @@
 """Bring a submitted notebook back into the shape of the released one, without losing an answer.
 
 Answers come from the learner; set-up, given and test cells always come from the course. Which cell is which, `aligning`
-finds out; for strangers' work in a process with limits (`safe_repair`).
+finds out; for untrusted submissions in a process with limits (`safe_repair`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Repair files of strangers: they are read and aligned in a process with limits on memory and time."""
+"""Repair untrusted files: they are read and aligned in a process with limits on memory and time."""
 
 from __future__ import annotations
 

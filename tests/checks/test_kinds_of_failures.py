@@ -106,7 +106,7 @@ def test_a_name_that_no_cell_has_defined_yet() -> None:
     failure = told("attention(torch.eye(2))")
     assert (failure.kind, failure.subject) == (Kind.UNDEFINED, "attention")
     assert failure.check == "it runs: `attention` is not defined"
-    assert failure.next_step == "run the cell that defines it; where that cell is empty, put its stub back"
+    assert failure.next_step == "run the cell that defines it; where that cell is empty, restore its stub"
     inside = told("mistyped(1)")
     assert (inside.kind, inside.subject) == (Kind.UNDEFINED, "xx")
     assert inside.check == "it runs: the code raised an error"
