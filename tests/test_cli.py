@@ -646,7 +646,7 @@ def test_changed_scores_are_written_with_yes_alone(root: Path, workbook: Workboo
     )
     code, out, err = workbook("grade", "1")
     assert code == 1
-    assert "one learner would get other points for the same work" in out
+    assert "the score of one learner would change for the same work" in out
     row = next(line for line in out.splitlines() if "ann" in line and "double" in line)
     assert row.replace("│", " ").split() == ["ann", "double", "20", "0"]
     assert (
@@ -668,7 +668,7 @@ def test_again_writes_other_scores_for_the_same_work_with_yes_alone(root: Path, 
     record.write_text(json.dumps(entry), encoding="utf-8")
     code, out, err = workbook("grade", "1", "--again")
     assert code == 1
-    assert "one learner would get other points for the same work" in out
+    assert "the score of one learner would change for the same work" in out
     assert f"see above -> workbook grade {WEEK} --again --yes" in err
     assert json.loads(record.read_text(encoding="utf-8")) == entry
     assert workbook("grade", "1", "--again", "--yes").code == 0

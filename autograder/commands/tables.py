@@ -257,8 +257,8 @@ def print_late(course: Course, week: str, console: Console) -> None:
 def print_changes(changes: Sequence[Change], console: Console) -> None:
     """Which points of unchanged work would change: one line for each learner and exercise."""
     count = len({change.student for change in changes})
-    who = f"{count} learners" if count > 1 else "one learner"
-    console.print(f"[bold]{who} would get other points for the same work[/bold]", highlight=False)
+    whose = f"the scores of {count} learners" if count > 1 else "the score of one learner"
+    console.print(f"[bold]{whose} would change for the same work[/bold]", highlight=False)
     table = Table(pad_edge=False)
     table.add_column("learner", max_width=32, overflow="ellipsis", no_wrap=True)
     table.add_column("exercise")

@@ -323,7 +323,7 @@ def _reasons(
     """Why somebody should talk to this learner; nothing where nobody needs to.
 
     Few points are a reason, and so is an exercise that was begun without success where most had it. Whoever has one of
-    these is told about with what was not begun and what had to be stopped.
+    these is told about with what was left untouched and what had to be stopped.
     """
     if facts is not None and facts.damage:
         return []
