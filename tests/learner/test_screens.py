@@ -243,7 +243,7 @@ def test_what_the_commands_print(bundle: Path, monkeypatch: pytest.MonkeyPatch, 
     learner.submit("1")
     text = words(printed.lines())
     assert "2 of 2 exercises" in text
-    assert f"handed in: work/submissions/{WEEK}.zip" in text
+    assert f"submitted: work/submissions/{WEEK}.zip" in text
     assert "next: give this file to your instructor" in text
 
 
