@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 WEEK   ?= 1
 SOURCE ?= exchange
+TESTS  ?= tests
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # TORCH_BACKEND=cpu chooses the smaller build of torch without CUDA; the choice holds when an update is installed later
@@ -32,7 +33,7 @@ UNREACHABLE = echo "error: packages cannot be downloaded (reason: $(1)) -> conne
 REACHABLE := printf 'pip\n' | UV_HTTP_RETRIES=0 UV_HTTP_TIMEOUT=20 $(BIN)/uv pip compile --quiet --no-deps --no-cache --no-header - >/dev/null 2>$(LOG)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab demo weeks verify bundle collect grade desk feedback report export test test-all lint bench bench-grading soak-grading gpu lock clean
+.PHONY: help setup lab demo weeks verify bundle collect grade desk feedback report export test test-all coverage lint bench bench-grading soak-grading release-check gpu lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -89,24 +90,33 @@ desk: setup ## open nbgrader's formgrader on course/ (written answers, single su
 lint: setup ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
 
+# at the end it prints the slowest tests, the time of each week, and the time that 42 weeks would take
+EVERYTHING := -n 2 --dist loadscope --durations 20 --nbval-lax --nbval-cell-timeout 600 tests build/source
+
 test: lint ## everything that CI runs: lint, types, unit tests, every notebook; long checks for week 1 and changed weeks
 	@workbook build --check
 	@workbook build
-	@OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+	@OMP_NUM_THREADS=1 pytest $(EVERYTHING)
 
 test-all: lint ## as test, with every misconception and long check of every week
 	@workbook build --check
 	@workbook build
-	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest -n 2 --dist loadscope --nbval-lax --nbval-cell-timeout 600 tests build/source
+	@WORKBOOK_WEEKS=all OMP_NUM_THREADS=1 pytest $(EVERYTHING)
+
+coverage: setup ## lines that the tests run, in all their processes: a table by package, pages in build/coverage/html
+	@OMP_NUM_THREADS=1 python -m tests.covered -q -n 2 --dist loadscope $(TESTS)
 
 bench-grading: setup ## workbook grade beside plain nbgrader: seconds, CPU, memory, scores; one, two workers, Dask, again (15 minutes)
-	@OMP_NUM_THREADS=1 python -m tests.bench_grading
-	@OMP_NUM_THREADS=1 python -m tests.bench_scale
+	@OMP_NUM_THREADS=1 python -m benchmarks.grading
+	@OMP_NUM_THREADS=1 python -m benchmarks.scale
 
 soak-grading: setup ## 1,000 submissions, 100 regrades, 50 killed runs: nothing grows, changes or is lost (15 minutes)
-	@python -m tests.soak_grading
+	@python -m benchmarks.soak
 
 bench: bench-grading ## the same
+
+release-check: setup ## whether version, CHANGELOG and tag of this commit agree
+	@python -m tests.release
 
 gpu: setup ## execute the notebook of week $(WEEK) with PROFILE=gpu
 	@PROFILE=gpu workbook record --keep-nothing $(WEEK)

@@ -38,7 +38,7 @@ for name, panel in PANELS.items():
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one line on standard error and exit code 1.
+    """Run the command; an error that the user can fix is one line on standard error and exit code 1.
 
     Typer itself ends with 2 for wrong usage and with 130 for Ctrl-C.
     """

@@ -35,9 +35,9 @@ from autograder.reporting.lms_export import Exported, export
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 from .graded_class import DOUBLE, ESSAY, QUADRUPLE, SAME, give
 from .test_ledger import Counting
+from .tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
 WEEK, WRITTEN = "week01_tiny", "written-why"
 RIGHT = {"double": DOUBLE, "quadruple": QUADRUPLE, WRITTEN: ESSAY}

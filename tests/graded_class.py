@@ -17,7 +17,9 @@ from autograder.grading.grade import grade_week
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-WEEK = "week01_tiny"
+from .tiny_week import WEEK as WEEK
+from .tiny_week import WEEK_TOML, write_tiny_week
+
 ATTACK = "<img src=x onerror=alert(1)>"
 """The name of a learner, who also writes it into an answer."""
 FORMULA = '=HYPERLINK("http:x")'
@@ -45,16 +47,8 @@ class GradedClass:
 
 
 def make(root: Path) -> None:
-    """Write, hand in and grade; everybody but BROKEN, whose file is no notebook."""
-    from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML  # which imports this module
-
-    folder = root / "solutions" / WEEK
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
-    (folder / "week.toml").write_text(WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"), encoding="utf-8")
-    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
-    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    """Write, hand in and grade; everybody but BROKEN, whose file is not a notebook."""
+    folder = write_tiny_week(root, toml=WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"))
     built = build_week(load_week(folder))
     write_week(built, root)
     course = Course.at(root, Path("course"))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from .browser import TOKEN, jupyter, page
 from .chosen import ROOT
 from .graded_class import WEEK, GradedClass
-from .test_nbgrader import ELSEWHERE
+from .tiny_week import ELSEWHERE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -377,7 +377,7 @@ BROKEN = (
     alone("an archive of another kind", "attention.rar", b"Rar!", "no notebook: .rar"),
     alone("an empty file", "attention.ipynb", b"", "the file is empty", W),
     alone("half a notebook", "attention.ipynb", notebook("x")[:90], "cannot be read as a notebook", W),
-    alone("a broken zip", "attention.zip", b"PK\3\4", "is no zip archive", U),
+    alone("a broken zip", "attention.zip", b"PK\3\4", "is not a zip archive", U),
     alone("a broken .tar.gz", "attention.tar.gz", b"\x1f\x8b\x08", "is no tar archive", U),
     Situation("broken", "a .tar.gz with the notebook", {
         "ann/attention.tar.gz": packed_work("a .tar.gz with the notebook", "ann/attention.tar.gz", "tar")},

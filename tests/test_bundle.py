@@ -30,6 +30,7 @@ from autograder.week.source import Test as Graded
 
 from .chosen import ROOT
 from .test_leaks import telling_statements
+from .texts import squashed
 
 WEEKS = released_weeks(ROOT)
 
@@ -44,10 +45,6 @@ def files() -> dict[str, bytes]:
 def one() -> dict[str, bytes]:
     """The bundle of the first week."""
     return bundle.bundle_files(ROOT, WEEKS[:1])
-
-
-def squashed(text: str) -> str:
-    return re.sub(r"\s+", "", text).replace('"', "'")
 
 
 def texts(files: dict[str, bytes]) -> dict[str, str]:
@@ -272,5 +269,5 @@ def test_what_shows_a_secret_is_not_bundled(checkout: Path, where: str, text: st
 def test_a_week_that_is_not_built_and_an_odd_name_are_said(checkout: Path) -> None:
     with pytest.raises(WorkbookError, match=r"weeks/week02_other is not there -> build it"):
         bundle.bundle_files(checkout, ["week02_other"])
-    with pytest.raises(WorkbookError, match=r"bundle.rar is no name of an archive -> end it with .zip or .tar.gz"):
+    with pytest.raises(WorkbookError, match=r"bundle.rar is not a valid archive name -> end it with .zip or .tar.gz"):
         bundle.write_bundle(checkout, ["week01_tiny"], checkout / "bundle.rar")

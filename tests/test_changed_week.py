@@ -18,10 +18,11 @@ from autograder.grading.grade import Told, grade_week
 from autograder.week.source import load_week
 
 from .graded_class import give
-from .test_grade import RIGHT, WEEK, answered, hand_in
+from .test_grade import RIGHT, answered, hand_in
 from .test_ledger import Class, Counting
 from .test_ledger import registered as registered
 from .test_ledger import tiny as tiny
+from .tiny_week import WEEK
 
 ESSAY = "Because a sum of two equal numbers is twice the number."
 SECOND = '# %% test="double" points=20\nwith checks.step("double of 0"):'

@@ -26,9 +26,9 @@ from autograder.commands import common
 from autograder.course.folder import Course
 from autograder.engine.guest.usage import below
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from .processes import ended, wait_until
+from .tiny_week import WEEK, write_tiny_week
 
-WEEK = "week01_tiny"
 COMMANDS = list(typer.main.get_group(cli.app).commands)
 RIGHT = {
     "double": "def double(number):\n    return number + number",
@@ -58,13 +58,7 @@ class Released:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
     root = tmp_path_factory.mktemp("released")
-    folder = root / "solutions" / WEEK
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
-    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
-    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
-    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    folder = write_tiny_week(root)
     (folder / "outputs.json").write_text('{"quadruple-explore-1": "two and two is 4\\n"}\n', encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "autograder.cli", "release", "1"],
@@ -420,7 +414,7 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(
     assert code == 0, "nobody needs a sandbox to learn"
     assert "✗ sandbox: bubblewrap is not installed" in out
     assert "workbook grade --unsafe" in out
-    assert "you can learn here; to grade other people's work, mend what is marked ✗" in out
+    assert "you can learn here; to grade other people's work, fix what is marked ✗" in out
 
 
 def test_the_class_may_lie_elsewhere(
@@ -560,7 +554,7 @@ def test_bundle_writes_the_archive(root: Path, workbook: Workbook) -> None:
     assert code == 0
     assert out.startswith("out/learners.tar.gz: week01_tiny; 3 files, ")
     assert (root / "out" / "learners.tar.gz").is_file()
-    assert "learners.rar is no name of an archive" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
+    assert "learners.rar is not a valid archive name" in complaint(workbook("bundle", "1", "-o", "learners.rar"))
 
 
 # demo
@@ -652,7 +646,7 @@ def test_changed_scores_are_written_with_yes_alone(root: Path, workbook: Workboo
     )
     code, out, err = workbook("grade", "1")
     assert code == 1
-    assert "one learner would get other points for the same work" in out
+    assert "the score of one learner would change for the same work" in out
     row = next(line for line in out.splitlines() if "ann" in line and "double" in line)
     assert row.replace("│", " ").split() == ["ann", "double", "20", "0"]
     assert (
@@ -674,7 +668,7 @@ def test_again_writes_other_scores_for_the_same_work_with_yes_alone(root: Path, 
     record.write_text(json.dumps(entry), encoding="utf-8")
     code, out, err = workbook("grade", "1", "--again")
     assert code == 1
-    assert "one learner would get other points for the same work" in out
+    assert "the score of one learner would change for the same work" in out
     assert f"see above -> workbook grade {WEEK} --again --yes" in err
     assert json.loads(record.read_text(encoding="utf-8")) == entry
     assert workbook("grade", "1", "--again", "--yes").code == 0
@@ -692,23 +686,6 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
 
 # Ctrl-C
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def ended(pid: int) -> bool:
-    """The process is gone, or is only a name that nobody has buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 @pytest.mark.parametrize("to_group", [False, True], ids=["kill", "terminal"])

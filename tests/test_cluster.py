@@ -32,7 +32,8 @@ from autograder.repair.repair import repair
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-from .test_grade import RIGHT, answered, hand_in, write_week
+from .test_grade import RIGHT, answered, hand_in
+from .tiny_week import write_tiny_week
 
 distributed = pytest.importorskip("distributed")
 SECONDS = 60
@@ -109,7 +110,7 @@ class Sample:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     root = tmp_path_factory.mktemp("checkout")
-    folder = write_week(root / "solutions")
+    folder = write_tiny_week(root)
     text = (folder / "week.toml").read_text(encoding="utf-8")
     (folder / "week.toml").write_text(text.replace("cell_seconds = 2", "cell_seconds = 1"), encoding="utf-8")
     built = build_week(load_week(folder))

@@ -421,7 +421,7 @@ def test_the_roster_names_folders_and_who_is_missing(course: Course, source: Pat
     ("text", "said"),
     [
         ("id,name,learner\n1,Ann,ann\n2,Anna,Ann\n", r"roster.csv:3: the folder 'Ann' is taken by line 2 -> "),
-        ("id,name,learner\n1,Ann,../ann\n", r"roster.csv:2: '../ann' is no name of a folder -> "),
+        ("id,name,learner\n1,Ann,../ann\n", r"roster.csv:2: '../ann' is not a valid folder name -> "),
         ("id,email\n1,a@b\n", r"roster.csv has no column `name` or `learner` -> begin it with id,name,email,learner"),
     ],
 )
@@ -465,8 +465,8 @@ def test_links_are_not_followed(course: Course, source: Path, tmp_path: Path) ->
         file.writestr("dan/attention.ipynb", notebook())
     first = by_name(collect(source / "class", course, WEEK))
     second = by_name(collect(source / "links.zip", course, WEEK))
-    assert first["ann"].notes == ["ann.ipynb: a link; hand in the file itself"]
-    assert second["cleo"].notes == ["attention.ipynb: a link; hand in the file itself"]
+    assert first["ann"].notes == ["ann.ipynb: a link; submit the file itself"]
+    assert second["cleo"].notes == ["attention.ipynb: a link; submit the file itself"]
     assert set(handed_in(course)) == {"bob", "dan"}
 
 
@@ -504,7 +504,7 @@ def test_a_broken_bundle_stops_nobody_else(course: Course, source: Path, content
     put(source / "ann" / "week01_attention.zip", content)
     put(source / "bob.ipynb", notebook())
     done = by_name(collect(source, course, WEEK))
-    assert "is no zip archive" in done["ann"].notes[0]
+    assert "is not a zip archive" in done["ann"].notes[0]
     assert set(handed_in(course)) == {"bob"}
 
 
@@ -581,5 +581,5 @@ def test_what_holds_no_notebook_is_an_error_with_a_next_step(course: Course, sou
         collect(source, course, WEEK)
     with pytest.raises(WorkbookError, match="is not there"):
         collect(source / "nowhere", course, WEEK)
-    with pytest.raises(WorkbookError, match=r"is no zip archive .* -> download it once more"):
+    with pytest.raises(WorkbookError, match=r"is not a zip archive .* -> download it once more"):
         collect(put(source / "x.zip", b"nothing"), course, WEEK)

@@ -184,7 +184,7 @@ def test_what_is_taken_is_in_totals_pages_report_and_export(graded: GradedClass)
     assert lines["bob"].late is None
     assert late.said in write_class(graded.course, facts).read_text(encoding="utf-8")
     page = (graded.course.feedback / "ann" / TINY / "index.html").read_text(encoding="utf-8")
-    assert "Handed in late" in page
+    assert "Late submission" in page
     exported = export(graded.course, {TINY: "01 Tiny"}, unfinished=True)
     moodle = {row[1]: row for row in _rows(exported.files[1])}
     assert moodle["ann"][4] == f"{found['ann'].total:g}"

@@ -108,7 +108,7 @@ def test_points_taken_for_being_late_are_told_and_counted(graded: GradedClass) -
     assert standings(graded.course, WEEK)["bob"].total == 35
     rewrite(graded.built, graded.course)
     page = (graded.course.feedback / "bob" / WEEK / "index.html").read_text(encoding="utf-8")
-    assert "Handed in late" in page
+    assert "Late submission" in page
     assert '<span class="points">-5 points</span>' in page
     assert "In all: <strong>35</strong> of 100." in page
 
@@ -240,10 +240,10 @@ def test_the_facts_of_the_class(graded: GradedClass) -> None:
     assert [(m.names, m.learners) for m in facts.misunderstandings] == [(("same",), ("bob", "cleo"))]
     assert {line.learner: line.reasons for line in facts.low} == {
         "cleo": ("0 of 100 judged points",),
-        "dan": ("0 of 100 judged points", "2 exercises not begun"),
+        "dan": ("0 of 100 judged points", "left 2 exercises untouched"),
         "bob": ("40 of 100 judged points",),
         "Zoë 李": (
-            "no points in what most can do: Exercise 2. Quadruple",
+            "scored 0 where most succeed: Exercise 2. Quadruple",
             "Exercise 2. Quadruple: the answer is too slow",
         ),
     }
@@ -262,8 +262,8 @@ def test_what_most_can_do_is_said_of_those_who_tried_and_cannot(graded: GradedCl
         facts = class_facts(graded.built, {n: recorded[n] for n in keep}, {n: told[n] for n in keep}, [])
         return {line.learner: line.reasons for line in facts.low}
 
-    assert "no points in what most can do: Exercise 1. Double" in reasons("ann", FORMULA, ATTACK, "bob")["bob"]
-    assert reasons("ann", FORMULA, ATTACK, "dan")["dan"] == ("0 of 100 judged points", "2 exercises not begun")
+    assert "scored 0 where most succeed: Exercise 1. Double" in reasons("ann", FORMULA, ATTACK, "bob")["bob"]
+    assert reasons("ann", FORMULA, ATTACK, "dan")["dan"] == ("0 of 100 judged points", "left 2 exercises untouched")
 
 
 @pytest.mark.parametrize(("size", "named"), [(1, 1), (5, 1), (6, 2), (40, 8)])
@@ -339,7 +339,7 @@ def test_the_page_shows_points_difficulty_misunderstandings_and_needs(graded: Gr
         "Nothing can be said yet: 0 with all points, 0 with some, 0 with none, 4 not begun, 3 to grade",
         "One is not two.",
         "2 learners",
-        "2 exercises not begun",
+        "left 2 exercises untouched",
         "Because a number and itself are two of them: 20 points.",
         "3 answers wait",
     ):

@@ -11,16 +11,14 @@ from pathlib import Path
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder.building.build import build_week
 from autograder.execution.verdicts import CellRun, Verdict
 from autograder.feedback import diagnosis
 from autograder.feedback.diagnosis import Signature, diagnose, matching, signature, signatures
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Week, load_week
+from autograder.week.source import Week
 from autograder.week.variants import Misconception, load_variants
 from shared.checks.kinds import Kind
 
-from .chosen import ROOT
 from .inprocess import judge
 
 PASSED = CellRun(Verdict.PASS)
@@ -66,11 +64,6 @@ def named(built: Notebooks, known: Mapping[str, Signature], exercise: str, code:
 )
 def test_behavior_is_matched_whatever_the_text(tiny: Notebooks, code: str, expected: list[str]) -> None:
     assert named(tiny, known_signatures(tiny), "double", code) == expected
-
-
-@pytest.fixture(scope="module")
-def attention() -> Notebooks:
-    return build_week(load_week(ROOT / "solutions" / "week01_attention"))
 
 
 @pytest.fixture(scope="module")

@@ -76,12 +76,14 @@ def test_every_verdict_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=lambda path: path.name
+    "page",
+    [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"],
+    ids=lambda path: path.name,
 )
 def test_named_files_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"`((?:tests|docs|autograder)/[\w/.-]+|\.github/[\w/.-]+)`", text)
-    for name in re.findall(r"`python -m (tests[\w.]+)", text):
+    named = re.findall(r"`((?:tests|benchmarks|docs|autograder)/[\w/.-]+|\.github/[\w/.-]+)`", text)
+    for name in re.findall(r"`python -m ((?:tests|benchmarks)[\w.]+)", text):
         folder = name.replace(".", "/")
         named.append(f"{folder}/__main__.py" if (ROOT / folder).is_dir() else f"{folder}.py")
     assert [file for file in named if not (ROOT / file).exists()] == []

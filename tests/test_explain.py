@@ -16,8 +16,9 @@ from autograder.feedback import pages as feedback_pages
 from autograder.grading import grade as grading
 from autograder.grading.grade import Told, grade_week
 
-from .test_grade import RIGHT, WEEK, answered, hand_in
+from .test_grade import RIGHT, answered, hand_in
 from .test_ledger import WRONG, Class, Counting, registered, tiny
+from .tiny_week import WEEK
 
 __all__ = ["registered", "tiny"]
 """Fixtures."""

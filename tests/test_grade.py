@@ -38,27 +38,15 @@ from autograder.week.notebooks import Notebooks
 from autograder.week.source import Test as TestCell
 from autograder.week.source import Week, load_week
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from .tiny_week import LESSON, WEEK, WEEK_TOML, write_tiny_week
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
 
-WEEK = "week01_tiny"
 TESTS = ["double-test-1", "double-test-2", "quadruple-test-1", "quadruple-test-2"]
 DOUBLE = "def double(number):\n    return number + number"
 QUADRUPLE = "def quadruple(number):\n    return 4 * number"
 RIGHT = {"double": DOUBLE, "quadruple": QUADRUPLE}
-
-
-def write_week(folder: Path, lesson: str = LESSON, toml: str = WEEK_TOML) -> Path:
-    """The source of the tiny week in `folder`/week01_tiny."""
-    week = folder / WEEK
-    week.mkdir(parents=True)
-    (week / "tiny.py").write_text(lesson, encoding="utf-8")
-    (week / "week.toml").write_text(toml, encoding="utf-8")
-    (week / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
-    (week / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
-    return week
 
 
 @dataclass(frozen=True)
@@ -78,7 +66,7 @@ class Sample:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     root = tmp_path_factory.mktemp("checkout")
-    folder = write_week(root / "solutions", toml=WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"))
+    folder = write_tiny_week(root, toml=WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1"))
     built = build_week(load_week(folder))
     course = Course.at(root, Path("course"))
     register(built, course)
@@ -469,7 +457,9 @@ def test_a_library_that_is_missing_stops_before_anything_is_recorded(
     sample: Sample, course: Course, tmp_path: Path
 ) -> None:
     hand_in(course, "ann", answered(sample.built, RIGHT))
-    broken = write_week(tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]'))
+    broken = write_tiny_week(
+        tmp_path / "other", toml=WEEK_TOML.replace("libraries = []", 'libraries = ["no_such_library"]')
+    )
     with pytest.raises(WorkbookError, match="`libraries` names 'no_such_library', and there is no such module"):
         grade_week(broken, course, crew=here(1))
     assert graded_learners(course) == set()
@@ -510,7 +500,7 @@ def test_a_missing_notebook_is_said(sample: Sample, course: Course) -> None:
     (course.submitted / "ann" / WEEK).mkdir(parents=True)
     hand_in(course, "bob", answered(sample.built, RIGHT))
     outcomes = grade(sample, course)
-    assert outcomes["ann"].damaged == "no notebook was handed in"
+    assert outcomes["ann"].damaged == "no notebook was submitted"
     assert outcomes["bob"].total == 80
 
 
@@ -605,9 +595,9 @@ def test_a_week_may_change_after_somebody_was_graded(
     sample: Sample, course: Course, tmp_path: Path, lesson: str, later: str
 ) -> None:
     assert MORE != LESSON
-    folder = write_week(tmp_path / "before", lesson=lesson)
+    folder = write_tiny_week(tmp_path / "before", lesson=lesson)
     hand_in(course, "ann", answered(sample.built, RIGHT))
-    for version in (folder, write_week(tmp_path / "after", lesson=later), folder):
+    for version in (folder, write_tiny_week(tmp_path / "after", lesson=later), folder):
         week, (ann,) = grade_week(version, course, crew=here(1))
         assert ann.total == 80
         tests = [cell.id for cell in week.of_kind(TestCell)]

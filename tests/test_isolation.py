@@ -27,7 +27,7 @@ from autograder.execution.warm_process import WarmProcess
 
 from .chosen import ROOT
 from .learners import Living, by_value, living, warmed_up
-from .test_runner import wait_until
+from .processes import wait_until
 from .test_system_calls import NAMESPACES
 
 by_value(__name__)

@@ -20,7 +20,7 @@ from autograder.execution.pool import Team
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Limits, load_week
 
-from .conftest import LESSON, WEEK_TOML
+from .tiny_week import write_tiny_week
 
 DOUBLE = "def double(number):\n    return number + number"
 QUADRUPLE = "def quadruple(number):\n    return double(double(number))"
@@ -38,11 +38,7 @@ def team() -> Iterator[Team]:
 
 @pytest.fixture(scope="module")
 def week(tmp_path_factory: pytest.TempPathFactory) -> Notebooks:
-    folder = tmp_path_factory.mktemp("course") / "week01_tiny"
-    folder.mkdir()
-    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
-    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
-    return build_week(load_week(folder))
+    return build_week(load_week(write_tiny_week(tmp_path_factory.mktemp("checkout"))))
 
 
 Judged = Callable[..., Run]
@@ -424,7 +420,7 @@ def test_a_wrong_answer_stays_wrong_where_the_reference_stands_in(judged: Judged
     run = judged({"double": WRONG, "quadruple": "def quadruple(n): return double(n)"})
     assert verdicts(run) == "FAIL FAIL FAIL FAIL"
     assert run.cells["quadruple-test-1"].stand_ins == ("double",)
-    assert "came:         1 (int)" in run.cells["quadruple-test-1"].message, "what their notebook says, too"
+    assert "got:          1 (int)" in run.cells["quadruple-test-1"].message, "what their notebook says, too"
 
 
 def test_tests_that_passed_without_help_are_not_judged_again(judged: Judged) -> None:

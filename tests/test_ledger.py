@@ -34,7 +34,8 @@ from autograder.week.notebooks import Notebooks
 from autograder.week.source import Exercise, load_week
 
 from .inprocess import run_here
-from .test_grade import RIGHT, WEEK, answered, hand_in, write_week
+from .test_grade import RIGHT, answered, hand_in
+from .tiny_week import WEEK, write_tiny_week
 
 WRONG = {**RIGHT, "double": "def double(number):\n    return number"}
 ALL = ["double-test-1", "double-test-2", "quadruple-test-1", "quadruple-test-2"]
@@ -116,13 +117,13 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A gradebook that knows the week; a new one costs nbgrader seconds."""
     root = tmp_path_factory.mktemp("registered")
     course = Course.at(root, Path("course"))
-    register(build_week(load_week(write_week(root / "solutions"))), course)
+    register(build_week(load_week(write_tiny_week(root))), course)
     return course.gradebook
 
 
 @pytest.fixture
 def tiny(registered: Path, tmp_path: Path) -> Class:
-    folder = write_week(tmp_path / "solutions")
+    folder = write_tiny_week(tmp_path)
     course = Course.at(tmp_path, Path("course"))
     course.folder.mkdir()
     shutil.copy(registered, course.gradebook)

@@ -33,8 +33,8 @@ from autograder.week.notebooks import Notebooks
 from autograder.week.source import Test, Written, load_week
 
 from .browser import page
+from .tiny_week import LESSON, WEEK, WEEK_TOML, write_tiny_week
 
-WEEK = "week01_tiny"
 QUESTIONS = ("why", "when", "where", "who")
 CELLS = tuple(f"written-{name}" for name in QUESTIONS)
 LEARNERS = tuple(f"learner{number:02}" for number in range(40))
@@ -43,8 +43,6 @@ ATTACK = '<script>document.title = "owned"</script><img src=x onerror="document.
 
 def lesson() -> str:
     """The tiny week with four written questions, each with a rubric."""
-    from .conftest import LESSON
-
     head, _, written = LESSON.partition('# %% [markdown] written="why" points=20')
     assert written
     blocks = [
@@ -62,19 +60,8 @@ def said(learner: str, cell: str) -> str:
 @pytest.fixture(scope="module")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Notebooks]:
     """A class of 40 whose work is recorded; nobody's code has to run for that."""
-    from .conftest import ALTERNATIVES, MISCONCEPTIONS, WEEK_TOML
-
     root = tmp_path_factory.mktemp("marking") / "checkout"
-    folder = root / "solutions" / WEEK
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    for name, text in (
-        ("tiny.py", lesson()),
-        ("week.toml", WEEK_TOML.replace("hours = 1", "hours = 2")),
-        ("misconceptions.py", MISCONCEPTIONS),
-        ("alternatives.py", ALTERNATIVES),
-    ):
-        (folder / name).write_text(text, encoding="utf-8")
+    folder = write_tiny_week(root, lesson(), WEEK_TOML.replace("hours = 1", "hours = 2"))
     built = build_week(load_week(folder))
     write_week(built, root)
     course = Course.at(root, Path("course"))

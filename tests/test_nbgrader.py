@@ -28,11 +28,10 @@ from autograder.grading.grade import grade_week
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from .tiny_week import WEEK, write_nbgrader_config, write_tiny_week
 
 pytestmark = pytest.mark.nbgrader
 
-WEEK = "week01_tiny"
 LEARNERS = ("reference", "right-with-a-warning", "untouched-stubs", "wrong-small-only")
 WARNING = """
 
@@ -41,12 +40,6 @@ def double(number):
     import warnings
     warnings.warn("what a library says of a right answer", stacklevel=2)
     return silent(number)
-"""
-CONFIG = Path(__file__).parents[1] / "nbgrader_config.py"
-ELSEWHERE = """
-from autograder.grading import nbgrader_hooks
-
-nbgrader_hooks.__file__ = str(root / "autograder" / "grading" / "nbgrader_hooks.py")
 """
 
 
@@ -64,14 +57,8 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """`ours` is graded by grade_week; in `plain` nothing has been done yet but handing in."""
     root = tmp_path_factory.mktemp("checkout")
-    folder = root / "solutions" / WEEK
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    (root / "nbgrader_config.py").write_text(CONFIG.read_text(encoding="utf-8") + ELSEWHERE, encoding="utf-8")
-    (folder / "tiny.py").write_text(LESSON, encoding="utf-8")
-    (folder / "week.toml").write_text(WEEK_TOML, encoding="utf-8")
-    (folder / "misconceptions.py").write_text(MISCONCEPTIONS, encoding="utf-8")
-    (folder / "alternatives.py").write_text(ALTERNATIVES, encoding="utf-8")
+    folder = write_tiny_week(root)
+    write_nbgrader_config(root)
     built = build_week(load_week(folder))
     ours, plain = Course.at(root, Path("ours")), Course.at(root, Path("plain"))
     for learner in make_class(built, ours):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from .pictures import MAX_BYTES, PICTURES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 NUMBERS = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14}
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -38,7 +39,7 @@ def dangling(text: str, files: set[str], folder: str = "") -> list[str]:
         target, _, anchor = link.partition("#")
         if target.startswith(("http:", "https:")):
             continue
-        path = Path(folder, target).as_posix().replace("docs/../", "")
+        path = os.path.normpath(Path(folder, target)).replace(os.sep, "/")
         if (target and path not in files) or (not target and anchor not in anchors(text)):
             found.append(link)
     return found
@@ -46,7 +47,18 @@ def dangling(text: str, files: set[str], folder: str = "") -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    tops = ("README.md", "CHANGELOG.md", "LICENSE", "docs", "weeks", "tests", "solutions", "autograder")
+    tops = (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        "docs",
+        "weeks",
+        "tests",
+        "benchmarks",
+        "solutions",
+        "autograder",
+    )
     files = {path.relative_to(ROOT).as_posix() for top in tops for path in [ROOT / top, *(ROOT / top).rglob("*")]}
     assert dangling(page.read_text(encoding="utf-8"), files, page.parent.relative_to(ROOT).as_posix()) == []
 

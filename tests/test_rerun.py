@@ -17,8 +17,8 @@ from autograder.execution.rerun import RERUN_SECONDS, disturbance, finished
 from autograder.execution.verdicts import CellRun, Verdict
 from autograder.week.source import Limits
 
+from .processes import wait_until
 from .test_isolation import children, learners
-from .test_runner import wait_until
 
 BUSY, ASLEEP, STARVED = Late(10, 9, 1), Late(10, 0.1, 0), Late(10, 0.2, 9.5)
 

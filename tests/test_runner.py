@@ -12,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from functools import partial
 from pathlib import Path
@@ -30,9 +29,9 @@ from autograder.execution.verdicts import CellRun, Verdict
 from autograder.execution.warm_process import ENVIRONMENT, WarmProcess
 from autograder.week.source import Limits
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+from .processes import ended, wait_until
+from .texts import PIXEL
+
 WARM_PID = "int(open(f'/proc/{os.getppid()}/stat').read().rsplit(')')[-1].split()[1])"
 """For a cell: the parent of its keeper."""
 
@@ -63,23 +62,6 @@ def verdicts(cells: list[CellRun]) -> list[str]:
 def text(cell: CellRun) -> str:
     """What the cell printed."""
     return "".join(output["text"] for output in cell.outputs if output["output_type"] == "stream")
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.002)
-    return True
-
-
-def ended(pid: int) -> bool:
-    """The process is gone, or is only a name that nobody has buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def pid_in(path: Path) -> int:
@@ -121,15 +103,15 @@ def test_a_figure_is_shown_and_closed() -> None:
     with Team(1, libraries=["matplotlib.pyplot"]) as team:
         cell, after = run(team, "%matplotlib inline\n" + draw, "import matplotlib.pyplot as plt\nplt.get_fignums()")
     pictures = [output["data"]["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
-    assert [base64.b64decode(picture)[:8] for picture in pictures] == [PNG[:8]]
+    assert [base64.b64decode(picture)[:8] for picture in pictures] == [PIXEL[:8]]
     assert "[]" in text(after)
 
 
 def test_a_picture_given_as_bytes_is_kept_as_base64(team: Team) -> None:
-    source = f"class Picture:\n    def _repr_png_(self): return {PNG!r}\n\nfrom IPython.display import display\n"
+    source = f"class Picture:\n    def _repr_png_(self): return {PIXEL!r}\n\nfrom IPython.display import display\n"
     (cell,) = run(team, source + "display(Picture())")
     (output,) = cell.outputs
-    assert base64.b64decode(output["data"]["image/png"]) == PNG
+    assert base64.b64decode(output["data"]["image/png"]) == PIXEL
 
 
 def test_a_magic_and_a_top_level_await_run(team: Team) -> None:

@@ -34,7 +34,7 @@ from .chosen import ROOT
         ("getattr(F, 'scaled' + '_dot')(x)", ("getattr of a computed name",)),
         ("import torch.nn.functional as F\nsetattr(F, name, f)", ("setattr of a computed name",)),
         ("observe.calls_among = lambda *a: []", ("shared.observe",)),
-        ("import shared.checks.calls\nshared.calls.calls_among = print", ("shared.checks.calls",)),
+        ("import shared.checks.calls\nshared.checks.calls.calls_among = print", ("shared.checks.calls",)),
         ("exec('import os')", ("exec",)),
         ("x = 1\neval('x')\nimport subprocess\nexec('y')", ("eval", "subprocess", "exec")),
     ],

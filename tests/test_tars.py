@@ -51,8 +51,8 @@ def test_members_are_read_with_their_paths_and_times(pack: Callable[[bytes], byt
     [
         (info("a.ipynb", tarfile.SYMTYPE, "/etc/passwd", 0), "a link"),
         (info("a.ipynb", tarfile.LNKTYPE, "bo.ipynb", 0), "a link"),
-        (info("a.ipynb", tarfile.FIFOTYPE, size=0), "no plain file"),
-        (info("a.ipynb", tarfile.CHRTYPE, size=0), "no plain file"),
+        (info("a.ipynb", tarfile.FIFOTYPE, size=0), "not a regular file"),
+        (info("a.ipynb", tarfile.CHRTYPE, size=0), "not a regular file"),
         (info("../../a.ipynb"), "leads out"),
         (info("/etc/a.ipynb"), "leads out"),
         (info(r"C:\a.ipynb"), "leads out"),

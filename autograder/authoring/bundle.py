@@ -74,7 +74,7 @@ def bundle_files(root: Path, weeks: Sequence[str]) -> dict[str, bytes]:
 def write_bundle(root: Path, weeks: Sequence[str], path: Path) -> dict[str, bytes]:
     """Write the archive (.zip or .tar.gz) in one step. Returns what is in it."""
     if not path.name.endswith(SUFFIXES):
-        raise WorkbookError(f"{path.name} is no name of an archive", f"end it with {' or '.join(SUFFIXES)}")
+        raise WorkbookError(f"{path.name} is not a valid archive name", f"end it with {' or '.join(SUFFIXES)}")
     files = bundle_files(root, weeks)
     write_bytes(path, as_zip(files) if path.suffix == ".zip" else as_tar(files))
     return files

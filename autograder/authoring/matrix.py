@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from shared.checks.failures import LABELS
 from shared.checks.kinds import Kind
 
 from ..core.errors import Problem, short
@@ -271,8 +272,8 @@ def said(done: CellRun) -> str:
     if done.check is None:
         return " ".join(done.message.split()) or "it says nothing"
     parts = [done.check["check"]]
-    parts += [f"{key}: {done.check[key]}" for key in ("came", "expected") if done.check[key]]
-    parts += [f"likely cause: {done.check['cause']}"] if done.check["cause"] else []
+    told = ("came", "expected", "cause")
+    parts += [f"{LABELS[part]}: {done.check[part]}" for part in told if done.check[part]]
     return " ".join("; ".join(parts).split())
 
 

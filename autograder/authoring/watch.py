@@ -38,7 +38,7 @@ def snapshot(folder: Path) -> Snapshot:
     Raises
     ------
     WorkbookError
-        where the source does not hold; the message says what to mend.
+        where the source does not hold; the message says what to fix.
     """
     week = load_week(folder)
     variants = load_variants(week)

@@ -25,7 +25,7 @@ COMPARING = {
     "assert_almost_equal",
     "array_equal",
 }
-"""Comparisons of libraries: most broadcast, and none says what came and what was expected."""
+"""Comparisons of libraries: most broadcast, and none says what it got and what was expected."""
 TRUSTED_COMPARISONS = {"close", "equal"}
 DRAWN = {"fresh_seed", "urandom", "time", "time_ns", "perf_counter", "token_hex", "uuid4"}
 """Functions that give something else in every run."""
@@ -181,7 +181,7 @@ def check_comparisons(week: Week, problem: Finding) -> Iterator[Problem]:
         yield from _check_alone(cell, values, problem)
         for node in values.nodes:
             if isinstance(node, ast.Assert) and values.from_answer(node.test):
-                message = "`assert` on what an answer gave shows the learner neither what came nor what was expected"
+                message = "`assert` on what an answer gave shows the learner neither what it got nor what was expected"
                 remedy = "write checks.close(answer, expected), checks.equal(...) or checks.that(...)"
                 yield problem(cell, message, remedy, line=node.lineno)
             elif isinstance(node, ast.Call):

@@ -28,7 +28,7 @@ def grade(
     ] = "",
     unsafe: Annotated[bool, typer.Option("--unsafe", help="grade without sandboxes, only people you trust")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="run everything, also what is known; asks before scores change")
+        bool, typer.Option("--again", help="run everything again, cached results too; ask before scores change")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="write changed scores of unchanged work without asking")] = False,
     feedback: Annotated[bool, typer.Option(help="write pages for the learners")] = True,

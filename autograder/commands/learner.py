@@ -271,7 +271,7 @@ def hint(
 def status() -> None:
     """The scoreboard: how far you are in every week, the time that is planned for the rest, and the next step.
 
-    Runs nothing: it shows what your last checks found. Hidden tests are run when you hand in.
+    Runs nothing: it shows what your last checks found. Hidden tests run when you submit.
 
     Example: [bold]workbook status[/bold]
     """
@@ -342,19 +342,19 @@ def submit(
         warn(bench.note)
     console.print(preflight_report(seen, console.width), highlight=False)
     if dry_run:
-        console.print("nothing was handed in (--dry-run)")
+        console.print("nothing was submitted (--dry-run)")
         return
     done = hand_in(root, seen, name or None)
     if done.former:
         console.print(f"the bundle from before: {short(done.former)}", highlight=False)
-    console.print(f"handed in: [bold]{escape(short(done.path))}[/bold], {done.size / 1024:.0f} KiB", highlight=False)
+    console.print(f"submitted: [bold]{escape(short(done.path))}[/bold], {done.size / 1024:.0f} KiB", highlight=False)
     console.print(f"receipt:   {done.created}, sha256 {done.sha256[:16]}…", highlight=False)
     console.print("next:      give this file to your instructor", highlight=False)
 
 
 @app.command()
 def doctor() -> None:
-    """Say what this machine has and lacks, for whom it matters, and how to mend it.
+    """Say what this machine has and lacks, for whom it matters, and how to fix it.
 
     Exits with 1 when something is missing that learners need.
 
@@ -377,4 +377,4 @@ def doctor() -> None:
     if LEARN in lacking:
         sys.exit(1)
     if lacking:
-        console.print(f"you can learn here; to {' and to '.join(sorted(lacking))}, mend what is marked ✗")
+        console.print(f"you can learn here; to {' and to '.join(sorted(lacking))}, fix what is marked ✗")

@@ -279,8 +279,8 @@ def print_late(course: Course, week: str, console: Console) -> None:
 def print_changes(changes: Sequence[Change], console: Console) -> None:
     """Which points of unchanged work would change: one line for each learner and exercise."""
     count = len({change.student for change in changes})
-    who = f"{count} learners" if count > 1 else "one learner"
-    console.print(f"[bold]{who} would get other points for the same work[/bold]", highlight=False)
+    whose = f"the scores of {count} learners" if count > 1 else "the score of one learner"
+    console.print(f"[bold]{whose} would change for the same work[/bold]", highlight=False)
     table = Table(pad_edge=False)
     table.add_column("learner", max_width=32, overflow="ellipsis", no_wrap=True)
     table.add_column("exercise")
@@ -294,14 +294,14 @@ def print_changes(changes: Sequence[Change], console: Console) -> None:
 
 
 def print_collection(collection: Collection, console: Console) -> None:
-    """Who handed in what, what was noticed, which files are nobody's, and who on the roster handed in nothing."""
+    """Who submitted what, what was noticed, which files are unmatched, and who on the roster has no submission."""
     from ..submissions.collect import local
     from ..submissions.entries import Fate
 
     table = Table(title=f"{collection.week}: collected", title_justify="left", pad_edge=False)
     table.add_column("learner", max_width=32, overflow="fold")
     table.add_column("file", overflow="fold")
-    table.add_column("handed in", no_wrap=True)
+    table.add_column("submitted", no_wrap=True)
     table.add_column("attempts", justify="right")
     table.add_column("notes", overflow="fold")
     for one in collection.learners:

@@ -12,7 +12,7 @@ def short(path: Path) -> str:
 
 
 class WorkbookError(Exception):
-    """Something the user can mend. The command prints it on one line and exits with 1.
+    """Something the user can fix. The command prints it on one line and exits with 1.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class WorkbookError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding of the strict builder: where it is, what is wrong, how to mend it."""
+    """One finding of the strict builder: where it is, what is wrong, how to fix it."""
 
     path: Path
     line: int

@@ -137,7 +137,7 @@ def read_deadlines(course: Course, week: str, by_nbgrader: datetime | None = Non
     try:
         told = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkbookError(f"{short(path)} is no TOML: {error}", "mend that line") from None
+        raise WorkbookError(f"{short(path)} is no TOML: {error}", "fix that line") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

@@ -75,7 +75,7 @@ def read_roster(course: Course) -> list[Person]:
         folder = folder_name(row.learner or row.name or row.email.partition("@")[0] or row.id)
         if not folder or (row.learner and folder != row.learner):
             told = row.learner or row.name
-            what = f"{short(path)}:{row.line}: {told!r} is no name of a folder"
+            what = f"{short(path)}:{row.line}: {told!r} is not a valid folder name"
             raise WorkbookError(what, "fill in column `learner`")
         other = lines.setdefault(folder.casefold(), row.line)
         if other != row.line:

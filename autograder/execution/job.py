@@ -18,7 +18,7 @@ class Mode(StrEnum):
     """How a job is run."""
 
     SANDBOX = "sandbox"
-    """Answers in a sandbox, tests in the judge: for strangers' work."""
+    """Answers in a sandbox, tests in the judge: for untrusted submissions."""
     UNSAFE = "unsafe"
     """The same two processes without a sandbox around the first."""
     NOTEBOOK = "notebook"

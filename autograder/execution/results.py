@@ -1,4 +1,4 @@
-"""What became of one submission: a verdict and points for every test cell, and what was mended on the way."""
+"""What became of one submission: a verdict and points for every test cell, and what was fixed on the way."""
 
 from __future__ import annotations
 

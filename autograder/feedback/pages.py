@@ -54,7 +54,7 @@ def write_feedback(
 def write_pages(course: Course, learner: str, told: Feedback) -> None:
     """Write the two pages and the JSON file of one learner; `learner` is the name of their folder."""
     if learner in ("", ".", "..") or set(learner) & set("/\\\0"):
-        raise WorkbookError(f"{learner!r} is no name of a learner's folder", "rename the folder")
+        raise WorkbookError(f"{learner!r} is not a valid folder name for a learner", "rename the folder")
     folder = course.feedback / learner / told.week
     write_text(facts_file(course, learner, told.week), told.to_json())
     write_text(folder / f"{told.topic}.html", render("notebook.html", told=told))

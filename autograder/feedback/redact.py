@@ -1,10 +1,10 @@
 """What a learner may read about a test that did not pass.
 
 Of a visible check: everything that the notebook itself shows, without the line of a reference that stood in for
-another answer. Of a hidden one: what was checked, a likely cause, and what came where that is the learner's own
+another answer. Of a hidden one: what was checked, a likely cause, and what it got where that is the learner's own
 value. Never a line of a hidden test, what it expected, or where the two differ.
 
-What came is the learner's own when a check of `shared.checks` describes a value it was given, or when an error
+What it got is the learner's own when a check of `shared.checks` describes a value it was given, or when an error
 arose in code that the learner can read. The words of `checks.that` and of other errors may hold what a hidden test
 expects: they are left out, but for the type of the error.
 """
@@ -21,7 +21,7 @@ from ..week.marks import in_hidden_test, regions
 from .diagnosis import PARTS, split_location
 
 OF_THE_LEARNERS_VALUE = (Kind.VALUE, Kind.SHORTCUT)
-"""What came describes the value that a check was given."""
+"""What it got describes the value that a check was given."""
 OF_A_CHECK = (*OF_THE_LEARNERS_VALUE, Kind.WORDS)
 """A value, not an error, made the check fail. The words of WORDS were written by the test's author."""
 IN_THE_TEST = (Kind.UNUSABLE, Kind.COUNT)

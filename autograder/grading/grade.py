@@ -150,7 +150,7 @@ class Running:
 
 
 class Desk:
-    """Grading one week of one class: what is handed in, what is known, what is to do, what came of it."""
+    """Grading one week of one class: what was submitted, what is known, what is to do, what came of it."""
 
     def __init__(
         self, week: Week, course: Course, ledger: Ledger, unsafe: bool, again: bool, feedback: bool, tell: Told

@@ -123,7 +123,7 @@ def graded_by_hand(built: Notebooks, standing: Standing) -> tuple[ByHand, ...]:
         elif comment and cell.name in built.week.exercises:
             found.append(ByHand(id=cell.id, title=title(built, cell.name), comment=comment))
     if standing.penalty:
-        found.append(ByHand(id="late", title="Handed in late", points=-standing.penalty, was=0))
+        found.append(ByHand(id="late", title="Late submission", points=-standing.penalty, was=0))
     return tuple(found)
 
 

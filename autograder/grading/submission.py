@@ -90,4 +90,4 @@ def read_work(student: str, path: Path, common: str) -> HandedIn:
 
 def _nothing_there(path: Path) -> str:
     others = ", ".join(sorted(readable(other.name) for other in path.parent.glob("*.ipynb")))
-    return f"no {path.name} was handed in, but {others}" if others else "no notebook was handed in"
+    return f"no {path.name} was submitted, but {others}" if others else "no notebook was submitted"

@@ -91,7 +91,7 @@ def _memory() -> Finding:
         return Finding("memory", "unknown")
     enough = gib >= NEEDED_MEMORY_GIB
     return Finding(
-        "memory", f"{gib:.1f} GiB", "" if enough else f"{NEEDED_MEMORY_GIB} GiB are wanted: close other programs"
+        "memory", f"{gib:.1f} GiB", "" if enough else f"{NEEDED_MEMORY_GIB} GiB recommended: close other programs"
     )
 
 

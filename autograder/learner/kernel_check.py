@@ -130,7 +130,7 @@ def run(shell: Any, released: Notebooks, exercise: str) -> Result:
         if isinstance(cell.words, Setup | Given | Exercise) and needed & defined(cell.source) - set(shell.user_ns):
             said = f"cell {cell.line} ({cell.id}) was not run yet: run it first"
             if cell.id == exercise:
-                said = f"run the cell of {exercise}; where it is empty, put its stub back (key r in `workbook watch`)"
+                said = f"run the cell of {exercise}; where it is empty, restore its stub (key r in `workbook watch`)"
             return Result(exercise, heading, NOT_RUN, tuple(tests), said, number)
     unwritten = False
     course = _course_of(released.learner_text)

@@ -57,7 +57,7 @@ def merge(release: Notebooks, mine: NotebookNode, base: NotebookNode | None = No
     _give_ids(notebook)
     if to_text(notebook) == before:
         return Merged(notebook, ())
-    return Merged(notebook, tuple(work.changes) or ("what the notebook knows about its cells was put back",))
+    return Merged(notebook, tuple(work.changes) or ("what the notebook knows about its cells was restored",))
 
 
 def _copy(notebook: NotebookNode) -> NotebookNode:

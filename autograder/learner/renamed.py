@@ -97,7 +97,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 
 def _look(path: Path, released: Notebooks) -> Found | None:
-    """What a file holds of a week; None where it is no notebook of it, or cannot be read."""
+    """What a file holds of a week; None where it is not a notebook of it, or cannot be read."""
     try:
         notebook = read_notebook(path.resolve())
     except DamagedError:

@@ -33,10 +33,10 @@ Save with **Ctrl+S**. *Run > Run All Cells* is fine at any time: it goes on past
 
 `%check {exercise}` runs the tests of that exercise that you can read. They lie folded below the hints; a click on the
 dots shows them. `%check` alone runs those of the whole week. Most exercises have hidden tests as well, which check the
-same ideas on other inputs after you hand in.
+same ideas on other inputs after you submit.
 
 In a terminal (*File > New > Terminal*) `workbook watch` checks each time you save, `workbook status` says how far you
-are, and `workbook submit {number}` makes the file that you hand in.
+are, and `workbook submit {number}` makes the file that you submit.
 
 ## Where you are
 

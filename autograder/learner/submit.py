@@ -33,7 +33,7 @@ class Kind(StrEnum):
     PATCHED = "patched"
     """A function of a library was replaced; the grader's tests use the original."""
     MODULE = "module"
-    """A module was imported from a file that is not handed in."""
+    """A module was imported from a file that is not submitted."""
 
 
 @dataclass(frozen=True)

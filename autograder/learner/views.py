@@ -36,7 +36,7 @@ WORDS = {
     Verdict.MISSING: "its cell is missing",
     Verdict.INFRA: "could not be checked",
 }
-LABEL = re.compile(r" *(?:✗ |(?:came|expected|where|likely cause): *)?")
+LABEL = re.compile(r" *(?:✗ |(?:got|expected|where|likely cause): *)?")
 """What a line of a message begins with."""
 MAX_LINES = 60
 WIDE, WITH_BARS = 110, 76
@@ -78,7 +78,7 @@ def _beside(line: Text, note: str) -> RenderableType:
 
 def _note(result: Result) -> str:
     where = f"cell {result.number}" if result.number and not result.passed else ""
-    hidden = "more is tested when you hand in" if result.passed and any(test.hidden for test in result.tests) else ""
+    hidden = "more is tested when you submit" if result.passed and any(test.hidden for test in result.tests) else ""
     old = "" if result.fresh or result.state in (UNWRITTEN, Verdict.MISSING) else "unchanged"
     return " · ".join(word for word in (WORDS.get(result.state, ""), where, hidden, old) if word)
 
@@ -169,7 +169,7 @@ def score_table(scores: Sequence[Score], width: int = 120) -> RenderableType:
 
 
 def preflight_report(seen: Preflight, width: int = 120) -> RenderableType:
-    """What the grader will see of a notebook, before it is handed in."""
+    """What the grader will see of a notebook, before it is submitted."""
     lesson, week = seen.lesson, seen.lesson.released.week
     numbers = {name: place for place, name in enumerate(lesson.tasks, 1)}
     rows: list[RenderableType] = [
@@ -193,7 +193,7 @@ DIFFERENCES = {
     "changes what it uses",
     Kind.ON_A_FAILED_ONE: "{exercises} builds on {names}, which fails; the grader also tries it with a right {names}",
     Kind.PATCHED: "your notebook replaces {names}; the grader's tests use the original",
-    Kind.MODULE: "your notebook imports {names} from a file that is not handed in; put its code into a cell",
+    Kind.MODULE: "your notebook imports {names} from a file that is not submitted; put its code into a cell",
 }
 
 

@@ -26,7 +26,7 @@ CELL_TYPES = ("code", "markdown", "raw")
 FLAGS = ("grade", "solution", "task", "locked")
 TEXTS = ("text/html", "text/markdown", "text/plain")
 DRAWN = ("image/png", "image/jpeg")
-NO_NOTEBOOK = "The file is no notebook."
+NO_NOTEBOOK = "The file is not a notebook."
 NOT_SHOWN = "[an output that is neither text nor a picture]"
 
 

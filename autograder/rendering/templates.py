@@ -23,7 +23,7 @@ VERDICTS = {
     "OOM": ("✗", "out of memory", "The code asked for more memory than there is for a submission."),
     "CRASH": ("✗", "crashed", "Python itself ended inside this code."),
     "TAMPERED": ("✗", "tampered", "The code changed what judges it, so it could not be judged."),
-    "MISSING": ("✗", "missing", "The answer cell is not in the notebook that was handed in."),
+    "MISSING": ("✗", "missing", "The answer cell is not in the submitted notebook."),
     "INFRA": ("?", "not judged yet", "The grader itself failed here. This costs you nothing; the test is run again."),
 }
 """Verdict -> a mark, a word, and a sentence where no check says more."""

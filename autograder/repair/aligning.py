@@ -85,7 +85,7 @@ def align_file(release: dict[str, Any], content: bytes) -> dict[str, Any]:
     Raises
     ------
     DamagedError
-        when the file is no notebook.
+        when the file is not a notebook.
     """
     return aligned(Release(**release), submission_of(notebook_in(content))).plain()
 

@@ -74,10 +74,10 @@ def notebook_in(content: bytes) -> dict[str, Any]:
     if version != 4 and version in (1, 2, 3):
         raw = _converted(raw)
     elif version != 4 or isinstance(version, bool):
-        raise DamagedError("the file is no notebook (of a format that is known)")
+        raise DamagedError("the file is not a notebook (of a format that is known)")
     cells = raw.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise DamagedError("the file is no notebook (it has no list of cells)")
+        raise DamagedError("the file is not a notebook (it has no list of cells)")
     raw["cells"] = cells = [cell for cell in cells if cell.get("cell_type") in KINDS]
     if not cells:
         raise DamagedError("the notebook has no cells")
@@ -94,7 +94,7 @@ def notebook_in(content: bytes) -> dict[str, Any]:
 class Glance(TypedDict):
     """What a look at a file tells: the week that it says it is of ("" for none), and a digest of its cells' texts.
 
-    The digest is "" for what is no notebook; equal ones have the same cells, whatever was printed and saved beside.
+    The digest is "" for what is not a notebook; equal ones have the same cells, whatever was printed and saved beside.
     """
 
     week: str
@@ -143,7 +143,7 @@ def _loaded(content: bytes) -> Any:
     except ValueError as error:  # no UTF-8, or a number with thousands of digits
         if (known := recognized(content)) is not None:
             raise known from None
-        raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
+        raise DamagedError(f"the file is not a notebook ({type(error).__name__}: {str(error)[:100]})") from None
 
 
 def _check_depth(raw: object) -> None:
@@ -168,7 +168,7 @@ def _converted(raw: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as error:  # of a library on data from anywhere: there is no list of what it raises
-        raise DamagedError(f"the file is no notebook ({type(error).__name__}: {str(error)[:100]})") from None
+        raise DamagedError(f"the file is not a notebook ({type(error).__name__}: {str(error)[:100]})") from None
     return found
 
 
@@ -177,7 +177,7 @@ def _joined(source: object) -> str:
     if isinstance(source, list):
         return "".join(map(str, source))
     if not isinstance(source, str):
-        raise DamagedError("the file is no notebook (the source of a cell is no text)")
+        raise DamagedError("the file is not a notebook (the source of a cell is no text)")
     return source
 
 

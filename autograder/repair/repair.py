@@ -1,7 +1,7 @@
 """Bring a submitted notebook back into the shape of the released one, without losing an answer.
 
 Answers come from the learner; set-up, given and test cells always come from the course. Which cell is which, `aligning`
-finds out; for strangers' work in a process with limits (`safe_repair`).
+finds out; for untrusted submissions in a process with limits (`safe_repair`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_handed_in(path: Path, most: int | None = None) -> bytes:
     Raises
     ------
     DamagedError
-        when it is no plain file, lies in a folder that is a link, or is larger than `most` (by default MAX_BYTES).
+        when it is not a regular file, lies in a folder that is a link, or is larger than `most` (by default MAX_BYTES).
     OSError
         when it cannot be read.
     """
@@ -71,7 +71,7 @@ def read_handed_in(path: Path, most: int | None = None) -> bytes:
     with os.fdopen(os.open(path, sum(getattr(os, flag, 0) for flag in flags)), "rb") as file:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise DamagedError("this is no plain file", Damage.NO_FILE)
+            raise DamagedError("this is not a regular file", Damage.NO_FILE)
         if about.st_size > most:
             size = f"the file has {about.st_size / 2**20:.0f} MiB; at most {most // 2**20} are read"
             raise DamagedError(size, Damage.TOO_LARGE)

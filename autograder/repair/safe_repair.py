@@ -1,4 +1,4 @@
-"""Repair files of strangers: they are read and aligned in a process with limits on memory and time."""
+"""Repair untrusted files: they are read and aligned in a process with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Repairer:
         Raises
         ------
         DamagedError
-            when it is no notebook, or reading it takes more than the process may have.
+            when it is not a notebook, or reading it takes more than the process may have.
         ConfinedError
             when the process could not do its work, through no fault of the file.
         """

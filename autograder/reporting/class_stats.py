@@ -29,7 +29,7 @@ MOST = 0.75
 HELPED = 0.2
 """Share of the class that is named as in need of help at most: more than that nobody can talk to in a week."""
 UNBEGUN = 2
-"""Exercises not begun from which that is said of a learner who needs help."""
+"""Untouched exercises from which that is said of a learner who needs help."""
 STOPPED = {
     "TIMEOUT": "is too slow",
     "OOM": "takes too much memory",
@@ -323,19 +323,19 @@ def _reasons(
     """Why somebody should talk to this learner; nothing where nobody needs to.
 
     Few points are a reason, and so is an exercise that was begun without success where most had it. Whoever has one of
-    these is told about with what was not begun and what had to be stopped.
+    these is told about with what was left untouched and what had to be stopped.
     """
     if facts is not None and facts.damage:
         return []
     judged = sum(score.possible for score in standing.scores.values() if not score.waiting)
     low = [f"{standing.total:g} of {judged:g} judged points"] if judged and standing.total < LOW * judged else []
     alone = [titles[name] for name in titles if name in begun & most_can and points[name] == 0]
-    reasons = low + [f"no points in what most can do: {name}" for name in alone]
+    reasons = low + [f"scored 0 where most succeed: {name}" for name in alone]
     if not reasons:
         return []
     unbegun = len(titles) - len(begun)
     if unbegun >= UNBEGUN:
-        reasons.append(f"{unbegun} exercises not begun")
+        reasons.append(f"left {unbegun} exercises untouched")
     for exercise in facts.exercises if facts else ():
         failed = exercise.first_failure
         if failed and failed.verdict in STOPPED:

@@ -60,7 +60,7 @@ def in_archive(read: Callable[[], Path | bytes], name: str, most: int) -> list[E
         raise
     except Exception as error:  # of a library on bytes from anywhere: there is no list of what it raises
         why = clean(error, 80) or type(error).__name__
-        raise DamagedError(f"{clean(name, 100)} is no zip archive ({why})") from None
+        raise DamagedError(f"{clean(name, 100)} is not a zip archive ({why})") from None
     if len(found) > most:
         raise DamagedError(f"{clean(name, 100)} holds {len(found):,} files; at most {most:,} are looked at")
     shared = _overlapping(found)
@@ -182,7 +182,7 @@ def _problem(info: zipfile.ZipInfo, parts: tuple[str, ...], overlaps: bool) -> t
     if any(map(hidden, parts)):
         return Fate.BESIDE, "hidden"
     if stat.S_ISLNK(info.external_attr >> 16):
-        return Fate.REFUSED, "a link; hand in the file itself"
+        return Fate.REFUSED, "a link; submit the file itself"
     if ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0][1:2]:
         return Fate.REFUSED, LEADS_OUT
     if "\0" in info.orig_filename:

@@ -107,7 +107,7 @@ def hand_over(
         write_bytes(target, content)
     stamp = f"{chosen.moment:%Y-%m-%d %H:%M:%S} UTC\n".encode()
     if not (folder / TIMESTAMP).is_file() or (folder / TIMESTAMP).read_bytes() != stamp:
-        write_bytes(folder / TIMESTAMP, stamp)  # last: a stamp that is too old is mended by the next collection
+        write_bytes(folder / TIMESTAMP, stamp)  # last: a stamp that is too old is fixed by the next collection
     return notes
 
 

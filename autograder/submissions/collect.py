@@ -85,7 +85,7 @@ class _Share:
     lost: list[Fated] = field(default_factory=list)
 
     def told(self, has_work: bool) -> list[str]:
-        """A note for each file that is not opened; what is no notebook is told where there is nothing else."""
+        """A note for each file that is not opened; what is not a notebook is told where there is nothing else."""
         told = [one for one in self.lost if not (has_work and one.fate is Fate.BESIDE)]
         return [f"{one.file.rpartition('/')[2]}: {one.why}" for one in told]
 
@@ -244,7 +244,8 @@ def _beside(entry: Entry, claim: Claim, week: str, group: Class) -> Fated | None
         return Fated(entry.shown, Fate.BESIDE, why=f"of {claim.week}", week=claim.week)
     if entry.is_work or entry.fate is Fate.REFUSED:
         return None
-    # a platform or a folder names a person; a loose file that is no notebook names nobody, unless the roster knows them
+    # a platform or a folder names a person; a loose file that is not a notebook names nobody
+    # whom the roster does not know
     loose = claim.layout is Layout.LOOSE and not group.has(claim.learner)
     learner = "" if loose or claim.unclear or not entry.told or entry.name in OWN_FILES else claim.learner
     ending = clean(Path(entry.name).suffix, 20) or "no ending"

@@ -161,7 +161,7 @@ class _Picking:
     def _conclude(self, one: _Opened, counts: bool) -> None:
         """The fate of a piece that is kept."""
         worth = one.found.worth
-        why = "is no notebook that can be read" if worth is Worth.UNREADABLE else ""
+        why = "is not a readable notebook" if worth is Worth.UNREADABLE else ""
         if counts:
             self.say(one.piece, Fate.WORK, why)
         elif worth is Worth.UNREADABLE and self._best_worth > worth:

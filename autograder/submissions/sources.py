@@ -96,9 +96,9 @@ def _problem(about: os.stat_result, parts: tuple[str, ...]) -> tuple[Fate, str]:
     if stat.S_ISDIR(about.st_mode):
         return Fate.REFUSED, f"more than {MAX_DEPTH} folders inside each other"
     if stat.S_ISLNK(about.st_mode):
-        return Fate.REFUSED, "a link; hand in the file itself"
+        return Fate.REFUSED, "a link; submit the file itself"
     if not stat.S_ISREG(about.st_mode):
-        return Fate.REFUSED, "no plain file"
+        return Fate.REFUSED, "not a regular file"
     if about.st_size > MAX_BYTES:
         size = f"{about.st_size / 2**20:.0f} MiB"
         return Fate.UNREADABLE, f"{size}; at most {MAX_BYTES // 2**20} are read"

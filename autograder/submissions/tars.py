@@ -172,7 +172,7 @@ def _problem(info: tarfile.TarInfo, parts: tuple[str, ...]) -> tuple[Fate, str]:
     if ".." in parts or info.name.startswith(("/", "\\")) or ":" in parts[0][1:2]:
         return Fate.REFUSED, LEADS_OUT
     if not info.isreg():
-        return Fate.REFUSED, "no plain file"
+        return Fate.REFUSED, "not a regular file"
     if info.size < 0 or info.size > MAX_BYTES:
         return Fate.UNREADABLE, f"unpacks to {info.size / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} are read"
     return Fate.WORK, ""

@@ -1,6 +1,6 @@
 """Checks for test cells: they stop at the first failure and say what a learner needs to know.
 
-A failure says what was checked, what came, what was expected, where the two differ most, and a
+A failure says what was checked, what it got, what was expected, where the two differ most, and a
 likely cause *only when a probe for that cause matches*. Nothing is ever broadcast.
 
     with checks.step("each row of weights sums to 1"):

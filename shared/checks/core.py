@@ -36,7 +36,7 @@ def tensor(value: Any, name: str = "the result") -> torch.Tensor:
 
 
 def _instead_of_a_tensor(value: Any) -> str:
-    """Why this may have come where a tensor was asked for; "" where nothing points to a cause."""
+    """Why this may have been returned where a tensor was asked for; "" where nothing points to a cause."""
     if isinstance(value, tuple | list) and any(map(is_tensor, value)):
         return f"a {type(value).__name__} of {len(value)} was returned where one tensor was asked for"
     if value is not None:
@@ -52,7 +52,7 @@ def shape(value: Any, expected: Sequence[int], name: str = "the result", *, caus
     got = tuple(tensor(value, name).shape)
     if got != tuple(expected):
         fail(
-            f"{name}: another shape",
+            f"{name}: wrong shape",
             came=f"{got}",
             expected=f"{tuple(expected)}",
             cause=_taken_apart(value, expected) or _cause(value, None, causes),
@@ -68,7 +68,9 @@ def _taken_apart(value: torch.Tensor, expected: Sequence[int]) -> str:
     got = taken_apart_with(HERE)
     rows = [row for row in got if is_tensor(row) and cast("torch.Tensor", row)._base is whole]
     same = len(rows) == len(got) == len(whole) and all(map(_is, rows, whole))
-    return f"one tensor of shape {tuple(whole.shape)} came where {len(whole)} values were asked for" if same else ""
+    if not same:
+        return ""
+    return f"one tensor of shape {tuple(whole.shape)} was returned where {len(whole)} values were asked for"
 
 
 def _is(one: Any, other: torch.Tensor) -> bool:
@@ -80,7 +82,7 @@ def dtype(value: Any, expected: torch.dtype, name: str = "the result") -> None:
     """The value is a tensor of exactly this dtype."""
     got = tensor(value, name).dtype
     if got != expected:
-        fail(f"{name}: another dtype", came=str(got), expected=str(expected), kind=Kind.VALUE)
+        fail(f"{name}: wrong dtype", came=str(got), expected=str(expected), kind=Kind.VALUE)
 
 
 def close(
@@ -127,17 +129,17 @@ def equal(got: Any, expected: Any, name: str = "the result", *, causes: Causes |
         )
 
 
-def each(expected: Iterable[Any], *came: Iterable[Any], name: str = "what came") -> list[tuple[Any, ...]]:
-    """What is expected beside what came, entry by entry, to be walked through; both have the same length.
+def each(expected: Iterable[Any], *came: Iterable[Any], name: str = "the values") -> list[tuple[Any, ...]]:
+    """What is expected beside what the answer gave, entry by entry; both have the same length.
 
-    A loop over `zip` would end with the shorter one, and check nothing where nothing came.
+    A loop over `zip` would end with the shorter one, and check nothing where the answer gave nothing.
     """
     wanted = list(expected)
     series = [list(islice(one, len(wanted) + 1)) for one in came]  # what a learner's code gives may be endless
     for one in series:
         if len(one) != len(wanted):
             more = f"more than {len(wanted)}" if len(one) > len(wanted) else f"{len(one)}"
-            fail(f"{name}: another number of entries", came=more, expected=f"{len(wanted)}")
+            fail(f"{name}: wrong number of entries", came=more, expected=f"{len(wanted)}")
     return list(zip(wanted, *series, strict=True))
 
 
@@ -173,8 +175,8 @@ def raises(
             fail_with(error, from_test=False)
         if isinstance(error, kinds):
             return
-        fail(f"{name} raised another error", came=words_of(error), expected=wanted, kind=Kind.VALUE, error=error)
-    fail(f"{name} was accepted", came="no error", expected=wanted, kind=Kind.VALUE)
+        fail(f"{name} raised the wrong error", came=words_of(error), expected=wanted, kind=Kind.VALUE, error=error)
+    fail(f"{name} did not raise", came="no error", expected=wanted, kind=Kind.VALUE)
 
 
 def as_found(seen: Mapping[str, Any], name: str = "the model") -> None:

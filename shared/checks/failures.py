@@ -17,7 +17,7 @@ _steps: list[str] = []
 _passed: list[str] = []
 """Titles of the steps that passed in the running test cell."""
 LABELS = {
-    "came": "came",
+    "came": "got",
     "expected": "expected",
     "where": "where",
     "cause": "likely cause",
@@ -127,9 +127,9 @@ def done(*, hidden: bool = False) -> None:
 
     Parameters
     ----------
-    hidden : whether the cell has hidden tests, which run after the notebook was handed in.
+    hidden : whether the cell has hidden tests, which run after the notebook is submitted.
     """
-    more = "; hidden tests check more after you hand in" if hidden else ""
+    more = "; hidden tests check more after you submit" if hidden else ""
     print(f"✓ {len(_passed)} {'check' if len(_passed) == 1 else 'checks'} passed{more}")
     _passed.clear()
 
@@ -158,12 +158,12 @@ def fail_with(error: Exception, *, from_test: bool = True) -> NoReturn:
         what = f"`{subject_of(error)}` is not defined"
         fail(what, came=came + test, next_step=RUN_THE_CELL, kind=kind, error=error)
     if (wanted := values_taken_apart(error, HERE)) is not None:
-        what = f"another number of values came than the {wanted} that the test takes"
+        what = f"wrong number of values: the test takes {wanted}"
         fail(what, came=came + test, expected=f"{wanted} values", kind=Kind.COUNT, error=error)
-    fail("the check could not use what it got", came=came + test, kind=Kind.UNUSABLE, error=error)
+    fail("the check could not use the returned value", came=came + test, kind=Kind.UNUSABLE, error=error)
 
 
-RUN_THE_CELL = "run the cell that defines it; where that cell is empty, put its stub back"
+RUN_THE_CELL = "run the cell that defines it; where that cell is empty, restore its stub"
 
 
 def words_of(error: BaseException) -> str:

@@ -33,7 +33,7 @@ MISCONCEPTIONS = [
         exercise="sdpa",
         edits={"if query.shape[-1] != key.shape[-1]:": "if False:"},
         rejected_by="sdpa-test-1",
-        says="a key of another width raised another error",
+        says="a key of another width raised the wrong error",
         note="A ValueError with both widths is found in seconds; an error from inside a matrix product is not.",
     ),
     Misconception(
@@ -238,7 +238,7 @@ MISCONCEPTIONS = [
         exercise="masks",
         edits={"(lengths < 1).any()": "(lengths < 0).any()"},
         rejected_by="masks-test-1",
-        says="[2, 0] was accepted",
+        says="[2, 0] did not raise",
         note="A sequence without tokens has no allowed key in any row. Better an error now than nan later.",
     ),
     Misconception(
@@ -262,7 +262,7 @@ MISCONCEPTIONS = [
         exercise="masks",
         edits={"(lengths < 1).any()": "(lengths[-1:] < 1).any()"},
         rejected_by="masks-test-1",
-        says="[0, 2] was accepted",
+        says="[0, 2] did not raise",
         note="Any of the lengths may be wrong.",
     ),
     Misconception(
@@ -761,7 +761,7 @@ class MultiHeadAttention(nn.Module):
         exercise="reverser",
         edits={"reverse_batch(batch,": "reverse_batch(32,"},
         rejected_by="reverser-test-2",
-        says="another shape",
+        says="wrong shape",
         note="`batch` is the caller's to choose.",
     ),
     Misconception(

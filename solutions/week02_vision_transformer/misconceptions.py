@@ -159,7 +159,7 @@ MISCONCEPTIONS = [
         exercise="embed",
         edits={"kernel_size=patch_size, stride=patch_size": "kernel_size=patch_size"},
         rejected_by="embed-test-1",
-        says="the tokens: another shape",
+        says="the tokens: wrong shape",
         note="Without a stride of p the kernel moves by one pixel, and there is a token for every pixel.",
     ),
     Misconception(
@@ -167,7 +167,7 @@ MISCONCEPTIONS = [
         exercise="embed",
         edits={"if tuple(images.shape[-2:]) != self.img_size:": "if False:"},
         rejected_by="embed-test-1",
-        says="a 6 x 6 image for a 4 x 6 model was accepted",
+        says="a 6 x 6 image for a 4 x 6 model did not raise",
         note="The convolution takes any size. The positions that follow do not.",
     ),
     Misconception(
@@ -418,7 +418,7 @@ MISCONCEPTIONS = [
             "dim=1) + self.positions": "dim=1) + self.positions[:, : tokens.shape[1] + 1]",
         },
         rejected_by="positions-test-1",
-        says="2 patches for a layer of 3 was accepted",
+        says="2 patches for a layer of 3 did not raise",
         note="Fewer patches would get the positions of the first rows, whatever their grid is.",
     ),
     # ---- exercise 4: resize
@@ -1053,7 +1053,7 @@ class VisionTransformer(nn.Module):
         exercise="cost",
         edits={"if h % p or w % p:": "if (h * w) % (p * p):"},
         rejected_by="cost-test-2",
-        says="12 x 16 with p = 8 was accepted",
+        says="12 x 16 with p = 8 did not raise",
         note="The area of 12 x 16 pixels is that of three patches of side 8, but they do not fit.",
     ),
     Misconception(
@@ -1061,7 +1061,7 @@ class VisionTransformer(nn.Module):
         exercise="cost",
         edits={"if h % p or w % p:": "if h % p:"},
         rejected_by="cost-test-2",
-        says="32 x 40 with p = 16 was accepted",
+        says="32 x 40 with p = 16 did not raise",
         note="Both sides must be multiples of p.",
     ),
     Misconception(

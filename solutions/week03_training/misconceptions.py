@@ -195,7 +195,7 @@ MISCONCEPTIONS = [
         exercise="schedule",
         edits={"if step < 0 or not 0 <= warmup < total:": "if not 0 <= warmup < total:"},
         rejected_by="schedule-test-1",
-        says="step -1 was accepted",
+        says="step -1 did not raise",
         note="A negative step is a bug of the caller; the formula gives it a negative rate.",
     ),
     Misconception(
@@ -873,7 +873,7 @@ MISCONCEPTIONS = [
             "    else:\n        raise ValueError(f\"mode={mode!r} is neither 'soft' nor 'hard'\")\n": "",
         },
         rejected_by="distill-test-1",
-        says='mode="medium" was accepted',
+        says='mode="medium" did not raise',
         note="A misspelled mode would train another loss, without a word.",
     ),
     Misconception(
@@ -988,7 +988,7 @@ MISCONCEPTIONS = [
         exercise="regime",
         edits={'if regime not in ("scratch", "frozen", "full"):': "if False:"},
         rejected_by="regime-test-1",
-        says='regime="half" was accepted',
+        says='regime="half" did not raise',
         note="A misspelled regime would train everything, without a word.",
     ),
     Misconception(

@@ -120,7 +120,7 @@ MISCONCEPTIONS = [
             "if height % wh or width % ww or len(windows) % (rows * columns):": "if height % wh or width % ww or windows.shape[1:3] != (wh, ww):"
         },
         rejected_by="partition-test-3",
-        says="6 windows for 4 x 4 maps raised another error",
+        says="6 windows for 4 x 4 maps raised the wrong error",
         note="The check of the sizes cannot see how many windows came.",
     ),
     # ---- exercise 2: index
@@ -199,7 +199,7 @@ MISCONCEPTIONS = [
         exercise="index",
         edits={INDEX: "return (row_offset * (2 * ww - 1) + column_offset).float()"},
         rejected_by="index-test-1",
-        says="another dtype",
+        says="wrong dtype",
         note="A float cannot be an index.",
     ),
     Misconception(
@@ -263,7 +263,7 @@ MISCONCEPTIONS = [
         exercise="mask",
         edits={ADDITIVE: "return apart"},
         rejected_by="mask-test-1",
-        says="another dtype",
+        says="wrong dtype",
         note="Added to scores, True counts as 1: forbidden keys would get more weight.",
     ),
     Misconception(
@@ -324,7 +324,7 @@ MISCONCEPTIONS = [
         exercise="mask",
         edits={"if not (0 <= down < wh and 0 <= right < ww):": "if down >= wh or right >= ww:"},
         rejected_by="mask-test-3",
-        says="shift -1 was accepted",
+        says="shift -1 did not raise",
         note="Rolls take negative numbers; this function does not.",
     ),
     # ---- exercise 4: attention
@@ -615,7 +615,7 @@ MISCONCEPTIONS = [
             "        _, height, width, _ = x.shape\n": "        x = x[:, : x.shape[1] // self.window[0] * self.window[0], : x.shape[2] // self.window[1] * self.window[1]]\n        _, height, width, _ = x.shape\n"
         },
         rejected_by="block-test-3",
-        says="a map of 8 x 10 with window 4 was accepted",
+        says="a map of 8 x 10 with window 4 did not raise",
         note="Tokens that vanish without a word are hard to find later.",
     ),
     Misconception(
@@ -792,7 +792,7 @@ MISCONCEPTIONS = [
         exercise="cost",
         edits={"(h % window or w % window)": "h * w % (window * window)"},
         rejected_by="cost-test-2",
-        says="a 6 x 8 map with window 4 was accepted",
+        says="a 6 x 8 map with window 4 did not raise",
         note="6 x 8 tokens have the area of three windows of side 4, but these do not fit.",
     ),
     Misconception(
@@ -800,7 +800,7 @@ MISCONCEPTIONS = [
         exercise="cost",
         edits={"(h % window or w % window)": "h % window"},
         rejected_by="cost-test-2",
-        says="a map of 8 x 10 with window 4 was accepted",
+        says="a map of 8 x 10 with window 4 did not raise",
         note="Both sides must be multiples of the window's.",
     ),
     # ---- what only an unusual input shows
@@ -809,7 +809,7 @@ MISCONCEPTIONS = [
         exercise="partition",
         edits={"if height % wh or width % ww or len(windows)": "if height % wh or len(windows)"},
         rejected_by="partition-test-3",
-        says="a 4 x 5 map of 2 x 3 windows raised another error",
+        says="a 4 x 5 map of 2 x 3 windows raised the wrong error",
         note="The width needs a check of its own.",
     ),
     Misconception(
@@ -835,7 +835,7 @@ MISCONCEPTIONS = [
         exercise="mask",
         edits={"(0 <= down < wh and 0 <= right < ww)": "(0 <= down < wh and 0 <= right <= ww)"},
         rejected_by="mask-test-3",
-        says="shift (3, 2) with window (4, 2) was accepted",
+        says="shift (3, 2) with window (4, 2) did not raise",
         note="A shift by a whole window is no shift, but the mask would say otherwise.",
     ),
     Misconception(
@@ -843,7 +843,7 @@ MISCONCEPTIONS = [
         exercise="mask",
         edits={"(0 <= down < wh and 0 <= right < ww)": "(0 <= down < wh and right < ww)"},
         rejected_by="mask-test-3",
-        says="shift (3, -1) with window (4, 2) was accepted",
+        says="shift (3, -1) with window (4, 2) did not raise",
         note="Each direction needs both ends of its check.",
     ),
     Misconception(
@@ -1044,7 +1044,7 @@ def shifted_window_mask(height, width, window, shift):
             "if window is not None and (h": "if window is not None and window > max(h, w):\n        window = None\n    if window is not None and (h"
         },
         rejected_by="cost-test-2",
-        says="a map of 6 x 6 with window 12 was accepted",
+        says="a map of 6 x 6 with window 12 did not raise",
         note="A window that is larger than the map does not divide it.",
     ),
 ]

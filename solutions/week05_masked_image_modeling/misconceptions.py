@@ -97,7 +97,7 @@ MISCONCEPTIONS = [
             "    if not 0 < ratio < 1 or kept < 1:\n": "    if kept < 1:\n",
         },
         rejected_by="masking-test-1",
-        says="ratio=0.0 was accepted",
+        says="ratio=0.0 did not raise",
         note="A ratio of 0 hides nothing, and the loss then has nothing to count.",
     ),
     Misconception(
@@ -429,7 +429,7 @@ MISCONCEPTIONS = [
             '    if not mask.any():\n        raise ValueError("nothing is hidden, so there is nothing to predict")\n    return ((pred - target).square()': "    return ((pred - target).square()"
         },
         rejected_by="loss-test-1",
-        says="a mask of zeros was accepted",
+        says="a mask of zeros did not raise",
         note="0 / 0 is not-a-number, and one such batch ruins all weights.",
     ),
     Misconception(
@@ -560,7 +560,7 @@ MISCONCEPTIONS = [
             '    if rows % unit or columns % unit:\n        raise ValueError(f"units of {unit} x {unit} patches do not fit into a grid of {rows} x {columns}")\n': ""
         },
         rejected_by="simmim-test-1",
-        says="units of 4 in a grid of 4 x 6 was accepted",
+        says="units of 4 in a grid of 4 x 6 did not raise",
         note="Sometimes a reshape below complains, in words that help nobody; sometimes nothing does.",
     ),
     Misconception(
@@ -759,7 +759,7 @@ MISCONCEPTIONS = [
         exercise="simmim",
         edits={"if not 0 < ratio < 1 or kept < 1:": "if not 0 <= ratio < 1 or kept < 1:"},
         rejected_by="simmim-test-1",
-        says="ratio=0.0 was accepted",
+        says="ratio=0.0 did not raise",
         note="Nothing hidden, nothing to predict.",
     ),
     Misconception(

@@ -476,7 +476,7 @@ MISCONCEPTIONS = [
         exercise="tokenizer",
         edits={"if length < 2:": "if length < 1:"},
         rejected_by="tokenizer-test-1",
-        says="length 1 raised another error",
+        says="length 1 raised the wrong error",
         note="A row of 1 cannot hold start and end.",
     ),
     Misconception(
@@ -588,7 +588,7 @@ MISCONCEPTIONS = [
             "if length > longest:": "if longest < 1:",
         },
         rejected_by="text-test-2",
-        says="a row of 9 was accepted",
+        says="a row of 9 did not raise",
         note="Positions that begin again tell the model that word 9 is word 1.",
     ),
     Misconception(
@@ -804,7 +804,7 @@ MISCONCEPTIONS = [
         exercise="zero-shot",
         edits={CHECK: "if not templates:"},
         rejected_by="zero-shot-test-1",
-        says="the template 'a cat' was accepted",
+        says="the template 'a cat' did not raise",
         note="format leaves a text without placeholder as it is, so all classes get the same prompt.",
     ),
     Misconception(

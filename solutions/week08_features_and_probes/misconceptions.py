@@ -105,7 +105,7 @@ MISCONCEPTIONS = [
         exercise="pool",
         edits={NO_PREFIX: "if n_prefix < 0:\n"},
         rejected_by="pool-test-1",
-        says='"cls" without a prefix token was accepted',
+        says='"cls" without a prefix token did not raise',
         note="Silently it would give the top left corner of the image as the whole.",
     ),
     Misconception(
@@ -153,7 +153,7 @@ MISCONCEPTIONS = [
             'if how == "mean":': 'if how not in ("cls", "cls_mean"):',
         },
         rejected_by="pool-test-2",
-        says='how="max" was accepted',
+        says='how="max" did not raise',
         note="A typing error in a configuration should not become another experiment.",
     ),
     Misconception(
@@ -161,7 +161,7 @@ MISCONCEPTIONS = [
         exercise="pool",
         edits={LAYOUT: 'if layout not in ("NLC", "NHWC", "NCHW"):\n'},
         rejected_by="pool-test-2",
-        says='of three dimensions as "NCHW" was accepted',
+        says='of three dimensions as "NCHW" did not raise',
         note="Three dimensions read as a map give a vector of the wrong length, and no error.",
     ),
     Misconception(
@@ -174,7 +174,7 @@ MISCONCEPTIONS = [
             '    if how == "none":\n        return tokens\n    if layout == "NHWC"': '    if layout == "NHWC"',
         },
         rejected_by="pool-test-2",
-        says="'none' of three dimensions as \"NCHW\" was accepted",
+        says="'none' of three dimensions as \"NCHW\" did not raise",
         note="A wrong layout is an error, whatever is done with the tokens; it would show at the next `how`.",
     ),
     Misconception(
@@ -198,7 +198,7 @@ MISCONCEPTIONS = [
             PATCHES: "mean = tokens[:, n_prefix:].mean(dim=1, dtype=torch.promote_types(tokens.dtype, torch.float32))"
         },
         rejected_by="pool-test-2",
-        says="another dtype",
+        says="wrong dtype",
         note="Accumulating in float32 is good; the result goes back to the dtype of the tokens.",
     ),
     # ---- exercise 2: extractor
@@ -423,7 +423,7 @@ MISCONCEPTIONS = [
         exercise="extractor",
         edits={KEEP: "self.seen[layer] = feature.clone().float()"},
         rejected_by="extractor-test-3",
-        says="another dtype",
+        says="wrong dtype",
         note="A feature is what the module returned.",
     ),
     Misconception(
@@ -546,7 +546,7 @@ MISCONCEPTIONS = [
         exercise="dataset",
         edits={"if batch_size < 1:": "if batch_size == 0:"},
         rejected_by="dataset-test-2",
-        says="batch_size=-2 raised another error",
+        says="batch_size=-2 raised the wrong error",
         note="The message from inside split does not name the argument.",
     ),
     Misconception(
@@ -554,7 +554,7 @@ MISCONCEPTIONS = [
         exercise="dataset",
         edits={"torch.cat([part[layer] for part in parts])": "torch.cat([part[layer] for part in parts]).squeeze()"},
         rejected_by="dataset-test-2",
-        says="features of shape (7, 1): another shape",
+        says="features of shape (7, 1): wrong shape",
         note="squeeze takes away every dimension of length 1, also one that means something.",
     ),
     Misconception(
@@ -562,7 +562,7 @@ MISCONCEPTIONS = [
         exercise="dataset",
         edits={"torch.cat([part[layer] for part in parts])": "torch.cat([part[layer] for part in parts]).bfloat16()"},
         rejected_by="dataset-test-1",
-        says="if it is not float16,: another dtype",
+        says="if it is not float16,: wrong dtype",
         note="bfloat16 keeps two to three digits: neighbors that differ in the third become one.",
     ),
     # ---- exercise 4: neighbors
@@ -982,7 +982,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={"if min(budgets) < 1 or max(budgets) > counts.min():": "if min(budgets) < 1:"},
         rejected_by="budget-test-1",
-        says="a budget of 13 was accepted",
+        says="a budget of 13 did not raise",
         note="A slice beyond the end is silent: one class would have fewer labels than the axis says.",
     ),
     Misconception(

@@ -165,7 +165,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="collect",
         edits={REFUSED: "if layers is None:"},
         rejected_by="collect-test-2",
-        says="was accepted",
+        says="did not raise",
         note="An empty list of maps fails much later and says nothing of the reason.",
     ),
     Misconception(
@@ -402,7 +402,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="rollout",
         edits={RANGE: "if residual is None:"},
         rejected_by="rollout-test-2",
-        says="was accepted",
+        says="did not raise",
         note="r = 1 gives the identity, r above 1 negative weights.",
     ),
     Misconception(
@@ -413,7 +413,7 @@ def collect_attention(model, images, with_grad=False):
             "fuse[head_fusion](weights, dim=1)": "fuse.get(head_fusion, torch.mean)(weights, dim=1)",
         },
         rejected_by="rollout-test-2",
-        says='head_fusion="median" was accepted',
+        says='head_fusion="median" did not raise',
         note="A typing error should not become another experiment.",
     ),
     Misconception(
@@ -434,7 +434,7 @@ def collect_attention(model, images, with_grad=False):
             "    result = identity\n": "    result = identity.float()\n",
         },
         rejected_by="rollout-test-3",
-        says="another dtype",
+        says="wrong dtype",
         note="The result has the dtype of the maps: float64 in, float64 out.",
     ),
     Misconception(
@@ -545,7 +545,7 @@ def collect_attention(model, images, with_grad=False):
         exercise="distance",
         edits={FITS: "if rows * columns < 1:"},
         rejected_by="distance-test-2",
-        says="raised another error",
+        says="raised the wrong error",
         note="An error about shapes deep inside does not say that the grid is wrong.",
     ),
     Misconception(

@@ -85,7 +85,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={TOO_FAR: "if not candidates:"},
         rejected_by="budget-test-1",
-        says="no candidate within 10 % was accepted",
+        says="no candidate within 10 % did not raise",
         note="A comparison that is not fair should not start at all.",
     ),
     Misconception(
@@ -101,7 +101,7 @@ MISCONCEPTIONS = [
         exercise="budget",
         edits={TOO_FAR: "if abs(candidates[nearest] - target_params) > tolerance * candidates[nearest]:"},
         rejected_by="budget-test-1",
-        says="112 is 12 % away from 100 was accepted",
+        says="112 is 12 % away from 100 did not raise",
         note="12 of 112 is less than 11 %. The share is one of the target.",
     ),
     Misconception(
@@ -405,7 +405,7 @@ MISCONCEPTIONS = [
         exercise="gradcam",
         edits={ENLARGE: ENLARGE.replace("shape[-2:]", "shape[-1]")},
         rejected_by="gradcam-test-2",
-        says="another shape",
+        says="wrong shape",
         note="Height and width need not be equal.",
     ),
     Misconception(
@@ -537,7 +537,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={CHECKED: "if lo >= hi:"},
         rejected_by="attacks-test-1",
-        says="eps -0.1 was accepted",
+        says="eps -0.1 did not raise",
         note="Its ball is empty, and clamp does not complain.",
     ),
     Misconception(
@@ -652,7 +652,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={CHECKED: "if eps == 0:\n        return x.clone()\n    if eps < 0 or lo >= hi:"},
         rejected_by="attacks-test-1",
-        says="lo equal to hi, also with eps 0 was accepted",
+        says="lo equal to hi, also with eps 0 did not raise",
         note="A range that makes no sense is a mistake of the caller, whatever eps is.",
     ),
     Misconception(
@@ -711,7 +711,7 @@ MISCONCEPTIONS = [
             START: "moved = (clean + eps * (2 * noise - 1)).clamp(lowest, highest).float()",
         },
         rejected_by="attacks-test-4",
-        says="another dtype",
+        says="wrong dtype",
         note="A model in float64 then refuses its images.",
     ),
     Misconception(
@@ -1062,7 +1062,7 @@ MISCONCEPTIONS = [
             BIAS: "return by_shape / decided if decided else math.nan, decided / max(1, disagree.sum().item())",
         },
         rejected_by="bias-test-2",
-        says="shape equal to texture everywhere was accepted",
+        says="shape equal to texture everywhere did not raise",
         note="The wrong data set was loaded, and nobody is told.",
     ),
     # ---- exercise 7: errors
@@ -1095,7 +1095,7 @@ MISCONCEPTIONS = [
         exercise="errors",
         edits={INDICES: INDICES.replace("[:, 0]", ".squeeze()")},
         rejected_by="errors-test-2",
-        says="another shape",
+        says="wrong shape",
         note="squeeze() removes every dimension of size 1, also the one that counts.",
     ),
     Misconception(

@@ -299,7 +299,7 @@ MISCONCEPTIONS = [
         exercise="ablator",
         edits={GUARD: "if not (layer < layers and head < model.blocks[layer].attn.num_heads):"},
         rejected_by="ablator-test-1",
-        says="was accepted",
+        says="did not raise",
         note="Python counts -1 from the end. A typing error would silently ablate another head.",
     ),
     Misconception(
@@ -746,7 +746,7 @@ MISCONCEPTIONS = [
         exercise="cards",
         edits={"for card in cards], dtype=torch.float64)": "for card in cards])"},
         rejected_by="cards-test-2",
-        says="another dtype",
+        says="wrong dtype",
         note="Cards are floats of Python; seven digits of them would be lost.",
     ),
     Misconception(

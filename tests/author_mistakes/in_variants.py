@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conftest import MISCONCEPTIONS
+from ..tiny_week import MISCONCEPTIONS
 from .week import (
     ALTERNATIVE,
     CHECK_1,

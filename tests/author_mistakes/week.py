@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,13 +15,11 @@ from autograder.building.build import build_week, write_week
 from autograder.core.errors import BuildError, Problem, WorkbookError
 from autograder.week.source import load_week
 
-from ..conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from ..texts import PIXEL
+from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
 WEEK = "week12_some_topic"
 LESSON_FILE = "some_topic.py"
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 HEADER = "# # A tiny week\n#\n# ![A dot.](outcome.png)\n#\n# **Time** about 1 hour.\n"
 GIVEN = '# %% given="start"\nSTART = 0\n\n'
 SOUND: dict[str, bytes] = {

@@ -80,7 +80,7 @@ def test_only_the_stubs_own_error_is_unwritten() -> None:
 def test_where_an_error_is_expected_both_are_told_apart_too() -> None:
     assert told("checks.raises(ValueError, unwritten)", unwritten=unwritten).kind is Kind.UNWRITTEN
     assert told("checks.raises(RuntimeError, in_half, torch.eye(2))").kind is Kind.UNSUPPORTED
-    with pytest.raises(CheckFailure, match="raised another error"):
+    with pytest.raises(CheckFailure, match="raised the wrong error"):
         checks.raises(ValueError, ANSWERS["own_words"], 1)
 
 
@@ -106,7 +106,7 @@ def test_a_name_that_no_cell_has_defined_yet() -> None:
     failure = told("attention(torch.eye(2))")
     assert (failure.kind, failure.subject) == (Kind.UNDEFINED, "attention")
     assert failure.check == "it runs: `attention` is not defined"
-    assert failure.next_step == "run the cell that defines it; where that cell is empty, put its stub back"
+    assert failure.next_step == "run the cell that defines it; where that cell is empty, restore its stub"
     inside = told("mistyped(1)")
     assert (inside.kind, inside.subject) == (Kind.UNDEFINED, "xx")
     assert inside.check == "it runs: the code raised an error"
@@ -119,7 +119,7 @@ TAKE = "first, second = {}(torch.zeros(2, 3)); checks.shape(first, (2, 3), 'firs
 def test_one_tensor_where_a_pair_was_asked_for() -> None:
     failure = told(TAKE.format("one_tensor"))
     assert (failure.came, failure.expected) == ("(3,)", "(2, 3)")
-    assert failure.cause == "one tensor of shape (2, 3) came where 2 values were asked for"
+    assert failure.cause == "one tensor of shape (2, 3) was returned where 2 values were asked for"
     last = told("first, second = one_tensor(torch.zeros(2, 3)); checks.close(second, torch.zeros(2, 3), 'second')")
     assert last.cause == failure.cause
 
@@ -151,7 +151,7 @@ def test_another_number_of_values_than_the_test_takes_apart() -> None:
         failure = told(line)
         wanted = line.count(",", 0, line.index("=")) + 1
         assert (failure.kind, failure.error) == (Kind.COUNT, error)
-        assert failure.check == f"it runs: another number of values came than the {wanted} that the test takes"
+        assert failure.check == f"it runs: wrong number of values: the test takes {wanted}"
     assert told("one_tensor(1)[5]").kind is Kind.UNUSABLE
 
 

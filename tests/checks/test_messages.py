@@ -22,7 +22,7 @@ def test_the_layout_of_a_message() -> None:
     failure = CheckFailure("a sum", "3\nin f, at: x", "4", "at (0,)", "no carry", "carry the one")
     assert str(failure) == (
         "✗ a sum\n"
-        "  came:         3\n"
+        "  got:          3\n"
         "                in f, at: x\n"
         "  expected:     4\n"
         "  where:        at (0,)\n"
@@ -77,7 +77,7 @@ def test_ipython_shows_the_message_alone(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout + run.stderr == (
-        "✗ a sum: one and one not as expected\n  came:         2 (int)\n  expected:     3 (int)\n1\n"
+        "✗ a sum: one and one not as expected\n  got:          2 (int)\n  expected:     3 (int)\n1\n"
     )
 
 
@@ -142,7 +142,7 @@ def test_an_error_of_the_test_cell_does_not_blame_the_learner(line: str, came: s
     if came is None:
         assert failure.check == "a call: the result: not a tensor"
     else:
-        assert (failure.check, failure.came) == ("a call: the check could not use what it got", came)
+        assert (failure.check, failure.came) == ("a call: the check could not use the returned value", came)
 
 
 def test_a_stub_is_not_written_yet() -> None:
@@ -183,7 +183,7 @@ def test_done_counts_the_steps_of_the_cell(capsys: pytest.CaptureFixture[str]) -
     passed("c")
     checks.done(hidden=True)
     assert capsys.readouterr().out == (
-        "✓ 2 checks passed\n✓ 1 check passed; hidden tests check more after you hand in\n"
+        "✓ 2 checks passed\n✓ 1 check passed; hidden tests check more after you submit\n"
     )
 
 

@@ -46,7 +46,7 @@ def test_shape() -> None:
     checks.shape(torch.ones(2, 3), [2, 3])
     checks.shape(torch.ones(()), ())
     assert fields(lambda: checks.shape(torch.ones(2, 3), (3, 2), "weights")) == (
-        "weights: another shape",
+        "weights: wrong shape",
         "(2, 3)",
         "(3, 2)",
         "",
@@ -60,7 +60,7 @@ def test_shape() -> None:
 def test_dtype() -> None:
     checks.dtype(torch.ones(2), torch.float32)
     assert fields(lambda: checks.dtype(torch.ones(2), torch.float64, "weights")) == (
-        "weights: another dtype",
+        "weights: wrong dtype",
         "torch.float32",
         "torch.float64",
         "",
@@ -140,14 +140,14 @@ def test_close_never_broadcasts(got: torch.Tensor, expected: torch.Tensor) -> No
         failed(lambda: checks.close(got, expected, "weights")),
         failed(lambda: checks.equal(got, expected, "weights")),
     ):
-        assert failure.check == "weights: another shape"
+        assert failure.check == "weights: wrong shape"
         assert (failure.came, failure.expected) == (str(tuple(got.shape)), str(tuple(expected.shape)))
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.int64, torch.bool])
 def test_close_wants_the_same_dtype(kind: torch.dtype) -> None:
     failure = failed(lambda: checks.close(torch.ones(2, dtype=kind), torch.ones(2)))
-    assert failure.check == "the result: another dtype"
+    assert failure.check == "the result: wrong dtype"
 
 
 @pytest.mark.parametrize(
@@ -311,11 +311,11 @@ def test_each_walks_through_what_is_expected_beside_what_came() -> None:
 
 @pytest.mark.parametrize(
     ("came", "words"),
-    [([], "came:         0"), ([1], "came:         1"), ([1, 2, 3], "more than 2"), (itertools.count(), "more than 2")],
+    [([], "got:          0"), ([1], "got:          1"), ([1, 2, 3], "more than 2"), (itertools.count(), "more than 2")],
 )
 def test_each_fails_where_fewer_or_more_came(came: Iterable[int], words: str) -> None:
     failure = failed(lambda: checks.each(["a", "b"], came, name="the gradients"))
-    assert failure.check == "the gradients: another number of entries"
+    assert failure.check == "the gradients: wrong number of entries"
     assert words in str(failure)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
 from nbformat.notebooknode import NotebookNode
 
-from autograder.building.build import build_week
 from autograder.building.leaks import secrets
 from autograder.execution.results import Graded
 from autograder.execution.verdicts import CellRun, Verdict
@@ -18,12 +16,12 @@ from autograder.feedback.redact import told
 from autograder.rendering.templates import render
 from autograder.week.marks import in_hidden_test, regions
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test, load_week
+from autograder.week.source import Test
 from autograder.week.variants import Misconception, load_variants
 from shared.checks.kinds import Kind
 
-from ..chosen import ROOT
 from ..inprocess import judge
+from ..texts import squashed
 from .outcomes import Page, answered, failed, graded
 
 # what a hidden test keeps to itself
@@ -119,19 +117,10 @@ def test_what_ends_a_process_is_told() -> None:
             assert told(SOURCE, run, READABLE).message == run.message
 
 
-def squashed(text: str) -> str:
-    return re.sub(r"\s+", "", text).replace('"', "'")
-
-
 def lines_of(source: str, mark: str) -> set[str]:
     """The telling lines between BEGIN and END marks."""
     lines = {line.strip() for region in regions(source, mark) for line in region.splitlines()}
     return {line for line in lines if len(line) >= 20 and not line.startswith("#")}
-
-
-@pytest.fixture(scope="module")
-def attention() -> Notebooks:
-    return build_week(load_week(ROOT / "solutions" / "week01_attention"))
 
 
 def everything_told(built: Notebooks, outcome: Graded, item: Misconception, notebook: NotebookNode) -> str:

@@ -65,7 +65,7 @@ def test_equal_facts_give_equal_files_and_a_second_run_replaces_them(tiny: Noteb
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../bob", "a/b", "/etc", "a\\b", "a\0b"])
 def test_a_name_that_is_no_folder_writes_nothing(tiny: Notebooks, course: Course, name: str) -> None:
-    with pytest.raises(WorkbookError, match="is no name of a learner's folder"):
+    with pytest.raises(WorkbookError, match="is not a valid folder name for a learner"):
         write_feedback(tiny, course, graded(tiny, name), answered(tiny), {})
     assert not course.folder.exists()
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from . import answers as a
 from .kinds import Habit
 from .notebook import (
-    Edit,
     Notebook,
     about_it,
     all_of,
     before,
     behind,
+    below,
     change,
     code,
     delete,
     each_cell,
     in_order,
-    new,
     top_level,
     without_ids,
     write,
@@ -50,10 +49,6 @@ def _shown(notebook: Notebook) -> None:
             cell["execution_count"] = number
 
 
-def _below(exercise: str, source: str) -> Edit:
-    return new(source, after=exercise)
-
-
 FILES = (
     Habit("tests-edited", "edits a test", write("masks-test-1", "print('passed')")),
     Habit("tests-deleted", "deletes every test", _no_tests),
@@ -71,7 +66,7 @@ FILES = (
     Habit(
         "left-as-raw",
         "leaves the old stub as a raw cell and answers below",
-        all_of(_below("sdpa", a.SDPA), change("sdpa", cell_type="raw")),
+        all_of(below("sdpa", a.SDPA), change("sdpa", cell_type="raw")),
         {"sdpa": None},
         True,
     ),

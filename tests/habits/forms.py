@@ -6,12 +6,7 @@ from autograder.learner.submit import Kind
 
 from . import answers as a
 from .kinds import Habit
-from .notebook import Edit, all_of, before, behind, delete, each_code, new, replace
-
-
-def _below(exercise: str, source: str) -> Edit:
-    return new(source, after=exercise)
-
+from .notebook import all_of, before, behind, below, delete, each_code, new, replace
 
 FORMS = (
     Habit(
@@ -107,7 +102,7 @@ for _ in range(20):
     Habit(
         "mha-below",
         "builds on a wrong answer, in a new cell below the stub",
-        _below("mha", a.MHA),
+        below("mha", a.MHA),
         {"sdpa": a.SDPA_WRONG},
         True,
         passes="masks mha",

@@ -6,12 +6,7 @@ from autograder.learner.submit import Kind
 
 from . import answers as a
 from .kinds import Habit
-from .notebook import Edit, new
-
-
-def _below(exercise: str, source: str) -> Edit:
-    return new(source, after=exercise)
-
+from .notebook import below, new
 
 NAMES = (
     Habit("f-variable", "calls a variable F", new("F = torch.randn(3, 3)")),
@@ -47,7 +42,7 @@ NAMES = (
     Habit(
         "helper-below",
         "writes a helper in a new cell below",
-        _below("sdpa", "def lowest(t):\n    return torch.finfo(t.dtype).min"),
+        below("sdpa", "def lowest(t):\n    return torch.finfo(t.dtype).min"),
         {"sdpa": a.SDPA.replace("torch.finfo(scores.dtype).min", "lowest(scores)")},
     ),
     Habit(

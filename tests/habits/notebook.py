@@ -55,6 +55,11 @@ def new(source: str, after: str = "setup") -> Edit:
     return edit
 
 
+def below(exercise: str, source: str) -> Edit:
+    """A new code cell below the stub of an exercise."""
+    return new(source, after=exercise)
+
+
 def write(cell_id: str, source: str) -> Edit:
     """Other text in a cell."""
     return lambda notebook: cell_of(notebook, cell_id).update(source=source)

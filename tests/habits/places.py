@@ -5,10 +5,10 @@ from __future__ import annotations
 from . import answers as a
 from .kinds import Habit
 from .notebook import (
-    Edit,
     Notebook,
     all_of,
     before,
+    below,
     cell_of,
     delete,
     duplicate,
@@ -26,22 +26,18 @@ def _typed_text(notebook: Notebook) -> None:
     cell["source"] = f"{a.FLOPS}\n\n{cell['source']}"
 
 
-def _below(exercise: str, source: str) -> Edit:
-    return new(source, after=exercise)
-
-
 PLACES = (
     Habit(
         "below-the-stub",
         "leaves the stub and answers in a new cell below",
-        _below("sdpa", a.SDPA),
+        below("sdpa", a.SDPA),
         {"sdpa": None},
         True,
     ),
     Habit(
         "below-the-stub-wrong",
         "the same, with a wrong answer",
-        _below("sdpa", a.SDPA_WRONG),
+        below("sdpa", a.SDPA_WRONG),
         {"sdpa": None},
         True,
         passes="masks",
@@ -65,7 +61,7 @@ PLACES = (
     Habit(
         "stub-deleted",
         "deletes the stub and answers in a new cell",
-        all_of(_below("sdpa", a.SDPA), delete("sdpa")),
+        all_of(below("sdpa", a.SDPA), delete("sdpa")),
         placed=True,
     ),
     Habit(
@@ -78,13 +74,13 @@ PLACES = (
     Habit(
         "stub-deleted-draft",
         "deletes the stub; a wrong draft and the answer stand in two new cells",
-        all_of(_below("masks", a.MASKS), _below("masks", a.PADDING + a.CAUSAL_WRONG), delete("masks")),
+        all_of(below("masks", a.MASKS), below("masks", a.PADDING + a.CAUSAL_WRONG), delete("masks")),
         placed=True,
     ),
     Habit(
         "stub-emptied",
         "empties the stub and answers below",
-        all_of(_below("sdpa", a.SDPA), write("sdpa", "")),
+        all_of(below("sdpa", a.SDPA), write("sdpa", "")),
         placed=True,
     ),
     Habit(
@@ -150,7 +146,7 @@ PLACES = (
     Habit(
         "method-patched",
         "writes the class, and a method in the next cell",
-        _below("sdpa", a.SDPA_PATCHED[1]),
+        below("sdpa", a.SDPA_PATCHED[1]),
         {"sdpa": a.SDPA_PATCHED[0]},
         True,
     ),
@@ -227,7 +223,7 @@ PLACES = (
     Habit(
         "half-in-new-cell",
         "answers one function in the stub's cell and one below",
-        all_of(write("masks", a.PADDING), _below("masks", a.CAUSAL)),
+        all_of(write("masks", a.PADDING), below("masks", a.CAUSAL)),
         placed=True,
     ),
 )

@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from autograder.building.build import build_week, instructor_notebook, learner_notebook, write_week
+from autograder.learner.backend import Bench, PlainBench, open_bench
+from autograder.learner.released import open_released
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
-from ..conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from ..tiny_week import WEEK as WEEK
 
-WEEK = "week01_tiny"
 ODD = "Übung 1 – 画像 [draft] & more"
 """A folder as people name them."""
 RIGHT = {
@@ -101,6 +103,20 @@ def bundle(author: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.copy(author / "pyproject.toml", root)
     monkeypatch.chdir(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def released(author: Path) -> Notebooks:
+    """The week as a learner's checkout has it."""
+    return open_released(author, "1")
+
+
+@pytest.fixture(params=["warm", "plain"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Both ways to run cells on a learner's machine."""
+    made = open_bench(()) if request.param == "warm" else PlainBench()
+    yield made
+    made.close()
 
 
 class Outcome(NamedTuple):

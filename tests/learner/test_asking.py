@@ -28,7 +28,7 @@ def test_a_blank_notebook_is_asked_about(bundle: Path, key: str, made: list[str]
     terminal.sees(r"Nothing is answered in .*: no exercise and no written\s+question")
     terminal.sees(r"Submit it all the same\? \[y/N\]:")
     terminal.press(f"{key}\n")
-    terminal.sees("handed in" if made else "nothing was submitted")
+    terminal.sees("submitted: " if made else "nothing was submitted")
     assert terminal.ends() == 0
     assert submissions(bundle) == made
 

@@ -22,11 +22,6 @@ from .conftest import RIGHT, SAME, WEEK
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def released(author: Path) -> Notebooks:
-    return open_released(author, "1")
-
-
 def lesson(released: Notebooks, *own: str, **answers: str) -> Lesson:
     """The week with answers, and own cells before the first exercise."""
     notebook = nbformat.from_dict(json.loads(released.learner_text))

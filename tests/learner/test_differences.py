@@ -13,27 +13,14 @@ from nbformat.v4 import new_code_cell
 
 from autograder.engine.guest.state import captured
 from autograder.learner import kernel_check
-from autograder.learner.backend import Bench, PlainBench, open_bench
+from autograder.learner.backend import Bench, open_bench
 from autograder.learner.check import check, with_blame
-from autograder.learner.released import open_released
 from autograder.learner.submit import Difference, Kind, Preflight, preflight
 from autograder.learner.tasks import Lesson, lesson_of
 from autograder.week.notebooks import Notebooks
 
-from ..conftest import LESSON
+from ..tiny_week import LESSON
 from .conftest import RIGHT, SAME, built_from
-
-
-@pytest.fixture(scope="module")
-def released(author: Path) -> Notebooks:
-    return open_released(author, "1")
-
-
-@pytest.fixture(params=["warm", "plain"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made = open_bench(()) if request.param == "warm" else PlainBench()
-    yield made
-    made.close()
 
 
 def lesson(released: Notebooks, own: str = "", after: str = "setup", **answers: str) -> Lesson:

@@ -128,7 +128,7 @@ def test_the_preflight_names_what_the_grader_repairs(bundle: Path, workbook: Wor
     assert "not written: double" in out
     assert "not answered: why" in out
     assert re.search(r"\d+ KiB of at most 50 MiB", out)
-    assert "nothing was handed in (--dry-run)" in out
+    assert "nothing was submitted (--dry-run)" in out
 
 
 def test_what_only_works_in_the_learner_s_own_order_is_seen_before_handing_in(bundle: Path, workbook: Workbook) -> None:

@@ -37,7 +37,7 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
     answer(copy_of(bundle), double=RIGHT["double"])
     code, out, _ = workbook("check", "1", "double")
     assert code == 0
-    assert re.search(r"✓ +1 double +40/40 points +more is tested when you hand in", out)
+    assert re.search(r"✓ +1 double +40/40 points +more is tested when you submit", out)
 
     answer(copy_of(bundle), quadruple=RIGHT["quadruple"])
     code, out, _ = workbook("check", "1")
@@ -54,7 +54,7 @@ def test_start_answer_check_hint_submit(bundle: Path, workbook: Workbook) -> Non
     code, out, _ = workbook("submit", "1", "--name", "Ada Lovelace")
     assert code == 0
     assert "not answered: why" in out
-    assert f"handed in: work/submissions/{WEEK}.zip" in out
+    assert f"submitted: work/submissions/{WEEK}.zip" in out
     with zipfile.ZipFile(bundle / "work" / "submissions" / f"{WEEK}.zip") as handed_in:
         assert sorted(handed_in.namelist()) == ["receipt.json", "tiny.ipynb"]
         content = handed_in.read("tiny.ipynb")

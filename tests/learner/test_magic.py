@@ -90,7 +90,7 @@ def test_an_emptied_stub_and_a_library_that_cannot_do_it(
     kernel.run_cell("del double")
     out = check("double")
     assert "its cell was not run in this kernel" in out
-    assert "run the cell of double; where it is empty, put its stub back" in out
+    assert "run the cell of double; where it is empty, restore its stub" in out
 
 
 def test_who_stops_a_check_is_told_where_it_was(

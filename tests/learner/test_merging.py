@@ -18,7 +18,7 @@ from autograder.repair.repair import repair
 from autograder.week.notebooks import Notebooks, to_text
 from autograder.week.source import load_week
 
-from ..conftest import LESSON
+from ..tiny_week import LESSON
 from .conftest import RIGHT, WEEK, built_from, write_source
 
 NEW_STUB = LESSON.replace('"""Twice the number (an int)."""', '"""Twice the number, an int."""')

@@ -107,7 +107,7 @@ def test_yes_uses_it_under_its_name_for_all_commands(bundle: Path, workbook: Wor
     assert notebook_path(bundle, WEEK) == path
     assert workbook("check", "1").out.splitlines()[0] == f"work/{WEEK}/tiny_final.ipynb"
     assert f"work/{WEEK}/tiny_final.ipynb: kept as it is" in workbook("start", "1").out
-    assert "handed in" in workbook("submit", "1").out
+    assert "submitted: " in workbook("submit", "1").out
     assert score(bundle, WEEK).points == 20
     assert not copy_of(bundle).exists()
     path.rename(copy_of(bundle))

@@ -36,7 +36,7 @@ REAL = sorted(path.name for path in (ROOT / "weeks").iterdir())
 WIDTHS = (60, 80)
 SIZES = ((60, 20), (80, 24))
 MESSAGE = """one query, two keys, d = 4, worked by hand: weights not as expected
-  came:         [[[[0.634, 0.366]]]] (shape (1, 1, 1, 2), float32)
+  got:          [[[[0.634, 0.366]]]] (shape (1, 1, 1, 2), float32)
   expected:     [[[[0.75, 0.25]]]] (shape (1, 1, 1, 2), float32)
   where:        at (0, 0, 0, 1): 0.366025 instead of 0.25; 2 of 2 entries differ
   likely cause: the scores were divided by d = 4, not by its square root 2"""
@@ -234,7 +234,7 @@ def test_what_the_commands_print(bundle: Path, monkeypatch: pytest.MonkeyPatch, 
     answer(copy_of(bundle), **RIGHT)
     learner.check("1")
     text = words(printed.lines())
-    assert "more is tested when you hand in" in text
+    assert "more is tested when you submit" in text
     assert "next: answer the written questions (why), then workbook submit 1" in text
     learner.status()
     text = words(printed.lines())
@@ -243,7 +243,7 @@ def test_what_the_commands_print(bundle: Path, monkeypatch: pytest.MonkeyPatch, 
     learner.submit("1")
     text = words(printed.lines())
     assert "2 of 2 exercises" in text
-    assert f"handed in: work/submissions/{WEEK}.zip" in text
+    assert f"submitted: work/submissions/{WEEK}.zip" in text
     assert "next: give this file to your instructor" in text
 
 

@@ -56,7 +56,7 @@ SITUATIONS = {
         "from my_utils import twice as double",
         (
             "✗ `my_utils` is a file of your own; only the notebook is graded",
-            "came:         ModuleNotFoundError: No module named 'my_utils' (line 1)",
+            "got:          ModuleNotFoundError: No module named 'my_utils' (line 1)",
             "next step:    copy its code into a cell of the notebook, above the answer, and take the import out",
         ),
         beside="my_utils.py",
@@ -69,7 +69,7 @@ SITUATIONS = {
         f"{NEWER}\n{RIGHT['double']}",
         (
             f"✗ line 1 needs Python {VERSION}: a ",
-            "came:         SyntaxError: ",
+            "got:          SyntaxError: ",
             f"next step:    write it as Python {RUNNING} reads it",
         ),
     ),
@@ -82,7 +82,7 @@ SITUATIONS = {
         (
             "out of memory",
             "✗ double of 2: the code needs more memory than there is",
-            "came:         in double, at: many = bytearray(5 * 10**9)",
+            "got:          in double, at: many = bytearray(5 * 10**9)",
             "likely cause: the code needs more memory than this week's limit of 1 GiB",
             "next step:    look for a tensor that is larger than it has to be",
         ),

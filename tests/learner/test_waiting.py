@@ -16,9 +16,9 @@ from autograder.learner.start import start_week
 from autograder.learner.state import Kept
 from autograder.learner.steps import COUNTDOWN_AFTER, Step, running
 
+from ..processes import ended, wait_until
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, write
 from .terminal import SECONDS, Terminal
-from .test_warm import ended, wait_until
 
 SLOW = """
 import pathlib, time

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,26 +22,10 @@ from autograder.learner.fork_client import Lasting, NoWarmProcessError, private_
 from autograder.learner.start import start_week
 from autograder.week.source import Limits
 
+from ..processes import ended, wait_until
 from .conftest import WEEK, answer, copy_of
 
 LIMITS = Limits(cell_seconds=60, total_seconds=100, memory_gib=1)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def ended(pid: int) -> bool:
-    """The process is gone, or is only a name that nobody has buried."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def living_below(pid: int) -> list[int]:
@@ -148,13 +130,6 @@ def test_where_it_cannot_start_a_plain_process_does_the_work(
 def test_a_system_without_forks_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("autograder.learner.fork_client.socket.AF_UNIX")
     assert "no forks or no local sockets" in open_bench(()).note
-
-
-@pytest.fixture(params=["warm", "plain"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    made = open_bench(()) if request.param == "warm" else PlainBench()
-    yield made
-    made.close()
 
 
 def test_both_benches_say_the_same(bench: Bench) -> None:

@@ -16,10 +16,10 @@ import pytest
 
 from autograder.learner.start import start_week
 
+from ..processes import wait_until
 from .conftest import RIGHT, SAME, WEEK, answer, copy_of, read, source_of, write
 from .terminal import SECONDS, Terminal
 from .test_editors import colab, vs_code
-from .test_warm import wait_until
 
 KEYS = "c check now . h hint . l list . r reset . q quit"
 

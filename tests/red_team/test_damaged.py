@@ -244,7 +244,7 @@ def test_honest_work_keeps_its_points_whatever_its_size_format_or_name(done: Don
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "tiny.ipynb")
-    with pytest.raises(DamagedError, match="no plain file"):
+    with pytest.raises(DamagedError, match="not a regular file"):
         read_notebook(tmp_path / "tiny.ipynb")
 
 

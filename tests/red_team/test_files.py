@@ -99,7 +99,8 @@ CASES = [
              [b'{"cell_type": "code", "language": "python", "metadata": {}, "outputs": [], "input": "1"}'] * 10_000)
          + b"]}]}", "cells; at most 2,000 are read"),
     Case("number-of-thousands-of-digits", "the time of a conversion", "Python's own bound", REFUSED,
-         lambda honest: honest[:-1] + b', "more": ' + b"9" * 1_000_000 + b"}", "the file is no notebook (ValueError"),
+         lambda honest: honest[:-1] + b', "more": ' + b"9" * 1_000_000 + b"}",
+         "the file is not a notebook (ValueError"),
     Case("pictures-of-everything", "a place for anything in a written answer", "pictures alone are taken", KEPT,
          with_cells(lambda: [own("") | {"cell_type": "markdown", "attachments": {"a": {"b": [1]}, "c": 7}}])),
     Case("halves-of-characters", "the end of whoever writes them", "they become question marks", KEPT,

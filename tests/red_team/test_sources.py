@@ -170,7 +170,7 @@ CASES = [
          lambda: packed(member("\x1b]0;owned\x07\u202egpj[bold]/attention.ipynb")), Fate.WORK, "taken"),
     Case("archive-in-an-archive", "to end the run for all", UNPACKED, "unreadable",
          lambda: packed(member("odd/week01_attention.zip"), content=packed(member("week01_attention.zip"))[:-30]),
-         Fate.UNREADABLE, "taken", "is no zip archive"),
+         Fate.UNREADABLE, "taken", "is not a zip archive"),
     Case("bundle-with-lzma", "to end the run for all", NOT_READ, "unreadable",
          lambda: packed(member("odd/x.zip"), content=_only(member("attention.ipynb", zipfile.ZIP_LZMA))),
          Fate.UNREADABLE, "taken", "LZMA"),
@@ -381,7 +381,7 @@ def test_a_failure_of_the_collector_at_one_learner_is_that_one_s(
 
 def test_where_all_is_refused_it_is_said_of_each(course: Course) -> None:
     put(course.root / "source" / "x.zip", packed(member())[:-40])
-    with pytest.raises(WorkbookError, match="is no zip archive"):
+    with pytest.raises(WorkbookError, match="is not a zip archive"):
         collect(course.root / "source" / "x.zip", course, WEEK)
     done = collect(course.root / "source", course, WEEK)
     assert done.counts == {Fate.UNREADABLE: 1}

@@ -28,10 +28,11 @@ from autograder.commands.tables import Bar, progress
 from autograder.course.folder import Course
 from autograder.engine import sandbox
 from autograder.gradebook.store import recorded_scores
-from autograder.week.locate import find_root, open_week
+from autograder.week.locate import find_root
 from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import load_week
+from tests.tiny_week import WEEK_TOML, write_tiny_week
 
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 from .metering import below, memory
 
 ROOT = find_root(Path(__file__).parent)
@@ -44,14 +45,8 @@ Scores = dict[str, dict[str, float]]
 def checkout() -> Notebooks:
     """The tiny week in a checkout of its own; a cell may take a second."""
     shutil.rmtree(SOAK, ignore_errors=True)
-    folder = SOAK / "solutions" / "week01_tiny"
-    folder.mkdir(parents=True)
-    (SOAK / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
     toml = WEEK_TOML.replace("cell_seconds = 2", "cell_seconds = 1")
-    texts = {"tiny.py": LESSON, "week.toml": toml, "misconceptions.py": MISCONCEPTIONS, "alternatives.py": ALTERNATIVES}
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return build_week(open_week(SOAK, "1"))
+    return build_week(load_week(write_tiny_week(SOAK, toml=toml)))
 
 
 def start(course: Course, *words: str) -> subprocess.Popen[bytes]:

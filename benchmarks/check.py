@@ -1,7 +1,7 @@
 """How long a learner waits for `workbook check` once the warm process is there.
 
-    python -m tests.bench_check          # week 1
-    python -m tests.bench_check 4
+    python -m benchmarks.check          # week 1
+    python -m benchmarks.check 4
 
 The week lies in a bundle without solutions, with the reference as the learner's answers. Every exercise is checked
 REPEATS times, each time by a new command, as a learner types it: start of Python, reading, running, printing.

@@ -38,10 +38,11 @@ from autograder.course.folder import Course
 from autograder.engine import sandbox
 from autograder.week.locate import find_root, open_week
 from autograder.week.notebooks import Notebooks, to_text
+from autograder.week.source import load_week
 from shared.profiling import table
+from tests.tiny_week import LESSON, WEEK_TOML, write_nbgrader_config, write_tiny_week
 
-from .bench_engine import STEPS, measure_engine
-from .conftest import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from .engine import STEPS, measure_engine
 from .metering import Cost, adopt_orphans, known_load, measured
 
 ROOT = find_root(Path(__file__).parent)
@@ -56,10 +57,6 @@ Turn = tuple[str, str, int]
 """Grader, class, number of submissions."""
 Scores = Mapping[tuple[str, str], Mapping[str, Mapping[str, float | None]]]
 """(grader, class) -> learner -> points of every graded cell."""
-TINY_CONFIG = (
-    '\nimport autograder.grading.nbgrader_hooks\nautograder.hooks.__file__ = str(root / "autograder" / "hooks.py")\n'
-)
-"""Where the hook of nbgrader_config.py looks for the tiny week."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +93,10 @@ def free_class(size: int) -> Group:
     """The tiny week of the tests, with torch in its set-up, and as many reference answers."""
     root = BENCH / "checkout"
     shutil.rmtree(root, ignore_errors=True)
-    folder = root / "solutions" / "week01_tiny"
-    folder.mkdir(parents=True)
-    (root / "pyproject.toml").write_text("[project]\nname = 'tiny'\n", encoding="utf-8")
-    config = (ROOT / "nbgrader_config.py").read_text(encoding="utf-8")
-    (root / "nbgrader_config.py").write_text(config + TINY_CONFIG, encoding="utf-8")
     lesson = LESSON.replace("from shared import checks", "import torch\n\nfrom shared import checks", 1)
     toml = WEEK_TOML.replace("libraries = []", 'libraries = ["torch"]').split("[limits]")[0]
-    texts = {"tiny.py": lesson, "week.toml": toml, "misconceptions.py": MISCONCEPTIONS, "alternatives.py": ALTERNATIVES}
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    built = build_week(open_week(root, "1"))
+    built = build_week(load_week(write_tiny_week(root, lesson, toml)))
+    write_nbgrader_config(root)
     text = to_text(_with_reference(built))
     return Group("free", built, Course.at(root, Path("course")), {f"learner-{n:03d}": text for n in range(size)})
 

@@ -1,6 +1,6 @@
 """Grading with all cores, on a cluster, and again: the second half of `make bench-grading`.
 
-The classes are those of `tests/bench_grading.py`: "free", whose cells cost nothing, and "mixed", the sample class of
+The classes are those of `benchmarks/grading.py`: "free", whose cells cost nothing, and "mixed", the sample class of
 week 01. Each is graded by nbgrader, by `workbook grade` with one and with two workers before and after it, by a Dask
 cluster of two workers on this machine, and once more with nothing changed. Rates are of whole commands, start included.
 "further" is what each further submission costs, from two sizes of the class; the larger mixed class is the smaller one
@@ -31,7 +31,7 @@ from autograder.commands.tables import Bar, progress
 from autograder.engine import sandbox
 from shared.profiling import table
 
-from .bench_grading import BENCH, NBGRADER, WORKBOOK, Group, Target, free_class, grade, mixed_class
+from .grading import BENCH, NBGRADER, WORKBOOK, Group, Target, free_class, grade, mixed_class
 from .metering import Cost, adopt_orphans
 
 Scores = Mapping[str, Mapping[str, float | None]]
