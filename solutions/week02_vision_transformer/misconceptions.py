@@ -1166,7 +1166,7 @@ class VisionTransformer(nn.Module):
             "torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))": "torch.cat([torch.zeros(1).long(), 1 + torch.randperm(patches.shape[1] - 1, generator=torch.Generator().manual_seed(seed))])"
         },
         rejected_by="sensitivity-test-1",
-        says="the result",
+        says="any order of the patches can come",
         note="A permutation of all patches moves the first one as well.",
     ),
     Misconception(

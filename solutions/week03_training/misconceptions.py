@@ -408,7 +408,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="the-large-ones-once-more",
         exercise="clip",
-        edits={"g.mul_(max_norm / norm)": "g.mul_(max_norm / norm).clamp_(-max_norm / 2, max_norm / 2)"},
+        edits={"g.mul_(max_norm / norm)": "g.mul_(max_norm / norm).clamp_(-0.9 * max_norm, 0.9 * max_norm)"},
         rejected_by="clip-test-1",
         says="one number that is far larger than the others",
         note="Clipping single numbers turns the direction, after the scaling as well.",
@@ -777,7 +777,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="never-more-than-the-table",
         exercise="augment",
-        edits={"for _ in range(n_ops):": "for _ in range(min(n_ops, len(operations), 8)):"},
+        edits={"for _ in range(n_ops):": "for _ in range(min(n_ops, max(8, len(operations)))):"},
         rejected_by="augment-test-1",
         says="twelve operations from a table of eleven",
         note="Drawn with replacement, there may be more draws than operations.",
@@ -893,7 +893,7 @@ MISCONCEPTIONS = [
             "                else:\n                    mine.copy_(theirs)": "            for mine, theirs in zip(self.module.buffers(), model.buffers()):\n                mine.copy_(theirs)",
         },
         rejected_by="ema-test-2",
-        says="only parameters are averaged; this buffer was copied",
+        says="this buffer has the model's own numbers",
         note="Common practice, too. Here floating-point buffers are averaged, as timm does.",
     ),
     Misconception(

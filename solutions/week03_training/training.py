@@ -712,8 +712,8 @@ with checks.step("the same gradients, max_norm = 4, a little less than their nor
         "the gradients are as they were, though their norm is above the limit": torch.tensor([1.0, 2, 2, 4]),
     })  # fmt: skip
 
-with checks.step("the computation is yours, here for a parameter that has no gradient"):
-    checks.forbidden(FORBIDDEN, clip_gradients, [nn.Parameter(torch.ones(3))], 1.0)
+with checks.step("the computation is yours"):
+    checks.forbidden(FORBIDDEN, clipped, clip_gradients, given, 1.0)
 
 with checks.step("a limit of 0"):
     checks.raises(ValueError, clip_gradients, [], 0.0, name="max_norm=0")
@@ -2492,6 +2492,7 @@ with checks.step("T = 1000: the loss is the squared difference of centered logit
     checks.close(came, gap.square().sum(-1).mean() / 10, "the loss", rtol=0.01)
 
 with checks.step("modes that are nearly one of the two"):
+    student, teacher, labels = torch.zeros(2, 3), torch.ones(2, 3), torch.tensor([0, 2])
     for mode in ("Soft", "HARD", "softly", "h", ""):
         checks.raises(ValueError, distillation_loss, student, teacher, labels, mode, name=f"mode={mode!r}")
     for alpha in (0.0, 1.0):

@@ -459,7 +459,7 @@ MISCONCEPTIONS = [
             "self.bias_table = nn.Parameter(0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads))": 'self.register_buffer("bias_table", 0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads))'
         },
         rejected_by="attention-test-3",
-        says="no optimizer will change it",
+        says="it is no nn.Parameter, or one that is frozen",
         note="A loaded model works, a trained one never learns its offsets.",
     ),
     Misconception(
