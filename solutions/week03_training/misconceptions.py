@@ -151,7 +151,7 @@ MISCONCEPTIONS = [
             "    return [{": "    model.requires_grad_(True)\n    return [{",
         },
         rejected_by="groups-test-2",
-        says="its requires_grad are not what they were",
+        says="frozen parameters were switched on",
         note="What is frozen is the caller's affair.",
     ),
     Misconception(
@@ -500,7 +500,7 @@ MISCONCEPTIONS = [
             MIXUP_START: "share = float(torch.rand((), generator=generator)) if alpha > 0 else 1.0\n    partner = torch.randperm(len(x), generator=generator)\n    labels"
         },
         rejected_by="mix-test-2",
-        says="lambda is drawn uniformly",
+        says="lambda is drawn as with alpha = 1",
         note="Only alpha = 1 is the uniform distribution.",
     ),
     Misconception(
@@ -790,7 +790,7 @@ MISCONCEPTIONS = [
             "sign = 1 - 2 * int(torch.randint(2, (), generator=generator))": "sign = 1 - 2 * int(torch.randint(2, ()))",
         },
         rejected_by="augment-test-1",
-        says="torch's global random state, which others may rely on",
+        says="the global state was seeded, or drawn from",
         note="A seed for all of torch also restarts everybody else's numbers.",
     ),
     Misconception(
@@ -958,7 +958,7 @@ MISCONCEPTIONS = [
         exercise="ema",
         edits={"if mine.is_floating_point():": "if mine.dtype == torch.float32:"},
         rejected_by="ema-test-2",
-        says="the average of a buffer of float64",
+        says="a buffer of float64 was copied",
         note="Half precision and float64 are floating point as well.",
     ),
     Misconception(
@@ -966,7 +966,7 @@ MISCONCEPTIONS = [
         exercise="ema",
         edits={"if mine.is_floating_point():": "if mine.is_floating_point() and mine.ndim > 0:"},
         rejected_by="ema-test-2",
-        says="the average of a floating-point buffer of a single number",
+        says="a floating-point buffer of a single number was copied",
         note="The number of batches is a single number and an integer. The dtype decides, not the shape.",
     ),
     Misconception(
