@@ -841,7 +841,7 @@ MISCONCEPTIONS = [
             "copy.deepcopy(model).eval().requires_grad_(False)": "copy.deepcopy(model.eval()).requires_grad_(False)"
         },
         rejected_by="ema-test-1",
-        says="eval() was called on the model",
+        says="eval() was called on the model itself",
         note="The training that follows would run without dropout, and nobody would notice.",
     ),
     Misconception(

@@ -2022,7 +2022,7 @@ with checks.step("modes and gradients"):
     checks.that(not any(seen["modes"][:2]), "the copy is in eval mode", came="train mode")
     checks.that(
         seen["modes"][2], "the model is left in train mode", came="eval mode", causes={
-            "eval() was called on the model, not on its copy": lambda: not seen["modes"][2]
+            "eval() was called on the model itself": lambda: not seen["modes"][2]
         },
     )  # fmt: skip
     checks.that(not seen["gradients"][0], "no parameter of the copy requires a gradient", came="one that does")
