@@ -375,7 +375,7 @@ def test_after_a_step_what_is_frozen_or_unused_does_not_move() -> None:
 
 
 class Loader(nn.Linear):
-    """Loads in one of three ways."""
+    """Loads in one of several ways."""
 
     def __init__(self, way: str) -> None:
         super().__init__(1, 1, bias=False)
@@ -385,16 +385,27 @@ class Loader(nn.Linear):
         value = state.pop("w") if self.way == "pops" else state["w"]
         if self.way == "changes":
             state["w"] = value + 1
+        if self.way == "renews":
+            self.weight = nn.Parameter(value.clone())
         self.load_state_dict({"weight": value}, assign=self.way == "keeps")
 
 
 @pytest.mark.parametrize(
-    ("way", "second", "lost"), [("copies", 3.0, []), ("keeps", 0.0, []), ("pops", 3.0, ["w"]), ("changes", 3.0, ["w"])]
+    ("way", "second", "lost", "filled"),
+    [
+        ("copies", 3.0, [], True),
+        ("keeps", 0.0, [], False),
+        ("renews", 3.0, [], False),
+        ("pops", 3.0, ["w"], True),
+        ("changes", 3.0, ["w"], True),
+    ],
 )
-def test_after_loading_says_what_was_kept_and_lost(way: str, second: float, lost: list[str]) -> None:
+def test_after_loading_says_what_was_kept_lost_and_filled(
+    way: str, second: float, lost: list[str], filled: bool
+) -> None:
     state = {"w": torch.full((1, 1), 3.0)}
-    first, then, names = observe.after_loading(Loader(way), "load", state, torch.ones(1, 1))
-    assert (first.item(), then.item(), names) == (3.0, second, lost)
+    first, then, names, same = observe.after_loading(Loader(way), "load", state, torch.ones(1, 1))
+    assert (first.item(), then.item(), names, same) == (3.0, second, lost, filled)
 
 
 def test_devices_away_tells_code_that_stays_on_the_device_from_code_that_does_not() -> None:

@@ -153,13 +153,14 @@ def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:
         return before.detach(), output()
 
 
-def after_loading(module: Any, load: str, state: Mapping[str, Any], *args: Any) -> tuple[Any, Any, list[str]]:
-    """Whether `module.load(state)` copies, and leaves the state as it is.
+def after_loading(module: Any, load: str, state: Mapping[str, Any], *args: Any) -> tuple[Any, Any, list[str], bool]:
+    """Whether `module.load(state)` copies into the parameters that are there, and leaves the state as it is.
 
     Returns
     -------
     The output of `module(*args)` after loading, or its first item; the same after every tensor of the state was set
-    to 0; and the names whose tensors are no longer in the state, or were changed, right after loading.
+    to 0; the names whose tensors are no longer in the state, or were changed, right after loading; and whether the
+    module has the parameters that it had before, so that an optimizer which holds them still trains it.
     """
     import torch
 
@@ -171,9 +172,11 @@ def after_loading(module: Any, load: str, state: Mapping[str, Any], *args: Any) 
             result = module(*args)
         return (result[0] if isinstance(result, tuple | list) else result).clone()
 
+    held = list(module.parameters())
     getattr(module, load)(given)
+    filled = [id(parameter) for parameter in module.parameters()] == [id(parameter) for parameter in held]
     lost = [name for name, value in before.items() if name not in given or not torch.equal(given[name], value)]
     first = output()
     for value in state.values():
         value.detach().zero_()
-    return first, output(), lost
+    return first, output(), lost, filled

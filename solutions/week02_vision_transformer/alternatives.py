@@ -243,12 +243,27 @@ def position_sensitivity(model, images, seed):
     generator.manual_seed(seed)
     order = torch.rand(patches.shape[2], generator=generator).argsort()
     shuffled = F.fold(patches[:, :, order], images.shape[2:], p, stride=p)
-    model.eval()
-    with torch.inference_mode():
-        before, after = model(torch.cat([images, shuffled])).chunk(2)
-    for module, mode in modes.items():
-        module.train(mode) if not list(module.children()) else setattr(module, "training", mode)
+    try:
+        model.eval()
+        with torch.inference_mode():
+            before, after = model(torch.cat([images, shuffled])).chunk(2)
+    finally:
+        for module, mode in modes.items():
+            module.train(mode) if not list(module.children()) else setattr(module, "training", mode)
     return (after - before).abs().max().double().numpy()[()]
+""",
+    ),
+    Alternative(
+        name="measured-on-a-copy",
+        exercise="sensitivity",
+        code="""
+def position_sensitivity(model, images, seed):
+    quiet, p = copy.deepcopy(model).eval(), model.patch_size
+    patches = patchify(images, p)
+    order = torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))
+    moved = unpatchify(patches[:, order], p, tuple(side // p for side in images.shape[2:]), images.shape[1])
+    with torch.no_grad():
+        return torch.max(torch.abs(quiet(images) - quiet(moved))).item()
 """,
     ),
 ]

@@ -1006,7 +1006,7 @@ class VisionTransformer(nn.Module):
     Misconception(
         name="left-in-eval-mode",
         exercise="sensitivity",
-        edits={"    for module, training in modes:\n        module.training = training\n": ""},
+        edits={"        for module, training in modes:\n            module.training = training": "        pass"},
         rejected_by="sensitivity-test-1",
         says="is left in train mode",
         note="The training after the measurement would then run without dropout.",
@@ -1076,27 +1076,27 @@ class VisionTransformer(nn.Module):
         name="one-mode-for-all",
         exercise="sensitivity",
         edits={
-            "    for module, training in modes:\n        module.training = training\n": "    model.train(modes[0][1])\n"
+            "        for module, training in modes:\n            module.training = training": "        model.train(modes[0][1])"
         },
         rejected_by="sensitivity-test-1",
-        says="one mode was set for all modules",
+        says="all parts were set to train mode",
         note="model.train(True) switches every module to train mode, a frozen backbone's batch norm included.",
     ),
     Misconception(
         name="shuffles-the-images-themselves",
         exercise="sensitivity",
         edits={
-            "        change = (model(shuffled) - model(images)).abs().max().item()\n": "        change = (model(shuffled) - model(images)).abs().max().item()\n        images.copy_(shuffled)\n"
+            "            return (model(shuffled) - model(images)).abs().max().item()\n": "            change = (model(shuffled) - model(images)).abs().max().item()\n            images.copy_(shuffled)\n            return change\n"
         },
         rejected_by="sensitivity-test-1",
-        says="the images (an argument must not be changed in place)",
+        says="the tensors that were given are not what they were",
         note="The caller's next measurement would start from shuffled images.",
     ),
     Misconception(
         name="measured-with-gradients",
         exercise="sensitivity",
         edits={
-            "    with torch.no_grad():\n        change =": "    if True:\n        change =",
+            "        with torch.no_grad():\n            return": "        if True:\n            return",
         },
         rejected_by="sensitivity-test-1",
         says="the model runs without gradients",
@@ -1107,7 +1107,7 @@ class VisionTransformer(nn.Module):
         exercise="sensitivity",
         edits={"    model.eval()\n": "    model.eval()\n    model.zero_grad()\n"},
         rejected_by="sensitivity-test-1",
-        says="a gradient that was there before",
+        says="gradients that were there before were thrown away",
         note="A measurement between backward and step would lose the step.",
     ),
     Misconception(
@@ -1115,7 +1115,197 @@ class VisionTransformer(nn.Module):
         exercise="sensitivity",
         edits={"    model.eval()\n": "    model.eval().requires_grad_(False)\n"},
         rejected_by="sensitivity-test-1",
-        says="which parameters require a gradient",
+        says="the parameters were frozen, and stay so",
         note="torch.no_grad() is enough, and ends by itself.",
+    ),
+    Misconception(
+        name="children-only",
+        exercise="sensitivity",
+        edits={
+            "for module in model.modules()]": "for module in (model, *model.children())]",
+            "            module.training = training": "            module.train(training)",
+        },
+        rejected_by="sensitivity-test-1",
+        says="its train modes are not what they were",
+        note="A part of a part has a mode of its own.",
+    ),
+    Misconception(
+        name="eval-after-an-error",
+        exercise="sensitivity",
+        edits={
+            "    try:\n        with torch.no_grad():\n            return": "    with torch.no_grad():\n        change =",
+            "    finally:\n        for module, training in modes:\n            module.training = training": "    for module, training in modes:\n        module.training = training\n    return change",
+        },
+        rejected_by="sensitivity-test-1",
+        says="the model was left in eval mode",
+        note="What has to be put back in any case stands under `finally`.",
+    ),
+    Misconception(
+        name="seeds-the-world",
+        exercise="sensitivity",
+        edits={
+            "order = torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))": "torch.manual_seed(seed)\n    order = torch.randperm(patches.shape[1])"
+        },
+        rejected_by="sensitivity-test-1",
+        says="torch's own generator was seeded, or drawn from",
+        note="The permutation is right. But every later random number of the program starts anew with each measurement.",
+    ),
+    Misconception(
+        name="rotates-the-patches",
+        exercise="sensitivity",
+        edits={
+            "torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))": "torch.arange(patches.shape[1]).roll(seed + 1)"
+        },
+        rejected_by="sensitivity-test-1",
+        says="the patches are only rotated",
+        note="After a rotation nearly every patch still has its neighbors.",
+    ),
+    Misconception(
+        name="first-patch-stays",
+        exercise="sensitivity",
+        edits={
+            "torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(seed))": "torch.cat([torch.zeros(1).long(), 1 + torch.randperm(patches.shape[1] - 1, generator=torch.Generator().manual_seed(seed))])"
+        },
+        rejected_by="sensitivity-test-1",
+        says="any order of the patches can come",
+        note="A permutation of all patches moves the first one as well.",
+    ),
+    Misconception(
+        name="one-side-looked-at",
+        exercise="embed",
+        edits={"if tuple(images.shape[-2:]) != self.img_size:": "if images.shape[-2] != self.img_size[0]:"},
+        rejected_by="embed-test-2",
+        says="8 x 8 for an 8 x 12 model was accepted",
+        note="Another width gives another number of tokens, and the positions do not fit.",
+    ),
+    Misconception(
+        name="as-many-patches",
+        exercise="embed",
+        edits={
+            "if tuple(images.shape[-2:]) != self.img_size:": "if tuple(side // self.proj.stride[0] for side in images.shape[-2:]) != self.grid_size:"
+        },
+        rejected_by="embed-test-2",
+        says="9 x 14 for an 8 x 12 model was accepted",
+        note="The convolution drops a rest of a patch without a word.",
+    ),
+    Misconception(
+        name="either-way-round",
+        exercise="embed",
+        edits={"if tuple(images.shape[-2:]) != self.img_size:": "if set(images.shape[-2:]) != set(self.img_size):"},
+        rejected_by="embed-test-2",
+        says="12 x 8 for an 8 x 12 model was accepted",
+        note="As many patches, but another grid.",
+    ),
+    Misconception(
+        name="new-parameters-when-loading",
+        exercise="positions",
+        edits={
+            'self.load_state_dict({"class_token": state["cls_token"], "positions": state["pos_embed"]})': 'self.class_token = nn.Parameter(state["cls_token"].clone())\n        self.positions = nn.Parameter(state["pos_embed"].clone())'
+        },
+        rejected_by="positions-test-2",
+        says="new ones, which no optimizer holds",
+        note="An optimizer that was made before goes on with the old ones, and the model does not learn.",
+    ),
+    Misconception(
+        name="no-patch-at-all",
+        exercise="positions",
+        edits={
+            "if tokens.shape[1] + 1 != self.positions.shape[1]:": "if tokens.shape[1] and tokens.shape[1] + 1 != self.positions.shape[1]:",
+            "return torch.cat([first, tokens], dim=1) + self.positions": "return torch.cat([first, tokens], dim=1) + self.positions[:, : tokens.shape[1] + 1]",
+        },
+        rejected_by="positions-test-1",
+        says="0 patches for a layer of 3 was accepted",
+        note="No patch is another number of patches as well.",
+    ),
+    Misconception(
+        name="even-is-enough",
+        exercise="positions",
+        edits={"    if dim % 4:": "    if dim % 4 == 2:"},
+        rejected_by="positions-test-3",
+        says="dim=5",
+        note="An odd width is not divisible by 4 either.",
+    ),
+    Misconception(
+        name="squares-where-they-fit",
+        exercise="resize",
+        edits={
+            "    image = cells": "    side = math.isqrt(cells.shape[1])\n    old_grid = (side, side) if side * side == cells.shape[1] else old_grid\n    image = cells"
+        },
+        rejected_by="resize-test-1",
+        says="(2, 8) to (4, 4)",
+        note="Sixteen cells can be a grid of 2 x 8. The caller says which it is.",
+    ),
+    Misconception(
+        name="prefix-by-guess",
+        exercise="resize",
+        edits={
+            "if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:": "n_prefix = pos.shape[1] - old_grid[0] * old_grid[1] if pos.shape[1] == old_grid[0] * old_grid[1] else n_prefix\n    if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:"
+        },
+        rejected_by="resize-test-1",
+        says="4 positions, 2 x 2, n_prefix=1 was accepted",
+        note="Positions without a class token are those of another model: say so instead of guessing.",
+    ),
+    Misconception(
+        name="half-becomes-float32",
+        exercise="resize",
+        edits={
+            "    image = cells": "    cells = cells if cells.dtype == torch.float64 else cells.float()\n    image = cells"
+        },
+        rejected_by="resize-test-1",
+        says="torch.bfloat16",
+        note="Computing in float32 is a good idea. The result has to go back to the dtype of pos.",
+    ),
+    Misconception(
+        name="by-a-factor",
+        exercise="resize",
+        edits={
+            "size=tuple(new_grid)": "scale_factor=(new_grid[0] / old_grid[0], new_grid[1] / old_grid[1]), recompute_scale_factor=False"
+        },
+        rejected_by="resize-test-1",
+        says="(11, 3) to (15, 2)",
+        note="11 times 15/11 is a little less than 15 in floating point, and is rounded down.",
+    ),
+    Misconception(
+        name="at-least-one-block",
+        exercise="vit",
+        edits={"for _ in range(depth)": "for _ in range(max(1, depth))"},
+        rejected_by="vit-test-2",
+        says="no block at all",
+        note="Depth 0 is a model, too: a good baseline.",
+    ),
+    Misconception(
+        name="cuts-without-a-gradient",
+        exercise="patchify",
+        edits={"cut = images.reshape(": "cut = images.detach().reshape("},
+        rejected_by="patchify-test-2",
+        says="a gradient reaches the images",
+        note="What stands before the patches would not learn.",
+    ),
+    Misconception(
+        name="back-without-a-gradient",
+        exercise="patchify",
+        edits={"cut = tokens.reshape(": "cut = tokens.detach().reshape("},
+        rejected_by="patchify-test-3",
+        says="a gradient reaches the tokens",
+        note="A loss on the image that is put together would teach nothing.",
+    ),
+    Misconception(
+        name="a-float-on-the-way",
+        exercise="cost",
+        edits={
+            "    return 2 * (depth": "    return int(2.0 * (depth",
+            "+ patches + dim * classes)": "+ patches + dim * classes))",
+        },
+        rejected_by="cost-test-2",
+        says="a float was made an int",
+        note="A float has 53 bits. A large model on a large image needs more.",
+    ),
+    Misconception(
+        name="patches-by-floor",
+        exercise="cost",
+        edits={"    tokens = token_count(h, w, p)": "    tokens = (h // p) * (w // p) + 1"},
+        rejected_by="cost-test-2",
+        says="30 x 32 with p = 8 was accepted",
+        note="Ask your own token_count: it checks.",
     ),
 ]

@@ -29,7 +29,7 @@
 # "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import matplotlib.pyplot as plt
 import torch
@@ -39,7 +39,7 @@ from timm.layers import PatchEmbed, resample_abs_pos_embed
 from timm.models import vision_transformer as timm_models
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling, session
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -83,7 +83,7 @@ for side in (16, 8, 4, 2, 1):
 # | `patchify(images, p)` | $(B, C, h, w)$ | $(B, N, C p^2)$ |
 # | `unpatchify(tokens, p, grid_hw, channels)` | $(B, N, C p^2)$, the grid $(g_h, g_w)$ | $(B, C, g_h p, g_w p)$ |
 #
-# Images need not be square. No Python loop over patches: the number of torch operations must not depend on the number of patches.
+# Images need not be square, and gradients flow through both functions. No Python loop over patches: the number of torch operations must not depend on the number of patches.
 
 
 # %% exercise="patchify" difficulty=2 minutes=45
@@ -261,6 +261,15 @@ with checks.step("the patches times the weights of a convolution are the convolu
         product = checks.tensor(patchify(images, 4)) @ conv.weight.flatten(1).T
         checks.close(product, conv(images).flatten(2).transpose(1, 2), "the product")
 
+with checks.step("a gradient of 0, 1, 2, ... into the patches, back to the images"):
+    given = randn(2, 3, 4, 6).requires_grad_()
+    (came,), (wanted,) = (
+        checks.beside(observe.gradients, patchify, given, 2),
+        observe.gradients(lambda images: F.unfold(images, 2, stride=2).transpose(1, 2), given),
+    )
+    checks.that(came is not None, "a gradient reaches the images", came="none")
+    checks.close(came, wanted, "the gradient into the images")
+
 with checks.step("p = 4 divides a height of 8, but not a width of 10"):
     checks.raises(ValueError, patchify, torch.zeros(1, 3, 8, 10), 4, name="an 8 x 10 image with p = 4")
 ### END HIDDEN TESTS
@@ -332,6 +341,13 @@ for batch, channels, rows, columns, p in ((2, 3, 2, 3, 4), (1, 4, 5, 1, 3), (3, 
                 "rows and columns of the grid changed places": swapped_grid,
             },
         )
+
+with checks.step("a gradient into the image, back to the tokens"):
+    given = checks.normal(seed=6)(2, 6, 12).requires_grad_()
+    (came,) = checks.beside(observe.gradients, unpatchify, given, 2, (2, 3), 3)
+    (wanted,) = observe.gradients(lambda tokens: F.fold(tokens.transpose(1, 2), (4, 6), 2, stride=2), given)
+    checks.that(came is not None, "a gradient reaches the tokens", came="none")
+    checks.close(came, wanted, "the gradient into the tokens")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -401,7 +417,7 @@ plt.show()
 # | `forward(images)` | $(B, C, h, w) \to (B, N, D)$ | patches row by row |
 # | `load_timm(state)` | `proj.weight` $(D, C, p, p)$, `proj.bias` $(D,)$ | copy the weights of timm's `PatchEmbed` |
 #
-# `load_timm` is how the tests reach your weights, so you may store them as you like. Every part you build this week has one; in exercise 6 they together load a whole model.
+# `load_timm` is how the tests reach your weights, so you may store them as you like. It copies numbers into the parameters that are there, since an optimizer may hold them already. Every part you build this week has one; in exercise 6 they together load a whole model.
 
 
 # %% exercise="embed" difficulty=2 minutes=40 uses="patchify"
@@ -572,29 +588,38 @@ with checks.step("an image with as many patches, but of another shape"):
         ValueError, PatchEmbedding(32, 8, 3, 4), torch.zeros(1, 3, 16, 64), name="16 x 64 for a 32 x 32 model"
     )
 
+with checks.step(
+    "images that are nearly of 8 x 12 pixels: only one side is wrong, the sides are swapped, a rest of a patch"
+):
+    for height, width in ((8, 8), (8, 16), (4, 12), (12, 8), (9, 14), (11, 12)):
+        what = f"{height} x {width} for an 8 x 12 model"
+        checks.raises(ValueError, PatchEmbedding((8, 12), 4, 3, 4), torch.zeros(1, 3, height, width), name=what)
+
 with checks.step("a width that patches do not fill"):
     checks.raises(ValueError, PatchEmbedding, (8, 10), 4, 3, 4, name="img_size=(8, 10) with patch_size=4")
 
 
 def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; whether loading left those alone."""
-    kept = {key: value.clone() for key, value in state.items()}
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
     module.load_timm(state)
     same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
     before = module(given).detach().clone()
     for value in state.values():
         value.zero_()
-    return before, module(given).detach(), same
+    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
     state = {key: value.detach().clone() for key, value in PatchEmbed(8, 4, 3, 6).state_dict().items()}
     images = randn(2, 3, 8, 8)
-    before, after, same = checks.beside(loaded, PatchEmbedding(8, 4, 3, 6), state, images)
+    before, after, same, filled = checks.beside(loaded, PatchEmbedding(8, 4, 3, 6), state, images)
     checks.that(same, "timm's state dict is as before", came="one with other entries or numbers")
     checks.close(after, before, "the tokens after timm's tensors were set to 0", causes={
         "your parameters are timm's own tensors; copy the values": torch.zeros(2, 4, 6),
     })  # fmt: skip
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
 
 
 def gradient_sizes(module: nn.Module, state: dict[str, torch.Tensor], images: torch.Tensor) -> list[float]:
@@ -847,7 +872,7 @@ with checks.step("numbers that are new in every run"):
         checks.close(row[image, 1:], given[image] + planted["pos_embed"][0, 1:], f"the patches of image {image}")
 
 with checks.step("another number of patches"):
-    for count in (4, 2, 1):
+    for count in (4, 2, 1, 0):
         checks.raises(ValueError, layer, torch.zeros(1, count, 2), name=f"{count} patches for a layer of 3")
 
 # %% test="positions" points=3
@@ -906,25 +931,27 @@ def shared_gradient(module: nn.Module, tokens: torch.Tensor) -> dict[str, torch.
 
 
 def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; whether loading left those alone."""
-    kept = {key: value.clone() for key, value in state.items()}
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
     module.load_timm(state)
     same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
     before = module(given).detach().clone()
     for value in state.values():
         value.zero_()
-    return before, module(given).detach(), same
+    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
     randn = checks.normal(seed=12)
     state = {"cls_token": randn(1, 1, 8), "pos_embed": randn(1, 7, 8)}
     given = randn(2, 6, 8)
-    before, after, same = checks.beside(loaded, TokenAndPosition(n_patches=6, dim=8), state, given)
+    before, after, same, filled = checks.beside(loaded, TokenAndPosition(n_patches=6, dim=8), state, given)
     checks.that(same, "timm's state dict is as before", came="one with other entries or numbers")
     checks.close(after, before, "the tokens after timm's tensors were set to 0", causes={
         "your parameters are timm's own tensors; copy the values": F.pad(given, (0, 0, 1, 0)),
     })  # fmt: skip
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
     layer = TokenAndPosition(n_patches=6, dim=8)
     checks.equal(checks.beside(observe.arguments_after, layer, given)[0], given, "the tokens that were given")
     (came,) = checks.beside(observe.gradients, layer, given.clone().requires_grad_())
@@ -956,7 +983,10 @@ with checks.step("sincos_2d for one row of two cells, width 4"):
         wanted,
         "the positions",
         causes={
-            "the column stands before the row": wanted[:, [2, 3, 0, 1]],
+            "the column stands before the row": lambda: (
+                checks.near(came, wanted[:, [2, 3, 0, 1]])
+                and checks.near(sincos_2d((2, 2), 4)[1], wanted[1, [2, 3, 0, 1]])
+            ),
             "the order is sin row, sin column, cos row, cos column": wanted[:, [0, 2, 1, 3]],
             "cosine and sine changed places": wanted[:, [1, 0, 3, 2]],
             "the cells are counted from 1; they start at 0": lambda: abs(came[0, 0].item() - 0.84147) < 1e-4,
@@ -964,10 +994,11 @@ with checks.step("sincos_2d for one row of two cells, width 4"):
     )
 
 with checks.step("a width that is not divisible by 4"):
-    checks.raises(ValueError, sincos_2d, (2, 2), 6, name="dim=6")
+    for dim in (6, 5, 3):
+        checks.raises(ValueError, sincos_2d, (2, 2), dim, name=f"dim={dim}")
 
 ### BEGIN HIDDEN TESTS
-for (rows, columns), dim in (((2, 3), 8), ((3, 2), 12), ((5, 1), 4), ((4, 7), 32)):
+for (rows, columns), dim in (((2, 3), 8), ((3, 2), 12), ((5, 1), 4), ((4, 7), 32), ((1, 1), 8), ((20, 3), 8)):
     with checks.step(f"sincos_2d against a loop over all entries, {rows} x {columns} cells, width {dim}"):
 
         def looped(exponent: float = 1.0, dim: int = dim, rows: int = rows, columns: int = columns) -> torch.Tensor:
@@ -1130,7 +1161,14 @@ with checks.step("the positions after the call"):
     came = checks.beside(observe.arguments_after, resize_positions, given, (2, 3), (3, 4))
     checks.equal(came[0], given, "pos (an argument must not be changed in place)")
 
-for old, new, prefix in (((3, 5), (6, 4), 1), ((4, 4), (7, 7), 0), ((6, 2), (3, 5), 2), ((8, 8), (3, 3), 5)):
+for old, new, prefix in (
+    ((3, 5), (6, 4), 1),
+    ((4, 4), (7, 7), 0),
+    ((6, 2), (3, 5), 2),
+    ((8, 8), (3, 3), 5),
+    ((2, 8), (4, 4), 1),
+    ((11, 3), (15, 2), 1),
+):
     what = f"{old} to {new}, {prefix} prefix tokens"
     with checks.step(f"against timm's resample_abs_pos_embed, {what}"):
         pos = checks.normal(seed=old[0])(1, prefix + old[0] * old[1], 6)
@@ -1167,6 +1205,18 @@ with checks.step("float64"):
     pos = checks.normal(seed=9, dtype=torch.float64)(1, 5, 3)
     checks.dtype(resize_positions(pos, (2, 2), (3, 3)), torch.float64, "the positions")
 
+for half in (torch.bfloat16, torch.float16):
+    with checks.step(f"{half}"):
+        came = resize_positions(pos.to(half), (2, 2), (3, 3))
+        wanted = resample_abs_pos_embed(pos.float(), [3, 3], [2, 2], antialias=False)
+        checks.dtype(came, half, "the positions")
+        checks.close(
+            came.float(), wanted, "the positions, but for rounding", atol=0.05, rtol=0.02
+        )  # 8 bits of bfloat16
+
+
+with checks.step("with a prefix, 4 positions do not fit a 2 x 2 grid"):
+    checks.raises(ValueError, resize_positions, pos[:, 1:], (2, 2), (3, 3), name="4 positions, 2 x 2, n_prefix=1")
 
 with checks.step("without a prefix, 5 positions do not fit a 2 x 2 grid"):
     checks.raises(ValueError, resize_positions, pos, (2, 2), (3, 3), 0, name="5 positions, 2 x 2, n_prefix=0")
@@ -1474,23 +1524,25 @@ with checks.step("the argument after the call"):
 
 
 def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; whether loading left those alone."""
-    kept = {key: value.clone() for key, value in state.items()}
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
     module.load_timm(state)
     same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
     before = module(given).detach().clone()
     for value in state.values():
         value.zero_()
-    return before, module(given).detach(), same
+    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    before, after, same = checks.beside(loaded, block, state, tokens)
+    before, after, same, filled = checks.beside(loaded, block, state, tokens)
     checks.that(same, "timm's state dict is as before", came="one with other entries or numbers")
     checks.close(after, before, "the tokens after timm's tensors were set to 0", causes={
         "your parameters are timm's own tensors; copy the values": tokens,
     })  # fmt: skip
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
 
 
 def weakest_gradient(module: nn.Module, state: dict[str, torch.Tensor], tokens: torch.Tensor) -> float:
@@ -1730,6 +1782,7 @@ with checks.step("train mode: nothing is dropped, in none of 100 images, and the
     images = checks.normal(seed=16, dtype=torch.float64)(100, 1, 8, 12)
     with torch.no_grad():
         checks.close(model.train()(images), theirs(images), "the logits in train mode, against timm's in eval mode")
+        checks.close(model.forward_features(images), theirs.forward_features(images), "the features in train mode")
     given = images[:2].clone().requires_grad_()
     (came,), (wanted,) = checks.beside(observe.gradients, model, given), observe.gradients(theirs, given)
     checks.that(came is not None, "a gradient reaches the images", came="none")
@@ -1743,6 +1796,14 @@ with checks.step("what is not given: 32 pixels, p = 8, 3 channels, 10 classes, D
     images = checks.normal(seed=17)(2, 3, 32, 32)
     with torch.no_grad():
         checks.close(model(images), theirs(images), "the logits", rtol=1e-4, atol=1e-4)
+
+with checks.step("no block at all"):
+    theirs = randomize(timm_vit(embed_dim=16, depth=0, num_heads=2), seed=19)
+    model = VisionTransformer(embed_dim=16, depth=0, num_heads=2).eval()
+    model.load_timm(theirs.state_dict())
+    images = checks.normal(seed=19)(2, 3, 32, 32)
+    with torch.no_grad():
+        checks.close(model(images), theirs(images), "the logits", rtol=1e-5, atol=1e-5)
 
 with checks.step("timm's own start instead of large weights"):
     torch.manual_seed(4)
@@ -1780,20 +1841,21 @@ with checks.step("the number of parameters for D = 16, 2 blocks, 10 classes"):
 
 ### BEGIN HIDDEN TESTS
 def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; whether loading left those alone."""
-    kept = {key: value.clone() for key, value in state.items()}
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
     module.load_timm(state)
     same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
     before = module(given).detach().clone()
     for value in state.values():
         value.zero_()
-    return before, module(given).detach(), same
+    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
     theirs = randomize(timm_vit(), seed=18)
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    before, after, same = checks.beside(loaded, model, state, images)
+    before, after, same, filled = checks.beside(loaded, model, state, images)
     with torch.no_grad():
         checks.close(before, theirs(images), "the logits", rtol=1e-4, atol=1e-4)
     checks.that(same, "timm's state dict is as before", came="one with other entries or numbers")
@@ -1803,6 +1865,7 @@ with checks.step("loading timm's weights"):
         "the logits after timm's tensors were set to 0",
         causes={"your parameters are timm's own tensors; copy the values": torch.zeros(2, 10)},
     )
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
 
 
 def learns(module: nn.Module, images: torch.Tensor) -> tuple[int, int]:
@@ -1912,7 +1975,11 @@ def vit_flops(h: int, w: int, p: int, dim: int, depth: int, mlp_ratio: float, ch
 
     Returns
     -------
-    An int. Norms, activations, softmax, biases and additions are not counted.
+    An int, exact for any size. Norms, activations, softmax, biases and additions are not counted.
+
+    Raises
+    ------
+    ValueError : when p does not divide h and w.
     """
     ### BEGIN SOLUTION
     tokens = token_count(h, w, p)
@@ -2020,6 +2087,7 @@ for (height, width), p, dim, depth, ratio, channels, classes in (
     ((24, 40), 8, 24, 2, 2.0, 1, 7),
     ((16, 8), 8, 20, 1, 2.5, 4, 2),
     ((8, 24), 4, 10, 3, 2.75, 2, 5),
+    ((16, 16), 8, 8, 12, 4.0, 3, 10),
 ):
     what = f"{height} x {width}, p={p}, D={dim}, {depth} blocks, r={ratio}, C={channels}, K={classes}"
     with checks.step(f"against torch's FLOP counter on timm's model, {what}"):
@@ -2040,11 +2108,25 @@ for (height, width), p, dim, depth, ratio, channels, classes in (
             },
         )
 
+with checks.step("a count beyond the 53 bits of a float: 8192 x 4096 pixels, p = 4, D = 1001, 24 blocks"):
+    tokens = 2048 * 1024 + 1
+    block = 4 * tokens * 1001**2 + 2 * tokens**2 * 1001 + 2 * tokens * 1001 * 4004
+    wanted = 2 * (24 * block + (tokens - 1) * 5 * 16 * 1001 + 1001 * 1000)
+    came = vit_flops(8192, 4096, 4, 1001, 24, 4.0, 5, 1000)
+    checks.that(isinstance(came, int), "the count is an int", came=type(came).__name__)
+    checks.equal(came, wanted, "the count", causes={
+        "a float was made an int: beyond 53 bits it has lost the last digits": lambda: 0 < abs(came - wanted) < wanted // 10**6,
+    })  # fmt: skip
+
 with checks.step("p = 8 divides the width 16, but not the height 12"):
     checks.raises(ValueError, token_count, 12, 16, 8, name="12 x 16 with p = 8")
 
 with checks.step("p = 16 divides the height 32, but not the width 40"):
     checks.raises(ValueError, token_count, 32, 40, 16, name="32 x 40 with p = 16")
+
+with checks.step("vit_flops, too, wants patches that fill the image"):
+    for size in ((30, 32), (32, 30)):
+        checks.raises(ValueError, vit_flops, *size, 8, 16, 1, 4.0, 3, 10, name=f"{size[0]} x {size[1]} with p = 8")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -2151,10 +2233,10 @@ print(profiling.table(rows, title=f"{batch_size} images at once, D = {width}, {b
 # | --- | --- |
 # | `model` | maps images $(B, C, h, w)$ to logits $(B, K)$; its attribute `patch_size` is $p$ |
 # | `images` | $(B, C, h, w)$ |
-# | `seed` | the permutation is a function of it; all images of the batch get the same one |
+# | `seed` | decides on the permutation, a random one of all patches; nothing else does, and all images of the batch get the same one |
 # | result | a float |
 #
-# The measurement must not disturb the model: it runs without gradients and with every module in eval mode, and afterwards each module is back in the mode it came in. A model may hold modules of both modes, such as a frozen backbone in eval mode under a head that trains, so remember the mode of each. Parameters and their gradients stay as they are.
+# The measurement must not disturb the model: it runs without gradients and with every module in eval mode, and afterwards each module is back in the mode it came in. A model may hold modules of both modes, such as a frozen backbone in eval mode under a head that trains, so remember the mode of each. Parameters and their gradients stay as they are, and so does torch's global random state. All this holds, too, when the model raises an error.
 
 
 # %% exercise="sensitivity" difficulty=2 minutes=25 uses="patchify"
@@ -2165,7 +2247,7 @@ def position_sensitivity(model: nn.Module, images: torch.Tensor, seed: int) -> f
     ----------
     model : maps (B, C, h, w) to logits (B, K), with the attribute `patch_size`. It is measured in eval mode and without
         gradients; every module of it is left in the mode it came in, and all else as it was.
-    images : (B, C, h, w); not changed. seed : of the permutation, the same one for all images.
+    images : (B, C, h, w); not changed. seed : of the random permutation, the same one for all images.
 
     Returns
     -------
@@ -2179,11 +2261,12 @@ def position_sensitivity(model: nn.Module, images: torch.Tensor, seed: int) -> f
     shuffled = unpatchify(patches[:, order], p, grid, images.shape[1])
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    with torch.no_grad():
-        change = (model(shuffled) - model(images)).abs().max().item()
-    for module, training in modes:
-        module.training = training
-    return change
+    try:
+        with torch.no_grad():
+            return (model(shuffled) - model(images)).abs().max().item()
+    finally:
+        for module, training in modes:
+            module.training = training
     ### END SOLUTION
 
 
@@ -2212,31 +2295,36 @@ with checks.look():
 #     shuffled = reassemble the patches in that order
 #     note the mode of each module; eval mode; no gradients
 #     change = largest absolute difference of the two logits
-#     put the modes back; return a float
+#     put the modes back, after an error as well; return a float
 #
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` does not touch the global random state. `patches[:, order]` reorders dimension 1. The grid is height and width divided by $p$, not the square root of $N$: images need not be square. `module.training` tells the mode and can be set; `model.modules()` gives all modules, the model itself first (`model.train(True)` would switch every one of them). `.item()` makes a float.
+# `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` does not touch the global random state. `patches[:, order]` reorders dimension 1. The grid is height and width divided by $p$, not the square root of $N$: images need not be square. `module.training` tells the mode and can be set; `model.modules()` gives all modules, the model itself first (`model.train(True)` would switch every one of them). What stands under `finally:` behind a `try:` runs in any case. `.item()` makes a float.
 #
 # </details>
 
 
 # %% test="sensitivity" points=4
+class Notes(list):
+    """A list that stays the same one in a copy of the model, so that it hears of the copy's calls."""
+
+    def __deepcopy__(self, memo: dict) -> "Notes":
+        return self
+
+
 class Recorder(nn.Module):
     """A model that keeps the images it sees; its logits are the numbers of the first patch, first channel."""
 
     def __init__(self, patch_size: int) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.frozen, self.learning = nn.Dropout(0.1), nn.Linear(2, 2)
-        self.seen: list[torch.Tensor] = []
-        self.modes: list[bool] = []
-        self.with_gradients: list[bool] = []
+        self.body = nn.Sequential(nn.Sequential(nn.Dropout(0.1), nn.Linear(2, 2)), nn.LayerNorm(2))
+        self.seen, self.modes, self.with_gradients = Notes(), Notes(), Notes()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.seen.append(x.detach().clone())
-        self.modes += [module.training for module in self.modules()]
+        self.modes.extend(module.training for module in self.modules())
         self.with_gradients.append(torch.is_grad_enabled())
         return x[:, 0, : self.patch_size, : self.patch_size].flatten(1)
 
@@ -2244,7 +2332,7 @@ class Recorder(nn.Module):
 def record(fn, images: torch.Tensor, p: int, seed: int, training: bool = False) -> tuple:
     """The result, all images that the model saw (as one batch), the modes it ran in, and whether it is left in train."""
     recorder = Recorder(p).train(training)
-    result = fn(recorder, images, seed)
+    result = fn(recorder, images.clone(), seed)
     return result, torch.cat(recorder.seen), recorder.modes, recorder.training
 
 
@@ -2301,7 +2389,7 @@ with checks.step("timm's model with random positions, and with its positions set
     )
 
 ### BEGIN HIDDEN TESTS
-for height, width, p, sign in ((8, 16, 4, 1), (8, 12, 2, 1), (8, 12, 2, -1)):
+for height, width, p, sign in ((8, 16, 4, 1), (32, 64, 16, 1), (8, 12, 2, 1), (8, 12, 2, -1)):
     with checks.step(f"patches are moved and nothing else, {height} x {width} pixels, p={p}, sign {sign}"):
         given = sign * checks.normal(seed=width)(2, 3, height, width)
         result, seen, _, _ = checks.beside(record, position_sensitivity, given, p, 3)
@@ -2322,6 +2410,8 @@ for height, width, p, sign in ((8, 16, 4, 1), (8, 12, 2, 1), (8, 12, 2, -1)):
             torch.tensor(float(result)),
             rise.abs().max(),
             "the result",
+            rtol=1e-6,
+            atol=0.0,
             causes={
                 "this is the mean of the changes, not the largest": rise.abs().mean(),
                 "this is the largest rise; a logit that falls has changed as well": rise.max(),
@@ -2337,35 +2427,6 @@ with checks.step("the model's mode"):
     checks.that(not left, "a model that came in eval mode is left in eval mode", came="a model in train mode")
 
 
-def as_found(fn: object, images: torch.Tensor) -> dict[str, object]:
-    """What else is seen of a model that is partly in eval mode, has a frozen part and a gradient, and of the images."""
-    recorder = Recorder(2).train()
-    recorder.frozen.eval()
-    recorder.learning.weight.requires_grad_(False)
-    recorder.learning.bias.grad = torch.ones(2)
-    images = images.clone()
-    fn(recorder, images, 3)
-    return {
-        "modes": [module.training for module in recorder.modules()],
-        "with gradients": recorder.with_gradients,
-        "learns": [p.requires_grad for p in recorder.parameters()],
-        "gradient": 0.0 if recorder.learning.bias.grad is None else recorder.learning.bias.grad.sum().item(),
-        "hooks": sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in recorder.modules()),
-        "images": images,
-    }
-
-
-with checks.step("the model and the images after the call"):
-    seen = checks.beside(as_found, position_sensitivity, given)
-    checks.equal(seen["modes"], [True, False, True], "which modules are in train mode, as before", causes={
-        "one mode was set for all modules; each goes back to its own": [True, True, True],
-    })  # fmt: skip
-    checks.that(not any(seen["with gradients"]), "the model runs without gradients", came="a forward pass with them")
-    checks.equal(seen["learns"], [False, True], "which parameters require a gradient, as before")
-    checks.equal(seen["gradient"], 2.0, "the sum of a gradient that was there before")
-    checks.equal(seen["hooks"], 0, "the number of hooks")
-    checks.equal(seen["images"], given, "the images (an argument must not be changed in place)")
-
 with checks.step("the permutation is a function of the seed"):
     big = checks.normal(seed=13)(1, 1, 16, 16)
     orders = [checks.beside(record, position_sensitivity, big, 2, seed)[1] for seed in (1, 1, 2)]
@@ -2379,6 +2440,62 @@ with checks.step("the permutation is a function of the seed"):
         "another seed gives another permutation",
         came="the same permutation for seeds 1 and 2",
     )
+    orders = [
+        [pieces(shuffled_among(seen, images)[0], 2).index(piece) for piece in pieces(images[0], 2)]
+        for images in (checks.normal(seed)(1, 1, 8, 8) for seed in (14, 15))
+        for _, seen, _, _ in [checks.beside(record, position_sensitivity, images, 2, 5)]
+    ]
+    checks.equal(orders[0], orders[1], "where the patches of two images go, with the same seed")
+
+
+def permutations(fn: Callable[..., float], count: int) -> list[tuple[float, ...]]:
+    """The order of four patches of one pixel, for each of many seeds."""
+    given = torch.arange(4.0).reshape(1, 1, 2, 2)
+    return [tuple(shuffled_among(record(fn, given, 1, seed)[1], given).flatten().tolist()) for seed in range(count)]
+
+
+with checks.step("the orders of four patches with 240 seeds"):
+    found = checks.beside(permutations, position_sensitivity, 240)
+    checks.that(
+        len(set(found)) > 18,  # of 24; that random ones leave out six has a chance of one in 10^21
+        "any order of the patches can come",
+        came=f"{len(set(found))} different ones",
+        expected="nearly all 24",
+        causes={"the patches are only rotated, not permuted": lambda: len(set(found)) <= 4},
+    )
+
+
+class Failing(Recorder):
+    """A recorder that raises an error at its second call."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.seen:
+            raise RuntimeError("a model may fail")
+        return super().forward(x)
+
+
+def on_one_image(model: nn.Module, image: torch.Tensor, fn: Callable[..., float]) -> float:
+    """The measurement twice, so that a model which fails at its second call fails in one way or another."""
+    return max(fn(model, image, 3), fn(model, image, 3))
+
+
+def measured(fn: Callable[..., float], model: nn.Module, images: torch.Tensor) -> tuple[dict, bool, bool]:
+    """What a call leaves of the model and the images; whether it ran without gradients; torch's random state."""
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    seen = unchanged.asked(on_one_image, model, images, fn)
+    return seen, not any(model.with_gradients), torch.equal(state, torch.get_rng_state())
+
+
+for model, what in ((Recorder(2), "after the call"), (Failing(2), "after a call that ends in an error of the model")):
+    with checks.step(f"the model and the images {what}"):
+        seen, quiet, same_state = checks.beside(measured, position_sensitivity, model, given.clone())
+        checks.equal(seen["raised"], "RuntimeError" if isinstance(model, Failing) else "", "the error")
+        checks.as_found(seen)
+        checks.that(quiet, "the model runs without gradients", came="a forward pass with them")
+        checks.that(same_state, "torch's global random state is as before", came="another one", causes={
+            "torch's own generator was seeded, or drawn from; take a generator of your own": True,
+        })  # fmt: skip
 ### END HIDDEN TESTS
 
 # %% [markdown]

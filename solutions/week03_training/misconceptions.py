@@ -151,8 +151,56 @@ MISCONCEPTIONS = [
             "    return [{": "    model.requires_grad_(True)\n    return [{",
         },
         rejected_by="groups-test-2",
-        says="numbers and flags are as before",
+        says="frozen parameters were switched on",
         note="What is frozen is the caller's affair.",
+    ),
+    Misconception(
+        name="ends-of-names",
+        exercise="groups",
+        edits={'name.split(".")[-1] in no_decay': "name.endswith(tuple(no_decay))"},
+        rejected_by="groups-test-2",
+        says="the name ends in pos_embed, but its last part is old_pos_embed",
+        note="The last part of a name is what stands behind the last dot, all of it.",
+    ),
+    Misconception(
+        name="any-part-of-the-name",
+        exercise="groups",
+        edits={'name.split(".")[-1] in no_decay': 'bool(set(name.split(".")) & set(no_decay))'},
+        rejected_by="groups-test-2",
+        says="cls_token is the name of a part here",
+        note="A part of the model may be called cls_token; the matrix inside of it decays.",
+    ),
+    Misconception(
+        name="norm-in-the-name",
+        exercise="groups",
+        edits={"is_free = parameter.ndim <= 1": 'is_free = "norm" in name or parameter.ndim <= 1'},
+        rejected_by="groups-test-2",
+        says="norm is a piece of this name",
+        note="A norm is told by what it holds, vectors. Names are for what the table says.",
+    ),
+    Misconception(
+        name="embeddings-spared",
+        exercise="groups",
+        edits={"is_free = parameter.ndim <= 1": 'is_free = "embed" in name.split(".") or parameter.ndim <= 1'},
+        rejected_by="groups-test-2",
+        says="a table of embeddings is a matrix",
+        note="Some recipes spare embeddings. This one says which names it spares: those in no_decay.",
+    ),
+    Misconception(
+        name="clears-gradients",
+        exercise="groups",
+        edits={"    return [{": "    model.zero_grad()\n    return [{"},
+        rejected_by="groups-test-2",
+        says="gradients that were there before were thrown away",
+        note="Who sorts parameters has no business with their gradients.",
+    ),
+    Misconception(
+        name="frozen-without-gradient",
+        exercise="groups",
+        edits={"if not parameter.requires_grad:": "if not parameter.requires_grad and parameter.grad is None:"},
+        rejected_by="groups-test-2",
+        says="a gradient that was left over does not make a frozen parameter learn",
+        note="An optimizer steps along any gradient that it finds, so a frozen parameter must not be in a group.",
     ),
     # ---- exercise 2: schedule
     Misconception(
@@ -222,6 +270,30 @@ MISCONCEPTIONS = [
         says="10 warm-up steps of 10",
         note="Then nothing is left for the cosine, and at step S the formula divides by 0.",
     ),
+    Misconception(
+        name="warmup-above-the-floor",
+        exercise="schedule",
+        edits={"return base_lr * (step + 1) / warmup": "return max(min_lr, base_lr * (step + 1) / warmup)"},
+        rejected_by="schedule-test-1",
+        says="12 steps, warm-up 8, 0.1 to 0.04: the rates",
+        note="min_lr is where the cosine ends. The warm-up starts as low as it likes.",
+    ),
+    Misconception(
+        name="a-tensor-after-the-warmup",
+        exercise="schedule",
+        edits={"math.cos(math.pi * progress)": "torch.tensor(math.pi * progress).cos()"},
+        rejected_by="schedule-test-1",
+        says="each rate is a float",
+        note="An optimizer takes a tensor for a rate as well, and then the log of the run is full of tensors.",
+    ),
+    Misconception(
+        name="done-before-checked",
+        exercise="schedule",
+        edits={"    if step < 0 or not": "    if step >= total:\n        return min_lr\n    if step < 0 or not"},
+        rejected_by="schedule-test-1",
+        says="12 warm-up steps of 10, asked for step 20",
+        note="Check what was given before the first return.",
+    ),
     # ---- exercise 3: clipping
     Misconception(
         name="per-parameter",
@@ -268,7 +340,7 @@ MISCONCEPTIONS = [
         exercise="clip",
         edits={"            g.mul_(max_norm / norm)": "            g = g * (max_norm / norm)"},
         rejected_by="clip-test-1",
-        says="change them in place",
+        says="change the gradients in place",
         note="g is only a name for the tensor; binding the name to a new tensor leaves p.grad as it was.",
     ),
     Misconception(
@@ -324,6 +396,44 @@ MISCONCEPTIONS = [
         rejected_by="clip-test-1",
         says="though their norm is above the limit",
         note="The limit is the limit.",
+    ),
+    Misconception(
+        name="frozen-ones-uncounted",
+        exercise="clip",
+        edits={"if p.grad is not None]": "if p.grad is not None and p.requires_grad]"},
+        rejected_by="clip-test-1",
+        says="a gradient that is there counts",
+        note="What is skipped is a parameter without a gradient, not one without a wish for it.",
+    ),
+    Misconception(
+        name="the-large-ones-once-more",
+        exercise="clip",
+        edits={"g.mul_(max_norm / norm)": "g.mul_(max_norm / norm).clamp_(-0.9 * max_norm, 0.9 * max_norm)"},
+        rejected_by="clip-test-1",
+        says="one number that is far larger than the others",
+        note="Clipping single numbers turns the direction, after the scaling as well.",
+    ),
+    Misconception(
+        name="clips-before-it-refuses",
+        exercise="clip",
+        edits={
+            '    if max_norm <= 0:\n        raise ValueError(f"max_norm={max_norm} is not positive")\n': "",
+            "    return norm": '    if max_norm <= 0:\n        raise ValueError(f"max_norm={max_norm} is not positive")\n    return norm',
+        },
+        rejected_by="clip-test-1",
+        says="the gradient after the error for max_norm=0",
+        note="Check first, then change: an error must not leave half of a change behind.",
+    ),
+    Misconception(
+        name="the-second-half-by-pytorch",
+        exercise="clip",
+        edits={
+            "gradients = [p.grad for p in params if p.grad is not None]": "held = [p for p in params if p.grad is not None]\n    gradients = [p.grad for p in held]",
+            "        for g in gradients:\n            g.mul_(max_norm / norm)": "        nn.utils.clip_grads_with_norm_(held, max_norm, torch.tensor(norm))",
+        },
+        rejected_by="clip-test-1",
+        says="a library call does the work of this exercise",
+        note="The call that scales is half of the exercise.",
     ),
     # ---- exercise 4: mixup and cutmix
     Misconception(
@@ -390,7 +500,7 @@ MISCONCEPTIONS = [
             MIXUP_START: "share = float(torch.rand((), generator=generator)) if alpha > 0 else 1.0\n    partner = torch.randperm(len(x), generator=generator)\n    labels"
         },
         rejected_by="mix-test-2",
-        says="lambda is drawn uniformly",
+        says="lambda is drawn as with alpha = 1",
         note="Only alpha = 1 is the uniform distribution.",
     ),
     Misconception(
@@ -409,7 +519,7 @@ MISCONCEPTIONS = [
         exercise="mix",
         edits={CUTMIX_END: "return mixed, share * labels + (1 - share) * labels[partner]"},
         rejected_by="mix-test-3",
-        says="the weight is the drawn lambda",
+        says="the weight is that of the whole box",
         note="The box is cut off at the border in most draws, so more of the image is left than lambda says.",
     ),
     Misconception(
@@ -550,6 +660,27 @@ MISCONCEPTIONS = [
         says="every pixel is pasted over at times",
         note="The first column has the number 0.",
     ),
+    Misconception(
+        name="seeds-the-world",
+        exercise="mix",
+        edits={
+            MIXUP_START: MIXUP_START.replace(
+                "partner = torch.randperm(len(x), generator=generator)",
+                "torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))\n    partner = torch.randperm(len(x))",
+            )
+        },
+        rejected_by="mix-test-2",
+        says="the global state was seeded, or drawn from",
+        note="The result depends on the generator alone, and yet every later torch.randn of the program is another one.",
+    ),
+    Misconception(
+        name="nothing-to-mix-in-float32",
+        exercise="mix",
+        edits={MIXUP_START: "x = x if alpha else x.float()\n    " + MIXUP_START},
+        rejected_by="mix-test-2",
+        says="float64 images with alpha = 0: the images: another dtype",
+        note="The quick way out has to return what the long way would.",
+    ),
     # ---- exercise 5: RandAugment
     Misconception(
         name="no-sign",
@@ -645,6 +776,33 @@ MISCONCEPTIONS = [
         says="the result is one of the sixteen possible ones",
         note="The table's operations know their own largest strength; they are not to be tamed again.",
     ),
+    Misconception(
+        name="never-more-than-the-table",
+        exercise="augment",
+        edits={"for _ in range(n_ops):": "for _ in range(min(n_ops, max(8, len(operations)))):"},
+        rejected_by="augment-test-1",
+        says="twelve operations from a table of eleven",
+        note="Drawn with replacement, there may be more draws than operations.",
+    ),
+    Misconception(
+        name="seeds-the-world-for-a-sign",
+        exercise="augment",
+        edits={
+            "    for _ in range(n_ops):": "    torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))\n    for _ in range(n_ops):",
+            "sign = 1 - 2 * int(torch.randint(2, (), generator=generator))": "sign = 1 - 2 * int(torch.randint(2, ()))",
+        },
+        rejected_by="augment-test-1",
+        says="the global state was seeded, or drawn from",
+        note="A seed for all of torch also restarts everybody else's numbers.",
+    ),
+    Misconception(
+        name="always-float32",
+        exercise="augment",
+        edits={"    return image": "    return image.float()"},
+        rejected_by="augment-test-1",
+        says="an image of torch.float64",
+        note="The dtype is the caller's choice.",
+    ),
     # ---- exercise 6: moving average
     Misconception(
         name="decay-swapped",
@@ -685,7 +843,7 @@ MISCONCEPTIONS = [
             "copy.deepcopy(model).eval().requires_grad_(False)": "copy.deepcopy(model.eval()).requires_grad_(False)"
         },
         rejected_by="ema-test-1",
-        says="eval() was called on the model",
+        says="eval() was called on the model itself",
         note="The training that follows would run without dropout, and nobody would notice.",
     ),
     Misconception(
@@ -695,7 +853,7 @@ MISCONCEPTIONS = [
             "min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay": "self.decay"
         },
         rejected_by="ema-test-2",
-        says="warmup was not read",
+        says="each update had the whole decay",
         note="With d = 0.99 and 100 steps, more than a third of the average would still be the random start.",
     ),
     Misconception(
@@ -737,7 +895,7 @@ MISCONCEPTIONS = [
             "                else:\n                    mine.copy_(theirs)": "            for mine, theirs in zip(self.module.buffers(), model.buffers()):\n                mine.copy_(theirs)",
         },
         rejected_by="ema-test-2",
-        says="only parameters are averaged; this buffer was copied",
+        says="this buffer has the model's own numbers",
         note="Common practice, too. Here floating-point buffers are averaged, as timm does.",
     ),
     Misconception(
@@ -789,6 +947,50 @@ MISCONCEPTIONS = [
         rejected_by="ema-test-2",
         says="a gradient that the model had before is still there",
         note="The model is left as it is, its gradients included.",
+    ),
+    Misconception(
+        name="no-decay-at-all-is-the-default",
+        exercise="ema",
+        edits={"self.decay = decay": "self.decay = decay or 0.999"},
+        rejected_by="ema-test-2",
+        says="a decay of 0 is a decay",
+        note="`or` takes 0 for nothing. A decay of 0 follows the model at once.",
+    ),
+    Misconception(
+        name="only-float32-floats",
+        exercise="ema",
+        edits={"if mine.is_floating_point():": "if mine.dtype == torch.float32:"},
+        rejected_by="ema-test-2",
+        says="a buffer of float64 was copied",
+        note="Half precision and float64 are floating point as well.",
+    ),
+    Misconception(
+        name="single-numbers-copied",
+        exercise="ema",
+        edits={"if mine.is_floating_point():": "if mine.is_floating_point() and mine.ndim > 0:"},
+        rejected_by="ema-test-2",
+        says="a floating-point buffer of a single number was copied",
+        note="The number of batches is a single number and an integer. The dtype decides, not the shape.",
+    ),
+    Misconception(
+        name="once-true-always-true",
+        exercise="ema",
+        edits={
+            "                if mine.is_floating_point():": "                if mine.dtype == torch.bool:\n                    mine.logical_or_(theirs)\n                elif mine.is_floating_point():"
+        },
+        rejected_by="ema-test-2",
+        says="a buffer of truth values, which is copied",
+        note="What cannot be averaged takes the model's value.",
+    ),
+    Misconception(
+        name="batch-norm-goes-on",
+        exercise="ema",
+        edits={
+            "        self.decay = decay": "        for part in self.module.modules():\n            part.training = isinstance(part, nn.BatchNorm1d)\n        self.decay = decay"
+        },
+        rejected_by="ema-test-2",
+        says="which modules of the copy are in train mode",
+        note="In train mode the copy would use the statistics of its batch, not those that it averages.",
     ),
     # ---- exercise 7: distillation
     Misconception(
@@ -940,6 +1142,34 @@ MISCONCEPTIONS = [
         says="teacher (must not be changed in place)",
         note="The same logits serve the next epoch; divided again and again, they fade.",
     ),
+    Misconception(
+        name="modes-in-any-case",
+        exercise="distill",
+        edits={"    teacher = teacher.detach()": "    mode = mode.lower()\n    teacher = teacher.detach()"},
+        rejected_by="distill-test-2",
+        says="mode='Soft' was accepted",
+        note="Two words are promised. What is nearly one of them is a typing mistake that should be found.",
+    ),
+    Misconception(
+        name="no-teacher-no-check",
+        exercise="distill",
+        edits={
+            "    teacher = teacher.detach()": "    if alpha == 0:\n        return F.cross_entropy(from_labels, labels)\n    teacher = teacher.detach()"
+        },
+        rejected_by="distill-test-2",
+        says="alpha=0.0 was accepted",
+        note="Check what was given before the first return.",
+    ),
+    Misconception(
+        name="never-sharper-than-one",
+        exercise="distill",
+        edits={
+            "    teacher = teacher.detach()": "    temperature = max(temperature, 1.0)\n    teacher = teacher.detach()"
+        },
+        rejected_by="distill-test-2",
+        says="soft, B=12, K=12, alpha=0.5, T=0.5",
+        note="T > 0 is all that is asked; below 1 it sharpens.",
+    ),
     # ---- exercise 8: regimes
     Misconception(
         name="statistics-drift",
@@ -1039,5 +1269,53 @@ MISCONCEPTIONS = [
         rejected_by="regime-test-1",
         says="against those before the call",
         note="Check first, then change: an error must not leave half of a change behind.",
+    ),
+    Misconception(
+        name="head-as-it-was",
+        exercise="regime",
+        edits={
+            EVERYTHING: "model.train(everything)\n    of_head = {id(p) for p in model.head.parameters()}\n    for p in model.parameters():\n        p.requires_grad = everything or (id(p) in of_head and p.requires_grad)",
+            HEAD: "    model.head.train()",
+        },
+        rejected_by="regime-test-1",
+        says="frozen, on a model whose head stands first and was frozen, and where another part is called head: the parameters",
+        note="Not to freeze is not the same as to switch on.",
+    ),
+    Misconception(
+        name="every-part-called-head",
+        exercise="regime",
+        edits={
+            HEAD: "    for name, part in model.named_modules():\n        if name.split('.')[-1] == 'head':\n            part.train().requires_grad_(True)"
+        },
+        rejected_by="regime-test-1",
+        says="another part is called head: the modules in train mode",
+        note="The classifier is `model.head`. Ask the model for it, not its names.",
+    ),
+    Misconception(
+        name="clears-gradients-of-a-regime",
+        exercise="regime",
+        edits={EVERYTHING: EVERYTHING + "\n    model.zero_grad()"},
+        rejected_by="regime-test-1",
+        says="the gradients of the model, as before the call",
+        note="Convenient before a new run, and not what the function is asked for.",
+    ),
+    Misconception(
+        name="momentum-zero",
+        exercise="regime",
+        edits={
+            HEAD: HEAD
+            + "\n    for part in model.modules():\n        if isinstance(part, nn.BatchNorm2d):\n            part.momentum = 0.1 if everything else 0.0"
+        },
+        rejected_by="regime-test-1",
+        says="the settings of the model, as before the call",
+        note="Eval mode stops the running means. A momentum that is set to 0 stays so, or comes back as another one.",
+    ),
+    Misconception(
+        name="regimes-in-any-case",
+        exercise="regime",
+        edits={'    if regime not in ("scratch"': '    regime = regime.lower()\n    if regime not in ("scratch"'},
+        rejected_by="regime-test-1",
+        says="regime='Frozen' was accepted",
+        note="Three words are promised. What is nearly one of them is a typing mistake that should be found.",
     ),
 ]

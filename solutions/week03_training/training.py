@@ -29,6 +29,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +42,7 @@ from timm.optim import param_groups_weight_decay
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from shared import checks, datasets, observe, plotting, profiling, session
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -344,7 +345,8 @@ class Wrapped(nn.Module):
         self.layer_scale.gamma = nn.Parameter(torch.full((4,), 1e-4))
         self.logit_scale = nn.Parameter(torch.tensor(2.0))
         self.batch_norm = nn.BatchNorm2d(3)
-        self.bias_scorer = nn.Linear(4, 4)
+        self.bias_scorer, self.norm_mixer, self.embed = nn.Linear(4, 4), nn.Linear(4, 4), nn.Embedding(5, 4)
+        self.cls_token, self.old_pos_embed = nn.Linear(4, 4), nn.Parameter(torch.zeros(3, 4))
         self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
         self.second.weight = self.first.weight
 
@@ -361,6 +363,10 @@ with checks.step("a ViT inside another model, against timm with full names"):
         ("layer_scale.gamma", "a scale that is no norm's has one dimension, too"),
         ("logit_scale", "a single number has no dimension at all, so at most one"),
         ("bias_scorer.weight", "bias is a piece of this name, but it does not end in it"),
+        ("norm_mixer.weight", "norm is a piece of this name, but nobody asked for it: a matrix decays"),
+        ("embed.weight", "a table of embeddings is a matrix: only the names in no_decay are spared"),
+        ("cls_token.weight", "cls_token is the name of a part here; the last part of the name is weight"),
+        ("old_pos_embed", "the name ends in pos_embed, but its last part is old_pos_embed"),
         ("first.weight", "a matrix that two layers share is in more than one group, or twice in one"),
     ):
         other = [0.0] if theirs[name] == [0.05] else [0.05]
@@ -378,7 +384,9 @@ with checks.step("another list of names"):
     theirs = decay_by_name(timm_groups, tiny_vit(0), 0.05, ("cls_token",))
     mine = checks.beside(decay_by_name, parameter_groups, tiny_vit(0), 0.05, ("cls_token",))
     checks.equal(mine["pos_embed"], theirs["pos_embed"], "the weight decay of pos_embed, which is not in the list", causes={
-        "the names are built in; `no_decay` was not read": [0.0],
+        "the names are built in; `no_decay` was not read": lambda: (
+            checks.beside(decay_by_name, parameter_groups, tiny_vit(0), 0.05, ("weight",))["head.weight"] == [0.05]
+        ),
     })  # fmt: skip
 
 with checks.step("a list of names that names no parameter"):
@@ -386,20 +394,13 @@ with checks.step("a list of names that names no parameter"):
     checks.equal([mine["pos_embed"], mine["cls_token"]], [[0.05], [0.05]], "the weight decays of positions and token")
 
 
-def as_found(fn: Callable, model: nn.Module) -> tuple[bool, bool]:
-    """Whether the numbers, and whether `requires_grad` and mode are as before."""
-    model.blocks[0].eval().requires_grad_(False)
-    before = [p.detach().clone() for p in model.parameters()]
-    flags = [p.requires_grad for p in model.parameters()] + [m.training for m in model.modules()]
-    fn(model, 0.05)
-    after = [p.requires_grad for p in model.parameters()] + [m.training for m in model.modules()]
-    return all(torch.equal(p, old) for p, old in zip(model.parameters(), before)), after == flags
+def grouped(fn: Callable, model: nn.Module) -> dict:
+    """What the call leaves of a model: numbers, gradients, modes, flags; and how many groups it gives."""
+    return unchanged.asked(lambda asked: len(fn(asked, 0.05)), model)
 
 
 with checks.step("the model after the call"):
-    checks.equal(
-        checks.beside(as_found, parameter_groups, tiny_vit(0)), (True, True), "numbers and flags are as before"
-    )
+    checks.as_found(checks.beside(grouped, parameter_groups, tiny_vit(0)))
 
 with checks.step("a backbone that is frozen"):
     frozen = tiny_vit(0).requires_grad_(False)
@@ -407,6 +408,21 @@ with checks.step("a backbone that is frozen"):
     found = checks.beside(decay_by_name, parameter_groups, frozen, 0.05)
     came = sorted(name for name, decays in found.items() if decays)
     checks.equal(came, ["head.bias", "head.weight"], "the parameters in the groups")
+
+
+def with_old_gradients(fn: Callable, model: nn.Module) -> dict:
+    """As `decay_by_name`, for a model that was frozen after a backward pass, so its gradients are still there."""
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    return decay_by_name(fn, model.requires_grad_(False), 0.05)
+
+
+with checks.step("a model that was frozen after a backward pass"):
+    found = checks.beside(with_old_gradients, parameter_groups, tiny_vit(0))
+    came = sorted(name for name, decays in found.items() if decays)
+    checks.equal(came, [], "the parameters in the groups", causes={
+        "a gradient that was left over does not make a frozen parameter learn": lambda: len(came) > 0,
+    })  # fmt: skip
 ### END HIDDEN TESTS
 
 # %% [markdown] about="schedule"
@@ -522,7 +538,13 @@ def torch_schedule(total: int, warmup: int, base: float, low: float) -> torch.Te
     return torch.tensor(rates, dtype=torch.float64)
 
 
-for total, warmup, base, low in ((12, 5, 1.0, 0.0), (9, 2, 3e-4, 1e-5), (7, 0, 0.5, 0.1), (30, 29, 1.0, 0.0)):
+for total, warmup, base, low in (
+    (12, 5, 1.0, 0.0),
+    (9, 2, 3e-4, 1e-5),
+    (7, 0, 0.5, 0.1),
+    (30, 29, 1.0, 0.0),
+    (12, 8, 0.1, 0.04),
+):
     with checks.step(f"against torch's schedulers, {total} steps, warm-up {warmup}, {base} to {low}"):
         came = torch.tensor([float(warmup_cosine(s, total, warmup, base, low)) for s in range(total + 1)]).double()
         wanted = torch_schedule(total, warmup, base, low)
@@ -545,12 +567,18 @@ with checks.step("after the last step"):
         },
     )
 
+with checks.step("in the warm-up, along the cosine, and after it, from the defaults"):
+    rates = [warmup_cosine(s, 10, 4, 0.8) for s in (0, 5, 10, 14)]
+    kinds = [type(rate).__name__ for rate in rates]
+    checks.that(all(isinstance(rate, float) for rate in rates), "each rate is a float", came=", ".join(kinds))
+
 with checks.step("the rate never rises after the warm-up"):
     rates = [float(warmup_cosine(s, 50, 10, 1.0, 0.02)) for s in range(9, 60)]
     checks.that(rates == sorted(rates, reverse=True), "each rate is at most the one before", came=f"{rates}")
 
 with checks.step("as many warm-up steps as steps"):
     checks.raises(ValueError, warmup_cosine, 3, 10, 10, 0.1, name="10 warm-up steps of 10")
+    checks.raises(ValueError, warmup_cosine, 20, 10, 12, 0.1, name="12 warm-up steps of 10, asked for step 20")
 
 with checks.step("a negative number of warm-up steps"):
     checks.raises(ValueError, warmup_cosine, 3, 10, -1, 0.1, name="warmup=-1")
@@ -571,7 +599,7 @@ with checks.step("a negative number of warm-up steps"):
 # | `max_norm` | $c > 0$ |
 # | result | $\lVert g \rVert$ **before** clipping, a float; 0.0 when there is no gradient |
 #
-# The gradients are changed in place. PyTorch has this as `clip_grad_norm_`; here you write it.
+# The parameters hold the scaled gradients afterwards. PyTorch has this as `clip_grad_norm_`; here you write it.
 
 
 # %% exercise="clip" difficulty=2 minutes=25
@@ -580,7 +608,7 @@ def clip_gradients(params: Iterable[nn.Parameter], max_norm: float) -> float:
 
     Parameters
     ----------
-    params : parameters; those without a gradient are skipped. The gradients are changed in place.
+    params : parameters; those without a gradient are skipped. Their `grad` is scaled.
     max_norm : the limit, positive.
 
     Returns
@@ -589,7 +617,7 @@ def clip_gradients(params: Iterable[nn.Parameter], max_norm: float) -> float:
 
     Raises
     ------
-    ValueError : when max_norm is not positive.
+    ValueError : when max_norm is not positive; the gradients are then left as they were.
     """
     ### BEGIN SOLUTION
     if max_norm <= 0:
@@ -636,12 +664,12 @@ with checks.look():
 # </details>
 # <details><summary>Hint 3: nearly code</summary>
 #
-# `model.parameters()` is a generator: after one loop it is empty, so make a list first. `g.square().sum().item()` is a float; the norm of the norms is the norm of all. `g.mul_(factor)` changes in place; `p.grad = p.grad * factor` works as well.
+# `model.parameters()` is a generator: after one loop it is empty, so make a list first. `g.square().sum().item()` is a float; the norm of the norms is the norm of all. `g.mul_(factor)` scales a gradient in place; `p.grad = p.grad * factor` puts a scaled one there.
 #
 # </details>
 
 
-# %% test="clip" points=6 forbids="torch.nn.utils.clip_grad_norm_, torch.nn.utils.get_total_norm"
+# %% test="clip" points=6 forbids="torch.nn.utils.clip_grad_norm_, torch.nn.utils.get_total_norm, torch.nn.utils.clip_grads_with_norm_"
 def clipped(fn: Callable, gradients: list, max_norm: float, lazy: bool = False) -> tuple:
     """The result of `fn`, the gradients after it, and whether the weights are as before; None: no gradient."""
     params = [nn.Parameter(torch.ones(3) if g is None else torch.ones_like(g)) for g in gradients]
@@ -660,7 +688,9 @@ with checks.step("gradients (1, 2, 2) and (4), max_norm = 1, by hand"):
         "each parameter was clipped alone; the norm is that of all together": torch.tensor([1 / 3, 2 / 3, 2 / 3, 1.0]),
         "each number was clipped alone": torch.ones(4),
         "the norms were added; squares are added": torch.tensor([1.0, 2, 2, 4]) / 7,
-        "the gradients are as they were: change them in place": torch.tensor([1.0, 2, 2, 4]),
+        "nothing was scaled: change the gradients in place, and make a list of what you walk over twice": (
+            torch.tensor([1.0, 2, 2, 4])
+        ),
         "they were divided by the norm squared: the root is missing": torch.tensor([1.0, 2, 2, 4]) / 25,
     })  # fmt: skip
     checks.close(torch.tensor(norm), torch.tensor(5.0), "the result", causes={
@@ -682,8 +712,8 @@ with checks.step("the same gradients, max_norm = 4, a little less than their nor
         "the gradients are as they were, though their norm is above the limit": torch.tensor([1.0, 2, 2, 4]),
     })  # fmt: skip
 
-with checks.step("the computation is yours, here for a parameter that has no gradient"):
-    checks.forbidden(FORBIDDEN, clip_gradients, [nn.Parameter(torch.ones(3))], 1.0)
+with checks.step("the computation is yours"):
+    checks.forbidden(FORBIDDEN, clipped, clip_gradients, given, 1.0)
 
 with checks.step("a limit of 0"):
     checks.raises(ValueError, clip_gradients, [], 0.0, name="max_norm=0")
@@ -720,8 +750,54 @@ with checks.step("gradients that are all 0"):
     norm, after, _ = checks.beside(clipped, clip_gradients, [torch.zeros(2)], 1.0)
     checks.equal(after[0], torch.zeros(2), "the gradients")
 
-with checks.step("a negative limit"):
+with checks.step("gradients in any shape, long and short, far below a limit of 1000"):
+    randn = checks.normal(seed=6)
+    given = [randn(30), randn(1)[0], randn(2, 3, 4)]
+    norm, after, _ = checks.beside(clipped, clip_gradients, given, 1000.0)
+    for mine, old in checks.each(given, after):
+        checks.equal(old, mine, "a gradient, which is to stay as it is")
+    checks.close(torch.tensor(norm), torch.cat([g.flatten() for g in given]).norm(), "the result")
+
+
+with checks.step("one number that is far larger than the others"):
+    given = [torch.tensor([0.0, 0.0, 0.0, 0.0, 100.0]), torch.tensor([1.0, -1.0])]
+    _, after, _ = checks.beside(clipped, clip_gradients, given, 1.0)
+    wanted = torch.cat(given) / math.sqrt(10_002)
+    checks.close(torch.cat(after), wanted, "the gradients", rtol=1e-5, atol=0.0)
+
+
+def of_a_frozen_one(fn: Callable) -> tuple[float, list]:
+    """The result and the gradients (3) and (4) after it, where the second parameter was frozen after its backward."""
+    params = [nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(()))]
+    params[0].grad, params[1].grad = torch.tensor([3.0]), torch.tensor(4.0)
+    params[1].requires_grad_(False)
+    return fn(params, 1.0), [p.grad.reshape(1) for p in params]
+
+
+with checks.step("gradients (3) and 4, the second one of a single number that was frozen since"):
+    norm, after = checks.beside(of_a_frozen_one, clip_gradients)
+    checks.close(torch.tensor(norm), torch.tensor(5.0), "the result", causes={
+        "a gradient that is there counts, whatever its parameter's requires_grad or shape": torch.tensor(3.0),
+    })  # fmt: skip
+    checks.close(torch.cat(after), torch.tensor([0.6, 0.8]), "the gradients")
+
+
+def after_an_error(fn: Callable, max_norm: float) -> torch.Tensor:
+    """The gradient after a call with a limit that is not positive."""
+    param = nn.Parameter(torch.zeros(2))
+    param.grad = torch.tensor([3.0, 4.0])
+    try:
+        fn([param], max_norm)
+    except ValueError:
+        return param.grad
+    return torch.zeros(0)
+
+
+with checks.step("a limit that is not positive"):
     checks.raises(ValueError, clip_gradients, [], -1.0, name="max_norm=-1")
+    for limit in (0.0, -1.0):
+        came = checks.beside(after_an_error, clip_gradients, limit)
+        checks.equal(came, torch.tensor([3.0, 4.0]), f"the gradient after the error for max_norm={limit:g}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -924,7 +1000,7 @@ plt.show()
 # | --- | --- | --- |
 # | `x`, `y` | $(B, C, h, w)$, $(B,)$ int64 | images and classes; not changed |
 # | `alpha` | | at least 0; with 0 nothing is mixed |
-# | `generator` | | the only source of randomness |
+# | `generator` | | the only source of randomness; torch's global random state is left alone |
 # | result | $(B, C, h, w)$, $(B, K)$ | images and soft labels, both of the dtype of `x` |
 
 
@@ -1092,10 +1168,18 @@ with checks.step("twelve images and a generator that are new in every run"):
     checks.close(blended, torch.einsum("bk,kchw->bchw", told_by, new), "the images, against what their labels tell")
     checks.that(told_by.diagonal().min().item() < 0.999, "labels are mixed", came="labels of one class each")
 
+
+def partner_of_several(labels: torch.Tensor) -> bool:
+    """Whether in a batch two images have the same partner, going by soft labels (count, B, B) of B classes."""
+    others = labels * (1 - torch.eye(labels.shape[-1]))
+    partners = [row.argmax(-1)[row.amax(-1) > 1e-3].tolist() for row in others]
+    return any(len(set(batch)) < len(batch) for batch in partners)
+
+
 with checks.step("the partners"):
     checks.close(soft.sum(1), torch.ones(20, 4), "what all labels of a batch say of each class, where each stands once", causes={
-        "the partners are no permutation: some images are the partner of several, some of none": lambda: bool(
-            (soft.sum(1) > 1.001).any()
+        "the partners are no permutation: some images are the partner of several, some of none": lambda: (
+            partner_of_several(soft)
         ),
     })  # fmt: skip
 
@@ -1139,7 +1223,30 @@ with checks.step("mixup with the same seed, and with another"):
         came="the same labels twice",
     )
 
+
 ### BEGIN HIDDEN TESTS
+def moves_the_global_state(fn: Callable, x: torch.Tensor, classes: int) -> bool:
+    """Whether a call seeds or draws from torch's global random state."""
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    fn(x, torch.arange(len(x)) % classes, classes, 1.0, torch.Generator().manual_seed(0))
+    return not torch.equal(before, torch.get_rng_state())
+
+
+with checks.step("torch's global random state, which others may rely on"):
+    checks.that(
+        not checks.beside(moves_the_global_state, mixup, torch.zeros(4, 1, 2, 2), 4),
+        "it is as it was before the call",
+        came="another one",
+        causes={"the global state was seeded, or drawn from": True},
+    )
+
+with checks.step("float64 images with alpha = 0"):
+    x = checks.normal(seed=4, dtype=torch.float64)(3, 1, 2, 2)
+    images, soft = mixup(x, torch.arange(3), 3, 0.0, torch.Generator().manual_seed(0))
+    checks.equal(images, x, "the images")
+    checks.equal(soft, torch.eye(3, dtype=torch.float64), "the labels")
+
 for alpha in (1.0, 0.2, 8.0):
     with checks.step(f"400 draws of lambda with alpha = {alpha}"):
         _, soft = checks.beside(draws, mixup, torch.zeros(8, 1, 1, 1), torch.arange(8), 8, alpha, 7, 400)
@@ -1156,7 +1263,7 @@ for alpha in (1.0, 0.2, 8.0):
             "the variance is that of Beta(alpha, alpha)",
             came=f"{share.var():.4f}",
             expected=f"about {wanted:.4f}",
-            causes={"lambda is drawn uniformly, whatever alpha is": lambda: abs(share.var().item() - 1 / 12) < 0.015},
+            causes={"lambda is drawn as with alpha = 1, uniformly": lambda: abs(share.var().item() - 1 / 12) < 0.015},
         )
 
 with checks.step("a batch with the same class twice and more, and without the last two of five classes"):
@@ -1215,16 +1322,17 @@ with checks.step("cutmix of four images of 16 x 12 pixels, 50 draws, alpha = 100
     kept = 1 - pasted.float().mean((2, 3, 4))
     own = soft[:, torch.arange(4), y]
     checks.close(own, kept, "the label's weight of the image itself, against the share of pixels it kept", causes={
-        "the weight is the drawn lambda, but the box was cut off at the border: count the pixels": lambda: (
+        "the weight is that of the whole box, which was cut off at the border: count the pixels": lambda: (
             bool(((own[own < 0.999] - 0.5).abs() < 0.1).all())
         ),
         "the weights of image and partner changed places": lambda: checks.near(own[kept < 1], 1 - kept[kept < 1]),
     })  # fmt: skip
     counted = F.one_hot(source, 4).float().mean((2, 3, 4))  # the share of pixels from each image
     checks.close(soft, counted, "the soft labels, against the share of pixels from each image")
+    others = [row.argmax(-1)[row.amax(-1) > 1e-3].tolist() for row in soft * (1 - torch.eye(4))]  # the partners
     checks.close(soft.sum(1), torch.ones(50, 4), "what all labels of a batch say of each class, where each stands once", causes={
-        "the partners are no permutation: some images are the partner of several, some of none": lambda: bool(
-            (soft.sum(1) > 1.001).any()
+        "the partners are no permutation: some images are the partner of several, some of none": lambda: any(
+            len(set(batch)) < len(batch) for batch in others
         ),
     })  # fmt: skip
 
@@ -1454,7 +1562,8 @@ OPERATIONS: tuple[Operation, ...] = (shift, shear, rotate, contrast, brightness,
 # | `image` | $(C, h, w)$, in [0, 1] | not changed |
 # | `n_ops`, `magnitude` | | how many, how strong (0 to 1) |
 # | `operations` | | functions of (image, strength); the table above by default |
-# | result | $(C, h, w)$, in [0, 1] | |
+# | `generator` | | the only source of randomness; torch's global random state is left alone |
+# | result | $(C, h, w)$, in [0, 1] | of the dtype of `image` |
 
 
 # %% exercise="augment" difficulty=2 minutes=25
@@ -1475,7 +1584,7 @@ def rand_augment(
 
     Returns
     -------
-    (C, h, w), values in [0, 1] after every operation.
+    (C, h, w) of image's dtype, values in [0, 1] after every operation.
     """
     ### BEGIN SOLUTION
     for _ in range(n_ops):
@@ -1661,6 +1770,34 @@ with checks.step("the real operations at magnitude 1"):
 with checks.step("no operation at all"):
     results, _ = checks.beside(augmented, rand_augment, image, 0, 1.0, 1, 2)
     checks.equal(results, image.expand(2, 3, 8, 8), "the images with n_ops=0")
+
+with checks.step("twelve operations from a table of eleven"):
+    ran = checks.beside(noted, rand_augment, 12, 1.0, 4, 40, 11)
+    checks.shape(ran, (40, 12, 2), "the operations that ran")
+    checks.equal(ran[..., 0].unique().tolist(), [float(number) for number in range(11)], "the operations that ran")
+    checks.equal(ran[..., 1].abs(), torch.ones(40, 12), "the size of the strengths")
+
+
+def moves_the_global_state(fn: Callable, image: torch.Tensor) -> bool:
+    """Whether a call seeds or draws from torch's global random state."""
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    fn(image, 3, 0.5, torch.Generator().manual_seed(0))
+    return not torch.equal(before, torch.get_rng_state())
+
+
+with checks.step("torch's global random state, which others may rely on"):
+    checks.that(
+        not checks.beside(moves_the_global_state, rand_augment, image),
+        "it is as it was before the call",
+        came="another one",
+        causes={"the global state was seeded, or drawn from": True},
+    )
+
+for dtype in (torch.float64, torch.bfloat16):
+    with checks.step(f"an image of {dtype}"):
+        result = rand_augment(torch.full((1, 2, 2), 0.5, dtype=dtype), 2, 0.5, torch.Generator(), [contrast, identity])
+        checks.equal(result, torch.full((1, 2, 2), 0.5, dtype=dtype), "a flat image, whose contrast cannot change")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1885,7 +2022,7 @@ with checks.step("modes and gradients"):
     checks.that(not any(seen["modes"][:2]), "the copy is in eval mode", came="train mode")
     checks.that(
         seen["modes"][2], "the model is left in train mode", came="eval mode", causes={
-            "eval() was called on the model, not on its copy": lambda: not seen["modes"][2]
+            "eval() was called on the model itself": lambda: not seen["modes"][2]
         },
     )  # fmt: skip
     checks.that(not seen["gradients"][0], "no parameter of the copy requires a gradient", came="one that does")
@@ -1910,7 +2047,9 @@ with checks.step("warmup=True, decay 0.2: the decays are 1/10, 2/11, and then 0.
     wanted = torch.tensor([1 - 1 / 10, 1 - 2 / 110, 1 - 0.4 / 110])
     averages = torch.tensor(checks.beside(followed, ModelEMA, [0.0, 1.0, 1.0, 1.0], 0.2, True))
     checks.close(averages, wanted, "the averages of a weight that was 0 and is 1", causes={
-        "warmup was not read": torch.tensor([0.8, 0.96, 0.992]),
+        "each update had the whole decay: warmup was not read, or t did not start at 0 for this average": (
+            torch.tensor([0.8, 0.96, 0.992])
+        ),
         "the updates are counted from 1; the first one is t = 0": torch.tensor([1 - 2 / 11, 1 - 0.4 / 11, 1 - 0.08 / 11]),
         "the larger of the two decays was taken": torch.tensor([0.8, 0.96, 0.99]),
         "the decay grows beyond `decay`": torch.tensor([1 - 1 / 10, 1 - 2 / 110, 1 - 6 / 1320]),
@@ -1970,7 +2109,7 @@ with checks.step("five training steps with a batch norm, against timm's ModelEma
         what = f"{name} of the average after 5 updates"
         if wanted.is_floating_point():
             checks.close(averages[-1][name], wanted, what, causes={
-                "only parameters are averaged; this buffer was copied": models[-1][name],
+                "only parameters are averaged; this buffer has the model's own numbers": models[-1][name],
                 "only parameters are averaged; this buffer never changed": models[0][name],
             })  # fmt: skip
         else:
@@ -1980,21 +2119,25 @@ with checks.step("five training steps with a batch norm, against timm's ModelEma
 
 
 class Odd(nn.Module):
-    """A frozen parameter, a buffer that no state dict holds, and a matrix that two layers share."""
+    """A frozen parameter, a buffer that no state dict holds, a matrix that two layers share, buffers of other dtypes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fixed = nn.Parameter(torch.zeros(3), requires_grad=False)
         self.register_buffer("window", torch.zeros(4), persistent=False)
+        self.register_buffer("level", torch.zeros(()))
+        self.register_buffer("sums", torch.zeros(2, dtype=torch.float64))
+        self.register_buffer("started", torch.tensor(True))
         self.first, self.second = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
         self.second.weight = self.first.weight
-        self.calm = nn.Dropout(0.1).eval()
+        self.calm, self.norm = nn.Dropout(0.1).eval(), nn.BatchNorm1d(2)
 
 
 def odd_tensors(make: Callable, values: Sequence[float], decay: float) -> dict:
     """The average of each tensor of such a model that takes these values, and what became of both models."""
     model = Odd()
-    tensors = {"fixed": model.fixed, "window": model.window, "first.weight": model.first.weight}
+    names = ("fixed", "window", "first.weight", "level", "sums")
+    tensors = {name: attrgetter(name)(model) for name in names}
     for tensor in tensors.values():
         nn.init.constant_(tensor, values[0])
     model.first.weight.grad = torch.full((2, 2), 7.0)
@@ -2002,10 +2145,11 @@ def odd_tensors(make: Callable, values: Sequence[float], decay: float) -> dict:
     for value in values[1:]:
         for tensor in tensors.values():
             nn.init.constant_(tensor, value)
+        model.started.fill_(False)
         ema.update(model)
-    copies = {"fixed": ema.module.fixed, "window": ema.module.window, "first.weight": ema.module.first.weight}
     return {
-        "averages": {name: tensor.detach().flatten()[0].item() for name, tensor in copies.items()},
+        "averages": {name: attrgetter(name)(ema.module).detach().flatten()[0].item() for name in names},
+        "started": ema.module.started.item(),
         "model": [tensor.detach().flatten()[0].item() for tensor in tensors.values()],
         "gradient": model.first.weight.grad,
         "learns": [p.requires_grad for p in model.parameters()],
@@ -2023,19 +2167,31 @@ with checks.step("a frozen parameter, a buffer with persistent=False, and a matr
         ("fixed", "the frozen parameter"),
         ("window", "the buffer that a state dict leaves out"),
         ("first.weight", "the shared matrix"),
+        ("level", "a floating-point buffer of a single number"),
+        ("sums", "a buffer of float64"),
     ):
         checks.close(torch.tensor(seen["averages"][name]), wanted, f"the average of {what}", causes={
             "it never moved": torch.tensor(1.0),
-            "it was copied, not averaged": torch.tensor(-2.0),
+            f"{what} was copied, not averaged": torch.tensor(-2.0),
             "it moved twice in each update": twice,
         })  # fmt: skip
-    checks.equal(seen["model"], [-2.0, -2.0, -2.0], "the model's own tensors")
+    checks.equal(seen["started"], False, "a buffer of truth values, which is copied")
+    checks.equal(seen["model"], [-2.0] * 5, "the model's own tensors")
     checks.that(seen["gradient"] is not None, "a gradient that the model had before is still there", came="none")
     checks.equal(seen["gradient"], torch.full((2, 2), 7.0), "a gradient that the model had before")
-    checks.equal(seen["learns"], [False, True], "what of the model requires a gradient, as before")
-    checks.equal(seen["modes"], [True, True, True, False], "which modules of the model are in train mode, as before")
-    checks.equal(seen["copy learns"], [False, False], "what of the copy requires a gradient, after the updates")
-    checks.equal(seen["copy modes"], [False] * 4, "which modules of the copy are in train mode, after the updates")
+    checks.equal(seen["learns"], [False, True, True, True], "what of the model requires a gradient, as before")
+    checks.equal(
+        seen["modes"], [True, True, True, False, True], "which modules of the model are in train mode, as before"
+    )
+    checks.equal(seen["copy learns"], [False] * 4, "what of the copy requires a gradient, after the updates")
+    checks.equal(seen["copy modes"], [False] * 5, "which modules of the copy are in train mode, after the updates")
+
+for decay, wanted in ((0.0, [1.0, 4.0]), (0.05, [0.95, 0.05 * 0.95 + 0.95 * 4.0])):
+    with checks.step(f"decay {decay}, a weight that takes 0, 1, 4"):
+        averages = checks.beside(followed, ModelEMA, [0.0, 1.0, 4.0], decay, False)
+        checks.close(torch.tensor(averages), torch.tensor(wanted), "the averages", causes={
+            "a decay of 0 is a decay: each update takes the model as it is": lambda: decay == 0.0,
+        })  # fmt: skip
 ### END HIDDEN TESTS
 
 # %% [markdown] about="distill"
@@ -2047,7 +2203,7 @@ with checks.step("a frozen parameter, a buffer with persistent=False, and a matr
 #
 # $$\text{hard:} \quad (1 - \alpha)\, \text{CE}(z_s, y) + \alpha\, \text{CE}\bigl(z_s, \operatorname{argmax}_k z_{t,k}\bigr)$$
 #
-# CE and KL are averaged **over the images of the batch**, not over the classes. Gradients of the softened KL shrink as $1/T^2$; the factor $T^2$ keeps the two terms in proportion, whatever $T$ is.
+# CE and KL are averaged **over the images of the batch**, not over the classes, and stay finite for logits of any size. Gradients of the softened KL shrink as $1/T^2$; the factor $T^2$ keeps the two terms in proportion, whatever $T$ is.
 #
 # DeiT's student has two heads: one reads the class token, one a distillation token. Then `student` is a pair of logits: the first learns from the labels, the second from the teacher.
 #
@@ -2055,7 +2211,7 @@ with checks.step("a frozen parameter, a buffer with persistent=False, and a matr
 # | --- | --- | --- |
 # | `student` | $(B, K)$, or a pair of them | $z_s$; of a pair, (class head, distillation head) |
 # | `teacher` | $(B, K)$ | $z_t$; **no gradient flows into it** |
-# | `labels` | $(B,)$ int64 | $y$; with $\alpha = 1$ they do not matter |
+# | `labels` | $(B,)$ int64 | $y$, from 0 to $K - 1$; with $\alpha = 1$ it does not matter which |
 # | `mode` | "soft" or "hard" | ValueError for anything else |
 # | `alpha`, `temperature` | | $\alpha$, $T$ (not used by "hard") |
 # | result | scalar | |
@@ -2265,6 +2421,7 @@ for seed, (batch, classes), alpha, temperature in (
     (0, (5, 4), 0.5, 3.0),
     (1, (3, 10), 0.1, 1.0),
     (2, (7, 2), 0.9, 5.0),
+    (3, (12, 12), 0.5, 0.5),
 ):
     for mode in ("soft", "hard"):
         with checks.step(
@@ -2333,6 +2490,13 @@ with checks.step("T = 1000: the loss is the squared difference of centered logit
     gap = (student - student.mean(-1, keepdim=True)) - (teacher - teacher.mean(-1, keepdim=True))
     came = distillation_loss(student, teacher, torch.zeros(6, dtype=torch.long), "soft", 1.0, 1000.0)
     checks.close(came, gap.square().sum(-1).mean() / 10, "the loss", rtol=0.01)
+
+with checks.step("modes that are nearly one of the two"):
+    student, teacher, labels = torch.zeros(2, 3), torch.ones(2, 3), torch.tensor([0, 2])
+    for mode in ("Soft", "HARD", "softly", "h", ""):
+        checks.raises(ValueError, distillation_loss, student, teacher, labels, mode, name=f"mode={mode!r}")
+    for alpha in (0.0, 1.0):
+        checks.raises(ValueError, distillation_loss, student, teacher, labels, "mean", alpha, name=f"alpha={alpha}")
 
 with checks.step("logits of 500: no infinity"):
     student, teacher = torch.tensor([[500.0, 0.0, -500.0]]), torch.tensor([[-500.0, 0.0, 500.0]])
@@ -2446,7 +2610,7 @@ with checks.step("distilled on the unlabeled images, against the same model on t
 
 # %% exercise="regime" difficulty=2 minutes=25
 def set_regime(model: nn.Module, regime: str) -> None:
-    """Set which parameters learn, and the mode of every module. No number in the model changes.
+    """Set which parameters learn, and the mode of every module. All else in the model stays, gradients included.
 
     Parameters
     ----------
@@ -2630,6 +2794,45 @@ with checks.step("timm's ViT, full and then frozen"):
     seen = checks.beside(three_steps, set_regime, tiny_vit(0, num_classes=3), ["full", "frozen"], 8)
     checks.equal(sorted(seen["changed"]), ["head.bias", "head.weight"], "what three steps change")
     checks.equal(sorted(seen["learn"]), ["head.bias", "head.weight"], "the parameters that require a gradient")
+    still = [name for name, training in seen["modes"].items() if training]
+    checks.equal(still, ["head"], "the modules in train mode")
+
+
+class HeadFirst(nn.Module):
+    """A model whose head stands first and holds a batch norm, with a part called head inside of another part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.BatchNorm1d(6, momentum=0.3), nn.Linear(6, 3))
+        self.tower = nn.ModuleDict({"head": nn.Linear(4, 6), "norm": nn.GroupNorm(2, 6), "drop": nn.Dropout(0.2)})
+        self.tower["batch_norm"] = nn.BatchNorm2d(2)
+        nn.init.constant_(self.tower["batch_norm"].running_mean, 3.0)
+
+
+def set_on(fn: Callable, regime: str) -> dict:
+    """Modes and flags after a call on a model in use whose head was frozen, and the state of all else around it."""
+    model = unchanged.in_use(HeadFirst())
+    model.head.requires_grad_(False)
+    before = unchanged.state_of(model)
+    fn(model, regime)
+    modes = [name for name, part in model.named_modules() if part.training]
+    learns = [name for name, p in model.named_parameters() if p.requires_grad]
+    return {"modes": modes, "learns": learns, "before": before, "after": unchanged.state_of(model)}
+
+
+for regime in ("frozen", "scratch", "full"):
+    with checks.step(
+        f"{regime}, on a model whose head stands first and was frozen, and where another part is called head"
+    ):
+        seen = checks.beside(set_on, set_regime, regime)
+        parts = [name for name, _ in HeadFirst().named_modules()]
+        names = [name for name, _ in HeadFirst().named_parameters()]
+        of_head = [[name for name in found if (name + ".").startswith("head.")] for found in (parts, names)]
+        wanted = of_head if regime == "frozen" else [parts, names]
+        checks.equal(sorted(seen["modes"]), sorted(wanted[0]), "the modules in train mode")
+        checks.equal(sorted(seen["learns"]), sorted(wanted[1]), "the parameters that require a gradient")
+        for what in ("settings", "gradients", "parameters", "buffers", "hooks"):
+            checks.equal(seen["after"][what], seen["before"][what], f"the {what} of the model, as before the call")
 
 
 def after_an_error(fn: Callable, model: nn.Module) -> tuple[list[bool], list[bool]]:
@@ -2652,8 +2855,9 @@ with checks.step("the model after a regime that does not exist"):
     checks.equal(after, before, "requires_grad and mode of everything, against those before the call")
     checks.equal(len(after), 20, "the number of parameters and modules")
 
-with checks.step("an empty name of a regime"):
-    checks.raises(ValueError, set_regime, Backbone(), "", name='regime=""')
+with checks.step("names that are nearly a regime"):
+    for regime in ("", "Frozen", "fro", "FULL"):
+        checks.raises(ValueError, set_regime, Backbone(), regime, name=f"regime={regime!r}")
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -7,7 +7,7 @@
 #
 # **After this week you can**
 #
-# - cut a map into windows and put it together again, and shift the windows without letting opposite edges of the image talk;
+# - cut a map into windows and put it together again, and shift the windows without mixing opposite edges of the image;
 # - give attention a learned bias for each offset, and find the right entry of its table;
 # - build a Swin block and a patch merging, load timm's weights, and get the output of timm's whole model;
 # - prove with one changed pixel which outputs depend on it, and find a real leak that way;
@@ -15,7 +15,7 @@
 #
 # **Time** about 11 hours: 3 of reading, 6 of coding, 2 of debugging. **You need** weeks 1 and 2, or the ideas of multi-head attention and of a pre-norm block. Nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. One rule holds for all exercises: a function or a layer leaves its arguments as they are. After you submit, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -526,7 +526,7 @@ def index_by_loop(wh: int, ww: int) -> torch.Tensor:
     return torch.tensor(rows)
 
 
-for wh, ww in ((3, 2), (4, 1), (2, 2), (7, 7), (5, 3)):
+for wh, ww in ((3, 2), (4, 1), (2, 2), (7, 7), (5, 3), (1, 1), (9, 12)):
     with checks.step(f"against a loop over all pairs, and timm, window of {wh} x {ww}"):
         index = relative_position_index(wh, ww)
         big = 2 * max(wh, ww) - 1
@@ -838,6 +838,11 @@ for shift in ((3, 2), (4, 1), (3, 3), (3, -1), (-1, 1)):
 
 with checks.step("a window that divides the width, but not the height"):
     checks.raises(ValueError, shifted_window_mask, 10, 8, 4, 2, name="a 10 x 8 map with window 4")
+
+with checks.step("without a shift, windows that divide one side only"):
+    for height, width in ((8, 10), (10, 8)):
+        what = f"a map of {height} x {width} with window 4, shift 0"
+        checks.raises(ValueError, shifted_window_mask, height, width, 4, 0, name=what)
 ### END HIDDEN TESTS
 
 # %% [markdown] about="attention"
@@ -857,7 +862,7 @@ with checks.step("a window that divides the width, but not the height"):
 # | `weights` | $(B N_w, H, T, T)$ | rows sum to 1 over the keys |
 # | the table | $((2w_h-1)(2w_w-1),\, H)$ | a learned parameter, normal with std 0.02 |
 #
-# `load_timm(state)` copies timm's weights. Its names: `relative_position_bias_table` (the table), `qkv.weight` $(3C, C)$ and `qkv.bias` (query, key, value one below the other, each head by head), `proj.weight`, `proj.bias`. That is how the tests reach your weights, so you may store them as you like.
+# `load_timm(state)` copies timm's weights. Its names: `relative_position_bias_table` (the table), `qkv.weight` $(3C, C)$ and `qkv.bias` (query, key, value one below the other, each head by head), `proj.weight`, `proj.bias`. That is how the tests reach your weights, so you may store them as you like, the table in another shape, too. It copies numbers into the parameters that are there, since an optimizer may hold them already.
 
 
 # %% exercise="attention" difficulty=3 minutes=60 uses="index"
@@ -1038,7 +1043,7 @@ tokens = checks.normal(seed=1)(4, 6, 8)
 
 with checks.step("the computation is yours"):
     layer = WindowAttention(8, 2, (2, 3))
-    layer.load_timm(theirs.state_dict())
+    layer.load_timm(copy.deepcopy(theirs.state_dict()))
     checks.forbidden(FORBIDDEN, layer, tokens)
 
 with checks.step("against timm, 4 windows of 2 x 3, C = 8, 2 heads, no mask"):
@@ -1145,7 +1150,7 @@ with checks.step("loading copies the numbers, and leaves the state as it is"):
     mine, theirs = like_timm(seed=5)
     tokens = checks.normal(seed=4)(2, 6, 8)
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    first, second, lost = checks.beside(
+    first, second, lost, filled = checks.beside(
         observe.after_loading, WindowAttention(8, 2, (2, 3)), "load_timm", state, tokens
     )
     checks.equal(lost, [], "names that loading took out of the state, or changed")
@@ -1156,6 +1161,7 @@ with checks.step("loading copies the numbers, and leaves the state as it is"):
         "the output after timm's tensors were set to 0",
         causes={"timm's own tensors are kept, not copies": torch.zeros_like(first)},
     )
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
 
 
 def trainable_numbers(module: nn.Module) -> int:
@@ -1181,7 +1187,7 @@ with checks.step("one step of gradient descent moves every weight as it moves ti
         checks.beside(trainable_numbers, mine),
         numbers,
         "numbers in the parameters",
-        causes={"the table is no nn.Parameter, so no optimizer will change it": numbers - 30},
+        causes={"the table does not learn: it is no nn.Parameter, or one that is frozen": numbers - 30},
     )
     checks.close(
         came[1],
@@ -1224,6 +1230,13 @@ with checks.step("the start of the table: normal with standard deviation 0.02"):
         came=f"largest entry {largest:.4f}",
         causes={"a uniform distribution ends at 0.02 * sqrt(3)": spread * math.sqrt(3) * 1.1 > largest},
     )
+
+with checks.step("tokens and mask after the call, with -100 and with -inf in the mask"):
+    tokens, mask = checks.normal(seed=14)(4, 6, 8), torch.zeros(2, 6, 6)
+    mask[0, 1, 2], mask[1, 3, 4] = -100.0, -math.inf
+    came = checks.beside(observe.arguments_after, mine, tokens, mask)
+    for what, old, new in checks.each(("the tokens", "the mask"), (tokens, mask), came):
+        checks.equal(new, old, f"{what} (an argument must not be changed in place)")
 
 with checks.step("in train mode, and without a mask after a call with one"):
     mine, theirs = like_timm(seed=6)
@@ -1352,7 +1365,7 @@ for name, view in views.items():
 # | reverse, then roll by $+s$ | $(B, h, w, C)$ |
 # | residual; norm, MLP $C \to 4C \to C$ with exact GELU, residual | $(B, h, w, C)$ |
 #
-# Four details:
+# Five details:
 #
 # - **Only one window in a direction, no shift in that direction.** If the map is as large as the window, one window already sees all of it. The last stage of Swin-T has maps of $7 \times 7$ and windows of 7.
 # - The height and the width of the map are known only in `forward`, and may differ from call to call. A mask belongs to one map size.
@@ -1688,12 +1701,12 @@ with checks.step("two blocks of timm's stage, without and with shift, one after 
     checks.close(y, stage(x).detach(), "the output of the second block", atol=1e-4)
 
 ### BEGIN HIDDEN TESTS
-with checks.step("one block, maps of 8 x 8, 4 x 16, 8 x 12, 12 x 8 and 8 x 8 one after the other"):
+with checks.step("one block, maps of 8 x 8, 4 x 16, 8 x 12, 12 x 8, 8 x 8 and 8 x 12 one after the other"):
     block = SwinBlock(8, 2, 4, 2).eval()
     first = randomize(timm_swin.SwinTransformerBlock(8, (8, 8), 2, window_size=4, shift_size=2), seed=4)
     block.load_timm(first.state_dict())
     before = first
-    for size in ((8, 8), (4, 16), (8, 12), (12, 8), (8, 8)):
+    for size in ((8, 8), (4, 16), (8, 12), (12, 8), (8, 8), (8, 12)):
         theirs = timm_swin.SwinTransformerBlock(8, size, 2, window_size=4, shift_size=2).eval()
         theirs.load_state_dict(first.state_dict())
         x = checks.normal(seed=size[1])(1, *size, 8)
@@ -1736,6 +1749,7 @@ with checks.step("loading copies the numbers, and leaves the state as it is"):
         "the output after timm's tensors were set to 0",
         causes={"timm's own tensors are kept, not copies": x},
     )
+    checks.that(came[3], "loading fills the parameters that are there", came="new ones, which no optimizer holds")
 
 with checks.step("one step of gradient descent moves every weight as it moves timm's"):
     mine, theirs = blocks_alike(seed=7)
@@ -1859,7 +1873,7 @@ print(
 #
 # $$(B,\, h,\, w,\, C) \to (B,\, h/2,\, w/2,\, 4C) \xrightarrow{\;\text{norm, linear}\;} (B,\, h/2,\, w/2,\, 2C)$$
 #
-# The order of the four is a convention, and checkpoints depend on it. As (row, column) inside the square: **(0, 0), (1, 0), (0, 1), (1, 1)**. First down, then right. Sides that are odd are padded with zeros at the **end**, before the norm, so a $5 \times 7$ map gives $3 \times 4$.
+# The order of the four is a convention, and checkpoints depend on it. As (row, column) inside the square: **(0, 0), (1, 0), (0, 1), (1, 1)**. First down, then right. Sides that are odd are padded with zeros at the **end**, before the norm, so a $5 \times 7$ map gives $3 \times 4$. The norm has PyTorch's eps, as in the block.
 #
 # `load_timm(state)` gets `norm.weight` and `norm.bias` $(4C,)$ and `reduction.weight` $(2C, 4C)$.
 
@@ -1881,7 +1895,7 @@ class PatchMerging(nn.Module):
         ### END SOLUTION
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, h, w, C) to (B, ceil(h/2), ceil(w/2), 2C); x is not changed."""
+        """Map (B, h, w, C) to (B, ceil(h/2), ceil(w/2), 2C) of the same dtype; x is not changed."""
         ### BEGIN SOLUTION
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         four = [x[:, row::2, column::2] for row, column in ((0, 0), (1, 0), (0, 1), (1, 1))]
@@ -2050,7 +2064,7 @@ with checks.step("loading copies the numbers, and leaves the state as it is"):
     theirs = mergings_alike(4)[1]
     x = checks.normal(seed=13)(2, 4, 6, 3)
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
-    first, second, lost = checks.beside(observe.after_loading, PatchMerging(3), "load_timm", state, x)
+    first, second, lost, filled = checks.beside(observe.after_loading, PatchMerging(3), "load_timm", state, x)
     checks.equal(lost, [], "names that loading took out of the state, or changed")
     checks.close(first, theirs(x).detach(), "the merged maps after loading")
     checks.close(
@@ -2059,6 +2073,15 @@ with checks.step("loading copies the numbers, and leaves the state as it is"):
         "the merged maps after timm's tensors were set to 0",
         causes={"timm's own tensors are kept, not copies": torch.zeros_like(first)},
     )
+    checks.that(filled, "loading fills the parameters that are there", came="new ones, which no optimizer holds")
+
+with checks.step("a map of 5 x 7 after the call, and one of bfloat16"):
+    mine, theirs = mergings_alike(5)
+    x = checks.normal(seed=15)(2, 5, 7, 3)
+    checks.equal(checks.beside(observe.arguments_after, mine, x)[0], x, "the map that was given")
+    came, wanted = mine.bfloat16()(x.bfloat16()), theirs.bfloat16()(x.bfloat16()).detach()
+    checks.dtype(came, torch.bfloat16, "the merged maps")
+    checks.close(came.float(), wanted.float(), "the merged maps, but for rounding", rtol=0.02, atol=0.02)
 
 with checks.step("one step of gradient descent moves every weight as it moves timm's"):
     mine, theirs = mergings_alike(2)
@@ -2204,7 +2227,8 @@ def attention_cost(h: int, w: int, dim: int, window: int | None = None) -> int:
 
     Returns
     -------
-    An int: the matrix products of projections, scores and average. Bias, mask and softmax are not counted.
+    An int, exact for any size: the matrix products of projections, scores and average. Bias, mask and softmax are
+    not counted.
 
     Raises
     ------
@@ -2315,6 +2339,17 @@ for height, width, dim, heads, window in ((8, 8, 12, 3, 4), (4, 12, 8, 2, 2), (6
                     - 4 * dim * (height * width * cut[0] * cut[1] - height**2 * (window**2 if side else height**2)),
                 },
             )
+
+with checks.step("a count beyond the 53 bits of a float: 4095 x 4097 tokens, C = 1001, global"):
+    tokens = 4095 * 4097
+    wanted = 8 * tokens * 1001**2 + 4 * tokens**2 * 1001
+    came = attention_cost(4095, 4097, 1001)
+    checks.that(isinstance(came, int), "the count is an int", came=type(came).__name__)
+    checks.equal(came, wanted, "the count", causes={
+        "a float was made an int: beyond 53 bits it has lost the last digits": lambda: (
+            0 < abs(came - wanted) < wanted // 10**6
+        ),
+    })  # fmt: skip
 
 for height, width, window in ((8, 10, 4), (10, 8, 4), (6, 6, 12), (4, 12, 12), (12, 4, 12)):
     with checks.step(f"windows of {window} do not divide a map of {height} x {width}"):

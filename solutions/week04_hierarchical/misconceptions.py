@@ -460,7 +460,7 @@ MISCONCEPTIONS = [
             "self.bias_table = nn.Parameter(0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads))": 'self.register_buffer("bias_table", 0.02 * torch.randn((2 * wh - 1) * (2 * ww - 1), n_heads))'
         },
         rejected_by="attention-test-3",
-        says="no optimizer will change it",
+        says="it is no nn.Parameter, or one that is frozen",
         note="A loaded model works, a trained one never learns its offsets.",
     ),
     Misconception(
@@ -1046,5 +1046,93 @@ def shifted_window_mask(height, width, window, shift):
         rejected_by="cost-test-2",
         says="a map of 6 x 6 with window 12 did not raise",
         note="A window that is larger than the map does not divide it.",
+    ),
+    Misconception(
+        name="index-in-a-byte",
+        exercise="index",
+        edits={
+            "return row_offset * (2 * ww - 1) + column_offset": "return (row_offset.to(torch.uint8) * (2 * ww - 1) + column_offset.to(torch.uint8)).long()"
+        },
+        rejected_by="index-test-2",
+        says="window of 9 x 12: the index",
+        note="A byte ends at 255. A window of 9 x 12 has 391 offsets.",
+    ),
+    Misconception(
+        name="one-token-without-dimensions",
+        exercise="index",
+        edits={
+            "return row_offset * (2 * ww - 1) + column_offset": "return (row_offset * (2 * ww - 1) + column_offset).squeeze()"
+        },
+        rejected_by="index-test-2",
+        says="window of 1 x 1: the index",
+        note="squeeze() takes away every dimension of length 1, also those that are meant.",
+    ),
+    Misconception(
+        name="far-offsets-share-a-row",
+        exercise="index",
+        edits={
+            "column_offset = columns[:, None] - columns[None, :] + ww - 1": "column_offset = (columns[:, None] - columns[None, :]).clamp(-6, 6) + ww - 1"
+        },
+        rejected_by="index-test-2",
+        says="window of 9 x 12: the index",
+        note="Some models clip distances. Here each offset has a number of its own.",
+    ),
+    Misconception(
+        name="no-shift-no-check",
+        exercise="mask",
+        edits={
+            "    wrapped_rows =": "    if down == right == 0:\n        tokens = wh * ww\n        return torch.zeros((height // wh) * (width // ww), tokens, tokens)\n    wrapped_rows ="
+        },
+        rejected_by="mask-test-3",
+        says="8 x 10 with window 4, shift 0 was accepted",
+        note="Check what was given before the first return.",
+    ),
+    Misconception(
+        name="edits-the-mask",
+        exercise="attention",
+        edits={"            by_image =": "            mask[mask < -1] = -1e9\n            by_image ="},
+        rejected_by="attention-test-3",
+        says="the mask (an argument must not be changed in place)",
+        note="The same mask is used by every block of a stage.",
+    ),
+    Misconception(
+        name="new-parameters-when-loading",
+        exercise="merging",
+        edits={
+            "        self.load_state_dict(dict(state))": "        self.load_state_dict(dict(state))\n        self.reduction.weight = nn.Parameter(self.reduction.weight.detach().clone())"
+        },
+        rejected_by="merging-test-2",
+        says="new ones, which no optimizer holds",
+        note="An optimizer that was made before goes on with the old ones, and the layer does not learn.",
+    ),
+    Misconception(
+        name="mask-by-the-height",
+        exercise="block",
+        edits={
+            "        mask = shifted_window_mask(height, width, self.window, (down, right)).to(x) if down or right else None": "        if getattr(self, 'known', (None, None))[0] != height:\n            self.known = height, shifted_window_mask(height, width, self.window, (down, right))\n        mask = self.known[1].to(x) if down or right else None"
+        },
+        rejected_by="block-test-3",
+        says="8 x 8 and 8 x 12 one after the other",
+        note="A map has two sides. What is kept must be kept by both.",
+    ),
+    Misconception(
+        name="zeros-of-float32",
+        exercise="merging",
+        edits={
+            "x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))": "x = torch.cat([x, torch.zeros(len(x), x.shape[1] % 2, *x.shape[2:])], 1)\n        x = torch.cat([x, torch.zeros(len(x), x.shape[1], x.shape[2] % 2, x.shape[3])], 2)"
+        },
+        rejected_by="merging-test-2",
+        says="a map of 5 x 7 after the call, and one of bfloat16",
+        note="torch.cat takes the wider dtype of the two, float32, and the norm has weights of bfloat16.",
+    ),
+    Misconception(
+        name="a-float-on-the-way",
+        exercise="cost",
+        edits={
+            "    return 8 * tokens * dim * dim + 4 * tokens * keys * dim": "    return int(8.0 * tokens * dim * dim + 4.0 * tokens * keys * dim)"
+        },
+        rejected_by="cost-test-2",
+        says="a float was made an int",
+        note="A float has 53 bits. A large map needs more.",
     ),
 ]
