@@ -288,6 +288,8 @@ def look() -> Iterator[None]:
 def _close_empty_figures() -> None:
     """Close the figures whose axes hold no data. Where nothing was drawn, matplotlib is not imported for it."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    for number in pyplot.get_fignums() if pyplot else ():
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
         if not any(ax.has_data() for ax in pyplot.figure(number).axes):
             pyplot.close(number)
