@@ -275,7 +275,7 @@ def look() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        _close_empty_figures()
+        close_empty_figures()
         if kind_of(error) is Kind.UNWRITTEN:
             print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
             return
@@ -285,7 +285,7 @@ def look() -> Iterator[None]:
             print(" ", learner.strip())
 
 
-def _close_empty_figures() -> None:
+def close_empty_figures() -> None:
     """Close the figures whose axes hold no data. Where nothing was drawn, matplotlib is not imported for it."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:

@@ -13,6 +13,8 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
+from .checks import close_empty_figures
+
 CHECK = "autograder.magic"
 """The extension of IPython that brings `%check`. Loaded by its name: nothing here needs it."""
 NOT_INSTALLED = (
@@ -64,6 +66,7 @@ def _unwritten(
         shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
         return
     _awaited.update(_made_by(shell.user_ns["In"][-1]))
+    close_empty_figures()
     shell._showtraceback(kind, error, [f"Nothing to see yet: {said}"])
 
 
