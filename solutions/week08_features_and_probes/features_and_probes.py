@@ -972,7 +972,8 @@ def extract_dataset(
 
     Parameters
     ----------
-    extractor : not yet in a `with` block; it is entered here, and left in any case.
+    extractor : not yet in a `with` block; it is entered here, gets batches of the images as they are, and is left in any
+        case.
     images : (n, C, H, W). batch_size : images at a time; the last batch may be smaller.
 
     Returns
@@ -1124,7 +1125,7 @@ class Fragile:
     """Works as an extractor, but is not called itself: `with` gives a function. May fail at one batch."""
 
     def __init__(self, fails_at: int = -1) -> None:
-        self.open, self.sizes, self.fails_at = False, [], fails_at
+        self.open, self.sizes, self.fails_at, self.given = False, [], fails_at, ""
 
     def __enter__(self) -> Callable:
         self.open = True
@@ -1134,6 +1135,7 @@ class Fragile:
         self.open = False
 
     def extract(self, images: torch.Tensor) -> dict:
+        self.given = str(images.dtype)
         self.sizes.append(len(images))
         if len(self.sizes) == self.fails_at:
             raise ArithmeticError("this batch cannot be done")
@@ -1170,23 +1172,21 @@ for count, batch_size, wanted in ((7, 3, [3, 3, 1]), (9, 4, [4, 4, 1]), (7, 1, [
         checks.equal(after, images, "the images afterwards")
 
 
-def in_double(fn: Callable, images: torch.Tensor) -> torch.Tensor:
-    return fn(Fragile(), images, 2)[0]["sum"]
+def in_double(fn: Callable, images: torch.Tensor) -> tuple[torch.Tensor, str]:
+    extractor = Fragile()
+    return fn(extractor, images, 2)[0]["sum"], extractor.given
 
 
 with checks.step("an extractor that gives float64"):
     images = checks.normal(seed=4, dtype=torch.float64)(3, 1, 2, 2)
-    came, sums = (
-        checks.tensor(checks.beside(in_double, extract_dataset, images), "the features"),
-        images.flatten(1).sum(1),
-    )
+    came, given = checks.beside(in_double, extract_dataset, images)
+    came, sums = checks.tensor(came, "the features"), images.flatten(1).sum(1)
+    checks.equal(given, "torch.float64", "the dtype of the images that the extractor gets")
     half = came.dtype == torch.float16
     if not half:
         checks.dtype(came, torch.float64, "the features, if they are not float16,")
     accuracy = 1e-2 if half else 1e-12
-    checks.close(came.double(), sums, "the features", rtol=accuracy, atol=accuracy, causes={
-        "the images were made float32 on the way": images.float().flatten(1).sum(1).double(),
-    })  # fmt: skip
+    checks.close(came.double(), sums, "the features", rtol=accuracy, atol=accuracy)
 
 with checks.step("an error in the second batch"):
     kind, still_open = checks.beside(after_error, extract_dataset, checks.normal(seed=3)(6, 1, 2, 2))
@@ -2038,7 +2038,8 @@ with checks.step(
     came = predicted(linear_probe(train_f, train_y, (0.1,), 0), test_f)
     same = (came == plain).double().mean().item()
     checks.that(
-        same > 0.98, "the labels are the same", came=f"{same:.1%} of them", expected="more than 98 %",
+        same > 0.85, "nearly all labels are the same",  # 92 % are, where a solver such as liblinear shrinks the bias, too
+        came=f"{same:.1%} of them", expected="more than 85 %",
         causes={"images of the rare class were given more weight": (came == weighed).double().mean().item() > 0.98},
     )  # fmt: skip
 

@@ -643,7 +643,7 @@ MISCONCEPTIONS = [
         exercise="dataset",
         edits={BATCHES: "parts = [extract(batch.float()) for batch in images.split(batch_size)]"},
         rejected_by="dataset-test-2",
-        says="an extractor that gives float64",
+        says="the dtype of the images that the extractor gets",
         note="Which precision a backbone wants is not the loop's business.",
     ),
     Misconception(
