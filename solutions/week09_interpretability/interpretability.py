@@ -686,16 +686,17 @@ with checks.look():
     look_one = torch.eye(5).roll(1, dims=1)
     look_two = torch.eye(5)
     look_two[0] = torch.tensor([0.0, 0, 0, 1, 0])
+    look_layers = [look_one[None, None], look_two[None, None]]
+    look_rolled = {residual: attention_rollout(look_layers, residual)[0] for residual in (0.0, 0.5)}
     fig, axes = plt.subplots(1, 4, figsize=(11.5, 3.1))
     plotting.heatmap(
         axes[0], look_one, title="layer 1", xlabel="input", ylabel="output", vmin=0, vmax=1, colorbar=False
     )
     plotting.heatmap(axes[1], look_two, title="layer 2", xlabel="input", ylabel="", vmin=0, vmax=1, colorbar=False)
-    for ax, residual in zip(axes[2:], (0.0, 0.5)):
-        rolled = attention_rollout([look_one[None, None], look_two[None, None]], residual)
+    for ax, (residual, rolled) in zip(axes[2:], look_rolled.items()):
         plotting.heatmap(
             ax,
-            rolled[0],
+            rolled,
             title=f"rollout, r = {residual}",
             xlabel="input",
             ylabel="",
