@@ -48,7 +48,7 @@ def place(frame: FrameType | None) -> dict[str, Any]:
     """The innermost line that is of no library: its number in its cell, its text, its function; {} where none is."""
     while frame is not None:
         file = frame.f_code.co_filename
-        text = linecache.getline(file, frame.f_lineno).strip()
+        text = linecache.getline(file, frame.f_lineno).strip() if frame.f_lineno else ""  # None between two lines
         if text and not file.startswith((sys.prefix, sys.base_prefix, "<frozen", CODE)):
             name = frame.f_code.co_name
             return {
