@@ -86,3 +86,32 @@ def test_another_error_of_this_kind_is_shown_as_it_is(kernel: Any, code: str) ->
     kernel.run_cell(code)
     assert "Nothing to see yet" not in "".join(shown)
     assert "NotImplementedError" in "".join(shown)
+
+
+def test_names_of_a_cell_that_waits_for_an_answer_are_told_as_such(kernel: Any) -> None:
+    """Also where the second cell would have made a name for a third."""
+    session.begin()
+    shown: list[str] = []
+    kernel._showtraceback = lambda kind, error, lines: shown.append("".join(lines))
+    kernel.run_cell(STUB, store_history=True)
+    for cell in ("table = [double(1)]", "curve = table[0]", "print(curve)"):
+        done = kernel.run_cell(cell, store_history=True)
+        assert not done.success, "a run of the whole notebook, and nbgrader, see it"
+    assert shown[1:] == [
+        f"Nothing to see yet: `{name}` comes from a cell above, which waits for an answer. "
+        "Write it, and run both cells again."
+        for name in ("table", "curve")
+    ]
+
+
+@pytest.mark.parametrize("code", ["print(tabel)", "def f():\n    return tabel\n\nf()"], ids=["cell", "function"])
+def test_a_name_that_no_cell_would_have_made_is_shown_as_it_is(kernel: Any, code: str) -> None:
+    session.begin()
+    shown: list[str] = []
+    kernel._showtraceback = lambda kind, error, lines: shown.extend(lines)
+    kernel.run_cell(STUB, store_history=True)
+    kernel.run_cell("table = [double(1)]", store_history=True)
+    shown.clear()
+    kernel.run_cell(code, store_history=True)
+    assert "Nothing to see yet" not in "".join(shown)
+    assert "NameError" in "".join(shown)

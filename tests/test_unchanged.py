@@ -124,8 +124,8 @@ CHANGES: dict[Callable[..., None], str] = {
     leaves_a_hook: "a hook was left behind",
     clears_hooks: "somebody else's hook was removed",
     puts_a_part_in: "parts of the model were put in",
-    changes_a_weight: "its parameters are not what they were",
-    changes_a_buffer: "its buffers are not what they were",
+    changes_a_weight: "its parameters changed",
+    changes_a_buffer: "its buffers changed",
     changes_its_argument: "the tensors that were given",
     makes_its_argument_want_gradients: "the tensors that were given",
 }

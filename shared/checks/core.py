@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -182,7 +183,7 @@ def raises(
 def as_found(seen: Mapping[str, Any], name: str = "the model") -> None:
     """A function left a model and its arguments as they were: `seen` is what `unchanged.asked` brought back."""
     if changed := first_change(seen["before"], seen["after"]):
-        what = f"{name} afterwards: its {changed.what} are not what they were"
+        what = f"{name} afterwards: its {changed.what} changed"
         fail(what, came=changed.came, expected=changed.expected, cause=changed.cause)
     if not all(seen["arguments"]):
         fail("the tensors that were given are not what they were", came=f"as they were: {seen['arguments']}")
@@ -253,10 +254,14 @@ def _cause(
 
 @contextmanager
 def look() -> Iterator[None]:
-    """For look cells: draw what there is; where the code raises, say so in two lines and go on."""
+    """For look cells: draw what there is; where the code raises, say so in two lines and go on.
+
+    A figure that was begun and has nothing in it yet is not shown.
+    """
     try:
         yield
     except Exception as error:
+        close_empty_figures()
         if kind_of(error) is Kind.UNWRITTEN:
             print("Nothing to see yet: this exercise is not written. Fill in the stub and run this cell again.")
             return
@@ -264,3 +269,13 @@ def look() -> Iterator[None]:
         print("Nothing to see yet:", words_of(error).partition("\n")[0])
         if learner:
             print(" ", learner.strip())
+
+
+def close_empty_figures() -> None:
+    """Close the figures whose axes hold no data. Where nothing was drawn, matplotlib is not imported for it."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
+        if not any(ax.has_data() for ax in pyplot.figure(number).axes):
+            pyplot.close(number)

@@ -289,7 +289,7 @@ def linear_probe(train_f, train_y, c_grid, seed):
     from sklearn.model_selection import cross_val_score
 
     x, y = train_f.numpy(), train_y.numpy()
-    folds = min(5, np.bincount(y)[np.bincount(y) > 0].min())
+    folds = min(3, np.bincount(y)[np.bincount(y) > 0].min())
     if folds < 2:
         raise ValueError("too few images of a class")
     splits = StratifiedKFold(int(folds), shuffle=True, random_state=seed)
@@ -313,15 +313,14 @@ def probe_report(probe, test_f, test_y, seed, resamples=2000):
         exercise="probe",
         code="""
 def linear_probe(train_f, train_y, c_grid, seed):
-    from sklearn.model_selection import StratifiedShuffleSplit
+    from sklearn.model_selection import RepeatedStratifiedKFold
     from sklearn.multiclass import OneVsRestClassifier
 
     x, y = np.array(train_f, dtype=np.float64), np.array(train_y)
     labels, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError("two images of each class are needed")
-    share = max(len(labels), len(y) // 4)
-    inner = StratifiedShuffleSplit(8, test_size=share, random_state=seed)
+    inner = RepeatedStratifiedKFold(n_splits=min(3, counts.min()), n_repeats=2, random_state=seed)
     pipeline = make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression(solver="liblinear")))
     search = GridSearchCV(pipeline, {"onevsrestclassifier__estimator__C": tuple(c_grid)}, cv=inner)
     return search.fit(x, y).best_estimator_
@@ -372,7 +371,7 @@ def label_efficiency(train, test, budgets, repeats, seed, fit):
         rank = ((y[:, None] == y[None]) & (noise[None] < noise[:, None])).sum(1)  # place among its class
         for b in budgets:
             keep = rank < b
-            right = torch.from_numpy(np.asarray(fit(x[keep], y[keep], r).predict(x_test))) == y_test
+            right = torch.from_numpy(np.asarray(fit(x[keep], y[keep], seed + r).predict(x_test))) == y_test
             results[b][r] = right.double().mean()
     return [{"budget": b, "mean": results[b].mean().item(), "std": results[b].std(correction=0).item()} for b in budgets]
 """,

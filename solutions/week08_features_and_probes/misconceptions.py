@@ -203,6 +203,22 @@ MISCONCEPTIONS = [
     ),
     # ---- exercise 2: extractor
     Misconception(
+        name="unknown-layout-is-nlc",
+        exercise="pool",
+        edits={LAYOUT: 'if {"NHWC": 4, "NCHW": 4}.get(layout, 3) != tokens.ndim:\n'},
+        rejected_by="pool-test-2",
+        says='layout="NCL" was accepted',
+        note="A typing error in the layout then pools over whatever dimension stands second.",
+    ),
+    Misconception(
+        name="mean-on-the-cpu",
+        exercise="pool",
+        edits={PATCHES: "mean = tokens[:, n_prefix:].mean(dim=1).cpu()"},
+        rejected_by="pool-test-2",
+        says="tokens on another device",
+        note="Works on every laptop, and fails or slows down where the model lies on a GPU.",
+    ),
+    Misconception(
         name="hook-keeps-the-input",
         exercise="extractor",
         edits={FIRST: "feature = inputs[0].detach()"},
@@ -459,6 +475,48 @@ MISCONCEPTIONS = [
     ),
     # ---- exercise 3: data set
     Misconception(
+        name="modes-of-when-it-was-made",
+        exercise="extractor",
+        edits={
+            "        self.modes = {module: module.training for module in self.model.modules()}\n        self.model.eval()\n": "        self.modes = self.before\n        self.model.eval()\n",
+            "        self.modes: dict[nn.Module, bool] = {}\n": "        self.modes: dict[nn.Module, bool] = {}\n        self.before = {module: module.training for module in model.modules()}\n",
+        },
+        rejected_by="extractor-test-4",
+        says="these are the modes of when the extractor was made",
+        note="Between making it and using it, the owner of the model may have changed a mode.",
+    ),
+    Misconception(
+        name="layout-by-shape",
+        exercise="extractor",
+        edits={
+            'getattr(self.model, "output_fmt", "NCHW")': '"NHWC" if feature.shape[1] == feature.shape[2] else "NCHW"'
+        },
+        rejected_by="extractor-test-3",
+        says="the layout was guessed from the shape",
+        note="Square maps are common, and so are maps with as many channels as rows.",
+    ),
+    Misconception(
+        name="unnamed-layer-refused",
+        exercise="extractor",
+        edits={
+            "modules = dict(model.named_modules())": "modules = {name: module for name, module in model.named_modules() if name}"
+        },
+        rejected_by="extractor-test-3",
+        says="the whole model as a layer",
+        note='named_modules() gives the model itself, too, under the name "".',
+    ),
+    Misconception(
+        name="unknown-pool-is-none",
+        exercise="extractor",
+        edits={
+            KEEP: "self.seen[layer] = feature.clone()",
+            "        if feature.ndim == 3:\n": '        if self.pool not in ("cls", "mean", "cls_mean"):\n            pass\n        elif feature.ndim == 3:\n',
+        },
+        rejected_by="extractor-test-3",
+        says="pool='max' was accepted",
+        note="The features then have another shape than was asked for, far from the typing error.",
+    ),
+    Misconception(
         name="last-batch-dropped",
         exercise="dataset",
         edits={
@@ -566,6 +624,38 @@ MISCONCEPTIONS = [
         note="bfloat16 keeps two to three digits: neighbors that differ in the third become one.",
     ),
     # ---- exercise 4: neighbors
+    Misconception(
+        name="extractor-for-what-it-gives",
+        exercise="dataset",
+        edits={OPEN: "    with extractor:\n        parts = [extractor(batch) for batch in images.split(batch_size)]\n"},
+        rejected_by="dataset-test-2",
+        says="images in batches of",
+        note="`with ... as` exists because the object that one enters and the object that one uses may be two.",
+    ),
+    Misconception(
+        name="parts-of-equal-size",
+        exercise="dataset",
+        edits={BATCHES: "parts = [extract(batch) for batch in images.chunk(-(-len(images) // batch_size))]"},
+        rejected_by="dataset-test-2",
+        says="the images were cut into parts of equal size",
+        note="torch.chunk gives parts that are as equal as possible; torch.split gives parts of a size.",
+    ),
+    Misconception(
+        name="images-as-float32",
+        exercise="dataset",
+        edits={BATCHES: "parts = [extract(batch.float()) for batch in images.split(batch_size)]"},
+        rejected_by="dataset-test-2",
+        says="the dtype of the images that the extractor gets",
+        note="Which precision a backbone wants is not the loop's business.",
+    ),
+    Misconception(
+        name="stored-as-float32",
+        exercise="dataset",
+        edits={"torch.cat([part[layer] for part in parts])": "torch.cat([part[layer].float() for part in parts])"},
+        rejected_by="dataset-test-2",
+        says="the features, if they are not float16,",
+        note="Neither the precision of the model nor the small files of half precision.",
+    ),
     Misconception(
         name="euclidean-distance",
         exercise="knn",
@@ -732,6 +822,48 @@ MISCONCEPTIONS = [
         note="One matrix product gives all similarities.",
     ),
     # ---- exercise 5: probe
+    Misconception(
+        name="negative-similarities-cut",
+        exercise="knn",
+        edits={"labels = train_y[index]": "near, labels = near.clamp(min=0), train_y[index]"},
+        rejected_by="knn-test-3",
+        says="negative similarities were counted as 0",
+        note="Neighbors beyond 90 degrees are far, but not all equally far.",
+    ),
+    Misconception(
+        name="half-precision-inside",
+        exercise="knn",
+        edits={COSINE: COSINE + "\n    similarity = similarity.half().to(similarity.dtype)"},
+        rejected_by="knn-test-3",
+        says="the cosines 0.9001 and 0.8999",
+        note="Good neighbors differ by thousandths; half precision keeps three digits.",
+    ),
+    Misconception(
+        name="lengths-lifted",
+        exercise="knn",
+        edits={
+            COSINE: "similarity = test_f @ train_f.T / (test_f.norm(dim=1, keepdim=True) + 1e-6) / (train_f.norm(dim=1) + 1e-6)"
+        },
+        rejected_by="knn-test-3",
+        says="a number was added to the lengths",
+        note="Meant against a division by 0, and felt by every short vector.",
+    ),
+    Misconception(
+        name="temperature-one-is-none",
+        exercise="knn",
+        edits={"if temperature is not None:": "if temperature is not None and temperature != 1:"},
+        rejected_by="knn-test-3",
+        says="T = 1 is a temperature",
+        note="e^s is not a vote of one.",
+    ),
+    Misconception(
+        name="ties-at-a-temperature",
+        exercise="knn",
+        edits={WINNER: "if temperature is not None:\n        return votes.argmax(dim=1)\n    " + WINNER},
+        rejected_by="knn-test-3",
+        says="with a temperature the tie went to the smaller label",
+        note="Rare, but then the order of the labels decides.",
+    ),
     Misconception(
         name="no-scaler",
         exercise="probe",
@@ -929,6 +1061,64 @@ MISCONCEPTIONS = [
         says="another seed draws other images",
         note="How much an interval depends on its draws shows only with several seeds.",
     ),
+    Misconception(
+        name="five-folds",
+        exercise="probe",
+        edits={"min(3, smallest)": "min(5, smallest)"},
+        rejected_by="probe-test-2",
+        says="sizes of fits other than",
+        note="Other folds are another split, and may choose another C.",
+    ),
+    Misconception(
+        name="rare-class-weighs-more",
+        exercise="probe",
+        edits={PIPELINE: PIPELINE.replace("max_iter=1000", 'max_iter=1000, class_weight="balanced"')},
+        rejected_by="probe-test-2",
+        says="images of the rare class were given more weight",
+        note="That answers another question: how well each class is found, not how often the answer is right.",
+    ),
+    Misconception(
+        name="accuracy-rounded",
+        exercise="probe",
+        edits={"float(right.mean())": "round(float(right.mean()), 2)"},
+        rejected_by="probe-test-3",
+        says="the accuracy is 23/37",
+        note="Round what you print, not what you return: differences of a thousandth are lost.",
+    ),
+    Misconception(
+        name="accuracy-as-a-tensor",
+        exercise="probe",
+        edits={"float(right.mean())": "torch.tensor(right.mean())"},
+        rejected_by="probe-test-3",
+        says="'accuracy' is a float",
+        note="A table, a JSON file and a comparison want a number.",
+    ),
+    Misconception(
+        name="fewer-images-drawn",
+        exercise="probe",
+        edits={
+            DRAWN: "drawn = np.random.default_rng(seed).integers(len(right), size=(resamples, min(100, len(right))))"
+        },
+        rejected_by="probe-test-3",
+        says="a bound of the 95 % interval",
+        note="The width of the interval is that of a test set of 100 images.",
+    ),
+    Misconception(
+        name="reflected-percentiles",
+        exercise="probe",
+        edits={PERCENTILES: PERCENTILES + "\n    low, high = 2 * right.mean() - high, 2 * right.mean() - low"},
+        rejected_by="probe-test-3",
+        says="the percentiles were reflected at the accuracy",
+        note="That is the basic bootstrap; it leaves [0, 1].",
+    ),
+    Misconception(
+        name="global-numpy-seed",
+        exercise="probe",
+        edits={DRAWN: "np.random.seed(seed)\n    drawn = np.random.randint(len(right), size=(resamples, len(right)))"},
+        rejected_by="probe-test-3",
+        says="generators after a report",
+        note="Whoever draws after you draws the same numbers again.",
+    ),
     # ---- exercise 6: budget
     Misconception(
         name="budget-of-all-classes-together",
@@ -1024,6 +1214,58 @@ MISCONCEPTIONS = [
         rejected_by="budget-test-2",
         says="a budget of 0",
         note="No labels, no probe.",
+    ),
+    Misconception(
+        name="fits-seed-fixed",
+        exercise="budget",
+        edits={"train_y[rows], seed + repeat)": "train_y[rows], 0)"},
+        rejected_by="budget-test-2",
+        says="with another seed `fit` gets other seeds",
+        note="The luck of one inner split is then in all repeats, whatever the seed.",
+    ),
+    Misconception(
+        name="fits-seed-drawn",
+        exercise="budget",
+        edits={"train_y[rows], seed + repeat)": "train_y[rows], int(torch.randint(10**6, ())))"},
+        rejected_by="budget-test-2",
+        says="the seeds that `fit` gets for the same seed",
+        note="Nobody can repeat your curve.",
+    ),
+    Misconception(
+        name="moved-along",
+        exercise="budget",
+        edits={
+            "torch.randperm(len(train_y), generator=generator)": "torch.arange(len(train_y)).roll(1000 * seed + 7 * repeat)"
+        },
+        rejected_by="budget-test-2",
+        says="moved along, not shuffled",
+        note="Images that were taken together stand together in many data sets.",
+    ),
+    Misconception(
+        name="classes-renumbered",
+        exercise="budget",
+        edits={"fit(train_f[rows], train_y[rows], ": "fit(train_f[rows], torch.searchsorted(classes, train_y[rows]), "},
+        rejected_by="budget-test-2",
+        says="the classes were numbered 0, 1, 2",
+        note="The probe then names classes that the test labels do not have.",
+    ),
+    Misconception(
+        name="accuracy-by-class",
+        exercise="budget",
+        edits={
+            SCORE: "told = np.asarray(probe.predict(test_f)) == np.asarray(test_y)\n            scores[repeat, column] = np.mean([told[np.asarray(test_y) == c].mean() for c in test_y.unique()])"
+        },
+        rejected_by="budget-test-2",
+        says="the accuracy was averaged over classes",
+        note="The two are equal only where the test set is balanced.",
+    ),
+    Misconception(
+        name="global-seed",
+        exercise="budget",
+        edits={GENERATOR: "generator = torch.manual_seed(1000 * seed + repeat)"},
+        rejected_by="budget-test-2",
+        says="own generators are in the state of before",
+        note="torch.manual_seed seeds everybody; a Generator of your own seeds only you.",
     ),
     Misconception(
         name="sample-std",
@@ -1170,6 +1412,33 @@ MISCONCEPTIONS = [
         rejected_by="purity-test-2",
         says="the places afterwards",
         note="torch.as_tensor shares the memory of what it is given.",
+    ),
+    Misconception(
+        name="own-distance-a-million",
+        exercise="purity",
+        edits={SELF: "distance.fill_diagonal_(1e6)"},
+        rejected_by="purity-test-2",
+        says="replaced by a number that is too small",
+        note="Infinity is larger than any distance; a million is not.",
+    ),
+    Misconception(
+        name="twins-left-out",
+        exercise="purity",
+        edits={SELF: "distance[distance == 0] = torch.inf"},
+        rejected_by="purity-test-2",
+        says="the other point in the same place was left out as well",
+        note="t-SNE puts equal images in one place, and they are each other's nearest.",
+    ),
+    Misconception(
+        name="negative-k",
+        exercise="purity",
+        edits={
+            "if not 1 <= k < len(places):": "if k == 0 or k >= len(places):",
+            NEAREST: NEAREST.replace("topk(k", "topk(abs(k)"),
+        },
+        rejected_by="purity-test-2",
+        says="k = -1 was accepted",
+        note="A check of one wrong value is no check of a range.",
     ),
     Misconception(
         name="tensors-only",

@@ -382,4 +382,13 @@ def mass_inside(maps, mask_grid):
     return torch.einsum("nij,nij->n", maps, mask_grid.to(maps)) / (maps.sum((1, 2)) + torch.finfo(maps.dtype).tiny)
 """,
     ),
+    Alternative(
+        name="error-of-its-own-class",
+        exercise="collect",
+        edits={
+            'raise ValueError(f"{type(model).__name__} has no blocks[i].attn with attn_drop and fused_attn")': (
+                "raise type('NoAttention', (ValueError,), {})('this model keeps its attention elsewhere')"
+            )
+        },
+    ),
 ]

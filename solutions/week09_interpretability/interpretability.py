@@ -172,7 +172,7 @@ for name in SMALL:
 # | `maps` | list of $L$ tensors $(B, H, N, N)$ | first block first; no average over heads; dtype and device of the model |
 # | `logits` | $(B, \text{classes})$ | of the same pass, in eval mode; what the untouched model gives, up to $10^{-5}$ |
 #
-# Without `with_grad` neither maps nor logits carry a graph. Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, which parameters ask for gradients and the gradients that they have, all hooks but yours. The images ask for no gradient that they did not ask for before.
+# Without `with_grad` neither maps nor logits carry a graph. Afterwards, **also after an error**, everything is as it was: each block's `fused_attn` (some may have been off), each module's mode, which parameters ask for gradients and the gradients that they have, and all hooks; yours are gone. The images ask for a gradient only if they did before.
 
 
 # %% exercise="collect" difficulty=3 minutes=60
@@ -392,7 +392,10 @@ with checks.step("a ViT in float64"):
 
 
 def asks(model: nn.Module, collect: Callable, images: torch.Tensor) -> None:
-    collect(model, images)
+    try:
+        collect(model, images)
+    except ValueError as error:  # or an error of a class of its own that is one
+        raise ValueError(str(error)) from error
 
 
 class Halves(nn.Module):
@@ -454,13 +457,17 @@ def life(collect: Callable, model: nn.Module, images: torch.Tensor) -> dict:
 
 
 def gradients(collect: Callable, model: nn.Module, images: torch.Tensor, label: int, without: bool) -> list:
-    """Gradients of one logit with respect to each map, found outside or inside of no_grad."""
+    """Gradients of one logit with respect to each map that it depends on, for maps found outside or inside of no_grad.
+
+    At last whether maps and logits have a graph, and whether the images ask for a gradient.
+    """
     with torch.set_grad_enabled(not without):
         maps, logits = collect(model, images, True)
     if not (logits.requires_grad and all(weights.requires_grad for weights in maps)):
-        return [images.requires_grad]
+        return [False, images.requires_grad]
     with torch.enable_grad():
-        return [*torch.autograd.grad(logits[:, label].sum(), list(maps)), images.requires_grad]
+        found = torch.autograd.grad(logits[:, label].sum(), list(maps), allow_unused=True)
+    return [*(gradient for gradient in found if gradient is not None), True, images.requires_grad]
 
 
 def gradients_by_timm_attention(model: nn.Module, images: torch.Tensor, label: int) -> list:
@@ -468,7 +475,8 @@ def gradients_by_timm_attention(model: nn.Module, images: torch.Tensor, label: i
     for block in model.blocks:
         block.attn.fused_attn = False
         block.attn.attn_drop.register_forward_hook(lambda m, i, out: (out.retain_grad(), kept.append(out))[1])
-    model(images)[:, label].sum().backward()
+    with torch.enable_grad():
+        model(images)[:, label].sum().backward()
     return [weights.grad for weights in kept]
 
 
@@ -491,9 +499,10 @@ with checks.step("a model with mixed modes, mixed flags and someone else's hook,
 
 with checks.step("with_grad=True: the gradient of logit 1 with respect to each map"):
     model = small_vit(seed=12)
-    *found, asked = checks.beside(gradients, collect_attention, model, images, 1, False)
+    *found, tracked, asked = checks.beside(gradients, collect_attention, model, images, 1, False)
     checks.equal(len(found), 3, "the maps that hang together with the logits", causes={
-        "with_grad has no effect: no graph was built": 0,
+        "with_grad has no effect: no graph was built": not tracked,
+        "the logits come from another pass than the maps": bool(tracked and not found),
     })  # fmt: skip
     for number, (gradient, expected) in enumerate(
         zip(found, gradients_by_timm_attention(model, images, 1), strict=True)
@@ -513,13 +522,13 @@ for frozen, without in ((True, False), (False, True), (True, True)):
         model = small_vit(seed=13)
         wanted = gradients_by_timm_attention(model, images, 3)
         model.requires_grad_(not frozen)
-        *found, asked = checks.beside(gradients, collect_attention, model, images, 3, without)
+        *found, tracked, asked = checks.beside(gradients, collect_attention, model, images, 3, without)
         why = (
             "nothing asks for a gradient where the parameters are frozen: let the images ask for one"
             if frozen
             else "the caller's no_grad had the last word: switch gradients on for your own pass"
         )
-        checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: 0})
+        checks.equal(len(found), 3, "the maps that hang together with the logits", causes={why: not tracked})
         for number, (gradient, expected) in enumerate(zip(found, wanted, strict=True)):
             checks.close(gradient, expected, f"the gradient for map {number}", rtol=1e-3)
         checks.equal(asked, False, "whether the caller's images ask for a gradient now", causes={
@@ -560,7 +569,7 @@ with checks.step("model and images on another device than the CPU"):
 # %% [markdown]
 # ### Milestone: the real thing
 #
-# Four ViTs of timm in their real size, on a photograph. Your maps must be timm's own, bit by bit, and the logits those of the untouched model with its fused attention. With `PROFILE=gpu` the weights are pretrained.
+# Four ViTs of timm in their real size, on a photograph. Your maps must be timm's own, bit for bit, and the logits those of the untouched model with its fused attention. With `PROFILE=gpu` the weights are pretrained.
 
 # %% explore=true
 photo = datasets.photograph("flower", height=224, width=224).image
@@ -630,7 +639,7 @@ plt.show()
 # | --- | --- | --- |
 # | `attentions` | sequence of $L$ tensors $(B, H, N, N)$ | first layer first |
 # | `residual` | float in $[0, 1)$ | $r$; else `ValueError` |
-# | `head_fusion` | `"mean"`, `"max"`, `"min"` | over the heads; else `ValueError`. Rows are divided by their sum *after* fusing and adding $r I$. (`"min"` with $r = 0$ is for maps whose heads share a key in every row: a row of zeros has no sum to be divided by) |
+# | `head_fusion` | `"mean"`, `"max"`, `"min"` | over the heads; else `ValueError`. Rows are divided by their sum *after* fusing and adding $r I$. (With `"min"` and $r = 0$ a row may become all zeros, which no sum can divide: such maps are not asked for) |
 # | result | $(B, N, N)$ | rows sum to 1; same dtype and device |
 
 
@@ -677,16 +686,17 @@ with checks.look():
     look_one = torch.eye(5).roll(1, dims=1)
     look_two = torch.eye(5)
     look_two[0] = torch.tensor([0.0, 0, 0, 1, 0])
+    look_layers = [look_one[None, None], look_two[None, None]]
+    look_rolled = {residual: attention_rollout(look_layers, residual)[0] for residual in (0.0, 0.5)}
     fig, axes = plt.subplots(1, 4, figsize=(11.5, 3.1))
     plotting.heatmap(
         axes[0], look_one, title="layer 1", xlabel="input", ylabel="output", vmin=0, vmax=1, colorbar=False
     )
     plotting.heatmap(axes[1], look_two, title="layer 2", xlabel="input", ylabel="", vmin=0, vmax=1, colorbar=False)
-    for ax, residual in zip(axes[2:], (0.0, 0.5)):
-        rolled = attention_rollout([look_one[None, None], look_two[None, None]], residual)
+    for ax, (residual, rolled) in zip(axes[2:], look_rolled.items()):
         plotting.heatmap(
             ax,
-            rolled[0],
+            rolled,
             title=f"rollout, r = {residual}",
             xlabel="input",
             ylabel="",
@@ -858,6 +868,15 @@ for seed, residual, fusion, kind in (
             "heads are fused by their mean whatever was asked for": sum_over_paths(layers, residual, "mean"),
             "r = 0.5 whatever was asked for": sum_over_paths(layers, 0.5, fusion),
         })  # fmt: skip
+
+with checks.step("five layers, against the product of five matrices"):
+    layers = [(2 * checks.normal(seed=10 + number, dtype=torch.float64)(2, 3, 4, 4)).softmax(-1) for number in range(5)]
+    product = torch.eye(4, dtype=torch.float64)
+    for layer in layers:
+        product = (
+            0.7 * (layer[:, 0] + layer[:, 1] + layer[:, 2]) / 3 + 0.3 * torch.eye(4, dtype=torch.float64)
+        ) @ product
+    checks.close(attention_rollout(layers, 0.3), product, "the rollout", rtol=0.0, atol=1e-10)
 
 with checks.step("residual 0.9999: nearly the identity"):
     layers = [checks.normal(seed=6)(1, 2, 5, 5).softmax(-1) for _ in range(2)]
@@ -1067,7 +1086,7 @@ def one_prefix_token(attn: torch.Tensor, grid: tuple, patch: float, prefix: int)
 
 
 for seed, grid, patch, prefix, kind in (
-    (1, (3, 2), 16, 1, torch.float32), (2, (2, 4), 4, 2, torch.float64), (3, (3, 3), 14, 5, torch.float32),
+    (1, (3, 2), 16, 1, torch.float32), (2, (2, 4), 4, 2, torch.float64), (4, (2, 3), 2.5, 1, torch.float32), (3, (3, 3), 14, 5, torch.float32),
 ):  # fmt: skip
     with checks.step(f"against a loop, grid {grid}, patches of {patch}, {prefix} prefix tokens, {kind}"):
         tokens = grid[0] * grid[1] + prefix
@@ -1076,6 +1095,7 @@ for seed, grid, patch, prefix, kind in (
         checks.close(attention_distance(attn, grid, patch, prefix), distance_by_loop(attn, grid, patch, prefix), "the distances", **tight, causes={
             "rows and columns of the grid are exchanged": distance_by_loop(attn, grid[::-1], patch, prefix),
             "only one prefix token was left out": lambda: one_prefix_token(attn, grid, patch, prefix),
+            "the side of a patch was cut to a whole number": distance_by_loop(attn, grid, int(patch), prefix),
         })  # fmt: skip
 
 with checks.step("the attention that was given"):
@@ -1102,7 +1122,7 @@ with checks.step("attention on another device than the CPU"):
 # | `hoyer_sparsity(attn)` | $(B, H, N)$ in $[0, 1]$ |
 # | `prefix_mass(attn, n_prefix)` | $(B, H, N)$ in $[0, 1]$ |
 #
-# `attn` is $(B, H, N, N)$; all three work on its last dimension, the keys.
+# `attn` is $(B, H, N, N)$ and stays as it is. All three work on its last dimension, the keys, whatever the number of queries, and give its dtype.
 
 
 # %% exercise="entropy" difficulty=2 minutes=25
@@ -1229,8 +1249,26 @@ for seed, size in ((0, (2, 3, 5, 5)), (1, (1, 1, 9, 9)), (2, (3, 2, 17, 17))):
         root = size[-1] ** 0.5
         sparse = [(root - sum(abs(row)) / sum(row**2) ** 0.5) / (root - 1) for row in attn.flatten(0, 2).numpy()]
         checks.close(hoyer_sparsity(attn), torch.tensor(sparse).reshape(size[:3]), "the sparsity", **tight)
-        first = [sum(row[:2]) for row in attn.flatten(0, 2).numpy()]
-        checks.close(prefix_mass(attn, 2), torch.tensor(first).reshape(size[:3]), "the prefix mass", **tight)
+        for count in (2, 5):
+            first = torch.tensor([sum(row[:count]) for row in attn.flatten(0, 2).numpy()]).reshape(size[:3])
+            checks.close(prefix_mass(attn, count), first, f"the mass of {count} prefix tokens", **tight)
+
+with checks.step("four queries over nine keys"):
+    attn = checks.normal(seed=3, dtype=torch.float64)(1, 2, 4, 9).softmax(-1)
+    entropies = [entr(row.numpy()).sum() for row in attn.flatten(0, 2)]
+    checks.close(attention_entropy(attn), torch.tensor(entropies).reshape(1, 2, 4), "the entropy")
+    sparse = [(3 - sum(row) / sum(row**2) ** 0.5) / (3 - 1) for row in attn.flatten(0, 2).numpy()]
+    checks.close(hoyer_sparsity(attn), torch.tensor(sparse).reshape(1, 2, 4), "the sparsity", causes={
+        "N was taken from the queries; it is the number of keys": lambda: (2 - 1 / attn.norm(dim=-1)) / (2 - 1),
+    })  # fmt: skip
+
+with checks.step("the attention that was given"):
+    rows = torch.eye(4).expand(1, 2, 4, 4).clone()
+    for name, fn, rest in (
+        ("attention_entropy", attention_entropy, ()), ("hoyer_sparsity", hoyer_sparsity, ()), ("prefix_mass", prefix_mass, (2,)),
+    ):  # fmt: skip
+        (after,) = checks.beside(observe.arguments_after, fn, rows, *rest)
+        checks.equal(after, rows, f"the attention after {name}")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1309,11 +1347,11 @@ def head_similarity(attentions: Sequence[torch.Tensor]) -> torch.Tensor:
 
     Parameters
     ----------
-    attentions : L tensors (B, H, N, N), with the same B, H and N.
+    attentions : L tensors (B, H, N, N), with the same B, H and N; not changed.
 
     Returns
     -------
-    (L * H, L * H), symmetric, 0 on the diagonal, at most ln 2; head h of layer l has number l * H + h.
+    (L * H, L * H) in their dtype, symmetric, 0 on the diagonal, at most ln 2; head h of layer l has number l * H + h.
     """
 
     ### BEGIN SOLUTION
@@ -1407,7 +1445,9 @@ with checks.step("two layers of two heads over 2 tokens: both rows [1, 0]; [0, 1
 
 with checks.step("redundant heads: 1 is like 0, 2 is like 1 but not like 0, 3 is like 2"):
     chain = torch.tensor([[0.0, 0.1, 0.3, 0.5], [0.1, 0.0, 0.1, 0.3], [0.3, 0.1, 0.0, 0.1], [0.5, 0.3, 0.1, 0.0]])
-    checks.equal(list(redundant_heads(chain, 0.2)), [1, 3], "the redundant heads below 0.2", causes={
+    came = redundant_heads(chain, 0.2)
+    checks.that(all(type(head) is int for head in came), "the heads are ints", came=checks.describe(came))
+    checks.equal(list(came), [1, 3], "the redundant heads below 0.2", causes={
         "head 2 was compared with head 1, which is gone already: compare with kept heads": [1, 2, 3],
         "a head was compared with itself": [0, 1, 2, 3],
         "these are the heads that are kept": [0, 2],
@@ -1690,7 +1730,7 @@ def parts(model: VisionTransformer, images: torch.Tensor) -> tuple:
 
 with checks.step("one block without norm and MLP: the gradient for key j is what its value adds to the logit"):
     for seed in (9, 6, 3):
-        model, images = one_block(seed), checks.normal(seed=seed)(2, 1, 4, 4)
+        model, images = one_block(seed), checks.normal(seed=seed)(3, 1, 4, 4)
         weights, adds, logits = parts(model, images)
         p = logits.softmax(-1)[:, None, None]
         for label in range(3):
@@ -1699,8 +1739,8 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
             pull = (p * adds).sum(-1) - adds[..., label]  # the gradient of the loss
             predicted = torch.stack([add[..., best] for add, best in zip(adds, logits.argmax(-1))])
             came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
-            checks.shape(came, (2, 4), "the relevance", causes={
-                "the class token is still in the map; every cell would be shifted by one": lambda: tuple(came.shape) == (2, 5),
+            checks.shape(came, (3, 4), "the relevance", causes={
+                "the class token is still in the map; every cell would be shifted by one": lambda: tuple(came.shape) == (3, 5),
                 "this is the whole matrix; the row of the class token is asked for": lambda: came.ndim == 3,
             })  # fmt: skip
             checks.close(came, wanted, f"the relevance for class {label}", causes={
@@ -1712,7 +1752,8 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
                 "the gradient is that of the loss; take the logit's": (weights * pull)[:, :, 1:].relu().mean(1),
                 "the gradient is that of the probability; take the logit's": (weights * -pull * p[..., label])[:, :, 1:].relu().mean(1),
                 "negative products are still in it": product.mean(1),
-                "the gradient was divided by the number of images: sum over the batch, no mean": wanted / 2,
+                "the gradient was divided by the number of images: sum over the batch, no mean": wanted / 3,
+                "the update was halved, as in rollout; here it is R + A R": wanted / 2,
                 "the map was divided by its sum; give it as it is": wanted / wanted.sum(1, keepdim=True),
             })  # fmt: skip
 
@@ -2001,7 +2042,10 @@ def area(curve: torch.Tensor, fractions: Sequence[float] | None = None) -> float
 
 
 def pointing_game(maps: torch.Tensor, mask_grid: torch.Tensor) -> float:
-    """How often the maximum of a map (n, gh, gw) lies in its mask (n, gh, gw) bool (Zhang et al. 2016)."""
+    """How often the maximum of a map (n, gh, gw) lies in its mask (n, gh, gw) bool (Zhang et al. 2016).
+
+    Of equal maxima the first one counts, row by row. Neither argument is changed.
+    """
     ### BEGIN SOLUTION
     best = maps.flatten(1).argmax(dim=1, keepdim=True)
     return float(mask_grid.flatten(1).gather(1, best).double().mean())
@@ -2009,7 +2053,10 @@ def pointing_game(maps: torch.Tensor, mask_grid: torch.Tensor) -> float:
 
 
 def mass_inside(maps: torch.Tensor, mask_grid: torch.Tensor) -> torch.Tensor:
-    """The share of each map (n, gh, gw), at least 0 everywhere, inside its mask (n, gh, gw) bool: (n,)."""
+    """The share of each map (n, gh, gw), at least 0 everywhere, inside its mask (n, gh, gw) bool.
+
+    (n,) in the dtype of the maps; 0 for a map of zeros. Neither argument is changed.
+    """
     ### BEGIN SOLUTION
     total = maps.flatten(1).sum(dim=1)
     return (maps * mask_grid).flatten(1).sum(dim=1) / total.clamp(min=torch.finfo(maps.dtype).tiny)
@@ -2138,7 +2185,7 @@ with checks.step("20 maps that are drawn anew each time: each image stays right 
 # %% test="deletion" points=3
 def near_number(came: object, wanted: float, what: str, causes: dict | None = None) -> None:
     checks.that(isinstance(came, float), f"{what} is a float", came=checks.describe(came))
-    found = {text: abs(came - wrong) < 1e-6 for text, wrong in (causes or {}).items()}
+    found = {text: wrong if callable(wrong) else abs(came - wrong) < 1e-6 for text, wrong in (causes or {}).items()}
     checks.that(abs(came - wanted) < 1e-6, f"{what} is {wanted:.4f}", came=f"{came:.4f}", causes=found)
 
 
@@ -2163,6 +2210,9 @@ with checks.step("three maps of 2 x 2, the mask at the bottom right: maximum the
     mask = torch.zeros(3, 2, 2, dtype=torch.bool)
     mask[:, 1, 1] = True
     near_number(pointing_game(maps, mask), 1 / 3, "the hit rate", {
+        "a map whose maximum stands in several cells was counted if one of them lies in the mask; only the first one counts": lambda: (
+            pointing_game(maps[2:], torch.tensor([[[False, True], [False, False]]])) == 1.0
+        ),
         "a tie went to the last index; it goes to the first": 2 / 3,
         "this is the number of hits": 1.0,
     })  # fmt: skip
@@ -2214,7 +2264,15 @@ with checks.step("maps of zeros: patches are deleted by index, the left column o
     images = torch.arange(4.0).flip(0).repeat_interleave(2).expand(3, 1, 6, 8).clone()
     zeros, labels = torch.zeros(3, 1, 4), torch.zeros(3, dtype=torch.int64)
     came = checks.beside(call, deletion_curve, Brightest(), images, labels, zeros, [0.0, 0.25, 1.0], -1.0)
+    second = images.roll(2, dims=3), torch.ones(3, dtype=torch.int64)  # here the second column is the brightest
+
+    def all_together() -> bool:
+        """Whether deleting one patch of equal values takes the second column, too."""
+        curve = checks.beside(call, deletion_curve, Brightest(), *second, zeros, [0.25], -1.0)
+        return checks.near(curve, torch.zeros(1))
+
     checks.close(came, torch.tensor([1.0, 0.0, 1.0]), "the curve", causes={
+        "patches of equal value were deleted together; the k first ones are asked for": all_together,
         "equal values were deleted from the last index on; begin with the first": torch.tensor([1.0, 1.0, 1.0]),
     })  # fmt: skip
 
@@ -2629,7 +2687,7 @@ print(
 )  # fmt: skip
 
 # %% [markdown]
-# **Explain.** Collecting is cheap in time and dear in memory: it grows with $N^2$. For large inputs process one image at a time, keep only the class token's row (rollout can be computed as a vector times matrices, from the last layer down), or use half precision.
+# **Explain.** Collecting costs little time and much memory, which grows with $N^2$. For large inputs process one image at a time, keep only the class token's row (rollout can be computed as a vector times matrices, from the last layer down), or use half precision.
 #
 # ## Photographs
 #

@@ -310,6 +310,24 @@ def collect_attention(model, images, with_grad=False):
         says="model and images on another device than the CPU",
         note="Maps that lie elsewhere than the model cannot be combined with what it computes; move them where you keep them.",
     ),
+    Misconception(
+        name="logits-from-another-pass",
+        exercise="collect",
+        edits={
+            TRACKED: "        with torch.set_grad_enabled(with_grad):\n            model(images)\n            logits = model(images)\n        del maps[len(layers) :]\n"
+        },
+        rejected_by="collect-test-3",
+        says="the logits come from another pass than the maps",
+        note="Equal numbers, but two graphs: the logits do not depend on these maps.",
+    ),
+    Misconception(
+        name="gradients-off-for-all",
+        exercise="collect",
+        edits={TRACKED: "        torch.set_grad_enabled(with_grad)\n        logits = model(images)\n"},
+        rejected_by="collect-test-3",
+        says="gradients were switched off for everybody",
+        note="Outside of a `with` statement set_grad_enabled holds for the whole program.",
+    ),
     # ---- exercise 2: rollout
     Misconception(
         name="no-residual",
@@ -469,6 +487,14 @@ def collect_attention(model, images, with_grad=False):
         says="an argument after the call",
         note="The caller's maps are needed for the next method.",
     ),
+    Misconception(
+        name="three-layers-at-most",
+        exercise="rollout",
+        edits={"for weights in attentions": "for weights in attentions[:3]"},
+        rejected_by="rollout-test-3",
+        says="five layers, against the product of five matrices",
+        note="Written for the example: this week's model has three blocks.",
+    ),
     # ---- exercise 3: distance
     Misconception(
         name="distance-in-patches",
@@ -574,6 +600,14 @@ def collect_attention(model, images, with_grad=False):
         says="attention on another device than the CPU",
         note="On a GPU the distances must lie where the attention lies.",
     ),
+    Misconception(
+        name="patch-cut-to-a-whole-number",
+        exercise="distance",
+        edits={"patch * torch.cartesian_prod": "int(patch) * torch.cartesian_prod"},
+        rejected_by="distance-test-2",
+        says="the side of a patch was cut to a whole number",
+        note="Patches need not be whole pixels of the photograph: a picture may have been resized.",
+    ),
     # ---- exercise 4: entropy
     Misconception(
         name="entropy-in-bits",
@@ -654,6 +688,30 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="entropy-test-1",
         says="this is the mass of all other tokens",
         note="The two sum to 1.",
+    ),
+    Misconception(
+        name="two-prefix-tokens-at-most",
+        exercise="entropy",
+        edits={PREFIX: "return attn[..., : min(n_prefix, 2)].sum(dim=-1)"},
+        rejected_by="entropy-test-2",
+        says="the mass of 5 prefix tokens",
+        note="A ViT with four registers has five.",
+    ),
+    Misconception(
+        name="root-of-the-queries",
+        exercise="entropy",
+        edits={"root = attn.shape[-1] ** 0.5": "root = attn.shape[-2] ** 0.5"},
+        rejected_by="entropy-test-2",
+        says="N was taken from the queries",
+        note="In cross-attention there are more keys than queries, or fewer.",
+    ),
+    Misconception(
+        name="zeros-lifted-in-the-rows",
+        exercise="entropy",
+        edits={ENTROPY: "return -(attn.clamp_(min=1e-30) * attn.log()).sum(dim=-1)"},
+        rejected_by="entropy-test-2",
+        says="the attention after attention_entropy",
+        note="Against 0 ln 0, and the caller's maps have no zeros any more.",
     ),
     # ---- exercise 5: similarity
     Misconception(
@@ -743,6 +801,16 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="similarity-test-2",
         says="an argument after the call",
         note="What a function is given is the caller's.",
+    ),
+    Misconception(
+        name="heads-as-tensors",
+        exercise="similarity",
+        edits={
+            GREEDY: "(redundant if any(row[other] < threshold for other in kept) else kept).append(head)\n    redundant = [torch.tensor(head) for head in redundant]"
+        },
+        rejected_by="similarity-test-1",
+        says="the heads are ints",
+        note="A list of tensors prints oddly, and is no index of a dict.",
     ),
     # ---- exercise 6: relevance
     Misconception(
@@ -885,6 +953,14 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="relevance-test-3",
         says="the relevance not as expected",
         note="R + A R keeps what earlier layers have found. I + A R loses it, and with one block nobody sees the difference.",
+    ),
+    Misconception(
+        name="update-halved",
+        exercise="relevance",
+        edits={UPDATE: "relevance = 0.5 * relevance + 0.5 * helpful @ relevance"},
+        rejected_by="relevance-test-1",
+        says="the update was halved, as in rollout",
+        note="Rollout's rows have to sum to 1; these need not.",
     ),
     Misconception(
         name="last-layer-first",
@@ -1033,6 +1109,16 @@ def collect_attention(model, images, with_grad=False):
         note="A map that is even everywhere must not hit by luck of the mask's place.",
     ),
     Misconception(
+        name="any-of-the-tied",
+        exercise="deletion",
+        edits={
+            HITS: "return float(((maps == maps.amax((1, 2), keepdim=True)) & mask_grid).flatten(1).any(1).double().mean())"
+        },
+        rejected_by="deletion-test-2",
+        says="was counted if one of them lies in the mask",
+        note="An even map then always hits.",
+    ),
+    Misconception(
         name="hits-counted",
         exercise="deletion",
         edits={HITS: "return float(mask_grid.flatten(1).gather(1, best).double().sum())"},
@@ -1073,6 +1159,16 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="deletion-test-3",
         says="begin with the first",
         note="Reversing a stable ascending order reverses the ties, too.",
+    ),
+    Misconception(
+        name="ties-together",
+        exercise="deletion",
+        edits={
+            COUNT: "count_of = int(fraction * rows * columns + 0.5)\n        least = maps.flatten(1).sort(1, descending=True).values[:, max(count_of, 1) - 1, None, None]\n        chosen = (maps >= least) & (count_of > 0)"
+        },
+        rejected_by="deletion-test-3",
+        says="patches of equal value were deleted together",
+        note="A threshold takes as many patches as are equal; relevance has many zeros.",
     ),
     Misconception(
         name="count-cut-off",

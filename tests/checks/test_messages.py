@@ -225,6 +225,20 @@ def test_look_says_that_a_stub_is_not_written(capsys: pytest.CaptureFixture[str]
     )
 
 
+def test_look_shows_no_figure_that_has_nothing_in_it() -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    before = pyplot.get_fignums()
+    pyplot.figure().subplots().plot([1, 2])
+    with checks.look():
+        pyplot.subplots(1, 2)
+        unwritten()
+    shown = [number for number in pyplot.get_fignums() if number not in before]
+    drawn = [len(ax.lines) for number in shown for ax in pyplot.figure(number).axes]
+    for number in shown:
+        pyplot.close(number)
+    assert drawn == [1]
+
+
 def test_look_says_error_and_line_in_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with checks.look():
         halve(1)
