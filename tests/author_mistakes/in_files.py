@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .week import EXERCISE, EXPLORE, PIXEL, TOML, B, Mistake
+from ..texts import PIXEL
+from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
 FILES = {
     "broken TOML": Mistake(B, "hours = \n", "no TOML", {"hours = 1": "hours = "}, TOML),
