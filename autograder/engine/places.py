@@ -48,11 +48,12 @@ def place(frame: FrameType | None) -> dict[str, Any]:
     """The innermost line that is of no library: its number in its cell, its text, its function; {} where none is."""
     while frame is not None:
         file = frame.f_code.co_filename
-        text = linecache.getline(file, frame.f_lineno).strip()
+        line = frame.f_lineno or 0  # None while an instruction runs that belongs to no line
+        text = linecache.getline(file, line).strip()
         if text and not file.startswith((sys.prefix, sys.base_prefix, "<frozen", CODE)):
             name = frame.f_code.co_name
             return {
-                "line": frame.f_lineno,
+                "line": line,
                 "text": text[:MAX_TEXT],
                 "function": "" if name.startswith("<") else name,
             }
