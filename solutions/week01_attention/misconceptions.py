@@ -884,7 +884,7 @@ class MultiHeadAttention(nn.Module):
         name="query-and-key-share-a-projection",
         exercise="mha",
         edits={"        self.attention = ": "        self.to_key = self.to_query\n        self.attention = "},
-        rejected_by="mha-test-1",
+        rejected_by="mha-test-2",
         says="one projection serves two roles",
         note="Then what a token looks for is what it offers, and scores are symmetric.",
     ),
@@ -931,7 +931,7 @@ class MultiHeadAttention(nn.Module):
             "        optimizer.step()\n        losses": "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step()\n        losses"
         },
         rejected_by="reverser-test-2",
-        says="40 steps of a small model",
+        says="the loss of every step, before its update",
         note="A useful habit elsewhere; here Adam on the plain gradient was asked for.",
     ),
     Misconception(

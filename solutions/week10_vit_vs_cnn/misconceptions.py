@@ -1327,7 +1327,7 @@ MISCONCEPTIONS = [
             + MOVE.replace("gradient.sign()", "speed.sign()"),
         },
         rejected_by="attacks-test-4",
-        says="12 steps of 0.04 on a curved network",
+        says="4 steps of 0.04 on a curved network",
         note="A good attack (Dong et al. 2018), but another one: the formula asks for the gradient of this step alone.",
     ),
     Misconception(
@@ -1405,7 +1405,7 @@ MISCONCEPTIONS = [
         exercise="curve",
         edits={"if any(many > one + slack for _, one, many in points):": "if max(iterated) > max(one_step) + slack:"},
         rejected_by="curve-test-2",
-        says="the alarms not as expected",
+        says="the alarms at [",
         note="Two attacks can be compared at the same bound only.",
     ),
     Misconception(
