@@ -1281,7 +1281,7 @@ print(profiling.table(rows, title="Latency on this machine"))
 # - $L$ even: the target is never the token itself. There are $n = L - 1$ candidates.
 # - $L$ odd: the middle token is its own target. All $n = L$ tokens are candidates, equally likely.
 #
-# A random one of $n$ independent numbers lies off their mean by $\sigma^2 (1 - 1/n)$ in mean square. That is the **floor**: no training, width or depth gets below it without positions.
+# The mean squared distance between one of $n$ independent numbers and their mean is $\sigma^2 (1 - 1/n)$. That is the **floor**: without positions, no training, width or depth gets below it.
 #
 # | function | output |
 # | --- | --- |

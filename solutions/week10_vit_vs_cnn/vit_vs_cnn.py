@@ -1258,7 +1258,8 @@ print("equal to CAM within 1e-4:", torch.allclose(mine, cam, atol=1e-4))
 #
 # | name | meaning |
 # | --- | --- |
-# | `model`, `x`, `y` | images $(B, \dots)$ in $[lo, hi]$ to logits; the **true** classes. Attacking the predicted ones would help the model where it is wrong |
+# | `model` | a network that maps images to logits |
+# | `x`, `y` | images $(B, \dots)$ in $[lo, hi]$, and their **true** classes. Where the model is wrong, an attack on the predicted class would make it right |
 # | `eps` | $\varepsilon \ge 0$, else ValueError; 0 gives $x$ back. `lo >= hi` is a ValueError, too |
 # | `step`, `n_steps` | $\alpha$, and how many |
 # | `random_start` | begin at $\Pi(x + u)$ with $u$ uniform in $[-\varepsilon, \varepsilon]$, drawn from `generator` (torch's own if None) |
@@ -2529,7 +2530,7 @@ def masking_alarm(
     Parameters
     ----------
     epsilons : E bounds in any order, also equal ones. one_step, iterated : E accuracies of either attack.
-    value_range : hi - lo of the pixels. slack : what chance may do.
+    value_range : hi - lo of the pixels. slack : differences up to this count as chance.
 
     Returns
     -------
