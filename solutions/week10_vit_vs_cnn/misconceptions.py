@@ -1234,14 +1234,6 @@ MISCONCEPTIONS = [
         note="AdamW hides it while gradients are large: it divides by their size. The eps in its divisor does not grow with them.",
     ),
     Misconception(
-        name="mode-of-the-top-only",
-        exercise="budget",
-        edits={"            model.train()\n": "            model.training = True\n"},
-        rejected_by="budget-test-2",
-        says="not every part was in train mode",
-        note="The attribute belongs to one module; train() goes through all parts.",
-    ),
-    Misconception(
         name="buffers-counted",
         exercise="budget",
         edits={"for parameter in model.parameters())": "for parameter in model.state_dict().values())"},

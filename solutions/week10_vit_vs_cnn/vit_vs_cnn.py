@@ -1052,6 +1052,7 @@ class Normed(nn.Module):
         self.relu = nn.ReLU(inplace=overwrites)
         self.trunk.add_module("bend", self.relu)
         self.trunk.add_module("mix", nn.Conv2d(4, 4, 1))
+        self.trunk.add_module("still", nn.Identity())
         self.norm, self.head = nn.BatchNorm2d(4), nn.Linear(4, 3)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -1733,6 +1734,7 @@ with checks.step("a random start near the edge of the range"):
     # half of the noise leads out of the range at 0 and at 1, and 0.14 / 0.4 of it at 0.06; 2,000 pixels vary by 0.04
     checks.close(stopped, torch.tensor([0.5, 0.35, 0.5]), "the shares of pixels 0, 0.06 and 1 that start at an end of the range", rtol=0.0, atol=0.06, causes={
         "the start was drawn in the part of the ball that lies in the range; draw in the whole ball, then project": torch.zeros(3),
+        "only corners of the ball are drawn": torch.full((3,), 0.5),
     })  # fmt: skip
 
 
@@ -1810,7 +1812,7 @@ def steepest(model: Curved, x: torch.Tensor, y: torch.Tensor, eps: float, step: 
 
 draw = torch.Generator().manual_seed(12)
 x, y, model = torch.rand(5, 6, generator=draw).double(), torch.tensor([0, 1, 2, 0, 1]), Curved(7, 6).double()
-for n_steps in (1, 4, 12):
+for n_steps in (1, 4):
     with checks.step(f"{n_steps} steps of 0.04 on a curved network, eps 0.3, against the gradient by hand"):
         came = pgd(model, x, y, 0.3, 0.04, n_steps, False)
         checks.close(came, steepest(model, x, y, 0.3, 0.04, n_steps), "the attacked images", atol=1e-9)
