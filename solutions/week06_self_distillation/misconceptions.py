@@ -1199,14 +1199,6 @@ MISCONCEPTIONS = [
         note="register_buffer(persistent=False) keeps a buffer out of the state dict; buffers() gives all.",
     ),
     Misconception(
-        name="new-memory-for-the-parameters",
-        exercise="teacher",
-        edits={STEP: "        mine.data = momentum * mine.data + (1 - momentum) * theirs.data"},
-        rejected_by="teacher-test-3",
-        says="`p.data = ...` gives a parameter new memory",
-        note="Views and flattened copies of the parameters would stay behind.",
-    ),
-    Misconception(
         name="teacher-set-to-eval",
         exercise="teacher",
         edits={BUFFERS: BUFFERS + "\n    teacher.eval()"},
