@@ -24,19 +24,19 @@ State = Mapping[str, list[Any]]
 def in_use(model: Any) -> Any:
     """The model in a state that is easily lost: somebody's hooks and gradients, mixed modes, a frozen parameter.
 
-    The model itself and every second part are in train mode, the others in eval mode; the first and every second
-    parameter have gradients, the last one is frozen.
+    Every part has two hooks. The model itself and every second part are in train mode, the others in eval mode; the
+    first and every second parameter have gradients, the last one is frozen.
     """
     import torch
 
     for place, part in enumerate(model.modules()):
         part.training = place % 2 == 0
+        part.register_forward_hook(lambda part, given, output: None)
+        part.register_forward_pre_hook(lambda part, given: None)
     parameters = list(model.parameters())
     for place, parameter in enumerate(parameters):
         parameter.grad = torch.full_like(parameter, place + 1.0) if place % 2 == 0 else None
         parameter.requires_grad_(place < len(parameters) - 1)
-    model.register_forward_hook(lambda part, given, output: None)
-    model.register_forward_pre_hook(lambda part, given: None)
     return model
 
 
@@ -46,9 +46,9 @@ def state_of(model: Any) -> dict[str, list[Any]]:
 
     parts, parameters = list(model.modules()), list(model.parameters())
     return {
+        "settings": [_settings(part) for part in parts],
         "hooks": [sum(len(getattr(part, kind)) for kind in HOOKS) for part in parts],
         "train modes": [part.training for part in parts],
-        "settings": [_settings(part) for part in parts],
         "gradient mode": [torch.is_grad_enabled()],
         "requires_grad": [parameter.requires_grad for parameter in parameters],
         "gradients": [None if p.grad is None else p.grad.double().abs().sum().item() for p in parameters],

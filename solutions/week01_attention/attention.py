@@ -139,7 +139,8 @@ class ScaledDotProductAttention(nn.Module):
         Returns
         -------
         context : (B, H, Lq, dv), dtype of the inputs.
-        weights : (B, H, Lq, Lk), rows sum to 1 over the keys. A row without any allowed key is finite.
+        weights : (B, H, Lq, Lk), rows sum to 1 over the keys. A row without any allowed key is finite. Where dropout is
+            on, the weights before it or after it, as you like.
 
         Raises
         ------
@@ -428,7 +429,10 @@ with checks.step("dropout 0.25 while training, with the identity twice as values
         causes={
             "no weight was dropped": undropped,
             "dropout ran on the scores, before the softmax": lambda: (
-                checks.near(dropped.sum(-1), torch.full((4, 3, 6), 2.0)) and not checks.near(dropped, undropped)
+                bool(kept.all()) and not checks.near(dropped, undropped)
+            ),
+            "the rows were rescaled to sum 1 after the dropout": lambda: (
+                checks.near(dropped.sum(-1), torch.full((4, 3, 6), 2.0)) and not kept.all()
             ),
             "half of the weights were dropped, whatever was asked for": torch.where(kept, undropped / 0.5, 0.0),
         },
@@ -444,6 +448,15 @@ with checks.step("dropout 0.25 while training, with the identity twice as values
         "each weight is dropped on its own",
         came=f"{patterns} patterns in 12 heads; {mixed:.0%} of the rows lose some, but not all of their weights",
     )
+
+
+def count_learned(module: nn.Module) -> int:
+    return sum(p.requires_grad for p in module.parameters())
+
+
+with checks.step("nothing in it learns"):
+    learned = checks.beside(count_learned, ScaledDotProductAttention(head_dim=8))
+    checks.equal(learned, 0, "the number of parameters that learn", causes={"the scale learns; it is 1 / sqrt(d)": 1})
 
 with checks.step("the number of torch operators for 4 and for 16 tokens"):
     attention = ScaledDotProductAttention(head_dim=8)
@@ -675,7 +688,7 @@ with checks.step("causal_mask of 4 tokens"):
     )
 
 ### BEGIN HIDDEN TESTS
-for length in (1, 2, 7):
+for length in (1, 2, 7, 40):
     with checks.step(f"causal_mask against a double loop, length {length}"):
         looped = torch.tensor([[[[j <= i for j in range(length)] for i in range(length)]]])
         checks.equal(causal_mask(length), looped, "the mask")
@@ -968,7 +981,15 @@ with checks.step("a value of its own, with the key left out"):
         },
     )
 
-for d_model, n_heads, lq, lk in ((8, 1, 4, 4), (8, 8, 5, 2), (24, 6, 1, 7), (48, 4, 10, 9)):
+with checks.step("four projections"):
+    found = mha.projection_weights()
+    for one, other in (("q", "k"), ("q", "v"), ("k", "v"), ("q", "out"), ("k", "out"), ("v", "out")):
+        checks.that(
+            not checks.near(found[one][0], found[other][0]), f"{one!r} and {other!r} have weights of their own", came="the same weights",
+            causes={"one projection serves two roles, and must learn both": True},
+        )  # fmt: skip
+
+for d_model, n_heads, lq, lk in ((8, 1, 4, 4), (8, 8, 5, 2), (24, 6, 1, 7), (48, 4, 10, 9), (9, 3, 4, 5)):
     what = f"D={d_model} H={n_heads} Lq={lq} Lk={lk}, float64"
     with checks.step(f"against nn.MultiheadAttention, {what}"):
         randn = checks.normal(seed=d_model + n_heads, dtype=torch.float64)
@@ -1182,7 +1203,7 @@ with checks.step("2 tokens of width 4, one head, counted by hand"):
     )
 
 ### BEGIN HIDDEN TESTS
-for length, d_model in ((16, 48), (7, 24), (65, 192)):
+for length, d_model in ((16, 48), (7, 24), (65, 192), (1, 12)):
     for n_heads in (1, 3, 4):
         with checks.step(f"against torch's FLOP counter, L={length} D={d_model} H={n_heads}"):
             layer = nn.MultiheadAttention(d_model, n_heads, batch_first=True)
@@ -1260,7 +1281,7 @@ print(profiling.table(rows, title="Latency on this machine"))
 # - $L$ even: the target is never the token itself. There are $n = L - 1$ candidates.
 # - $L$ odd: the middle token is its own target. All $n = L$ tokens are candidates, equally likely.
 #
-# A random one of $n$ independent numbers lies off their mean by $\sigma^2 (1 - 1/n)$ in mean square. That is the **floor**: no training, width or depth gets below it without positions.
+# The mean squared distance between one of $n$ independent numbers and their mean is $\sigma^2 (1 - 1/n)$. That is the **floor**: without positions, no training, width or depth gets below it.
 #
 # | function | output |
 # | --- | --- |
@@ -1400,6 +1421,19 @@ with checks.step("another generator state gives another batch"):
     checks.that(not checks.near(other, first), "two seeds give two batches", came="the same x for seeds 7 and 8")
 
 ### BEGIN HIDDEN TESTS
+with checks.step("400 sequences of 4 tokens of width 5: all entries are independent"):
+    x, _ = reverse_batch(400, 4, 5, torch.Generator().manual_seed(3))
+    checks.shape(x, (400, 4, 5), "x")
+    alike = torch.corrcoef(x.flatten(1).T).fill_diagonal_(0).abs().max().item()
+    checks.that(alike < 0.3, "no two entries of a sequence are alike", came=f"a correlation of {alike:.2f}", causes={
+        "one number was used for two entries": alike > 0.95,
+    })  # fmt: skip
+    for numbers, of in ((x.mean((1, 2)) * 20**0.5, "sequence"), (x.mean(2).flatten() * 5**0.5, "token")):
+        spread = numbers.std().item()
+        checks.that(0.8 < spread < 1.2, f"the means of the {of}s vary as chance wants it", came=f"{spread:.2f} times that", causes={
+            "each of them was brought to mean 0; drawn numbers stay as they are": spread < 1e-3,
+        })  # fmt: skip
+
 with checks.step("only the generator is used"):
     state = torch.random.get_rng_state()
     torch.manual_seed(11)
@@ -1452,7 +1486,7 @@ with checks.step("a generator of another device"):
         set(drawn) <= {"meta"}, "the numbers are drawn there: a generator draws on its own device only", came=f"{drawn}"
     )
 
-for length in (2, 3, 5, 6, 10):
+for length in (2, 6, 10, 3, 5):
     with checks.step(f"the floor for L = {length}, against the best equivariant map of tokens of variance 4"):
         # Tokens that are orthogonal unit vectors stand for independent ones: least squares over what the map at
         # position i can tell apart, its own token and the sum of the others, leaves exactly the floor.
@@ -1461,7 +1495,8 @@ for length in (2, 3, 5, 6, 10):
         target = own.flip(0).flatten()[:, None]
         left = target - seen @ torch.linalg.lstsq(seen, target).solution
         exact = 4.0 * left.square().sum().item() / length
-        came = float(position_free_floor(length, 4.0))
+        came = position_free_floor(length, 4.0)
+        checks.that(isinstance(came, float), "the floor is a float", came=type(came).__name__)
         checks.that(
             abs(came - exact) < 1e-6,
             "the floor (variance 4)",
@@ -1660,6 +1695,8 @@ with checks.step("the positions, a parameter of shape (1, L, D)"):
             "all positions start alike": start.std(1).max().item() < 1e-6,
         },
     )
+    lengths = start.norm(dim=-1).std().item()
+    checks.that(lengths > 0.3, "the lengths of the positions vary, as those of independent normal numbers do", came=f"a standard deviation of {lengths:.2f}", expected="about 0.7")  # fmt: skip
 
 with checks.step("tokens that are all zero: the weights show the positions alone"):
     blank, blank_weights = model(torch.zeros(1, 10, 64))
@@ -1685,7 +1722,12 @@ with checks.step("tokens that are all zero: the values carry nothing"):
         blank,
         blank[:, :1].expand(1, 10, 64),
         "the output at each position, against position 0",
-        causes={"the positions were added to the values too": lambda: not checks.near(blank[:, 0], blank[:, 1])},
+        causes={
+            "the positions were added to the values too": lambda: checks.near(model(torch.zeros(1, 10, 64))[0], blank),
+            "the same tokens give another output each time: dropout was not asked for": lambda: (
+                not checks.near(model(torch.zeros(1, 10, 64))[0], blank)
+            ),
+        },
     )
 
 
@@ -1838,6 +1880,7 @@ def slopes(model: nn.Module, x: torch.Tensor) -> tuple[list[float], list[float]]
 with checks.step("the gradient of every parameter, against finite differences"):
     torch.manual_seed(6)
     small = PositionedReverser(length=5, d_model=8, n_heads=2)
+    checks.shape(small(torch.zeros(3, 5, 8))[1], (3, 2, 5, 5), "the weights of two heads")
     came, wanted = checks.beside(slopes, small, checks.normal(seed=8, dtype=torch.float64)(3, 5, 8))
     checks.close(torch.tensor(came), torch.tensor(wanted), "the slopes", rtol=1e-3, atol=1e-4)
 
@@ -1869,34 +1912,45 @@ with checks.step("tokens ten times as large"):
 class Mixer(nn.Module):
     """A model of the judge's: every token becomes the same mixture of tokens in all sequences."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: float = 1.0) -> None:
         super().__init__()
         self.length, self.d_model = 5, 4
         randn = checks.normal(seed=20)
-        self.scores, self.lift = nn.Parameter(randn(5, 5)), nn.Parameter(randn(4, 4))
+        self.scores, self.lift, self.shift = (
+            nn.Parameter(randn(5, 5)),
+            nn.Parameter(size * randn(4, 4)),
+            nn.Parameter(randn(4)),
+        )
         self.seen: list[torch.Tensor] = []
+        self.modes: list[bool] = []
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self.seen.append(x.detach().clone())
+        self.modes.append(self.training)
         weights = self.scores.softmax(-1)
-        return weights @ x @ self.lift, weights.expand(len(x), 1, 5, 5)
+        return weights @ x @ self.lift + self.shift, weights.expand(len(x), 1, 5, 5)
 
 
-def training(train: Callable[..., list[float]], **options: float) -> dict[str, list[torch.Tensor] | list[float]]:
-    """The losses of a training, the batches that the model saw, and the parameters that it ended with."""
-    mixer = Mixer()
+def training(train: Callable[..., list[float]], size: float = 1.0, **options: float) -> dict:
+    """The losses of a training, the batches that the model saw and its modes, the parameters that it ended with, and
+    whether torch's own random state is as it was."""
+    mixer, state = Mixer(size), torch.get_rng_state()
     losses = train(mixer, **options)
-    return {"losses": list(losses), "seen": mixer.seen, "after": [p.detach() for p in mixer.parameters()]}
+    untouched = torch.equal(torch.get_rng_state(), state)
+    found = {"losses": list(losses), "seen": mixer.seen, "after": [p.detach() for p in mixer.parameters()]}
+    return found | {"modes": mixer.modes, "untouched": untouched}
 
 
-def batches(draw: Callable[..., tuple[torch.Tensor, torch.Tensor]], batch: int, seed: int) -> list[torch.Tensor]:
+def batches(
+    draw: Callable[..., tuple[torch.Tensor, torch.Tensor]], batch: int, seed: int, steps: int
+) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return [draw(batch, 5, 4, generator)[0] for _ in range(4)]
+    return [draw(batch, 5, 4, generator)[0] for _ in range(steps)]
 
 
-def replay(seen: list[torch.Tensor], lr: float) -> tuple[list[float], list[float], list[torch.Tensor]]:
+def replay(seen: list[torch.Tensor], lr: float, size: float) -> tuple[list[float], list[float], list[torch.Tensor]]:
     """Adam on these batches: the losses before and after each update, and the parameters at the end."""
-    mixer = Mixer()
+    mixer = Mixer(size)
     optimizer = torch.optim.Adam(mixer.parameters(), lr=lr)
     before, after = [], []
     for x in seen:
@@ -1909,30 +1963,32 @@ def replay(seen: list[torch.Tensor], lr: float) -> tuple[list[float], list[float
     return before, after, [p.detach() for p in mixer.parameters()]
 
 
-def other_rate(after: list[torch.Tensor], seen: list[torch.Tensor], lr: float) -> bool:
+def other_rate(after: list[torch.Tensor], seen: list[torch.Tensor], lr: float, size: float) -> bool:
     """Whether Adam at one of the rates of this lesson gives these parameters."""
     return any(
-        all(checks.near(mine, theirs) for mine, theirs in zip(after, replay(seen, rate)[2], strict=True))
+        all(checks.near(mine, theirs) for mine, theirs in zip(after, replay(seen, rate, size)[2], strict=True))
         for rate in (1e-3, 3e-3)
         if rate != lr
     )
 
 
-for batch, seed, lr in ((3, 5, 0.1), (6, 8, 0.02)):
-    with checks.step(f"4 steps of a small model, batch={batch}, lr={lr}, seed={seed}"):
-        came = checks.beside(training, train_reverser, steps=4, lr=lr, batch=batch, seed=seed)
-        wanted = checks.beside(batches, reverse_batch, batch, seed)
-        checks.equal(len(came["seen"]), 4, "how often the model was called")
+for steps, batch, seed, lr, size in ((4, 3, 5, 0.1, 1.0), (4, 6, 8, 0.02, 1.0), (40, 4, 2, 0.1, 8.0)):
+    with checks.step(f"{steps} steps of a small model, batch={batch}, lr={lr}, seed={seed}"):
+        came = checks.beside(training, train_reverser, size, steps=steps, lr=lr, batch=batch, seed=seed)
+        wanted = checks.beside(batches, reverse_batch, batch, seed, steps)
+        checks.equal(len(came["seen"]), steps, "how often the model was called")
+        checks.equal(came["modes"], [True] * steps, "whether the model, made in train mode, was called in train mode")
+        checks.equal(came["untouched"], True, "whether torch's own random state is as it was")
         for step, (x, drawn) in enumerate(zip(came["seen"], wanted, strict=True)):
             checks.equal(x, drawn, f"the batch of step {step}, against reverse_batch with a generator of this seed")
-        before, after, parameters = replay(wanted, lr)
+        before, after, parameters = replay(wanted, lr, size)
         checks.close(
             torch.tensor(came["losses"]),
             torch.tensor(before),
             "the loss of every step, before its update",
             causes={
                 "these are losses after the update": torch.tensor(after),
-                "Adam ran at another learning rate": lambda: other_rate(came["after"], wanted, lr),
+                "Adam ran at another learning rate": lambda: other_rate(came["after"], wanted, lr, size),
             },
         )
         for mine, theirs in zip(came["after"], parameters, strict=True):
@@ -2237,6 +2293,24 @@ for n_prefix, grid in ((1, (3, 5)), (5, (4, 2))):
                     "the query index was taken to count the prefix tokens": of_row(patch),
                 },
             )
+
+with checks.step(
+    "weights that do not sum to 1, as dropout leaves them, and weights that lie on the prefix nearly alone"
+):
+    weights = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(6))
+    checks.close(
+        attention_row_to_map(weights, 4, (2, 3)),
+        (weights[:, :, 4] / weights[:, :, 4].sum(-1, keepdim=True)).reshape(2, 3, 2, 3),
+        "the map without a prefix",
+        causes={"the map does not sum to 1: rescale it, also without a prefix": weights[:, :, 4].reshape(2, 3, 2, 3)},
+    )
+    weights = torch.rand(2, 3, 7, 7, generator=torch.Generator().manual_seed(7))
+    weights[..., 1:] *= 1e-4
+    row = weights[:, :, 2, 1:]
+    wanted = (row / row.sum(-1, keepdim=True)).reshape(2, 3, 3, 2)
+    checks.close(attention_row_to_map(weights, 1, (3, 2), 1), wanted, "the map behind a prefix that has nearly all of the weight", causes={
+        "the sum was kept from being small, or a number was added to it": lambda: float(attention_row_to_map(weights, 1, (3, 2), 1).sum((2, 3)).max()) < 0.99,
+    })  # fmt: skip
 
 with checks.step("the weights after the call"):
     weights = checks.normal(seed=3, dtype=torch.float64)(2, 3, 7, 7).softmax(-1)

@@ -849,4 +849,163 @@ class MultiHeadAttention(nn.Module):
         says="weights (an argument must not be changed in place)",
         note="A slice is a view: `/=` on it changes the caller's weights.",
     ),
+    # ---- ignored sentences, state that stays, boundaries
+    Misconception(
+        name="scale-that-learns",
+        exercise="sdpa",
+        edits={
+            "self.scale = 1.0 / math.sqrt(head_dim)": "self.scale = nn.Parameter(torch.tensor(1.0 / math.sqrt(head_dim)))"
+        },
+        rejected_by="sdpa-test-3",
+        says="the scale learns",
+        note="Some models do learn it, but that is another equation.",
+    ),
+    Misconception(
+        name="rescaled-after-dropout",
+        exercise="sdpa",
+        edits={
+            "        return weights @ value, weights": "        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-9)\n        return weights @ value, weights"
+        },
+        rejected_by="sdpa-test-3",
+        says="the rows were rescaled to sum 1 after the dropout",
+        note="Dropout divides what is kept by 1 - p, which keeps the mean. Rescaling each row takes away the noise that it is for.",
+    ),
+    Misconception(
+        name="causal-window",
+        exercise="masks",
+        edits={
+            "torch.ones(length, length, dtype=torch.bool).tril()": "torch.ones(length, length, dtype=torch.bool).tril().triu(-8)"
+        },
+        rejected_by="masks-test-2",
+        says="causal_mask against a double loop, length 40",
+        note="A window is another mask: here all earlier tokens may be attended.",
+    ),
+    Misconception(
+        name="query-and-key-share-a-projection",
+        exercise="mha",
+        edits={"        self.attention = ": "        self.to_key = self.to_query\n        self.attention = "},
+        rejected_by="mha-test-2",
+        says="one projection serves two roles",
+        note="Then what a token looks for is what it offers, and scores are symmetric.",
+    ),
+    Misconception(
+        name="one-token-attends-to-nobody",
+        exercise="flops",
+        edits={"2 * n_heads * length * length * head_dim": "2 * n_heads * (length > 1) * length * length * head_dim"},
+        rejected_by="flops-test-1",
+        says="L=1 D=12",
+        note="A single token still has a score, with itself.",
+    ),
+    Misconception(
+        name="sequences-standardized",
+        exercise="reverse",
+        edits={
+            "    return x, x.flip(1)": "    x = (x - x.mean((1, 2), keepdim=True)) / x.std((1, 2), keepdim=True)\n    return x, x.flip(1)"
+        },
+        rejected_by="reverse-test-2",
+        says="each of them was brought to mean 0",
+        note="Entries with a given mean are not independent: the last one follows from the others, and the floor is lower.",
+    ),
+    Misconception(
+        name="pairs-of-equal-entries",
+        exercise="reverse",
+        edits={
+            "    return x, x.flip(1)": "    x[..., 1::2] = x[..., 0 : 2 * (d_model // 2) : 2]\n    return x, x.flip(1)"
+        },
+        rejected_by="reverse-test-2",
+        says="one number was used for two entries",
+        note="Each entry of each token is a draw of its own.",
+    ),
+    Misconception(
+        name="floor-as-a-tensor",
+        exercise="reverse",
+        edits={"return variance * (1 - 1 / candidates)": "return torch.tensor(variance * (1 - 1 / candidates))"},
+        rejected_by="reverse-test-2",
+        says="the floor is a float",
+        note="A float prints, compares and formats as a number; a tensor brings a dtype along.",
+    ),
+    Misconception(
+        name="clips-the-gradients",
+        exercise="reverser",
+        edits={
+            "        optimizer.step()\n        losses": "        nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n        optimizer.step()\n        losses"
+        },
+        rejected_by="reverser-test-2",
+        says="the loss of every step, before its update",
+        note="A useful habit elsewhere; here Adam on the plain gradient was asked for.",
+    ),
+    Misconception(
+        name="biases-left-out",
+        exercise="reverser",
+        edits={
+            "torch.optim.Adam(model.parameters(), lr=lr)": "torch.optim.Adam([p for p in model.parameters() if p.ndim > 1], lr=lr)"
+        },
+        rejected_by="reverser-test-2",
+        says="4 steps of a small model",
+        note="All parameters of the model are to be trained, vectors too.",
+    ),
+    Misconception(
+        name="seeds-the-global-state",
+        exercise="reverser",
+        edits={
+            "    generator = torch.Generator().manual_seed(seed)\n    optimizer": "    torch.manual_seed(seed)\n    generator = torch.Generator().manual_seed(seed)\n    optimizer"
+        },
+        rejected_by="reverser-test-2",
+        says="torch's own random state is as it was",
+        note="The seed is that of the generator: a training must not reset what others draw.",
+    ),
+    Misconception(
+        name="trains-in-eval-mode",
+        exercise="reverser",
+        edits={"    losses = []\n": "    losses = []\n    model.eval()\n"},
+        rejected_by="reverser-test-2",
+        says="whether the model, made in train mode, was called in train mode",
+        note="With dropout or batch norm in the model that would be another training.",
+    ),
+    Misconception(
+        name="positions-of-one-length",
+        exercise="reverser",
+        edits={
+            "nn.Parameter(torch.randn(1, length, d_model))": "nn.Parameter(F.normalize(torch.randn(1, length, d_model), dim=-1) * math.sqrt(d_model))"
+        },
+        rejected_by="reverser-test-1",
+        says="the lengths of the positions vary",
+        note="Independent normal numbers have lengths that vary about sqrt(D).",
+    ),
+    Misconception(
+        name="four-heads-always",
+        exercise="reverser",
+        edits={
+            "MultiHeadAttention(d_model, n_heads)": "MultiHeadAttention(d_model, 4 if d_model % 4 == 0 and n_heads > 1 else n_heads)"
+        },
+        rejected_by="reverser-test-2",
+        says="the weights of two heads",
+        note="The number of heads is a parameter.",
+    ),
+    Misconception(
+        name="layer-with-dropout",
+        exercise="reverser",
+        edits={"MultiHeadAttention(d_model, n_heads)": "MultiHeadAttention(d_model, n_heads, dropout=0.1)"},
+        rejected_by="reverser-test-1",
+        says="dropout was not asked for",
+        note="A layer that is made with its defaults drops nothing.",
+    ),
+    Misconception(
+        name="rescaled-behind-a-prefix-only",
+        exercise="rowmap",
+        edits={
+            "    return (row / row.sum(-1, keepdim=True)).unflatten": "    if n_prefix == 0:\n        return row.unflatten(-1, (rows, columns))\n    return (row / row.sum(-1, keepdim=True)).unflatten"
+        },
+        rejected_by="rowmap-test-1",
+        says="rescale it, also without a prefix",
+        note="Dropout and other changes leave rows that do not sum to 1.",
+    ),
+    Misconception(
+        name="sum-kept-from-being-small",
+        exercise="rowmap",
+        edits={"row.sum(-1, keepdim=True)": "row.sum(-1, keepdim=True).clamp(min=0.1)"},
+        rejected_by="rowmap-test-1",
+        says="the sum was kept from being small",
+        note="A class token can have nearly all of the attention; what is left must be rescaled all the same.",
+    ),
 ]

@@ -1134,4 +1134,157 @@ MISCONCEPTIONS = [
         says="the teacher's logits after the call",
         note="detach() shares memory: sub_ writes into the teacher's logits, which the center's update reads next.",
     ),
+    # ---- ignored sentences, state that stays, boundaries
+    Misconception(
+        name="local-range-unchecked-without-local-crops",
+        exercise="crops",
+        edits={RANGES: "for low, high in (scale_global, scale_local)[: 1 + (n_local > 0)]:"},
+        rejected_by="crops-test-2",
+        says="the local range (0.5, 0.4) was accepted",
+        note="A wrong argument is wrong even where it is not used yet.",
+    ),
+    Misconception(
+        name="seeds-the-global-state",
+        exercise="crops",
+        edits={
+            RANGES: "torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))\n    " + RANGES,
+            AREA: AREA.replace("generator=generator", "generator=None"),
+            CENTER: CENTER.replace("generator=generator", "generator=None"),
+        },
+        rejected_by="crops-test-2",
+        says="torch's own random state is as it was",
+        note="The crops can be repeated, but everything else that draws random numbers now depends on them.",
+    ),
+    Misconception(
+        name="never-the-last-place",
+        exercise="crops",
+        edits={
+            CENTER: CENTER.replace(
+                "torch.rand(batch, 2, generator=generator)", "0.7 * torch.rand(batch, 2, generator=generator)"
+            )
+        },
+        rejected_by="crops-test-2",
+        says="edge",
+        note="The last places must be as likely as the first.",
+    ),
+    Misconception(
+        name="exponentials-of-the-teacher",
+        exercise="loss",
+        edits={
+            TARGETS: "shares = [((logits - center) / t_teacher).exp() for logits in teacher]\n    targets = [(share / share.sum(-1, keepdim=True)).detach() for share in shares]"
+        },
+        rejected_by="loss-test-3",
+        says="the exponential of a teacher's logit is infinite",
+        note="At a temperature of 0.04 a logit of 4 is the exponent 100, more than float32 holds.",
+    ),
+    Misconception(
+        name="at-most-ten-views",
+        exercise="loss",
+        edits={ANSWERS: ANSWERS.replace("in student]", "in student[:10]]")},
+        rejected_by="loss-test-3",
+        says="V=12",
+        note="The number of views is a parameter of the recipe, not of the loss.",
+    ),
+    Misconception(
+        name="clears-the-gradients-of-the-student",
+        exercise="teacher",
+        edits={COPY: "student.zero_grad()\n    " + COPY},
+        rejected_by="teacher-test-1",
+        says="which of the student's parameters have the gradient",
+        note="Whoever makes a teacher between backward() and step() loses the step.",
+    ),
+    Misconception(
+        name="buffers-of-the-state-dict",
+        exercise="teacher",
+        edits={
+            BUFFERS: "    names = dict(student.named_parameters())\n    for name, theirs in student.state_dict().items():\n        if name not in names:\n            teacher.state_dict()[name].copy_(theirs)"
+        },
+        rejected_by="teacher-test-3",
+        says="a buffer of the teacher that stands in no state dict",
+        note="register_buffer(persistent=False) keeps a buffer out of the state dict; buffers() gives all.",
+    ),
+    Misconception(
+        name="teacher-set-to-eval",
+        exercise="teacher",
+        edits={BUFFERS: BUFFERS + "\n    teacher.eval()"},
+        rejected_by="teacher-test-3",
+        says="train modes of the teacher",
+        note="An update moves numbers; who sets the mode decides about the mode.",
+    ),
+    Misconception(
+        name="new-memory-for-the-center",
+        exercise="teacher",
+        edits={CENTERED: "center.data = center.data.lerp(torch.cat(list(teacher_logits)).mean(0), 1 - momentum)"},
+        rejected_by="teacher-test-3",
+        says="the center got new memory",
+        note="A center that is a view of something larger would be cut off from it.",
+    ),
+    Misconception(
+        name="length-is-a-constant",
+        exercise="head",
+        edits={ROWS: "return self.directions / self.directions.norm(dim=-1, keepdim=True).detach()"},
+        rejected_by="head-test-2",
+        says="the length was taken for a constant",
+        note="Then each step also stretches the rows, and their effective learning rate shrinks.",
+    ),
+    Misconception(
+        name="prototypes-kept-in-eval-mode",
+        exercise="head",
+        edits={
+            ROWS: "if self.training or not hasattr(self, 'kept'):\n            self.kept = F.normalize(self.directions, dim=-1)\n        return self.kept"
+        },
+        rejected_by="head-test-2",
+        says="the prototypes of an earlier call were kept",
+        note="The teacher moves in every step, in whatever mode it is.",
+    ),
+    Misconception(
+        name="rows-begin-alike",
+        exercise="head",
+        edits={DIRECTIONS: DIRECTIONS.replace("torch.randn", "torch.ones")},
+        rejected_by="head-test-2",
+        says="all rows began alike",
+        note="Outputs that begin alike get the same gradient, and stay alike for ever.",
+    ),
+    Misconception(
+        name="length-of-at-least-a-tenth",
+        exercise="head",
+        edits={EMBED: "return F.normalize(self.mlp(x), dim=-1, eps=0.1)"},
+        rejected_by="head-test-2",
+        says="the lengths of the embeddings",
+        note="Short vectors stay short: their logits are no cosines.",
+    ),
+    Misconception(
+        name="clamps-in-place",
+        exercise="report",
+        edits={TWO: "probs.clamp_(min=1e-7)\n    " + TWO},
+        rejected_by="report-test-2",
+        says="the probabilities after the call",
+        note="The probabilities belong to the caller, who may still need their zeros.",
+    ),
+    Misconception(
+        name="asks-for-a-rank-of-two",
+        exercise="diagnose",
+        edits={HEALTHY: HEALTHY.replace("math.log(k):", "math.log(k) and report['effective_rank'] > 2:")},
+        rejected_by="diagnose-test-1",
+        says="the diagnoses (0, 1, 2 for",
+        note="The table asks about the mutual information alone.",
+    ),
+    Misconception(
+        name="tidies-the-report",
+        exercise="diagnose",
+        edits={HEALTHY: "report['mutual_information'] = max(0.0, report['mutual_information'])\n    " + HEALTHY},
+        rejected_by="diagnose-test-1",
+        says="the report after the call",
+        note="A diagnosis reads; the report belongs to the caller.",
+    ),
+    Misconception(
+        name="exponentials-of-the-patch-teacher",
+        exercise="ibot",
+        edits={
+            PATCH_TARGET: "share = ((teacher_patches - center) / t_t).exp()\n    target = (share / share.sum(-1, keepdim=True)).detach()"
+        },
+        rejected_by="ibot-test-3",
+        says="the exponential of a teacher's logit is infinite",
+        note="softmax takes the largest logit away first; the bare exponential does not.",
+    ),
 ]

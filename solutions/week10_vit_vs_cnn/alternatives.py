@@ -39,7 +39,7 @@ def fair_train(models, data, steps, seeds, batch=48, lr=3e-3, augment=None):
         spent = time.process_time() - start
         model.train(False)
         with torch.inference_mode():
-            hits = (model(data[2]).argmax(-1) == data[3]).double().mean()
+            hits = (model(data[2]).argmax(-1) == data[3]).float().mean()
         return Run(model=model, params=sum(p.numel() for p in model.parameters()), seconds=spent, accuracy=float(hits))
 
     return {name: [one_run(make, seed) for seed in seeds] for name, make in models.items()}

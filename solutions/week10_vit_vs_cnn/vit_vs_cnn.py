@@ -53,7 +53,7 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import nn
 
-from shared import checks, datasets, plotting, profiling, session, unchanged
+from shared import checks, datasets, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
 
 torch.manual_seed(0)
@@ -427,20 +427,38 @@ with checks.step("the edge below the target, and what lies beyond both: 900, 899
 
 # %% test="budget" points=3
 class Recorder(nn.Module):
-    """Keeps the number that each image carries; more idle weights need more random numbers when it is made."""
+    """Keeps the number that each image carries; more idle weights need more random numbers when it is made.
 
-    def __init__(self, idle: int) -> None:
+    `measured` are the CPU clocks at the end of the last measuring, of whichever model, or at the beginning of the call.
+    """
+
+    def __init__(self, idle: int, measured: list) -> None:
         super().__init__()
         self.idle, self.line = nn.Linear(1, idle).requires_grad_(False), nn.Linear(1, 2)
+        self.register_buffer("constant", torch.zeros(3))
         self.shown: list = []
+        self._measured, self.limit = measured, 0.0
         self.eval()  # whoever trains it sets the mode
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        numbers = images.flatten(1)[:, :1]
+        numbers, modes = images.flatten(1)[:, :1], [part.training for part in self.modules()]
         if not self.shown:
             until_the_clocks_move()
-        self.shown.append((self.training, numbers[:, 0].tolist()))
+        if (
+            not any(modes) and self.limit == 0.0
+        ):  # the first call of the measuring, which takes as long as what was before
+            now = cpu_clocks()
+            self.limit = max(clock - end for clock, end in zip(now, self._measured))
+            while min(clock - begin for clock, begin in zip(cpu_clocks(), now)) < self.limit:
+                pass
+        self.shown.append((all(modes), numbers[:, 0].tolist()))
+        if not any(modes):
+            self._measured[:] = cpu_clocks()
         return self.line(numbers / 50 - 1)
+
+
+def cpu_clocks() -> list:
+    return [time.process_time(), time.thread_time()]
 
 
 def until_the_clocks_move() -> None:
@@ -453,14 +471,15 @@ def until_the_clocks_move() -> None:
 
 def recorded(train: Callable, idle: list, data: tuple, steps: int, seeds: list, batch: int) -> dict:
     """What every model was shown, what the runs say, and whether the data are what they were."""
-    makers = {f"{count} idle": (lambda count=count: Recorder(count)) for count in idle}
+    measured: list = []
+    makers = {f"{count} idle": (lambda count=count: Recorder(count, measured)) for count in idle}
     given = [part.clone() for part in data]
     while time.process_time() < 0.1:  # a process that has worked before: its clock does not begin with the call
         pass
-    clocks = (time.process_time, time.thread_time)
-    began = [clock() for clock in clocks]
+    measured[:] = began = cpu_clocks()
+    began = list(began)
     trained = train(makers, data, steps, seeds, batch=batch)
-    longest = max(clock() - begin for clock, begin in zip(clocks, began))
+    longest = max(clock - begin for clock, begin in zip(cpu_clocks(), began))
     found: dict = {}
     for name, runs in trained.items():
         found[name] = []
@@ -473,7 +492,8 @@ def recorded(train: Callable, idle: list, data: tuple, steps: int, seeds: list, 
                 {"seen": [numbers for learning, numbers in shown if learning], "right": right, "training": training}
                 | {"asked": [number for learning, numbers in shown if not learning for number in numbers]}
                 | {"order": [learning for learning, _ in shown], "params": run.params, "seconds": run.seconds}
-                | {"accuracy": run.accuracy, "line": run.model.line.weight.detach()}
+                | {"accuracy": run.accuracy, "line": run.model.line.weight.detach(), "limit": run.model.limit}
+                | {"wants": [p.requires_grad for p in run.model.parameters()]}
             )
     return found | {"data": all(torch.equal(part, was) for part, was in zip(data, given)), "longest": longest}
 
@@ -488,7 +508,7 @@ with checks.step("two models of different size, 12 steps of 8 images, seeds 4 an
     runs = (*small, *large)
     checks.equal([len(run["seen"]) for run in runs], [12] * 4, "batches in train mode", causes={
         "accuracy was measured in train mode, which counts as one more batch": [13] * 4,
-        "the model learned in the mode in which it was made; call model.train()": lambda: all(
+        "not every part was in train mode while the model learned; call model.train()": lambda: all(
             not run["seen"] and len(run["asked"]) == 12 * 8 + 20 for run in runs
         ),
     })  # fmt: skip
@@ -548,6 +568,7 @@ with checks.step(
 with checks.step("what a run says"):
     checks.equal([run["params"] for run in runs], [8, 8, 64, 64], "parameters", causes={
         "only parameters that want gradients were counted": [4] * 4,
+        "buffers were counted as well, as a state dict holds them": [11, 11, 67, 67],
     })  # fmt: skip
     for run in runs:
         checks.equal(any(run["training"]), False, "whether a part of the returned model is in train mode")
@@ -560,6 +581,11 @@ with checks.step("what a run says"):
         checks.that(isinstance(run["accuracy"], float), "accuracy is a float", came=checks.describe(run["accuracy"]))
         checks.that(abs(run["accuracy"] - run["right"]) < 1e-6, "accuracy is the share of test images that are right",
             came=f"{run['accuracy']}", expected=f"{run['right']}")  # fmt: skip
+        checks.equal(
+            run["wants"],
+            [False, False, True, True],
+            "requires_grad of the parameters, of which the first two were made frozen",
+        )
         checks.that(run["seconds"] > 0, "seconds of CPU time are positive", came=f"{run['seconds']}")
     spent = sum(run["seconds"] for run in runs)
     checks.that(
@@ -568,6 +594,14 @@ with checks.step("what a run says"):
         came=f"{spent}",
         expected=f"at most {found['longest']}",
     )
+    for run in runs:
+        checks.that(
+            run["seconds"] <= run["limit"] + 1e-6,
+            "seconds of the training end before accuracy is measured",
+            came=f"{run['seconds']}",
+            expected=f"at most {run['limit']}",
+            causes={"the time of the measuring was counted, too": run["seconds"] <= found["longest"]},
+        )
 
 
 # %% test="budget" points=3
@@ -616,6 +650,7 @@ def shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def learned(
     data: tuple, make: Callable, steps: int, seed: int, batch: int = 48, lr: float = 3e-3, augment: Callable | None = None,
     first: Callable = lambda: None, own: bool = False, decay: float = 0.05, warm: float = 0.2, cleared: bool = True, frozen_rate: bool = False,
+    added: bool = False,
 ) -> torch.Tensor:  # fmt: skip
     """Weights (3, 5) of a line after the recipe, with gradients in closed form; the options are mistakes."""
     x, y = data[:2]
@@ -628,7 +663,9 @@ def learned(
         for _ in range(steps):
             picked = torch.randint(len(x), (batch,), generator=draw)
             images = augment(x[picked], other if own else draw) if augment else x[picked]
-            error = ((images @ line.weight.T + line.bias).softmax(1) - F.one_hot(y[picked], 3)) / batch
+            error = ((images @ line.weight.T + line.bias).softmax(1) - F.one_hot(y[picked], 3)) / (
+                1 if added else batch
+            )
             for parameter, slope in ((line.weight, error.T @ images), (line.bias, error.sum(0))):
                 parameter.grad = slope if cleared or parameter.grad is None else parameter.grad + slope
             optimizer.step()
@@ -640,26 +677,29 @@ def learned(
 randn, labels = checks.normal(seed=3, dtype=torch.float64), torch.arange(90) % 3
 points = randn(90, 4) + 1.5 * torch.eye(3, 4, dtype=torch.float64)[labels]
 data = (points[:60], labels[:60], points[60:], labels[60:])
+faint = (1e-7 * data[0], data[1], 1e-7 * data[2], data[3])  # gradients as small as the eps in AdamW's divisor
 makers = {"first": plain_line, "wide": wide_line, "last": plain_line}
-for title, steps, seeds, options in (
-    ("30 steps of 7 images, rate 0.02, seeds 6 and 2", 30, [6, 2], {"batch": 7, "lr": 0.02}),
-    ("25 steps with the defaults, seed 9", 25, [9], {}),
-    ("20 steps with augmentation, seed 1", 20, [1], {"augment": shifted, "lr": 0.05, "batch": 11}),
+for title, given, steps, seeds, options in (
+    ("30 steps of 7 images, rate 0.02, seeds 6 and 2", data, 30, [6, 2], {"batch": 7, "lr": 0.02}),
+    ("25 steps with the defaults, seed 9", data, 25, [9], {}),
+    ("20 steps with augmentation, seed 1", data, 20, [1], {"augment": shifted, "lr": 0.05, "batch": 11}),
+    ("20 steps of 8 faint images, seed 4", faint, 20, [4], {"batch": 8}),
 ):
     with checks.step(f"weights of three lines after {title}, against gradients in closed form"):
-        found = fair_train(makers, data, steps, seeds, **options)
+        found = fair_train(makers, given, steps, seeds, **options)
         for name, make in makers.items():
             checks.equal(len(found[name]), len(seeds), f"the number of runs of {name!r}")
             for k, seed in enumerate(seeds):
                 came = found[name][k].model
                 came = torch.cat([came.weight, came.bias[:, None]], dim=1)
-                known = (data, make, steps, seed)
+                known = (given, make, steps, seed)
                 checks.close(came, learned(*known, **options), f"the weights of {name!r}, seed {seed}", rtol=1e-6, atol=1e-8, causes={
                     "the models do not start from the same seed: set it before each of them": lambda: name != "first" and any(
                         checks.near(came, learned(*known, first=before, **options), rtol=1e-6, atol=1e-8)
                         for before in (plain_line, lambda: (plain_line(), wide_line()))
                     ),
                     "gradients of earlier batches were not cleared": learned(*known, cleared=False, **options),
+                    "the losses of a batch were added; take their mean": learned(*known, added=True, **options),
                     "the schedule was never stepped": learned(*known, frozen_rate=True, **options),
                     "weight decay was left at AdamW's default": learned(*known, decay=0.01, **options),
                     "weights did not decay": learned(*known, decay=0.0, **options),
@@ -673,10 +713,9 @@ for title, steps, seeds, options in (
                     ),
                     "augment was never called": learned(*known, **options | {"augment": None}),
                 })  # fmt: skip
-        right = [(data[2] @ run.model.weight.T + run.model.bias).argmax(1) == data[3] for run in found["last"]]
-        checks.equal(
-            [run.accuracy for run in found["last"]], [share.double().mean().item() for share in right], "accuracies"
-        )
+        right = [(given[2] @ run.model.weight.T + run.model.bias).argmax(1) == given[3] for run in found["last"]]
+        accuracies = torch.tensor([run.accuracy for run in found["last"]], dtype=torch.float64)
+        checks.close(accuracies, torch.stack(right).double().mean(1), "accuracies", rtol=0.0, atol=1e-6)  # also float32
 
 with checks.step("1,203 test images: all of them count"):
     many, kinds = randn(1203, 4), torch.arange(1203) % 3
@@ -896,7 +935,7 @@ with checks.step("two maps [[3, 1], [0, 2]] and [[1, 2], [0, 1]], z = mean of th
     checks.shape(maps, (1, 2, 2), "the result")
     checks.close(maps, torch.tensor([[[1.0, 0.0], [0.0, 0.5]]]), "the map", causes={
         "the ReLU is missing": torch.tensor([[[1.0, -0.5], [0.0, 0.5]]]),
-        "the ReLU came before the sum: negative channels must be able to take something away": torch.tensor(
+        "what speaks against the class was dropped before the sum; negative channels must be able to take something away": torch.tensor(
             [[[1.0, 1 / 3], [0.0, 2 / 3]]]
         ),
         "absolute values instead of a ReLU": torch.tensor([[[1.0, 0.5], [0.0, 0.5]]]),
@@ -1008,17 +1047,20 @@ with checks.step("float64"):
 
 # %% test="gradcam" points=4
 class Normed(nn.Module):
-    """A convolution with batch norm, and a layer inside a layer: `trunk.maps`."""
+    """A convolution with batch norm, and a layer inside a layer that has two more: `trunk.maps`."""
 
     def __init__(self, overwrites: bool = False) -> None:
         super().__init__()
         self.trunk = nn.Sequential()
         self.trunk.add_module("maps", nn.Conv2d(1, 4, 3, padding=1))
         self.relu = nn.ReLU(inplace=overwrites)
+        self.trunk.add_module("bend", self.relu)
+        self.trunk.add_module("mix", nn.Conv2d(4, 4, 1))
+        self.trunk.add_module("still", nn.Identity())
         self.norm, self.head = nn.BatchNorm2d(4), nn.Linear(4, 3)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.relu(self.norm(self.relu(self.trunk(images)))).mean((2, 3)))
+        return self.head(self.relu(self.norm(self.trunk(images))).mean((2, 3)))
 
 
 class Broken(nn.Module):
@@ -1040,17 +1082,18 @@ def normed(seed: int, overwrites: bool = False) -> Normed:
 def explained(
     fn: Callable, model: nn.Module, images: torch.Tensor, targets: torch.Tensor, frozen: bool, grad: bool
 ) -> tuple:
-    """Maps of a model in train mode, and whether they want gradients."""
+    """Maps of a model in train mode, whether they want gradients, and whether gradients are on after the call."""
     model.train().requires_grad_(not frozen)
     with torch.set_grad_enabled(grad):
         maps = fn(model, "trunk.maps", images, targets)
-    return maps, maps.requires_grad
+        after = torch.is_grad_enabled()
+    return maps, maps.requires_grad, after
 
 
 images, targets = checks.normal(seed=1)(4, 1, 6, 6), torch.tensor([0, 1, 2, 0])
 with checks.step("what is left behind on a model in use"):
     checks.as_found(checks.beside(unchanged.asked, grad_cam, normed(0), "trunk.maps", images, targets))
-    maps, tracked = checks.beside(explained, grad_cam, normed(0), images, targets, False, True)
+    maps, tracked, _ = checks.beside(explained, grad_cam, normed(0), images, targets, False, True)
     checks.equal(tracked, False, "requires_grad of the result")
 
 ### BEGIN HIDDEN TESTS
@@ -1065,8 +1108,8 @@ with checks.step("what is left behind when a part of the model raises an error")
 def calm_maps(model: Normed) -> torch.Tensor:
     """Grad-CAM from torch's gradient of the part behind the layer, in eval mode."""
     model.eval()
-    found = model.trunk(images).detach().requires_grad_()
-    logits = model.head(model.norm(found.relu()).relu().mean((2, 3)))
+    found = model.trunk.maps(images).detach().requires_grad_()
+    logits = model.head(model.norm(model.trunk.mix(found.relu())).relu().mean((2, 3)))
     slope = torch.autograd.grad(logits[torch.arange(4), targets].sum(), found)[0].mean((2, 3), keepdim=True)
     maps = (slope * found.detach()).sum(1).relu()
     return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
@@ -1083,19 +1126,22 @@ with checks.step("against the gradient of what is behind the layer"):
 with checks.step("an image alone and in a batch, with batch norm in train mode"):
     for row in range(4):
         one = slice(row, row + 1)
-        alone, _ = checks.beside(explained, grad_cam, normed(0), images[one], targets[one], False, True)
+        alone, _, _ = checks.beside(explained, grad_cam, normed(0), images[one], targets[one], False, True)
         checks.close(alone[0], maps[row], f"the map of image {row}")
 
 with checks.step("under torch.no_grad()"):
-    quiet, _ = checks.beside(explained, grad_cam, normed(0), images, targets, False, False)
+    quiet, _, on = checks.beside(explained, grad_cam, normed(0), images, targets, False, False)
     checks.close(quiet, maps, "the maps")
+    checks.equal(on, False, "whether gradients are on after the call, under torch.no_grad()", causes={
+        "set_grad_enabled stays in force outside of a with statement; write `with torch.enable_grad():`": True,
+    })  # fmt: skip
 
 with checks.step("a model with frozen parameters"):
-    frozen, _ = checks.beside(explained, grad_cam, normed(0), images, targets, True, True)
+    frozen, _, _ = checks.beside(explained, grad_cam, normed(0), images, targets, True, True)
     checks.close(frozen, maps, "the maps")
 
 with checks.step("a ReLU behind the layer that overwrites what it is given"):
-    after, _ = checks.beside(explained, grad_cam, normed(0, overwrites=True), images, targets, False, True)
+    after, _, _ = checks.beside(explained, grad_cam, normed(0, overwrites=True), images, targets, False, True)
     checks.close(after, maps, "the maps", causes={
         "what was kept of the layer was overwritten by the ReLU behind it; let the model go on with a copy": lambda: not checks.near(after, maps),
     })  # fmt: skip
@@ -1107,7 +1153,7 @@ with checks.step(
     with torch.no_grad():
         faint.head.weight *= 1e-6
     checks.close(grad_cam(faint, "trunk.maps", images, targets), calm_maps(normed(0)), "the maps", rtol=1e-3, atol=1e-4, causes={
-        "a small number was added to the largest value": lambda: float(grad_cam(faint, "trunk.maps", images, targets).amax()) < 0.999,
+        "a small number was added to the largest value, or took its place": lambda: float(grad_cam(faint, "trunk.maps", images, targets).amax()) < 0.999,
     })  # fmt: skip
 ### END HIDDEN TESTS
 
@@ -1217,7 +1263,8 @@ print("equal to CAM within 1e-4:", torch.allclose(mine, cam, atol=1e-4))
 #
 # | name | meaning |
 # | --- | --- |
-# | `model`, `x`, `y` | images $(B, \dots)$ in $[lo, hi]$ to logits; the **true** classes. Attacking the predicted ones would help the model where it is wrong |
+# | `model` | a network that maps images to logits |
+# | `x`, `y` | images $(B, \dots)$ in $[lo, hi]$, and their **true** classes. Where the model is wrong, an attack on the predicted class would make it right |
 # | `eps` | $\varepsilon \ge 0$, else ValueError; 0 gives $x$ back. `lo >= hi` is a ValueError, too |
 # | `step`, `n_steps` | $\alpha$, and how many |
 # | `random_start` | begin at $\Pi(x + u)$ with $u$ uniform in $[-\varepsilon, \varepsilon]$, drawn from `generator` (torch's own if None) |
@@ -1490,7 +1537,8 @@ def attacked_in_train_mode(
     model.train()
     with torch.set_grad_enabled(not quiet):
         moved, alone = fn(model, x, y, *arguments), fn(model, x[:2], y[:2], *arguments)
-    return {"moved": moved, "alone": alone, "tracked": moved.requires_grad}
+        on = torch.is_grad_enabled()
+    return {"moved": moved, "alone": alone, "tracked": moved.requires_grad, "on": on}
 
 
 draw = torch.Generator().manual_seed(4)
@@ -1513,6 +1561,7 @@ with checks.step("fgsm on a model in train mode, and under torch.no_grad()"):
     for quiet in (False, True):
         found = checks.beside(attacked_in_train_mode, fgsm, noisy(), x, y, (0.1,), quiet)
         checks.equal(found["tracked"], False, "whether the result wants gradients")
+        checks.equal(found["on"], not quiet, "whether gradients are on after the call")
         checks.close(found["moved"], wanted, "the attacked images, as in eval mode")
         checks.close(found["alone"], wanted[:2], "the first two images, attacked without the others")
 
@@ -1541,17 +1590,18 @@ with checks.step("fgsm on an x that wants gradients"):
 
 
 # %% test="attacks" points=4
-def slope(factor: float) -> nn.Linear:
-    """One pixel, two classes; the loss of class 0, which is predicted, rises with the pixel if the factor is positive."""
+def slope(factor: float, lead: float = 4.0) -> nn.Linear:
+    """One pixel, two classes; the loss of class 0 rises with the pixel if the factor is positive. Class 0 leads by `lead`
+    where the pixel is 0."""
     model = nn.Linear(1, 2)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[0.0], [factor]]))
-        model.bias.copy_(torch.tensor([3.0, 0.0]))
+        model.bias.copy_(torch.tensor([lead, 0.0]))
     return model
 
 
 zero = torch.tensor([0])
-for steps, wanted in ((1, 0.54), (2, 0.58), (3, 0.6), (10, 0.6)):
+for steps, wanted in ((1, 0.54), (2, 0.58), (10, 0.6), (3, 0.6)):
     with checks.step(f"one pixel 0.5, eps 0.1, {steps} steps of 0.04"):
         came = pgd(slope(3.0), torch.tensor([[0.5]]), zero, 0.1, 0.04, steps, False)
         checks.close(came, torch.tensor([[wanted]]), "the attacked pixel", causes={
@@ -1561,6 +1611,15 @@ for steps, wanted in ((1, 0.54), (2, 0.58), (3, 0.6), (10, 0.6)):
             "the sign was subtracted": torch.tensor([[max(0.4, 0.5 - steps * 0.04)]]),
             "only one step was taken": torch.tensor([[0.54]]),
         })  # fmt: skip
+
+with checks.step(
+    "the model is wrong already: class 1 leads, and the true class 0 is attacked all the same, 2 steps of 0.04"
+):
+    came = pgd(slope(3.0, lead=0.0), torch.tensor([[0.5]]), zero, 0.1, 0.04, 2, False)
+    checks.close(came, torch.tensor([[0.58]]), "the attacked pixel", causes={
+        "the predicted class was attacked: that repairs what the model gets wrong": torch.tensor([[0.42]]),
+        "the attack stopped where the model was fooled": torch.tensor([[0.5]]),
+    })  # fmt: skip
 
 with checks.step("one pixel 0.97: it stays below 1; one pixel 0.01 that is pushed down: it stays above 0"):
     checks.close(
@@ -1673,6 +1732,27 @@ with checks.step("a random start near the edge of the range"):
     checks.that(float(start.min()) >= 0 and float(start.max()) <= 1, "the start lies in [0, 1]", came=f"from {float(start.min()):.3f} to {float(start.max()):.3f}", causes={
         "the random start is not projected": lambda: float(start.min()) < 0,
     })  # fmt: skip
+    x = torch.tensor([0.0, 0.06, 1.0]).repeat_interleave(2000)[None]
+    start, _ = checks.beside(started, pgd, x, torch.tensor([0]), 0.2, 5, 0)
+    stopped = ((start == 0) | (start == 1)).float().unflatten(1, (3, 2000)).mean(2)[0]
+    # half of the noise leads out of the range at 0 and at 1, and 0.14 / 0.4 of it at 0.06; 2,000 pixels vary by 0.04
+    checks.close(stopped, torch.tensor([0.5, 0.35, 0.5]), "the shares of pixels 0, 0.06 and 1 that start at an end of the range", rtol=0.0, atol=0.06, causes={
+        "the start was drawn in the part of the ball that lies in the range; draw in the whole ball, then project": torch.zeros(3),
+        "only corners of the ball are drawn": torch.full((3,), 0.5),
+    })  # fmt: skip
+
+
+def one_generator(fn: Callable, x: torch.Tensor, y: torch.Tensor) -> list:
+    """Two random starts from one generator."""
+    model, generator = nn.Linear(x.shape[1], 2), torch.Generator().manual_seed(4)
+    return [fn(model, x, y, 0.1, 0.01, 0, generator=generator) for _ in range(2)]
+
+
+with checks.step("two random starts from one generator differ"):
+    one, two = checks.beside(one_generator, pgd, torch.full((2, 6), 0.5), torch.tensor([0, 1]))
+    checks.that(not torch.equal(one, two), "the second call draws new numbers", came="the same start", causes={
+        "the generator was seeded anew, or a copy of it was used": float((one - 0.5).abs().max()) > 0,
+    })  # fmt: skip
 
 with checks.step("torch's own random state does not matter when a generator is given"):
     _, untouched = checks.beside(started, pgd, x, y, 0.3, 3, 1)
@@ -1709,7 +1789,8 @@ with checks.step("a random start without a generator comes from torch's own stat
     first, again, other = checks.beside(own_state, pgd, torch.full((2, 6), 0.5), torch.tensor([0, 1]))
     checks.equal(again, first, "the start after the same torch.manual_seed")
     checks.that(not torch.equal(other, first), "another torch.manual_seed gives another start", came="the same start", causes={
-        "without a generator the start always comes from one seed of its own": True,
+        "without a generator there is no random start": lambda: bool((first == 0.5).all()),
+        "without a generator the start always comes from one seed of its own": lambda: not (first == 0.5).all(),
     })  # fmt: skip
 
 with checks.step("eps 0, and arguments that make no sense"):
@@ -1719,6 +1800,39 @@ with checks.step("eps 0, and arguments that make no sense"):
     checks.raises(ValueError, pgd, model, x, y, -0.1, 0.1, 2, name="eps -0.1")
     checks.raises(ValueError, pgd, model, x, y, 0.1, 0.1, 2, True, None, 0.5, 0.5, name="lo equal to hi")
     checks.raises(ValueError, pgd, model, x, y, 0.0, 0.1, 2, True, None, 1.0, 0.0, name="lo above hi, also with eps 0")
+    checks.raises(ValueError, pgd, model, x, y, -0.1, 0.1, 0, False, name="eps -0.1, also without steps")
+
+
+def steepest(model: Curved, x: torch.Tensor, y: torch.Tensor, eps: float, step: float, n_steps: int) -> torch.Tensor:
+    """Projected steps along the sign of the gradient, which comes from the Jacobian of the logits."""
+    moved = x
+    for _ in range(n_steps):
+        with torch.no_grad():
+            error = model(moved).softmax(1) - F.one_hot(y, 3)
+            bent = torch.tanh(model.body[0]((moved - 0.5) * 6))
+            slope = ((error @ model.body[2].weight) * (1 - bent**2)) @ model.body[0].weight
+        moved = torch.minimum(torch.maximum(moved + step * slope.sign(), x - eps), x + eps).clamp(0, 1)
+    return moved
+
+
+draw = torch.Generator().manual_seed(12)
+x, y, model = torch.rand(5, 6, generator=draw).double(), torch.tensor([0, 1, 2, 0, 1]), Curved(7, 6).double()
+for n_steps in (1, 4):
+    with checks.step(f"{n_steps} steps of 0.04 on a curved network, eps 0.3, against the gradient by hand"):
+        came = pgd(model, x, y, 0.3, 0.04, n_steps, False)
+        checks.close(came, steepest(model, x, y, 0.3, 0.04, n_steps), "the attacked images", atol=1e-9)
+
+with checks.step("a random start, then 6 steps of 0.04: the ball belongs to the clean image"):
+    x = torch.full((3, 40), 0.5)
+    y, model = torch.tensor([0, 1, 0]), nn.Linear(40, 2)
+    with torch.no_grad():
+        model.weight.copy_(checks.normal(9)(2, 40))
+    way = (model.weight[1 - y] - model.weight[y]).detach().sign()
+    came = pgd(model, x, y, 0.1, 0.04, 6, generator=torch.Generator().manual_seed(3))
+    checks.close(came, x + 0.1 * way, "the attacked images, all of them in the corner that six steps reach", causes={
+        "the ball was laid around the random start": lambda: float((came - x).abs().max()) > 0.1001,
+        "there was no step after the random start": lambda: float((came - x).abs().min()) < 0.05,
+    })  # fmt: skip
 
 with checks.step("pixels from -1 to 2, two classes, 4 steps of 0.03 and of 0.08, eps 0.2, in float64"):
     model = nn.Linear(7, 2).double()
@@ -1771,7 +1885,8 @@ def of_train_mode(fn: Callable, model: nn.Module, x: torch.Tensor, y: torch.Tens
     model.train()
     with torch.set_grad_enabled(not quiet):
         moved, alone = (fn(model, x[:k], y[:k], 0.1, 0.03, 3, False) for k in (6, 2))
-    return {"moved": moved, "alone": alone, "tracked": moved.requires_grad}
+        on = torch.is_grad_enabled()
+    return {"moved": moved, "alone": alone, "tracked": moved.requires_grad, "on": on}
 
 
 x, y = torch.rand(6, 5, generator=torch.Generator().manual_seed(3)), torch.tensor([0, 1, 2, 2, 1, 0])
@@ -1795,6 +1910,7 @@ with checks.step("pgd on a model in train mode, and under torch.no_grad()"):
     for quiet in (False, True):
         found = checks.beside(of_train_mode, pgd, with_norm(), x, y, quiet)
         checks.equal(found["tracked"], False, "whether the result wants gradients")
+        checks.equal(found["on"], not quiet, "whether gradients are on after the call")
         checks.close(found["moved"], wanted, "the attacked images, as in eval mode")
         checks.close(found["alone"], wanted[:2], "the first two images, attacked without the others")
 
@@ -2040,8 +2156,8 @@ with checks.step("two pixels (0.5, 0.5), margin 6a + 8b - 6 = 1: the border is 1
         checks.that(int(plane(moved).argmax()) == 1, "the model is fooled", came=f"logits {plane(moved)[0].tolist()}")
     length = float((moved - x).norm())
     checks.that(0.0999 <= length <= 0.11, "the change is between 0.1 and 0.11 long", came=f"{length:.4f}", causes={
-        "the first iterate that fools the model came back; keep the nearest of all": lambda: torch.equal(
-            cw_l2(plane, x, y, 1.0, 0.0, 20, 0.02)[0], moved
+        "200 steps give the image that 20 steps give: go on after a success, and keep the nearest of all iterates": lambda: torch.equal(
+            cw_l2(plane, torch.tensor([[0.5, 0.5]]), y, 1.0, 0.0, 20, 0.02)[0], moved
         ),
     })  # fmt: skip
 
@@ -2060,7 +2176,7 @@ with checks.step("a border in a random direction, 0.12 away from the middle of f
 with checks.step("c = 0.001 is too weak to reach the border: the image comes back as it was"):
     moved, success = cw_l2(plane, x, y, 0.001, 0.0, 60, 0.02)
     checks.equal(success, torch.tensor([False]), "success", causes={
-        "success was claimed although the model is not fooled": torch.tensor([True]),
+        "success was claimed although the model is not fooled": lambda: bool(success) and int(plane(moved.detach()).argmax()) == 0,
     })  # fmt: skip
     checks.equal(moved, x, "the image", causes={
         "an iterate came back; without success x itself was asked for": lambda: float((moved - x).norm()) > 0,
@@ -2169,7 +2285,7 @@ for options in (
             "the mean over the pixels was made small, not the sum": {"pull": "mean"},
         } if options.get("steps", 100) else {}  # fmt: skip
         checks.equal(success, reached, "success", causes={
-            text: (lambda mistake=mistake: checks.near(moved, searched(model, x, y, **options, **mistake)[0]))
+            text: (lambda mistake=mistake: all(map(checks.near, (moved, success), searched(model, x, y, **options, **mistake))))
             for text, mistake in causes.items()
         })  # fmt: skip
         checks.close(moved, wanted, "the images", causes={
@@ -2421,7 +2537,7 @@ def masking_alarm(
     Parameters
     ----------
     epsilons : E bounds in any order, also equal ones. one_step, iterated : E accuracies of either attack.
-    value_range : hi - lo of the pixels. slack : what chance may do.
+    value_range : hi - lo of the pixels. slack : differences up to this count as chance.
 
     Returns
     -------
@@ -2631,6 +2747,69 @@ for seed in (0, 1):
         for given, truth in zip(found["given"], found["truth"], strict=True):
             checks.equal(given, pixels, "the images that the attack was given")
             checks.equal(truth, labels, "the classes that the attack was given")
+
+
+def curve_of_tables(fn: Callable, seen: torch.Tensor, y: torch.Tensor, epsilons: list) -> dict:
+    """The curve of a linear model in float64 that sees `seen[k]` at the k-th call; called under torch.no_grad()."""
+    model, calls = nn.Linear(1, 2).double(), iter(seen)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0], [1.0]]))
+        model.bias.copy_(torch.tensor([1.5, 0.0]))  # class 1 from pixel 1.5 on
+
+    def attack(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, eps: float) -> torch.Tensor:
+        return next(calls)
+
+    with torch.no_grad():
+        curve = fn(model, seen[0], y, epsilons, attack)
+        after = torch.is_grad_enabled()
+    return {"curve": curve, "after": after, "dtype": str(curve.dtype)}
+
+
+with checks.step(
+    "an attack that is luckier at some bounds than at others, two of them equal; float64, pixels from -3 to 3"
+):
+    draw = torch.Generator().manual_seed(3)
+    y = torch.randint(2, (40,), generator=draw)
+    seen = 6 * torch.rand(5, 40, 1, generator=draw, dtype=torch.float64) - 3
+    seen[1] = 3 * (1 - 2 * y[:, None]).double()  # all wrong
+    right = [((images > 1.5).long()[:, 0] == y).float().mean() for images in seen]
+    found = checks.beside(curve_of_tables, robustness_curve, seen, y, [0.0, 0.5, 0.5, 0.2, 0.0])
+    checks.close(found["curve"], torch.stack(right), "the curve", causes={
+        "0 was taken for granted after an accuracy of 0": torch.stack(right) * torch.tensor([1.0, 0, 0, 0, 0]),
+        "the attacked images were put back into [0, 1]": lambda: checks.near(found["curve"], torch.stack(
+            [((images.clamp(0, 1) > 1.5).long()[:, 0] == y).float().mean() for images in seen]
+        )),
+    })  # fmt: skip
+    checks.equal(found["dtype"], "torch.float32", "the dtype of the curve of a model in float64")
+    checks.equal(found["after"], False, "whether gradients are on after the call, under torch.no_grad()")
+
+
+def symptoms(epsilons: list, one_step: list, iterated: list, reach: float, slack: float) -> list[str]:
+    """The words that apply, pair by pair."""
+    found = set()
+    for eps, one, many in zip(epsilons, one_step, iterated):
+        if many - one > slack:
+            found.add("weaker")
+        if eps >= reach and many > slack:
+            found.add("survives")
+        for other, lower in zip(epsilons, iterated):
+            if other < eps and many - lower > slack:
+                found.add("rises")
+    return [word for word in ("weaker", "rises", "survives") if word in found]
+
+
+with checks.step("200 pairs of random curves of 1 to 4 points, some at the same eps, against comparing all pairs"):
+    draw = torch.Generator().manual_seed(4)
+
+    def eighths(high: int, count: int) -> list:
+        return (torch.randint(high + 1, (count,), generator=draw) / 8).tolist()  # so that every difference is exact
+
+    for count in [1, 2, 3, 4] * 50:
+        curves = eighths(8, count), eighths(8, count), [value / 2 for value in eighths(4, count)]
+        (slack,) = eighths(3, 1)
+        came = masking_alarm(*curves, value_range=0.5, slack=slack)
+        if came != symptoms(*curves, 0.5, slack):
+            checks.equal(came, symptoms(*curves, 0.5, slack), f"the alarms at {curves[0]}, one step {curves[1]}, iterated {curves[2]}, range 0.5, slack {slack}")  # fmt: skip
 
 
 def asked_by(fn: Callable, model: nn.Module, x: torch.Tensor, y: torch.Tensor, fails: bool) -> dict:
@@ -2919,6 +3098,13 @@ with checks.step("only answers by texture, then only by shape"):
     checks.equal(tuple(shape_bias(shape, shape, texture)), (1.0, 1.0), "bias and share")
 
 ### BEGIN HIDDEN TESTS
+with checks.step("the arguments after the call"):
+    given = torch.tensor([0, 3, 2, 2]), torch.tensor([0, 1, 2, 3]), torch.tensor([0, 2, 1, 2])
+    for name, before, after in zip(
+        ("pred", "shape", "texture"), given, checks.beside(observe.arguments_after, shape_bias, *given), strict=True
+    ):
+        checks.equal(after, before, f"{name} (an argument must not be changed in place)")
+
 with checks.step("no answer is either cue"):
     bias, decided = shape_bias(torch.tensor([3, 3, 3]), shape, texture)
     checks.that(bias != bias, "the bias is nan", came=f"{bias}", causes={
@@ -3172,6 +3358,18 @@ with checks.step("two perfect models: a group may be empty"):
         checks.shape(found[name], (0,), name)
 
 ### BEGIN HIDDEN TESTS
+with checks.step("the arguments after the call"):
+    given = torch.tensor([0, 1, 2, 2, 0]), torch.tensor([0, 2, 1, 2, 1]), torch.tensor([0, 1, 0, 1, 1])
+    for fn, what in (
+        (error_taxonomy, "error_taxonomy"),
+        (error_consistency, "error_consistency"),
+        (mcnemar_p, "mcnemar_p"),
+    ):
+        for name, before, after in zip(
+            ("pred_a", "pred_b", "y"), given, checks.beside(observe.arguments_after, fn, *given), strict=True
+        ):
+            checks.equal(after, before, f"{name} after {what} (an argument must not be changed in place)")
+
 with checks.step("one image in a group: its indices still have one dimension"):
     found = error_taxonomy(torch.tensor([1, 0]), torch.tensor([0, 1]), torch.tensor([0, 0]))
     checks.equal(found["only_a_wrong"], torch.tensor([0]), "only_a_wrong")
@@ -3234,6 +3432,31 @@ with checks.step("two perfect models, and two that are always wrong"):
         })  # fmt: skip
 
 
+with checks.step("one model always wrong or always right, the other not: kappa is 0, chance explains everything"):
+    half, wrong = torch.tensor([0, 0, 1, 1, 1, 0, 1, 0]), torch.ones(8, dtype=torch.int64)
+    for a, b in ((half, wrong), (wrong, half), (half, y), (y, half)):
+        checks.close(torch.tensor(error_consistency(a, b, y)), torch.tensor(0.0), "kappa", causes={
+            "kappa is nan only if e is 1, with both models perfect or both always wrong": lambda a=a, b=b: math.isnan(error_consistency(a, b, y)),
+        })  # fmt: skip
+
+with checks.step("20,000 images, each model wrong in two: together in one, then never together"):
+    many, here, there = (
+        torch.zeros(20_000, dtype=torch.int64),
+        torch.zeros(20_000, dtype=torch.int64),
+        torch.zeros(20_000, dtype=torch.int64),
+    )
+    here[[5, 700]] = 1
+    for places, wanted in (([5, 900], 0.5), ([6, 900], 0.0)):
+        there[:] = 0
+        there[places] = 1
+        checks.close(torch.tensor(error_consistency(here, there, many)), torch.tensor(wanted), "kappa", atol=2e-4)
+
+with checks.step("wrong in turn more often than together: kappa below 0"):
+    # right in 4 of 8 both, together right in 1 and wrong in 1: o = 1/4, e = 1/2
+    one, two = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.tensor([0, 1, 1, 1, 0, 0, 0, 1])
+    checks.close(torch.tensor(error_consistency(one, two, y)), torch.tensor(-0.5), "kappa")
+
+
 def kappa_of(a: torch.Tensor, b: torch.Tensor, categories: int) -> torch.Tensor:
     """Cohen's kappa of two labelings from counts alone, in whole numbers until the one division."""
     count = [[int(((a == i) & (b == j)).sum()) for j in range(categories)] for i in range(categories)]
@@ -3291,6 +3514,14 @@ with checks.step("equally often, and never: no evidence"):
         "a probability above 1: the middle was counted twice": lambda: mcnemar_p(*answers_with(3, 3, 5, 5)) > 1,
     })  # fmt: skip
     checks.equal(mcnemar_p(*answers_with(0, 0, 5, 5)), 1.0, "p where the models never differ")
+
+
+with checks.step("images that both get wrong say nothing, also where the answers differ"):
+    a, b, truth = answers_with(1, 4, 10, 5)
+    b[-3:] = 2
+    checks.close(torch.tensor(mcnemar_p(a, b, truth)), torch.tensor(12 / 32), "p", causes={
+        "different wrong answers were counted as well": torch.tensor(2 * (1 + 8) / 2**8),
+    })  # fmt: skip
 
 
 def two_sided(k: int, n: int) -> float:
