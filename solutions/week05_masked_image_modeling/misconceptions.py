@@ -649,7 +649,7 @@ MISCONCEPTIONS = [
         exercise="encoder",
         edits={"(self.cls_token + self.pos_embed[:, :1])": "(self.cls_token.data + self.pos_embed[:, :1])"},
         rejected_by="encoder-test-2",
-        says="the class token does not learn",
+        says="the class token or its position does not learn",
         note=".data takes a number out of the graph.",
     ),
     Misconception(
