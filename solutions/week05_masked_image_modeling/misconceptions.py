@@ -706,7 +706,7 @@ MISCONCEPTIONS = [
             "        mask = tokens.new_zeros(batch, count)\n": '        mask = tokens.new_zeros(batch, count)\n        if not 0 < ratio < 1:\n            raise ValueError(f"ratio={ratio}")\n',
         },
         rejected_by="encoder-test-2",
-        says="the code raised an error",
+        says="without noise: nothing is hidden, and the ratio does not matter",
         note="Without noise the ratio does not matter, so it cannot be wrong.",
     ),
     Misconception(
@@ -746,16 +746,6 @@ MISCONCEPTIONS = [
         rejected_by="masking-test-2",
         says="the noise was rounded to a smaller dtype",
         note="In half precision many of 196 random numbers are equal, and equal noise has no order.",
-    ),
-    Misconception(
-        name="mask-on-the-cpu",
-        exercise="masking",
-        edits={
-            MASK: "return visible, torch.zeros(tokens.shape[:2]).copy_(restore >= kept), restore",
-        },
-        rejected_by="masking-test-2",
-        says="the devices of visible, mask and restore",
-        note="On a GPU the next line that uses the mask fails.",
     ),
     Misconception(
         name="class-token-without-its-position",
@@ -855,16 +845,6 @@ MISCONCEPTIONS = [
         note="The mask is needed again for the loss.",
     ),
     Misconception(
-        name="distances-on-the-cpu",
-        exercise="baselines",
-        edits={
-            "cells = torch.cartesian_prod(rows, columns).to(patches)  # (N, 2)": "cells = torch.cartesian_prod(rows, columns).to(patches.dtype)  # (N, 2)",
-        },
-        rejected_by="baselines-test-1",
-        says="images and mask on another device",
-        note="torch.arange without a device makes a tensor of the CPU.",
-    ),
-    Misconception(
         name="spare-divisor",
         exercise="baselines",
         edits={
@@ -961,16 +941,6 @@ MISCONCEPTIONS = [
         rejected_by="simmim-test-1",
         says="the noise after the call",
         note="-= writes into the caller's tensor.",
-    ),
-    Misconception(
-        name="mask-of-units-on-the-cpu",
-        exercise="simmim",
-        edits={
-            UNITS: "return torch.zeros(len(grid), rows * columns).copy_(grid.repeat_interleave(unit, dim=1).repeat_interleave(unit, dim=2).flatten(1))",
-        },
-        rejected_by="simmim-test-1",
-        says="the device of the mask",
-        note="A new tensor lies on the CPU unless it is told where.",
     ),
     Misconception(
         name="loss-without-gradient",
