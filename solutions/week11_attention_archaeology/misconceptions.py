@@ -273,7 +273,7 @@ MISCONCEPTIONS = [
             APPEND: 'if not hasattr(self, "place"):\n            self.place = self.file.stat().st_size\n        with self.file.open("r+", encoding="utf-8") as file:\n            file.seek(self.place)\n            self.place += len(json.dumps({"step": step, **metrics})) + 1',
         },
         rejected_by="runlog-test-2",
-        says="a line of the other object was overwritten",
+        says="two objects write the log of one run in turns, then another program: the code raised an error",
         note='Another process may have written since. Opening with "a" always writes at the end.',
     ),
     Misconception(
