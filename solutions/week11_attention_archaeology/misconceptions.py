@@ -1438,7 +1438,7 @@ MISCONCEPTIONS = [
         exercise="page",
         edits={"read_tile(file, tile.shape[-1])": "read_tile(file, 32)"},
         rejected_by="page-test-2",
-        says="a study of tiles with 24 x 24 pixels",
+        says="a study of four tiles with 24 x 24 pixels and other classes",
         note="The size is that of the study.",
     ),
     Misconception(
