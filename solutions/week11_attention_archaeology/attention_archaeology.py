@@ -1884,6 +1884,8 @@ def generators_moved(fn: Callable, *given: object) -> list:
             "Python": random.getstate(),
         }
 
+    torch.manual_seed(123)
+    np.random.seed(123)  # noqa: NPY002
     before = states()
     fn(*given)
     return [name for name, state in states().items() if state != before[name]]
@@ -4069,10 +4071,10 @@ with checks.step("a study of four tiles with 24 x 24 pixels and other classes, a
         6,
         [{"upload": ("tile.png", good, "image/png")}, {"eps": 16}, {"upload": None, "eps": 0, "head": 2, "layer": 1}],
     )
+    checks.equal(runs[0]["options"].get("image"), 4, "how many tiles can be chosen")
     checks.that(
         not any(run["exceptions"] for run in runs), "no exception", came=str([run["exceptions"] for run in runs])[:300]
     )
-    checks.equal(runs[0]["options"].get("image"), 4, "how many tiles can be chosen")
     import io
 
     expected = shown(study, 0, read_tile(io.BytesIO(good), 24)[None])
