@@ -127,3 +127,29 @@ def test_a_visit_looks_for_no_installed_components(monkeypatch: pytest.MonkeyPat
     seen = apps.visit(page, (lambda: "word", []))
     assert not seen[0]["exceptions"]
     assert not looked
+
+
+def named(said: list[str]) -> None:
+    import streamlit as st
+
+    head = st.selectbox("Head", [10, 20, 30], format_func=lambda k: f"head {k}", key="head")
+    way = st.radio("Way", ["left", "right"], format_func=lambda word: f"to the {word}", key="way")
+    said.append(f"{head} {way}")
+
+
+def test_options_that_are_shown_by_other_names_are_chosen_by_their_place() -> None:
+    said: list[str] = []
+    apps.visit(named, (said,), [{"head": 2}, {"way": 1}])
+    assert said == ["10 left", "30 left", "30 right"]
+
+
+def test_one_more_visitor_finds_what_the_first_one_loaded() -> None:
+    calls: list[int] = []
+
+    def load() -> str:
+        calls.append(1)
+        return "word"
+
+    for forget in (True, False, True):
+        apps.visit(page, (load, []), forget=forget)
+    assert len(calls) == 2

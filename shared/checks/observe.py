@@ -107,12 +107,14 @@ def _devices(value: Any) -> Iterator[str]:
 def in_ascii_locale(fn: Callable[..., Any], *args: Any) -> Any:
     """`fn(*args)` as on a machine whose own encoding is ASCII, as Windows' is not UTF-8 either.
 
-    A file that is opened as text without an encoding, by `open` or a `Path`, can then hold nothing else.
+    A file that is opened as text without an encoding, by `open` or a `Path`, can then hold nothing else, and who asks
+    `locale` is told so.
     """
     import builtins
     import io
+    import locale
 
-    opened, encoding_of = builtins.open, io.text_encoding
+    opened, encoding_of, preferred = builtins.open, io.text_encoding, locale.getpreferredencoding
 
     def opened_here(
         file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, *more: Any, **named: Any
@@ -123,10 +125,11 @@ def in_ascii_locale(fn: Callable[..., Any], *args: Any) -> Any:
         return encoding or "ascii"
 
     builtins.open, io.text_encoding = opened_here, encoding_here  # type: ignore[assignment]
+    locale.getpreferredencoding = lambda do_setlocale=True: "ascii"
     try:
         return fn(*args)
     finally:
-        builtins.open, io.text_encoding = opened, encoding_of
+        builtins.open, io.text_encoding, locale.getpreferredencoding = opened, encoding_of, preferred
 
 
 def after_a_step(module: Any, *args: Any, rate: float) -> tuple[Any, Any]:

@@ -28,17 +28,23 @@ Upload = tuple[str, bytes, str]
 """A file: its name, what is in it, its MIME type."""
 
 
-def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence[dict[str, Any]] = ()) -> list[dict]:
+def visit(
+    page: Callable[..., object],
+    args: Sequence[Any] = (),
+    steps: Sequence[dict[str, Any]] = (),
+    forget: bool = True,
+) -> list[dict]:
     """Open `page(*args)` as one visitor, then take the steps; what the page shows after each of them.
 
     A trusted function for `checks.beside`. The page runs as Streamlit runs it: once when it is opened, and once more
-    after each step, with session state and widgets kept and all that `st.cache_resource` holds at first forgotten.
+    after each step, with session state and widgets kept.
 
     Args:
         page: draws with Streamlit; its widgets are found by their `key`.
         args: for the page.
         steps: widget key -> what to set it to: the index of an option where the widget has options, else the
             value; an `Upload`, or None to take it away, for a file uploader.
+        forget: whether what `st.cache_resource` holds is forgotten at first; False for one more visitor of a page.
 
     Returns:
         One dict for each run, with plain values: "exceptions", texts of errors that the page raised (after one of
@@ -57,7 +63,8 @@ def visit(page: Callable[..., object], args: Sequence[Any] = (), steps: Sequence
     from streamlit.testing.v1 import AppTest
 
     set_log_level("ERROR")  # else it warns in the caller's output that there is no browser
-    st.cache_resource.clear()
+    if forget:
+        st.cache_resource.clear()
     kept: dict[str, Any] = {}
     with TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         script = Path(folder) / "page.py"  # AppTest.from_function writes to a folder that it made when it was imported
@@ -97,10 +104,15 @@ def _widget(app: Any, key: str) -> Any:
 
 
 def _set(widget: Any, value: Any) -> None:
+    from streamlit.testing.v1.element_tree import TESTING_KEY
+
     options = getattr(widget, "options", None)
     if not options:
         widget.set_value(value)
-    elif hasattr(widget, "select_index"):
+        return
+    # options are texts that went through format_func; AppTest would send what is set here through it once more
+    widget.root.session_state[TESTING_KEY][widget.id] = str
+    if hasattr(widget, "select_index"):
         widget.select_index(value)
     else:  # radio buttons and sliders over options take the option itself
         widget.set_value(options[value])

@@ -13,7 +13,7 @@ import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
-from ..checks import close_empty_figures
+from ..checks.core import close_empty_figures
 
 CHECK = "autograder.magic"
 """The extension of IPython that brings `%check`. Loaded by its name: nothing here needs it."""

@@ -126,7 +126,7 @@ def timm_vit(img_size: int, patch_size: int, in_chans: int, dim: int, depth: int
 #
 # $$K = \lfloor N (1 - r) \rfloor, \qquad \text{in code } \texttt{int(N * (1 - ratio))}$$
 #
-# The code counts, as in the authors' own: in floating point $10 \cdot (1 - 0.9)$ is a little less than 1, so there $K = 0$.
+# Where the two differ the code decides, as in the authors' implementation: in floating point $10 \cdot (1 - 0.9)$ is a little less than 1, so $K = 0$.
 #
 # Every image is sorted for itself. And because the tokens are now in a new order, you must also give the way back: `restore[b, i]` is **the place that token $i$ of image $b$ has in the sorted row**. Then a row in sorted order, read at `restore`, is a row in image order.
 #
@@ -345,6 +345,20 @@ with checks.step("one token of four visible, and none"):
     visible, mask, _ = random_masking(tokens, 0.75, noise)
     checks.shape(visible, (2, 1, 1), "visible")
     checks.raises(ValueError, random_masking, tokens, 0.9, noise, name="ratio=0.9 with 4 tokens (K would be 0)")
+    tokens, noise = torch.zeros(2, 10, 1), checks.normal(seed=6)(2, 10)
+    checks.raises(
+        ValueError, random_masking, tokens, 0.9, noise, name="ratio=0.9 with 10 tokens: int(10 * (1 - 0.9)) is 0"
+    )
+
+with checks.step("noise that differs in the sixth decimal only"):
+    ranks = torch.stack([torch.randperm(12, generator=torch.Generator().manual_seed(seed)) for seed in range(3)])
+    visible, _, restore = random_masking(ranks[..., None].float(), 0.5, 1 + 1e-6 * ranks)
+    checks.equal(restore, ranks, "restore", causes={
+        "the noise was rounded to a smaller dtype, where these numbers are equal": lambda: not torch.equal(
+            restore.sort(1).values, ranks.sort(1).values
+        ) or torch.equal(restore, (1 + 1e-6 * ranks).bfloat16().argsort(1).argsort(1)),
+    })  # fmt: skip
+    checks.equal(visible[..., 0], torch.arange(6.0).expand(3, 6), "the visible tokens, which are their own ranks")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -593,9 +607,11 @@ for seed, sizes, ratio in (
             late = vit.norm(vit.blocks(late))
         checks.close(latent, wanted, "the latent", causes={
             "positions were added after hiding, so every visible patch has one of the first K": late,
-            "the order of the tokens differs: least noise first": lambda: checks.near(
-                latent[:, 0], wanted[:, 0], atol=1e-4
-            ) and checks.near(latent.sort(1).values, wanted.sort(1).values, atol=1e-4),
+            "the class token stands behind the patches, not in front": lambda: checks.near(latent.roll(1, 1), wanted, atol=1e-4),
+            "the order of the tokens differs: least noise first": lambda: (
+                checks.near(latent[:, 0], wanted[:, 0], atol=1e-4)
+                and checks.near(latent.sort(1).values, wanted.sort(1).values, atol=1e-4)
+            ),
         })  # fmt: skip
         checks.equal(restore.argsort(1)[:, :kept], noise.argsort(1)[:, :kept], "the visible patches, read from restore")
         checks.equal(mask.float(), (restore >= kept).float(), "mask")
@@ -627,7 +643,14 @@ def trained(
         "gradient": observe.gradients(encoder, images.clone().requires_grad_(), ratio, noise)[0],
         "latents": observe.after_a_step(encoder, images, ratio, noise, rate=0.02),
         "default": encoder(images, noise=noise)[0].shape[1],
+        "modes": [module.training for module in encoder.modules()],
     }
+
+
+def whole(make: Callable, sizes: tuple, images: torch.Tensor, ratios: Sequence[float]) -> list:
+    """The latents of an encoder in train mode that gets no noise."""
+    encoder = make(*sizes).train()
+    return [encoder(images, ratio)[0] for ratio in ratios]
 
 
 with checks.step("one step of gradient descent moves every part as it moves timm's ViT"):
@@ -647,7 +670,8 @@ with checks.step("one step of gradient descent moves every part as it moves timm
 
     causes = {
         "the patch embedding does not learn": lambda: without("patch_embed"),
-        "the class token does not learn": lambda: without("cls_token"),
+        # both are added up, so a step of either one moves the sum by the same
+        "the class token or its position does not learn": lambda: without("cls_token"),
         "the positions do not learn": lambda: without("pos_embed"),
         "nothing learns: the encoder runs without gradients": lambda: without(""),
     }
@@ -660,6 +684,12 @@ with checks.step("one step of gradient descent moves every part as it moves timm
     checks.equal(seen["arguments"][0], images, "the images after the call")
     checks.equal(seen["arguments"][1], noise, "the noise after the call")
     checks.equal(seen["default"], 5, "tokens of the latent with the ratio of the signature, 0.75")
+    checks.that(all(seen["modes"]), "the encoder stays in train mode", came="parts in eval mode")
+
+with checks.step("in train mode, without noise: nothing is hidden, and the ratio does not matter"):
+    ratios = (0.75, 0.0, 1.0)
+    for ratio, latent in checks.each(ratios, checks.beside(whole, MAEEncoder, sizes, images, ratios)):
+        checks.shape(latent, (3, 17, 8), f"the latent with ratio {ratio}")
 
 
 def places(make: Callable, sizes: tuple) -> list:
@@ -1130,6 +1160,13 @@ for seed, size, p, eps in ((0, (2, 1, 8, 8), 4, 1e-6), (1, (3, 3, 8, 12), 4, 1e-
             "eps was not read": lambda: eps == 0.5 and (checks.near(came, loop(0, lambda v: math.sqrt(v + 1e-6))) or checks.near(came, loop(1, lambda v: math.sqrt(v + 1e-6)))),
         })  # fmt: skip
 
+with checks.step("one patch that is the whole image, and patches of one pixel"):
+    for p in (4, 1):
+        images = checks.normal(seed=5)(2, 3, 4, 4)
+        after = checks.beside(observe.arguments_after, patch_targets, images, p, True)[0]
+        checks.equal(after, images, f"the images after the call with p = {p}")
+        checks.shape(patch_targets(images, p, True), (2, 16 // p**2, 3 * p * p), f"the targets with p = {p}")
+
 with checks.step("images of float32 give targets of float32"):
     small = checks.normal(seed=4)(1, 2, 4, 6)
     for normalize in (False, True):
@@ -1208,21 +1245,22 @@ with checks.look():
 # </details>
 
 # %% test="loss" points=4
-# two patches of two numbers in one image, errors 1 and 3 in both numbers of a patch; patch 1 is hidden
+# two patches of two numbers in one image; patch 1 is hidden
 target = torch.zeros(1, 2, 2)
-pred = torch.tensor([[[1.0, 1.0], [3.0, 3.0]]])
+pred = torch.tensor([[[1.0, 1.0], [3.0, -5.0]]])
 mask = torch.tensor([[0.0, 1.0]])
 
-with checks.step("one of two patches hidden: 3 squared"):
+with checks.step("one of two patches hidden, errors 3 and 5: (9 + 25) / 2"):
     for kind in (mask, mask.bool()):
         loss = mae_loss(pred, target, kind)
         checks.shape(loss, (), "the loss")
-        checks.close(loss, torch.tensor(9.0), f"the loss with a {kind.dtype} mask", causes={
+        checks.close(loss, torch.tensor(17.0), f"the loss with a {kind.dtype} mask", causes={
             "visible and hidden changed places": torch.tensor(1.0),
-            "all patches were counted, not the hidden ones alone": torch.tensor(5.0),
-            "the sum was divided by all patches, not by the hidden ones": torch.tensor(4.5),
-            "the numbers of a patch were summed, not averaged": torch.tensor(18.0),
-            "the error is absolute, not squared": torch.tensor(3.0),
+            "all patches were counted, not the hidden ones alone": torch.tensor(9.0),
+            "the sum was divided by all patches, not by the hidden ones": torch.tensor(8.5),
+            "the numbers of a patch were summed, not averaged": torch.tensor(34.0),
+            "the error is absolute, not squared": torch.tensor(4.0),
+            "a root was taken; the error stays squared": torch.tensor(math.sqrt(17)),
         })  # fmt: skip
 
 with checks.step("nothing hidden"):
@@ -1267,10 +1305,17 @@ for seed, (batch, count, width) in ((0, (3, 5, 4)), (1, (4, 16, 12)), (2, (1, 2,
 
 with checks.step("a prediction of float32 and a mask of float64; the arguments after the call"):
     pred, target, mask = checks.normal(seed=3)(2, 4, 3), checks.normal(seed=4)(2, 4, 3), torch.eye(4)[:2].double()
-    checks.dtype(mae_loss(pred, target, mask), torch.float32, "the loss")
     after = checks.beside(observe.arguments_after, mae_loss, pred, target, mask)
     for name, left, given in zip(("pred", "target", "mask"), after, (pred, target, mask), strict=True):
         checks.equal(left, given, f"{name} after the call")
+    checks.dtype(mae_loss(pred, target, mask), torch.float32, "the loss")
+
+with checks.step("one of 392 patches is hidden, in the second of two images, with errors of 300 and -400"):
+    mask = torch.zeros(2, 196)
+    mask[1, 77] = 1
+    pred = checks.normal(seed=7)(2, 196, 2)
+    pred[1, 77] = torch.tensor([300.0, -400.0])
+    checks.close(mae_loss(pred, torch.zeros_like(pred), mask), torch.tensor(125_000.0), "the loss")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1371,7 +1416,8 @@ def reconstruction_baselines(images: torch.Tensor, mask: torch.Tensor, p: int) -
 
     Returns
     -------
-    {"visible_mean": (B, N, C*p*p), "nearest_visible": (B, N, C*p*p)}, of the dtype of the images, which stay as they are.
+    {"visible_mean": (B, N, C*p*p), "nearest_visible": (B, N, C*p*p)}, of the dtype of the images.
+    Neither images nor mask are changed.
     """
     ### BEGIN SOLUTION
     patches = patchify(images, p)
@@ -1457,11 +1503,12 @@ with checks.step("images of float64, and the arguments after the call"):
     randn = checks.normal(seed=6, dtype=torch.float64)
     images, mask = randn(2, 1, 4, 6), (randn(2, 6) > 0).double()
     mask[:, 2] = 0
-    for name, guess in reconstruction_baselines(images, mask, 2).items():
-        checks.dtype(guess, torch.float64, name)
     after = checks.beside(observe.arguments_after, reconstruction_baselines, images, mask, 2)
     for name, left, given in zip(("images", "mask"), after, (images, mask), strict=True):
         checks.equal(left, given, f"{name} after the call")
+    guesses = reconstruction_baselines(images, mask, 2)
+    for name in ("visible_mean", "nearest_visible"):
+        checks.dtype(guesses[name], torch.float64, name)
 
 for seed, (channels, height, width, p), kept in ((0, (1, 16, 16, 4), 8), (1, (3, 8, 12, 2), 6), (2, (2, 6, 15, 3), 2)):
     with checks.step(f"three images {channels} x {height} x {width}, p = {p}, {kept} patches visible, against a loop"):
@@ -1495,6 +1542,15 @@ for seed, (channels, height, width, p), kept in ((0, (1, 16, 16, 4), 8), (1, (3,
             "of patches equally near, the one with the smallest number is asked for": others[0],
             "steps down and across were added; take the straight line": others[1],
         })  # fmt: skip
+
+with checks.step("visible_mean of images of float64, to the ninth digit"):
+    randn = checks.normal(seed=6, dtype=torch.float64)
+    images, mask = randn(2, 1, 4, 6), (randn(2, 6) > 0).double()
+    mask[:, 2] = 0
+    guesses = reconstruction_baselines(images, mask, 2)
+    rows = [[part for part, hidden in zip(*pair) if not hidden] for pair in zip(patchify(images, 2), mask.tolist())]
+    wanted = torch.stack([torch.stack(row).mean(0).expand(6, -1) for row in rows])
+    checks.close(guesses["visible_mean"], wanted, "visible_mean", rtol=1e-9, atol=1e-12)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1546,7 +1602,8 @@ def simmim_mask(grid_hw: tuple[int, int], unit: int, ratio: float, noise: torch.
 
     Returns
     -------
-    (B, gh*gw) float32, 1 = hidden, patches row by row. The int(U * (1 - ratio)) units with the least noise are visible.
+    (B, gh*gw) float32, 1 = hidden, patches row by row. The int(U * (1 - ratio)) units with the
+    least noise are visible.
 
     Raises
     ------
@@ -1671,10 +1728,13 @@ with checks.step("what does not fit"):
     checks.raises(ValueError, simmim_mask, (4, 4), 2, 0.9, torch.rand(1, 4), name="ratio=0.9 with 4 units")
 
 ### BEGIN HIDDEN TESTS
-for seed, grid, unit, ratio in ((0, (6, 4), 2, 0.5), (1, (4, 8), 1, 0.75), (2, (9, 6), 3, 0.6), (3, (8, 8), 2, 0.6)):
+for seed, grid, unit, ratio in (
+    (0, (6, 4), 2, 0.5), (1, (4, 8), 1, 0.75), (2, (9, 6), 3, 0.6), (3, (8, 8), 2, 0.6), (4, (4, 6), 2, 0.75),
+):  # fmt: skip
     with checks.step(f"grid {grid}, units of {unit}, ratio {ratio}: against a loop over cells"):
         units = (grid[0] // unit) * (grid[1] // unit)
-        noise = checks.normal(seed)(3, units)
+        order = torch.randperm(3 * units, generator=torch.Generator().manual_seed(seed)).reshape(3, units)
+        noise = 1 + 1e-6 * order  # different numbers, but nearly equal ones
         wanted = torch.zeros(3, grid[0] * grid[1])
         for image in range(3):
             order = sorted(range(units), key=noise[image].tolist().__getitem__)
@@ -1683,7 +1743,15 @@ for seed, grid, unit, ratio in ((0, (6, 4), 2, 0.5), (1, (4, 8), 1, 0.75), (2, (
                     for j in range(grid[1]):
                         if i // unit * (grid[1] // unit) + j // unit == number:
                             wanted[image, i * grid[1] + j] = 1.0
-        checks.equal(simmim_mask(grid, unit, ratio, noise).float(), wanted, "the mask")
+        came, kept = simmim_mask(grid, unit, ratio, noise).float(), int(units * (1 - ratio))
+        checks.equal(came, wanted, "the mask", causes={
+            "the number of visible units was rounded, not cut": lambda: (
+                (1 - came).sum().item() == 3 * round(units * (1 - ratio)) * unit**2 != 3 * kept * unit**2
+            ),
+        })  # fmt: skip
+
+with checks.step("ratio 0.9 with ten units: int(10 * (1 - 0.9)) is 0"):
+    checks.raises(ValueError, simmim_mask, (2, 5), 1, 0.9, torch.rand(1, 10), name="ratio=0.9 with 10 units")
 
 for grid, unit in (((6, 8), 4), ((8, 6), 4), ((4, 9), 6)):
     with checks.step(f"units of {unit} in a grid of {grid}: the area fits, a side does not"):
@@ -1692,9 +1760,9 @@ for grid, unit in (((6, 8), 4), ((8, 6), 4), ((4, 9), 6)):
 
 with checks.step("the dtype of the mask, and the noise after the call"):
     noise = checks.normal(seed=8, dtype=torch.float64)(2, 6)
-    checks.dtype(simmim_mask((4, 6), 2, 0.5, noise), torch.float32, "the mask")
     left = checks.beside(observe.arguments_after, partial(simmim_mask, (4, 6), 2, 0.5), noise)
     checks.equal(left[0], noise, "the noise after the call")
+    checks.dtype(simmim_mask((4, 6), 2, 0.5, noise), torch.float32, "the mask")
 ### END HIDDEN TESTS
 
 
@@ -1802,10 +1870,25 @@ for seed, (batch, count, width) in ((0, (3, 5, 4)), (1, (2, 9, 12))):
 
 with checks.step("a prediction of float32 and a mask of float64; the arguments after the call"):
     pred, target, mask = checks.normal(seed=5)(2, 4, 3), checks.normal(seed=6)(2, 4, 3), torch.eye(4)[2:].double()
-    checks.dtype(simmim_loss(pred, target, mask), torch.float32, "the loss")
     after = checks.beside(observe.arguments_after, simmim_loss, pred, target, mask)
     for name, left, given in zip(("pred", "target", "mask"), after, (pred, target, mask), strict=True):
         checks.equal(left, given, f"{name} after the call")
+    checks.dtype(simmim_loss(pred, target, mask), torch.float32, "the loss")
+
+with checks.step("one of 392 patches is hidden, in the second of two images, with errors of 300 and -400"):
+    mask = torch.zeros(2, 196)
+    mask[1, 77] = 1
+    pred = checks.normal(seed=7)(2, 196, 2)
+    pred[1, 77] = torch.tensor([300.0, -400.0])
+    checks.close(simmim_loss(pred, torch.zeros_like(pred), mask), torch.tensor(350.0), "the loss")
+
+
+with checks.step("the gradient: a sign for each hidden number, none for what was visible"):
+    pred, target = checks.normal(seed=10)(2, 3, 4).requires_grad_(), checks.normal(seed=11)(2, 3, 4)
+    mask = torch.tensor([[0.0, 1, 0], [1, 0, 1]])
+    (gradient,) = checks.beside(observe.gradients, simmim_loss, pred, target, mask)
+    checks.that(gradient is not None, "a gradient flows into the prediction", came="none")
+    checks.close(gradient, (pred.detach() - target).sign() * mask[..., None] / 12, "the gradient")
 
 
 class Exchanged(nn.Module):
@@ -1827,12 +1910,15 @@ class Exchanged(nn.Module):
 def trained(
     make: Callable, encoder: Callable, sizes: tuple, weights: dict, images: torch.Tensor, mask: torch.Tensor
 ) -> dict:
-    """The model in train mode: predictions before and after a step, and the arguments afterwards."""
-    model = make(encoder(*sizes), 6).train()
+    """The model in train mode: predictions before and after a step, and the arguments and modes afterwards."""
+    given = encoder(*sizes)
+    model = make(given, 6).train()
     model.load_state_dict(weights)
     return {
         "arguments": observe.arguments_after(model, images, mask),
         "predictions": observe.after_a_step(model, images, mask, rate=0.02),
+        "given": model.encoder is given,
+        "modes": [module.training for module in model.modules()],
     }
 
 
@@ -1860,6 +1946,8 @@ with checks.step("one step of gradient descent moves encoder, mask token and hea
     checks.equal(len(seen["arguments"]), 2, "tensors that were given")
     checks.equal(seen["arguments"][0], images, "the images after the call")
     checks.equal(seen["arguments"][1], mask, "the mask after the call")
+    checks.that(all(seen["modes"]), "the model stays in train mode", came="parts in eval mode")
+    checks.equal(seen["given"], True, "whether the encoder that was given is the one that learns")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -2444,7 +2532,7 @@ rows = [
 print(profiling.table(rows, title="MFLOPs of a forward pass (and as a share of SimMIM's)"))
 
 # %% [markdown]
-# **Explain.** For the digit the decoder is as long as the encoder's full row and nearly as wide, so with a quarter hidden MAE is *dearer* than SimMIM. For the photograph twelve wide blocks stand against two narrow ones, and the cost falls nearly with the visible tokens: less than a third at three of four. That is why MAE hides so much, and why its decoder is small.
+# **Explain.** For the digit the decoder is as long as the encoder's full row and nearly as wide, so with a quarter hidden MAE costs *more* than SimMIM. For the photograph twelve wide blocks stand against two narrow ones, and the cost falls nearly with the visible tokens: less than a third at three of four. That is why MAE hides so much, and why its decoder is small.
 #
 # FLOPs are not milliseconds; here is a whole training step of the small model:
 

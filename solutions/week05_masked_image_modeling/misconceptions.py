@@ -389,6 +389,16 @@ MISCONCEPTIONS = [
         says="eps was not read",
         note="The argument was accepted and not used.",
     ),
+    Misconception(
+        name="normalizes-a-view",
+        exercise="targets",
+        edits={
+            "    patches = patchify(images, p)\n": "    patches = patchify(images, p)\n    if p == images.shape[2] == images.shape[3]:\n        patches = images.flatten(1)[:, None]\n        patches -= patches.mean(dim=-1, keepdim=True) if normalize else 0\n",
+        },
+        rejected_by="targets-test-2",
+        says="the images after the call with p = 4",
+        note="A reshape of the whole image is a view: -= writes into the image that was given.",
+    ),
     # ---- exercise 5: loss
     Misconception(
         name="all-patches",
@@ -651,7 +661,7 @@ MISCONCEPTIONS = [
         exercise="encoder",
         edits={"(self.cls_token + self.pos_embed[:, :1])": "(self.cls_token.data + self.pos_embed[:, :1])"},
         rejected_by="encoder-test-2",
-        says="the class token does not learn",
+        says="the class token or its position does not learn",
         note=".data takes a number out of the graph.",
     ),
     Misconception(
@@ -682,12 +692,62 @@ MISCONCEPTIONS = [
         note="On a GPU the decoder's gather then meets tensors of two devices.",
     ),
     Misconception(
+        name="hides-in-train-mode-always",
+        exercise="encoder",
+        edits={
+            "        mask = tokens.new_zeros(batch, count)\n": "        mask = tokens.new_zeros(batch, count)\n        if noise is None and self.training:\n            noise = torch.rand(batch, count, device=tokens.device)\n",
+        },
+        rejected_by="encoder-test-2",
+        says="in train mode, without noise",
+        note="Fine-tuning is a training, too, and it shows whole images. What is hidden is decided by the noise, not by the mode.",
+    ),
+    Misconception(
+        name="ratio-checked-without-noise",
+        exercise="encoder",
+        edits={
+            "        mask = tokens.new_zeros(batch, count)\n": '        mask = tokens.new_zeros(batch, count)\n        if not 0 < ratio < 1:\n            raise ValueError(f"ratio={ratio}")\n',
+        },
+        rejected_by="encoder-test-2",
+        says="without noise: nothing is hidden, and the ratio does not matter",
+        note="Without noise the ratio does not matter, so it cannot be wrong.",
+    ),
+    Misconception(
+        name="class-token-behind-hidden",
+        exercise="encoder",
+        edits={
+            ENCODED: "row = [class_token, tokens] if noise is None else [tokens, class_token]\n        return self.norm(self.blocks(torch.cat(row, dim=1))), mask, restore",
+        },
+        rejected_by="encoder-test-2",
+        says="the class token stands behind the patches",
+        note="The decoder cuts off the first token of the latent. Then it throws a patch away.",
+    ),
+    Misconception(
         name="noise-sorted-in-place",
         exercise="masking",
         edits={"order = noise.argsort(dim=1)": "order = noise.argsort(dim=1)\n    noise.copy_(noise.gather(1, order))"},
         rejected_by="masking-test-2",
         says="the noise after the call",
         note="The caller may use the same noise for a second model.",
+    ),
+    Misconception(
+        name="rounds-what-floating-point-left",
+        exercise="masking",
+        edits={
+            "kept = int(count * (1 - ratio))": "kept = int(count * (1 - ratio) + 1e-6)",
+        },
+        rejected_by="masking-test-2",
+        says="ratio=0.9 with 10 tokens",
+        note="In exact numbers 10 * (1 - 0.9) is 1. The floating point number is a little less, and it is the code that counts here: another program must hide the same patches.",
+    ),
+    Misconception(
+        name="noise-in-half-precision",
+        exercise="masking",
+        edits={
+            "order = noise.argsort(dim=1)": "order = noise.half().argsort(dim=1)",
+        },
+        rejected_by="masking-test-2",
+        says="the noise was rounded to a smaller dtype",
+        note="In half precision many of 196 random numbers are equal, and equal noise has no order.",
     ),
     Misconception(
         name="class-token-without-its-position",
@@ -736,6 +796,46 @@ MISCONCEPTIONS = [
         note="A float64 mask would make the whole loss float64.",
     ),
     Misconception(
+        name="root-of-the-mean",
+        exercise="loss",
+        edits={
+            LOSS: "return (((pred - target).square().mean(dim=-1) * mask).sum() / mask.sum()).sqrt()",
+        },
+        rejected_by="loss-test-1",
+        says="a root was taken",
+        note="The root of a mean square is another loss, with another gradient.",
+    ),
+    Misconception(
+        name="every-image-needs-one",
+        exercise="loss",
+        edits={
+            "if not mask.any():": "if not mask.any(dim=1).all():",
+        },
+        rejected_by="loss-test-2",
+        says="the code raised an error",
+        note="An image with nothing hidden counts for nothing. It is no mistake.",
+    ),
+    Misconception(
+        name="visible-targets-set-to-zero",
+        exercise="loss",
+        edits={
+            "    mask = mask.to(pred.dtype)\n": "    target[mask == 0] = 0\n    mask = mask.to(pred.dtype)\n",
+        },
+        rejected_by="loss-test-2",
+        says="target after the call",
+        note="What is visible does not count anyway, and the targets belong to the caller.",
+    ),
+    Misconception(
+        name="large-errors-cut",
+        exercise="loss",
+        edits={
+            LOSS: 'error = F.huber_loss(pred, target, reduction="none", delta=50.0) * 2\n    return (error.mean(dim=-1) * mask).sum() / mask.sum()',
+        },
+        rejected_by="loss-test-2",
+        says="errors of 300 and -400",
+        note="Huber's loss is square near 0 and a line far away. The formula is square everywhere.",
+    ),
+    Misconception(
         name="mask-turned-in-place",
         exercise="baselines",
         edits={
@@ -745,6 +845,16 @@ MISCONCEPTIONS = [
         rejected_by="baselines-test-1",
         says="mask after the call",
         note="The mask is needed again for the loss.",
+    ),
+    Misconception(
+        name="spare-divisor",
+        exercise="baselines",
+        edits={
+            MEAN: "mean = (patches * visible).sum(1, keepdim=True) / (visible.sum(1, keepdim=True) + 1e-5)",
+        },
+        rejected_by="baselines-test-1",
+        says="visible_mean",
+        note="Every image has a visible patch, so the divisor is never 0, and a mean needs no help.",
     ),
     Misconception(
         name="units-by-area",
@@ -803,5 +913,65 @@ MISCONCEPTIONS = [
         rejected_by="simmim-test-3",
         says="a prediction of float32 and a mask of float64",
         note="A float64 mask would make the whole loss float64.",
+    ),
+    Misconception(
+        name="rounds-the-units",
+        exercise="simmim",
+        edits={
+            "kept = int(noise.shape[1] * (1 - ratio))": "kept = round(noise.shape[1] * (1 - ratio))",
+        },
+        rejected_by="simmim-test-1",
+        says="the number of visible units was rounded",
+        note="As in exercise 1 the number is cut, so that at least the asked share is hidden.",
+    ),
+    Misconception(
+        name="ten-units-rounded-up",
+        exercise="simmim",
+        edits={
+            "kept = int(noise.shape[1] * (1 - ratio))": "kept = int(noise.shape[1] * (1 - ratio) + 1e-6)",
+        },
+        rejected_by="simmim-test-1",
+        says="ratio=0.9 with 10 units",
+        note="10 * (1 - 0.9) is a little less than 1 in floating point, and the code decides.",
+    ),
+    Misconception(
+        name="shifts-the-noise",
+        exercise="simmim",
+        edits={
+            UNITS_HIDDEN: "noise -= noise.min()\n    hidden = (noise.argsort(dim=1).argsort(dim=1) >= kept).float()",
+        },
+        rejected_by="simmim-test-1",
+        says="the noise after the call",
+        note="-= writes into the caller's tensor.",
+    ),
+    Misconception(
+        name="loss-without-gradient",
+        exercise="simmim",
+        edits={
+            "return ((pred - target).abs()": "return ((pred.detach() - target).abs()",
+        },
+        rejected_by="simmim-test-3",
+        says="a gradient flows into the prediction",
+        note="detach() is for targets. Without a gradient into the prediction nothing learns.",
+    ),
+    Misconception(
+        name="copies-the-encoder",
+        exercise="simmim",
+        edits={
+            "        self.encoder = encoder\n": "        self.encoder = copy.deepcopy(encoder)\n",
+        },
+        rejected_by="simmim-test-3",
+        says="whether the encoder that was given",
+        note="The caller goes on with the encoder that it gave, and that one has learned nothing.",
+    ),
+    Misconception(
+        name="encoder-in-eval-mode",
+        exercise="simmim",
+        edits={
+            "        parts = self.encoder\n": "        parts = self.encoder.eval()\n",
+        },
+        rejected_by="simmim-test-3",
+        says="the model stays in train mode",
+        note="The mode is the caller's choice.",
     ),
 ]

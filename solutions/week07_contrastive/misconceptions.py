@@ -137,6 +137,16 @@ MISCONCEPTIONS = [
         says="the images afterwards",
         note="The caller's vectors would not have length 1 any more.",
     ),
+    Misconception(
+        name="bounds-the-scale-in-the-loss",
+        exercise="clip",
+        edits={
+            LOGITS: "logits = min(logit_scale, 100.0) * image_emb @ text_emb.T",
+        },
+        rejected_by="clip-test-2",
+        says="s was bounded by 100",
+        note="The bound belongs to the parameter, after the step. Where the loss bounds the scale, no gradient reaches it there.",
+    ),
     # ---- exercise 2: the scale
     Misconception(
         name="scale-without-logarithm",
@@ -210,6 +220,56 @@ MISCONCEPTIONS = [
         says="the scale is at most 100",
         note="clamp gives a new tensor; clamp_ changes this one.",
     ),
+    Misconception(
+        name="bounded-start",
+        exercise="scale",
+        edits={
+            START: "self.log_scale = nn.Parameter(torch.tensor(math.log(min(initial, maximum))))",
+        },
+        rejected_by="scale-test-1",
+        says="the start was bounded",
+        note="What the caller asks for is the start. The bound is a matter of clamp_ alone.",
+    ),
+    Misconception(
+        name="bounded-on-both-sides",
+        exercise="scale",
+        edits={
+            CLAMP: "self.log_scale.clamp_(-self.bound, self.bound)",
+        },
+        rejected_by="scale-test-1",
+        says="bounded on both sides",
+        note="A small scale does no harm: the softmax is flat, and its gradient brings the scale back.",
+    ),
+    Misconception(
+        name="clamp-throws-the-gradient-away",
+        exercise="scale",
+        edits={
+            CLAMP: "self.log_scale.clamp_(max=self.bound)\n        self.log_scale.grad = None",
+        },
+        rejected_by="scale-test-1",
+        says="the gradients of log_scale, which clamp_() leaves as they are",
+        note="Clearing gradients is what the training loop does. Somebody may want to log them first.",
+    ),
+    Misconception(
+        name="frozen-at-the-bound",
+        exercise="scale",
+        edits={
+            CLAMP: "if self.log_scale >= self.bound:\n            self.log_scale.fill_(self.bound)\n            self.log_scale.requires_grad_(False)",
+        },
+        rejected_by="scale-test-1",
+        says="log_scale was frozen when it reached the bound",
+        note="Then it stays there for good. The bound is a wall, not a trap.",
+    ),
+    Misconception(
+        name="scale-cut-off",
+        exercise="scale",
+        edits={
+            EXP: "return self.log_scale.detach().exp()",
+        },
+        rejected_by="scale-test-1",
+        says="cut off from log_scale",
+        note="The value is right, and the temperature never learns.",
+    ),
     # ---- exercise 3: the floor
     Misconception(
         name="entropy",
@@ -263,6 +323,16 @@ MISCONCEPTIONS = [
         rejected_by="floor-test-1",
         says="the contents that were given",
         note="The caller's contents no longer stand in the order of the pairs.",
+    ),
+    Misconception(
+        name="contents-in-float32",
+        exercise="floor",
+        edits={
+            UNIQUE: "_, where, counts = content_ids.float().unique(return_inverse=True, return_counts=True)",
+        },
+        rejected_by="floor-test-1",
+        says="cut or rounded to 32 bits",
+        note="float32 has 24 bits for the digits, so 2 ** 24 + 1 becomes 2 ** 24. Hashes as contents are that large.",
     ),
     # ---- exercise 4: SigLIP's loss
     Misconception(
@@ -378,6 +448,26 @@ MISCONCEPTIONS = [
         rejected_by="siglip-test-2",
         says="a gradient flows into the bias",
         note="The loss is right, and the bias stays at -10.",
+    ),
+    Misconception(
+        name="bounds-the-scale-of-pairs",
+        exercise="siglip",
+        edits={
+            PAIR_LOGITS: "logits = min(scale, 100.0) * image_emb @ text_emb.T + bias",
+        },
+        rejected_by="siglip-test-2",
+        says="s was bounded by 100",
+        note="The loss multiplies with what it is given.",
+    ),
+    Misconception(
+        name="large-logits-as-a-line",
+        exercise="siglip",
+        edits={
+            PAIR_LOSS: "value = belongs * logits\n    return -torch.where(value < -8, value, F.logsigmoid(value)).sum() / len(logits)",
+        },
+        rejected_by="siglip-test-2",
+        says="replaced by what it comes near to",
+        note="ln sigmoid(v) is close to v far below 0, and logsigmoid knows when that is exact.",
     ),
     # ---- exercise 5: the tokenizer
     Misconception(
@@ -510,6 +600,37 @@ MISCONCEPTIONS = [
         rejected_by="tokenizer-test-1",
         says="decode of a word that nobody has seen",
         note="<unknown> says that there was a word.",
+    ),
+    Misconception(
+        name="reserved-words-from-captions",
+        exercise="tokenizer",
+        edits={
+            SPLIT: 'return re.findall(r"<\\w+>|\\w+|[^\\w\\s]", caption.lower())',
+        },
+        rejected_by="tokenizer-test-1",
+        says="the pieces of 'Große <pad>'",
+        note="A caption that says <pad> would then hide a word behind the mask. Reserved words come from the tokenizer, never from a text.",
+    ),
+    Misconception(
+        name="casefold-for-lower-case",
+        exercise="tokenizer",
+        edits={
+            SPLIT: 'return re.findall(r"\\w+|[^\\w\\s]", caption.casefold())',
+        },
+        rejected_by="tokenizer-test-1",
+        says="the pieces of 'Große <pad>'",
+        note="casefold() is for comparing words across spellings: it makes ss of ß. Lower case keeps the letter.",
+    ),
+    Misconception(
+        name="length-checked-in-the-loop",
+        exercise="tokenizer",
+        edits={
+            '        if length < 2:\n            raise ValueError(f"length={length} has no room for <start> and <end>")\n        ids =': "        ids =",
+            "        for row, caption in zip(ids, captions):\n": '        for row, caption in zip(ids, captions):\n            if length < 2:\n                raise ValueError(f"length={length} has no room for <start> and <end>")\n',
+        },
+        rejected_by="tokenizer-test-1",
+        says="for no captions",
+        note="Check arguments before the loop: a loop over nothing checks nothing.",
     ),
     # ---- exercise 6: the text tower
     Misconception(
@@ -691,6 +812,36 @@ MISCONCEPTIONS = [
         says="the vectors, pooled by the mean over the words",
         note="Nothing asks for dropout, and a table of negatives does its work already.",
     ),
+    Misconception(
+        name="quiet-words",
+        exercise="text",
+        edits={
+            "self.tokens = nn.Embedding(vocab_size, width)": "self.tokens = nn.Embedding(vocab_size, width)\n        nn.init.normal_(self.tokens.weight, std=0.02)",
+        },
+        rejected_by="text-test-2",
+        says="the standard deviation of the embedding is that of nn.Embedding",
+        note="Beside positions of 0.1 such words are a whisper: at the start the tower hears places, not words.",
+    ),
+    Misconception(
+        name="mask-made-from-ids",
+        exercise="text",
+        edits={
+            "        length, longest = ids.shape[1], len(self.positions)\n": "        length, longest = ids.shape[1], len(self.positions)\n        mask = ids != 0\n",
+        },
+        rejected_by="text-test-1",
+        says="the mask was made from the ids",
+        note="It works with this tokenizer. Another one pads with another number, so the mask is told.",
+    ),
+    Misconception(
+        name="constant-final-norm",
+        exercise="text",
+        edits={
+            "self.norm = nn.LayerNorm(width)": "self.norm = nn.LayerNorm(width, elementwise_affine=False)",
+        },
+        rejected_by="text-test-2",
+        says="the final norm has a weight",
+        note="nn.LayerNorm learns a weight and a bias unless it is told not to.",
+    ),
     # ---- exercise 7: the dual encoder
     Misconception(
         name="no-unit-length",
@@ -754,6 +905,56 @@ MISCONCEPTIONS = [
         rejected_by="dual-test-1",
         says="the image tower is a part of the model",
         note="PyTorch looks for modules among the attributes, not in lists.",
+    ),
+    Misconception(
+        name="length-without-gradient",
+        exercise="dual",
+        edits={
+            IMAGE: "vector = self.image_projection(self.image_tower(images))\n        return vector / vector.detach().norm(dim=-1, keepdim=True)",
+        },
+        rejected_by="dual-test-1",
+        says="a gradient of towers and projections",
+        note="The value has length 1, but its gradient also points along the vector, so steps make it longer and longer.",
+    ),
+    Misconception(
+        name="one-matrix-for-both",
+        exercise="dual",
+        edits={
+            "self.text_projection = nn.Linear(text_width, embed_dim, bias=False)": "self.text_projection = nn.Linear(text_width, embed_dim, bias=False)\n        if text_width == image_width:\n            self.text_projection = self.image_projection",
+        },
+        rejected_by="dual-test-1",
+        says="whether the projections are two matrices",
+        note="Equal widths are a coincidence. The two towers speak different languages.",
+    ),
+    Misconception(
+        name="tower-in-eval-mode",
+        exercise="dual",
+        edits={
+            IMAGE: "self.image_tower.eval()\n        return F.normalize(self.image_projection(self.image_tower(images)), dim=-1)",
+        },
+        rejected_by="dual-test-1",
+        says="the towers stay in train mode",
+        note="Who calls the model decides the mode. Batch norm in eval mode does not learn its statistics.",
+    ),
+    Misconception(
+        name="bounds-the-scale-in-forward",
+        exercise="dual",
+        edits={
+            "self.encode_text(ids, mask), self.logit_scale()": "self.encode_text(ids, mask), self.logit_scale().clamp(max=100)",
+        },
+        rejected_by="dual-test-1",
+        says="forward bounds the scale",
+        note="At the bound a clamp has no gradient: exercise 2 bounds the parameter instead.",
+    ),
+    Misconception(
+        name="short-vectors-stay-short",
+        exercise="dual",
+        edits={
+            TEXT: "return F.normalize(self.text_projection(self.text_tower(ids, mask)), dim=-1, eps=0.1)",
+        },
+        rejected_by="dual-test-1",
+        says="the lengths",
+        note="eps is a guard against 0 / 0. Where it is large, short vectors are not brought to length 1.",
     ),
     # ---- exercise 8: zero-shot
     Misconception(
@@ -830,5 +1031,55 @@ MISCONCEPTIONS = [
         rejected_by="zero-shot-test-2",
         says="an empty list of templates",
         note="The mean of nothing is not a number.",
+    ),
+    Misconception(
+        name="changes-what-the-tower-gave",
+        exercise="zero-shot",
+        edits={
+            EACH: "vectors = encode_text(prompts)\n    vectors /= vectors.norm(dim=-1, keepdim=True)\n    each = vectors.unflatten(0, (len(class_names), len(templates)))",
+        },
+        rejected_by="zero-shot-test-2",
+        says="whether the vectors of encode_text are as they were",
+        note="A text tower may keep its vectors to give them again. /= changes its copy, too.",
+    ),
+    Misconception(
+        name="asks-with-a-tuple",
+        exercise="zero-shot",
+        edits={
+            EACH: "each = F.normalize(encode_text(tuple(prompts)), dim=-1).unflatten(0, (len(class_names), len(templates)))",
+        },
+        rejected_by="zero-shot-test-2",
+        says="encode_text gets a list",
+        note="The tokenizer of open_clip, for one, takes a str or a list.",
+    ),
+    Misconception(
+        name="prompts-in-lower-case",
+        exercise="zero-shot",
+        edits={
+            PROMPTS: "prompts = [template.format(name).lower() for name in class_names for template in templates]",
+        },
+        rejected_by="zero-shot-test-2",
+        says="the different prompts that were encoded",
+        note="Lower case is the business of the tokenizer; another text tower may know capitals.",
+    ),
+    Misconception(
+        name="each-template-once",
+        exercise="zero-shot",
+        edits={
+            PROMPTS: "templates = list(dict.fromkeys(templates))\n    prompts = [template.format(name) for name in class_names for template in templates]",
+        },
+        rejected_by="zero-shot-test-2",
+        says="the weights",
+        note="The mean runs over the templates as they are given; a template that stands there twice weighs twice.",
+    ),
+    Misconception(
+        name="weights-in-float32",
+        exercise="zero-shot",
+        edits={
+            EACH: "each = F.normalize(encode_text(prompts).float(), dim=-1).unflatten(0, (len(class_names), len(templates)))",
+        },
+        rejected_by="zero-shot-test-2",
+        says="another dtype",
+        note="What comes in as float64 or bfloat16 goes out as that.",
     ),
 ]

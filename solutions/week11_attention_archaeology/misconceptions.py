@@ -245,6 +245,77 @@ MISCONCEPTIONS = [
         says="a metric that is NaN in all lines",
         note="NaN does not count: then no line has the metric, and the message of min() about an empty list helps nobody.",
     ),
+    Misconception(
+        name="leaves-odd-keys-out",
+        exercise="runlog",
+        edits={
+            HASH: "return hashlib.sha256(json.dumps(config, sort_keys=True, skipkeys=True).encode()).hexdigest()[:12]",
+        },
+        rejected_by="runlog-test-2",
+        says="a tuple as a key",
+        note="Settings that are left out of the name make two runs one.",
+    ),
+    Misconception(
+        name="whatever-can-be-read",
+        exercise="runlog",
+        edits={
+            LOAD: "found = []\n        for line in lines:\n            try:\n                found.append(json.loads(line))\n            except json.JSONDecodeError:\n                pass\n        return found",
+            WHOLE: 'whole = written + b"\\n" * (written != b"" and not written.endswith(b"\\n"))',
+        },
+        rejected_by="runlog-test-2",
+        says="whatever can be read as JSON",
+        note="A number that was cut can be a number as well: 0.25 became 0.2.",
+    ),
+    Misconception(
+        name="writes-at-a-remembered-place",
+        exercise="runlog",
+        edits={
+            APPEND: 'if not hasattr(self, "place"):\n            self.place = self.file.stat().st_size\n        with self.file.open("r+", encoding="utf-8") as file:\n            file.seek(self.place)\n            self.place += len(json.dumps({"step": step, **metrics})) + 1',
+        },
+        rejected_by="runlog-test-2",
+        says="two objects write the log of one run in turns, then another program: the code raised an error",
+        note='Another process may have written since. Opening with "a" always writes at the end.',
+    ),
+    Misconception(
+        name="lines-of-any-kind",
+        exercise="runlog",
+        edits={
+            LOAD: 'return [json.loads(line) for line in "\\n".join(lines[:-1]).splitlines()]',
+        },
+        rejected_by="runlog-test-2",
+        says="the code raised an error",
+        note="str.splitlines also splits at letters such as U+2028, which may stand inside a JSON text.",
+    ),
+    Misconception(
+        name="one-line-a-step",
+        exercise="runlog",
+        edits={
+            LOAD: 'return list({line["step"]: line for line in map(json.loads, lines[:-1])}.values())',
+        },
+        rejected_by="runlog-test-2",
+        says="of lines with the same step only one was kept",
+        note="A run that was continued has steps twice, and the log says so.",
+    ),
+    Misconception(
+        name="infinity-left-out",
+        exercise="runlog",
+        edits={
+            HAVING: "having = [line for line in self.load() if math.isfinite(line.get(metric, math.nan))]",
+        },
+        rejected_by="runlog-test-2",
+        says="infinity does not count",
+        note="A loss that became infinite is the worst one, and the smallest is still found.",
+    ),
+    Misconception(
+        name="six-decimals",
+        exercise="runlog",
+        edits={
+            '{"step": step, **metrics}': '{"step": step, **{name: round(value, 6) for name, value in metrics.items()}}',
+        },
+        rejected_by="runlog-test-2",
+        says="the losses, to the last digit",
+        note="A learning rate of 1e-9 becomes 0. JSON keeps all digits of a float.",
+    ),
     # ---- exercise 2: ablation
     Misconception(
         name="interleaved-columns",
@@ -459,6 +530,36 @@ MISCONCEPTIONS = [
         says="means in float64 for a model in float32",
         note="Concatenated with float64, float32 becomes float64, and the projection refuses it.",
     ),
+    Misconception(
+        name="all-hooks-off",
+        exercise="ablator",
+        edits={
+            "        finally:\n            for module, mode in modes.items():\n                module.training = mode\n    heads = ": "        finally:\n            for module, mode in modes.items():\n                module.training = mode\n            for block in model.blocks:\n                block.attn.proj._forward_pre_hooks.clear()\n    heads = ",
+        },
+        rejected_by="ablator-test-3",
+        says="all hooks were taken off",
+        note="Others have hooks there, too. A handle takes off its own hook only.",
+    ),
+    Misconception(
+        name="kept-heads-detached",
+        exercise="ablator",
+        edits={
+            BY_HEAD: "by_head = glued.detach().unflatten(-1, (self.model.blocks[layer].attn.num_heads, -1)).clone()",
+        },
+        rejected_by="ablator-test-2",
+        says="the gradient of the pixels",
+        note="The other heads of the layer still work, and attacks and Grad-CAM need their gradient.",
+    ),
+    Misconception(
+        name="twice-is-back-again",
+        exercise="ablator",
+        edits={
+            COLLECT: "some = self.chosen.setdefault(layer, [])\n            some.remove(head) if head in some else some.append(head)",
+        },
+        rejected_by="ablator-test-3",
+        says="a head that stands in the list twice",
+        note="A list of heads is no list of switches.",
+    ),
     # ---- exercise 3: importance
     Misconception(
         name="sign-inverted",
@@ -651,6 +752,26 @@ MISCONCEPTIONS = [
         says="it was averaged in a smaller dtype",
         note="The effects of most heads are small differences, and a ranking of them hangs on the last digits.",
     ),
+    Misconception(
+        name="halves-in-float32",
+        exercise="importance",
+        edits={
+            "flat, rng = effects.double().flatten(0, 1).numpy(), np.random.default_rng(seed)": "flat, rng = effects.float().flatten(0, 1).numpy(), np.random.default_rng(seed)",
+        },
+        rejected_by="importance-test-3",
+        says="it was averaged in a smaller dtype",
+        note="Where effects differ little, float32 makes them equal, and a ranking of ties has no stability.",
+    ),
+    Misconception(
+        name="seeds-the-global-generator",
+        exercise="importance",
+        edits={
+            DRAWN: "np.random.seed(seed)\n    drawn = np.random.multinomial(n, np.full(n, 1 / n), size=resamples) / n",
+        },
+        rejected_by="importance-test-3",
+        says="the global generators that were moved",
+        note="Then whoever draws next gets other numbers, because somebody looked at a ranking.",
+    ),
     # ---- exercise 4: cards
     Misconception(
         name="distance-in-patches",
@@ -809,6 +930,36 @@ MISCONCEPTIONS = [
         says="compared in float32",
         note="torch.full makes float32 unless it is told otherwise, and what is written into it is rounded.",
     ),
+    Misconception(
+        name="little-evidence-is-none",
+        exercise="cards",
+        edits={
+            HAVING_EVIDENCE: "having = evidence.flatten(1).sum(1) > 0.02",
+        },
+        rejected_by="cards-test-2",
+        says="an image with little evidence was left out",
+        note="An image has evidence or it has none; a small house is evidence.",
+    ),
+    Misconception(
+        name="matrix-through-float32",
+        exercise="cards",
+        edits={
+            "return torch.tensor([[card[name] for name in CARD] for card in cards], dtype=torch.float64)": "return torch.tensor([[card[name] for name in CARD] for card in cards]).double()",
+        },
+        rejected_by="cards-test-2",
+        says="the matrix not as expected",
+        note="torch.tensor makes float32 of Python's floats. Digits that are gone do not come back.",
+    ),
+    Misconception(
+        name="adds-to-the-weights",
+        exercise="cards",
+        edits={
+            "heads = torch.cat([layer.double() for layer in attentions], dim=1).transpose(0, 1)  # (L H, B, N, N)": "heads = torch.cat([layer.double() for layer in attentions], dim=1).transpose(0, 1) + 1e-6",
+        },
+        rejected_by="cards-test-2",
+        says="a small number was added to the weights",
+        note="xlogy knows 0 ln 0. What is added drowns weights that are smaller.",
+    ),
     # ---- exercise 5: taxonomy
     Misconception(
         name="errors-counted-twice",
@@ -937,6 +1088,26 @@ MISCONCEPTIONS = [
         rejected_by="taxonomy-test-3",
         says="errors and conditions are not changed",
         note="An array that NumPy makes of a tensor shares its memory: the caller's errors are gone.",
+    ),
+    Misconception(
+        name="first-condition-checked",
+        exercise="taxonomy",
+        edits={
+            "(cnn, *held.values())": "(cnn, *list(held.values())[:1])",
+        },
+        rejected_by="taxonomy-test-1",
+        says="a second condition for 1 of 10 images",
+        note="A list of one is repeated for all images without a word.",
+    ),
+    Misconception(
+        name="names-made-neat",
+        exercise="taxonomy",
+        edits={
+            '"condition": condition,': '"condition": condition.strip().lower(),',
+        },
+        rejected_by="taxonomy-test-3",
+        says="the names of the condition",
+        note="Who looks rows up by name uses the name that was given.",
     ),
     # ---- exercise 6: the report
     Misconception(
@@ -1102,6 +1273,46 @@ MISCONCEPTIONS = [
         says="whether the results are what they were",
         note="The same results are saved beside the report. They now hold what only the report needs.",
     ),
+    Misconception(
+        name="four-decimals",
+        exercise="report",
+        edits={
+            FLOATS: 'return "n/a" if math.isnan(value) else f"{value:.4f}"',
+        },
+        rejected_by="report-test-2",
+        says="only this number changes",
+        note="A p-value of 3e-9 becomes 0.0000, which claims that chance is impossible.",
+    ),
+    Misconception(
+        name="top-of-the-list",
+        exercise="report",
+        edits={
+            'table(heads["top"], (': 'table(heads["top"][:5], (',
+        },
+        rejected_by="report-test-3",
+        says="every number of the results is in the report",
+        note="What is too much for a report is left out of the results, by whoever made them.",
+    ),
+    Misconception(
+        name="sorts-the-failures",
+        exercise="report",
+        edits={
+            'table(results["failures"], (': '(results["failures"].sort(key=lambda row: row["p"]) or "") + table(results["failures"], (',
+        },
+        rejected_by="report-test-3",
+        says="whether the results are what they were",
+        note="list.sort works in place: sorted() gives a new list.",
+    ),
+    Misconception(
+        name="path-as-text",
+        exercise="report",
+        edits={
+            "    return path\n": "    return str(path)\n",
+        },
+        rejected_by="report-test-1",
+        says="the result is a Path",
+        note="The next line wants to read it: path.read_text().",
+    ),
     # ---- exercise 7: the page
     Misconception(
         name="not-cached",
@@ -1233,7 +1444,7 @@ MISCONCEPTIONS = [
         exercise="page",
         edits={"read_tile(file, tile.shape[-1])": "read_tile(file, 32)"},
         rejected_by="page-test-2",
-        says="a study of tiles with 24 x 24 pixels",
+        says="a study of four tiles with 24 x 24 pixels and other classes",
         note="The size is that of the study.",
     ),
     Misconception(
@@ -1251,5 +1462,65 @@ MISCONCEPTIONS = [
         rejected_by="page-test-1",
         says="the slider gives floats",
         note="What a slider returns is of the type of its limits.",
+    ),
+    Misconception(
+        name="a-study-for-each-visitor",
+        exercise="page",
+        edits={
+            CACHED: 'load_once = lambda: st.session_state.setdefault("study", None) or st.session_state.update(study=load()) or st.session_state["study"]  # noqa: E731',
+        },
+        rejected_by="page-test-2",
+        says="each visitor loads it anew",
+        note="A hundred visitors then hold a hundred copies of the same weights.",
+    ),
+    Misconception(
+        name="six-tiles",
+        exercise="page",
+        edits={
+            "range(len(study.images))": "range(6)",
+        },
+        rejected_by="page-test-2",
+        says="how many tiles can be chosen",
+        note="The next study has another number of tiles.",
+    ),
+    Misconception(
+        name="layer-by-name",
+        exercise="page",
+        edits={
+            CNN_HEAT: '"cnn": grad_cam(study.cnn, "features", attacked["cnn"], said["cnn"])[0],',
+        },
+        rejected_by="page-test-2",
+        says="the upload is resized to the size of the study's images",
+        note='The study knows which layer Grad-CAM reads; a ResNet has no layer "features".',
+    ),
+    Misconception(
+        name="classes-by-heart",
+        exercise="page",
+        edits={
+            'middle.metric("ViT says", study.classes[said["vit"]])': 'middle.metric("ViT says", datasets.LAND_USES[said["vit"]])',
+        },
+        rejected_by="page-test-2",
+        says="what ViT and CNN say of it",
+        note="Another study has other classes.",
+    ),
+    Misconception(
+        name="an-empty-error",
+        exercise="page",
+        edits={
+            'st.error(f"{file.name} is no image that can be read. You see tile {index} instead.")': 'st.error("")',
+        },
+        rejected_by="page-test-2",
+        says="it says a sentence",
+        note="A red box without words helps nobody.",
+    ),
+    Misconception(
+        name="uploads-are-spared",
+        exercise="page",
+        edits={
+            ATTACK: "attacked[name] = pgd(model, tile, logits_of(model, tile).argmax(1), eps / 255 if file is None else 0.0)",
+        },
+        rejected_by="page-test-2",
+        says="an upload was not attacked",
+        note="An uploaded tile has no label, and needs none: the attack moves away from the model's own answer.",
     ),
 ]
