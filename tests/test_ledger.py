@@ -27,8 +27,9 @@ from autograder.execution.verdicts import CellRun, Verdict
 from autograder.gradebook.changes import Change
 from autograder.gradebook.ledger import Ledger, keys_of_tests, remaining, reusable
 from autograder.gradebook.store import recorded_scores, register
-from autograder.grading import grade as grading
-from autograder.grading.grade import HELD_BACK, Told, grade_week
+from autograder.grading import plan
+from autograder.grading.commit import HELD_BACK
+from autograder.grading.grade import Told, grade_week
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Exercise, load_week
 
@@ -130,7 +131,7 @@ def tiny(registered: Path, tmp_path: Path) -> Class:
 def test_unchanged_work_is_answered_from_the_record(tiny: Class, monkeypatch: pytest.MonkeyPatch) -> None:
     first, crew, _ = tiny.grade()
     assert crew.tests == {"ann": ALL, "bob": ALL}
-    monkeypatch.setattr(grading, "recorded_scores", lambda *_: pytest.fail("nobody wrote to the gradebook"))
+    monkeypatch.setattr(plan, "recorded_scores", lambda *_: pytest.fail("nobody wrote to the gradebook"))
     second, idle, asked = tiny.grade()
     assert (idle.jobs, idle.ends, asked) == ([], 0, [])
     for student, graded in first.items():
