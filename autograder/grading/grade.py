@@ -85,7 +85,10 @@ def grade_week(
 def judge_commit_tell(
     todo: Sequence[Submission], grading: Grading, crew: Crew, agree: Callable[[Sequence[Change]], bool]
 ) -> dict[str, Graded]:
-    """The way of the submissions that are to be graded. Returns their outcomes."""
+    """The way of the submissions that are to be graded. Returns their outcomes.
+
+    Where scores of unchanged work may change, all are judged before the first is committed, and `agree` is asked.
+    """
     built = build_week(grading.week)
     telling = Telling(grading, built, crew, len(todo))
     outcomes = {}
