@@ -13,7 +13,7 @@ from autograder.execution.job import Job, Run, spoiled
 from autograder.execution.results import Graded
 from autograder.feedback import explain
 from autograder.feedback import pages as feedback_pages
-from autograder.grading import grade as grading
+from autograder.grading import tell
 from autograder.grading.grade import Told, grade_week
 
 from .test_grade import RIGHT, answered, hand_in
@@ -79,7 +79,7 @@ def test_what_misconceptions_do_is_found_out_once_and_then_pages_wait_for_nothin
 
 @pytest.mark.parametrize(
     ("module", "place"),
-    [(grading, "write_class"), *((explain, name) for name in ("write_feedback", "diagnose", "signatures"))],
+    [(tell, "write_class"), *((explain, name) for name in ("write_feedback", "diagnose", "signatures"))],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_run_killed_while_it_explains_is_taken_up_again(
@@ -111,7 +111,7 @@ def test_a_run_killed_before_the_page_of_the_class_writes_it_later(
         (tiny.course.folder / f"{WEEK}.html").unlink()
         tiny.edit("# # A tiny week", "# # A very tiny week")
     with monkeypatch.context() as patch:
-        patch.setattr(grading, "write_class", stopped)
+        patch.setattr(tell, "write_class", stopped)
         with pytest.raises(KeyboardInterrupt):
             grade(tiny)
     assert not (tiny.course.folder / f"{WEEK}.html").exists()

@@ -28,8 +28,9 @@ from autograder.gradebook.changes import Change
 from autograder.gradebook.ledger import Ledger, remaining, reusable
 from autograder.gradebook.ledger import keys_of_tests as keys_in
 from autograder.gradebook.store import recorded_scores, register
-from autograder.grading import grade as grading
-from autograder.grading.grade import HELD_BACK, Told, grade_week
+from autograder.grading import plan
+from autograder.grading.commit import HELD_BACK
+from autograder.grading.grade import Told, grade_week
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import Exercise, load_week
 
@@ -136,7 +137,7 @@ def tiny(registered: Path, tmp_path: Path) -> Class:
 def test_unchanged_work_is_answered_from_the_record(tiny: Class, monkeypatch: pytest.MonkeyPatch) -> None:
     first, crew, _ = tiny.grade()
     assert crew.tests == {"ann": ALL, "bob": ALL}
-    monkeypatch.setattr(grading, "recorded_scores", lambda *_: pytest.fail("nobody wrote to the gradebook"))
+    monkeypatch.setattr(plan, "recorded_scores", lambda *_: pytest.fail("nobody wrote to the gradebook"))
     second, idle, asked = tiny.grade()
     assert (idle.jobs, idle.ends, asked) == ([], 0, [])
     for student, graded in first.items():
@@ -301,7 +302,7 @@ def test_another_environment_with_the_same_scores_is_written_without_a_question(
 ) -> None:
     tiny.grade()
     monkeypatch.setattr("autograder.gradebook.ledger.environment_of", lambda lesson: "another torch")
-    monkeypatch.setattr("autograder.grading.grade.environment_of", lambda lesson: "another torch")
+    monkeypatch.setattr("autograder.grading.judge.environment_of", lambda lesson: "another torch")
     _, crew, asked = tiny.grade()
     assert crew.tests == {"ann": ALL, "bob": ALL}
     assert asked == []

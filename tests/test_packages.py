@@ -110,6 +110,11 @@ def test_the_floors_have_no_circle() -> None:
     assert order[-1] == TOP
 
 
+def test_no_modules_import_each_other() -> None:
+    """In a circle, that is, and be it for types alone."""
+    TopologicalSorter(IMPORTS).prepare()
+
+
 def test_every_folder_is_a_package_with_a_sentence() -> None:
     folders = {path.parent for path in PROGRAM.rglob("*.py")} - {PROGRAM, PROGRAM / "authoring" / "lying"}
     assert {folder.relative_to(PROGRAM).as_posix() for folder in folders} == set(ARROWS) - {TOP}

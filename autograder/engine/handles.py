@@ -230,7 +230,7 @@ class Learner:
 
     def _request(self, request: Any) -> bytes:
         file = io.BytesIO()
-        Writer(file, self).dump(request)
+        Writer(file, self.number_of, self.leaf).dump(request)
         return file.getvalue()
 
     def _error(self, fields: Any) -> BaseException:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch.autograd.function import once_differentiable
 
-if TYPE_CHECKING:
-    from .handles import Learner
+
+class Peer(Protocol):
+    """The learner's process, as far as it is asked here: see `handles.Learner`."""
+
+    released: list[tuple[int, int]]
+
+    def ask(self, operation: str, arguments: Any) -> Any: ...
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class _Reference:
     """Keeps an object of the learner's process alive as long as the judge may ask for it."""
 
-    def __init__(self, learner: Learner, number: int) -> None:
+    def __init__(self, learner: Peer, number: int) -> None:
         self.learner = learner
         self.number = number
 
@@ -38,7 +45,7 @@ class _Remote(torch.autograd.Function):
         return None, None, None, *found, None
 
 
-def with_graph(learner: Learner, value: Any, number: int, numbers: list[int], leaves: list[Any]) -> Any:
+def with_graph(learner: Peer, value: Any, number: int, numbers: list[int], leaves: list[Any]) -> Any:
     """A result that requires a gradient.
 
     Parameters
@@ -73,7 +80,7 @@ class StateTensor(torch.Tensor):
         raise TypeError(".data cannot be used through a handle: use .detach(), or checks.beside to change it")
 
 
-def state_tensor(learner: Learner, value: Any, number: int, wants_gradient: bool) -> Any:
+def state_tensor(learner: Peer, value: Any, number: int, wants_gradient: bool) -> Any:
     """The copy of a tensor that belongs to an object of the learner's."""
     copied = value.as_subclass(StateTensor)
     copied.learner_reference, copied.learner_number = _Reference(learner, number), number

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import cloudpickle
 
 from .guest import wire
-
-if TYPE_CHECKING:
-    from .handles import Learner
 
 
 def refuse(what: str) -> TypeError:
@@ -37,14 +35,19 @@ def gradients() -> bool:
 
 
 class Writer(cloudpickle.Pickler):
-    """Writes a request: handles by number, tensors as bytes, functions of test cells by value."""
+    """Writes a request: handles by number, tensors as bytes, functions of test cells by value.
 
-    def __init__(self, file: Any, learner: Learner) -> None:
+    Parameters
+    ----------
+    number_of : the number of a handle; None for anything else. leaf : a number for a tensor that wants a gradient.
+    """
+
+    def __init__(self, file: Any, number_of: Callable[[Any], int | None], leaf: Callable[[Any], int]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._learner = learner
+        self._number_of, self._leaf = number_of, leaf
 
     def persistent_id(self, value: Any) -> Any:
-        number = self._learner.number_of(value)
+        number = self._number_of(value)
         if number is not None:
             return ("object", number)
         torch = wire.torch_module()
@@ -55,7 +58,7 @@ class Writer(cloudpickle.Pickler):
             return ("object", number)
         if value.requires_grad:
             parameter = isinstance(value, torch.nn.Parameter)
-            return ("leaf", self._learner.leaf(value), parameter, *_fields(value))
+            return ("leaf", self._leaf(value), parameter, *_fields(value))
         return None
 
     def reducer_override(self, value: Any) -> Any:

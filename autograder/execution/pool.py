@@ -149,30 +149,13 @@ class Team:
 
     def _together(self, job: Job) -> Run:
         """All cells in one process; where it dies, again without the cell that killed it."""
-        run = Run(job.name)
-        skip: set[str] = set()
         self._judges.start()  # its warm-up is not the notebook's time
         end = time.monotonic() + job.limits.total_seconds
-        while True:
-            self._judges.start()
-            done, current, death = self._attempt(job, skip, end, run)
-            run.cells.update(done)
-            if death is None:
-                return run
-            run.deaths += 1
-            if current:
-                run.cells[current] = died(death, job.limits)
-                skip.add(current)
-                if job.until_failure:
-                    return run
-            if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
-                for cell in job.cells:
-                    run.cells.setdefault(cell.id, died(death, job.limits, f"not run: stopped in cell {current!r}: "))
-                return run
+        return despite_deaths(job, end, lambda run, skip: self._attempt(job, skip, end, run))
 
-    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[dict[str, CellRun], str, Death | None]:
-        """One process over the cells: what they did, the cell it died in, and how."""
-        cells: dict[str, CellRun] = {}
+    def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, Death | None]:
+        """One process over the cells: the cell that it died in, and how; None when all is done."""
+        self._judges.start()
         current, whole, place = "", False, Place()
         verdict: Verdict | None = None
         with tempfile.TemporaryDirectory(prefix="workbook-") as folder:
@@ -198,7 +181,7 @@ class Team:
                         current = event["start"]
                         self._on_cell(job, current, until)
                     else:
-                        cells[event["done"]] = cell_run(event["outcome"])
+                        run.cells[event["done"]] = cell_run(event["outcome"])
             except TimeoutError:
                 verdict, whole = Verdict.TIMEOUT, time.monotonic() >= end
             except (EOFError, OSError, ValueError):
@@ -212,10 +195,37 @@ class Team:
         if ending.why is Why.FAULT:
             raise InfraError(ending.detail)
         if verdict is None:
-            return cells, current, None
+            return current, None
         if verdict is Verdict.CRASH and ending.why is Why.MEMORY:
             verdict = Verdict.OOM
-        return cells, current, Death(verdict, ending.how, whole, place)
+        return current, Death(verdict, ending.how, whole, place)
+
+
+def despite_deaths(job: Job, end: float, attempt: Callable[[Run, set[str]], tuple[str, Death | None]]) -> Run:
+    """Run a job in one process; where a cell ends it, again without that cell.
+
+    Parameters
+    ----------
+    end : the moment when the job is to be done.
+    attempt : runs the cells that are not to be skipped, once, and adds what they did to the run; returns the cell in
+        which the process died, and how, or None where it did not.
+    """
+    run = Run(job.name)
+    skip: set[str] = set()
+    while True:
+        current, death = attempt(run, skip)
+        if death is None:
+            return run
+        run.deaths += 1
+        if current:
+            run.cells[current] = died(death, job.limits)
+            skip.add(current)
+            if job.until_failure:
+                return run
+        if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
+            for cell in job.cells:
+                run.cells.setdefault(cell.id, died(death, job.limits, f"not run: stopped in cell {current!r}: "))
+            return run
 
 
 def plain(job: Job) -> dict[str, Any]:

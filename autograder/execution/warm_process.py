@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import IO
 
 from ..core.errors import WorkbookError
 from ..engine import sandbox
@@ -65,6 +67,60 @@ def warm_up_parts(role: str, libraries: Sequence[str]) -> list[tuple[str, str]]:
     return parts
 
 
+def variables(grades: bool = False) -> dict[str, str]:
+    """What a process that runs cells is started with, and all of its starter's variables; those `KEPT` if it grades."""
+    return {name: value for name, value in os.environ.items() if name in KEPT or not grades} | ENVIRONMENT
+
+
+def spawn(
+    command: list[str], theirs: socket.socket, output: IO[str], grades: bool = False, folder: str | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process that gets a socket, which is closed here. Ctrl-C and a closed terminal do not reach it."""
+    with theirs:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=variables(grades),
+            cwd=folder,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """What a process says when it is warm: its threads, the bytes of memory that it holds, and who it is."""
+
+    threads: int
+    bytes: int
+    pid: int = 0
+
+
+def greeting_on(connection: socket.socket, importing: Callable[[str], None] = lambda name: None) -> Greeting | None:
+    """What a process says on a socket when it is warm, or None where it ends before; `importing` hears of each import.
+
+    Raises
+    ------
+    OSError, ValueError
+        when the socket has a time limit and that is over, or somebody else talks.
+    """
+    with connection.makefile("r", encoding="utf-8") as lines:
+        for line in lines:
+            said = json.loads(line)
+            if "importing" not in said:
+                return Greeting(**said)
+            importing(said["importing"])
+    return None
+
+
+def last_words(output: IO[str]) -> str:
+    """The last line that a process printed before it ended."""
+    output.seek(0)
+    return (output.read().strip() or "no message").splitlines()[-1]
+
+
 def hung_up(connection: socket.socket) -> bool:
     """Whether the other side has closed the socket. A killed process does so just before the system calls it dead."""
     try:
@@ -116,40 +172,23 @@ class WarmProcess:
             self.control, theirs = socket.socketpair()
             settings = {"control": theirs.fileno(), "role": self._role, "code": self._code}
             command = [sys.executable, "-m", "autograder.engine.guest.fork_server", json.dumps(settings)]
-            environment = ENVIRONMENT
             if self._sandboxed:
-                command = sandbox.command(command, environment)
-            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble, theirs:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=trouble,
-                    stderr=trouble,
-                    env=self._variables() | environment,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,  # Ctrl-C is the grader's to handle
-                )
-                theirs.close()
+                command = sandbox.command(command, ENVIRONMENT)
+            with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as output:
+                self._process = spawn(command, theirs, output, self._grades)
                 if self._closed:  # meanwhile; `close` did not see the process yet
                     self._process.kill()
-                with self.control.makefile("r", encoding="utf-8") as stream:
-                    answer = stream.readline()
-                if not answer:
+                greeting = greeting_on(self.control)
+                if greeting is None:
                     self._end()
-                    trouble.seek(0)
-                    reason = (trouble.read().strip() or "no message").splitlines()[-1]
-                    raise WorkbookError(f"the warm process did not start: {reason}", "run `make setup`")
-            ready = json.loads(answer)
-            self.bytes = ready["bytes"]
-            if ready["threads"] != 1:
+                    raise WorkbookError(f"the warm process did not start: {last_words(output)}", "run `make setup`")
+            self.bytes = greeting.bytes
+            if greeting.threads != 1:
                 self._end()
                 raise WorkbookError(
-                    f"the warm process has {ready['threads']} threads before its first fork",
+                    f"the warm process has {greeting.threads} threads before its first fork",
                     "take the library that starts threads out of `libraries` in week.toml",
                 )
-
-    def _variables(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if name in KEPT or not self._grades}
 
     def _end(self) -> None:
         """Closing its socket ends it; killing is for one that does not listen."""

@@ -1,1 +1,1 @@
-"""A class on its way from files to grades: repair, run, judge, record, explain."""
+"""A class on its way from files to grades: plan, judge, commit, tell."""

@@ -1,93 +1,107 @@
-"""What was handed in for a week: the file of each learner, its bytes, and the key that an outcome has for it."""
+"""A submission on its way from a file to a grade, and the grading that it is part of."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..core.errors import WorkbookError, short
-from ..core.texts import readable
 from ..course.folder import Course
-from ..course.timestamps import MAX_STAMP, TIMESTAMP
-from ..gradebook.ledger import outcome_key, work_key
-from ..repair.damage import Damage, DamagedError
-from ..repair.repair import read_handed_in
+from ..execution.job import Job, Run
+from ..execution.results import Graded
+from ..execution.verdicts import CellRun
+from ..gradebook.ledger import Entry, Ledger
+from ..repair.repair import Repaired
+from ..week.source import Week
 
 
 @dataclass(frozen=True)
-class HandedIn:
-    """The file of one learner; `damaged` says why it cannot be read, `damage` its kind.
+class Told:
+    """What is called while a class is graded; each does nothing by default.
 
-    Its bytes are not kept: a class may be large.
+    Attributes
+    ----------
+    phase : a phase begins, with the number of its steps. step : one step is done, with a name.
+    graded : a submission is graded, or known from an earlier run. wait : another program holds the gradebook.
+    warn : something could not be done that costs nobody points.
     """
 
+    phase: Callable[[str, int], None] = lambda title, total: None
+    step: Callable[[str], None] = lambda name: None
+    graded: Callable[[Graded], None] = lambda graded: None
+    wait: Callable[[str], None] = lambda reason: None
+    warn: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True)
+class Grading:
+    """One grading of a week of a class: what is the same for all submissions.
+
+    `unsafe`, `again` and `feedback` are those of `grade_week`.
+    """
+
+    week: Week
+    course: Course
+    ledger: Ledger
+    unsafe: bool
+    again: bool
+    feedback: bool
+    told: Told
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one learner submitted. Each stage hands it on with more of its fields filled in.
+
+    The bytes of the file are not kept: a class may be large.
+
+    Attributes
+    ----------
+    student, path : whose file it is, and where it lies; it may not exist.
+    work, key : hash of what was submitted, and key of the outcome (see `ledger`).
+    group : whose members share their work; "" for somebody alone.
+    graded : the outcome, as far as it is known: from the plan on why a file cannot be read, then points and verdicts.
+    earlier : what an earlier grading recorded of this very work.
+    known : whether the outcome is that of the earlier grading.
+    may_change : whether another outcome than the earlier one may come of this very work now.
+
+    repaired : the notebook in the shape of the release; None where the file is damaged.
+    job : what of it has to be run. keys : of its tests. verdicts : of tests that need not be run, from an earlier run.
+    run : what its cells did; None where none of them ran.
+    to_keep : its run is kept when the grade is written, not before.
+    failed : the grader itself failed at it.
+    """
+
+    # plan
     student: str
     path: Path
-    damaged: str
     work: str
     key: str
-    damage: Damage = Damage.OTHER
+    group: str
+    graded: Graded
+    earlier: Entry | None = None
+    known: bool = False
+    may_change: bool = False
+    # judge
+    repaired: Repaired | None = None
+    job: Job | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    verdicts: Mapping[str, CellRun] = field(default_factory=dict)
+    run: Run | None = None
+    to_keep: bool = False
+    failed: bool = False
 
-
-def submissions(course: Course, week: str, topic: str) -> dict[str, Path]:
-    """Learner -> the notebook they handed in, in alphabetical order; a path that may not exist.
-
-    A folder whose name is no text stands there with its odd bytes as `\\xNN`; `read_work` refuses it.
-
-    Raises
-    ------
-    WorkbookError
-        when there is nothing to grade.
-    """
-    found: dict[str, Path] = {}
-    if course.submitted.is_dir():
-        # names that are text come first: they are taken as they are
-        for folder in sorted(course.submitted.iterdir(), key=lambda one: (readable(one.name) != one.name, one.name)):
-            if path := _notebook_in(folder / week, topic):
-                student = readable(folder.name)
-                while student in found:
-                    student += "_"
-                found[student] = path
-    if not found:
-        raise WorkbookError(
-            f"no submissions of {week} in {short(course.submitted)}",
-            f"put each one at {short(course.submitted)}/LEARNER/{week}/{topic}.ipynb",
+    def judged_as(self, other: Submission) -> Submission:
+        """This submission with what came of the same work of another member of the group."""
+        return replace(
+            self,
+            repaired=other.repaired,
+            job=other.job,
+            keys=other.keys,
+            verdicts=other.verdicts,
+            run=other.run and replace(other.run, name=self.student),
+            to_keep=other.to_keep,
+            failed=other.failed,
+            graded=replace(deepcopy(other.graded), student=self.student),
         )
-    return dict(sorted(found.items()))
-
-
-def _notebook_in(folder: Path, topic: str) -> Path | None:
-    """The notebook in a learner's folder of a week; None where there is no such folder."""
-    wanted = folder / f"{topic}.ipynb"
-    try:
-        if not folder.is_dir():
-            return None
-        others = sorted(folder.glob("*.ipynb"))
-        return others[0] if not wanted.exists() and len(others) == 1 else wanted
-    except OSError:  # a folder that nobody may look into: reading the file says so
-        return wanted
-
-
-def read_work(student: str, path: Path, common: str) -> HandedIn:
-    """Read what a learner handed in; `common` is the key of the week."""
-    content, stamp, damaged, damage = b"", b"", "", Damage.OTHER
-    try:
-        if student != path.parent.parent.name:
-            raise DamagedError("the name of the folder is no text in UTF-8; rename the folder")
-        content = read_handed_in(path)
-    except DamagedError as error:
-        damaged, damage = str(error), error.kind
-    except OSError as error:
-        gone = isinstance(error, FileNotFoundError)
-        damaged = _nothing_there(path) if gone else f"the file cannot be read ({error.strerror or error})"
-        damage = Damage.NOT_THERE if gone else Damage.OTHER
-    with suppress(DamagedError, OSError):  # no time of hand-in, or none that can be used
-        stamp = read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)
-    work = work_key(content, stamp, damaged.encode())
-    return HandedIn(student, path, damaged, work, outcome_key(common, work, readable(path.name)), damage)
-
-
-def _nothing_there(path: Path) -> str:
-    others = ", ".join(sorted(readable(other.name) for other in path.parent.glob("*.ipynb")))
-    return f"no {path.name} was submitted, but {others}" if others else "no notebook was submitted"

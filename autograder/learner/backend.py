@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -17,11 +16,10 @@ from typing import Protocol
 from shared.checks.kinds import Kind
 
 from ..engine.cell_kinds import TRUSTED
-from ..engine.judge import MAX_DEATHS
 from ..execution.job import CancelledError, InfraError, Job, Run, spoiled
-from ..execution.pool import Team, together
-from ..execution.verdicts import Death, Place, Verdict, cell_run, died
-from ..execution.warm_process import ENVIRONMENT
+from ..execution.pool import Team, despite_deaths, together
+from ..execution.verdicts import Death, Place, Verdict, cell_run
+from ..execution.warm_process import variables
 from .fork_client import Lasting, NoWarmProcessError
 from .steps import Step, Tell, nobody, running
 
@@ -130,24 +128,17 @@ class PlainBench:
 
     def _one(self, job: Job) -> Run:
         """Run a job; where a cell ends the process, again without that cell."""
-        run = Run(job.name)
-        skip: set[str] = set()
         end = time.monotonic() + job.limits.total_seconds + IMPORT_SECONDS
-        while True:
+
+        def attempt(run: Run, skip: set[str]) -> tuple[str, Death | None]:
             current, death = self._attempt(job, skip, end, run)
             if self._cancelled:
                 raise CancelledError
-            if death is None:
-                return run
-            self._end()
-            run.deaths += 1
-            if current:
-                run.cells[current] = died(death, job.limits)
-                skip.add(current)
-            if run.deaths == MAX_DEATHS or not current or time.monotonic() >= end:
-                for cell in job.cells:
-                    run.cells.setdefault(cell.id, died(death, job.limits, f"not run: stopped in cell {current!r}: "))
-                return run
+            if death is not None:
+                self._end()
+            return current, death
+
+        return despite_deaths(job, end, attempt)
 
     def _attempt(self, job: Job, skip: set[str], end: float, run: Run) -> tuple[str, Death | None]:
         """Run the cells once: the cell that the process died in, and how; "" and None when all is done."""
@@ -191,7 +182,7 @@ class PlainBench:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | ENVIRONMENT,
+                env=variables(),
                 cwd=self._folder.name,
             )
             threading.Thread(target=_read, args=(self._process, self._events), daemon=True).start()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..execution.warm_process import ENVIRONMENT, WarmProcess, hung_up, warm_up_parts
+from ..execution.warm_process import WarmProcess, greeting_on, hung_up, last_words, spawn, warm_up_parts
 from .steps import Step, Tell, nobody
 
 IDLE_SECONDS = 15 * 60
@@ -138,53 +138,37 @@ class Lasting(WarmProcess):
         self.control.settimeout(GREETING_SECONDS)
         try:
             self.control.connect(str(path))
-            with self.control.makefile("r", encoding="utf-8") as stream:
-                greeting = json.loads(stream.readline())
+            greeting = greeting_on(self.control)
         except (OSError, ValueError):
             return False
+        if greeting is None:
+            return False
         self.control.settimeout(None)
-        self.bytes, self.pid = greeting["bytes"], greeting["pid"]
+        self.bytes, self.pid = greeting.bytes, greeting.pid
         return True
 
     def _spawn(self, path: Path, code: str) -> None:
         ours, theirs = socket.socketpair()
         settings = {"socket": str(path), "code": code, "idle_seconds": self._idle_seconds, "ready": theirs.fileno()}
-        with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as trouble, ours, theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "autograder.engine.fork_daemon", json.dumps(settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=trouble,
-                stderr=trouble,
-                env=os.environ | ENVIRONMENT,
-                cwd="/",  # a folder that is removed, or a disk that is taken out, is none of its business
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C and a closed terminal are none, either
-            )
-            theirs.close()
-            ours.settimeout(START_SECONDS)
-            greeting = ""
-            self._spawned = process
+        command = [sys.executable, "-m", "autograder.engine.fork_daemon", json.dumps(settings)]
+        with tempfile.TemporaryFile(mode="w+", encoding="utf-8") as output, ours:
+            # a folder that is removed, or a disk that is taken out, is none of its business
+            self._spawned = process = spawn(command, theirs, output, folder="/")
             if self._given_up:  # after it was set: now `give_up` sees the process, or this sees `give_up`
                 process.kill()
+            ours.settimeout(START_SECONDS)
             try:
-                for line in ours.makefile("r", encoding="utf-8"):
-                    if "importing" not in (said := json.loads(line)):
-                        greeting = line
-                        break
-                    self._tell(Step(f"importing {said['importing']}"))
+                greeting = greeting_on(ours, lambda name: self._tell(Step(f"importing {name}")))
+                if greeting is None:
+                    process.kill()
+                    process.wait()
+                    raise NoWarmProcessError(last_words(output))
+                if greeting.threads != 1:
+                    raise NoWarmProcessError("a library starts threads as it is imported")
             except BaseException:  # Ctrl-C too: nobody would know of it
                 process.kill()
                 process.wait()
                 raise
-            if not greeting:
-                process.kill()
-                process.wait()
-                trouble.seek(0)
-                raise NoWarmProcessError((trouble.read().strip() or "no message").splitlines()[-1])
-            if json.loads(greeting)["threads"] != 1:
-                process.kill()
-                process.wait()
-                raise NoWarmProcessError("a library starts threads as it is imported")
         self._spawned = None
         process.returncode = 0  # it outlives this process, and nobody waits for it
 

@@ -86,8 +86,13 @@ def read_notebook(path: Path) -> NotebookNode:
     DamagedError
         with a reason in one line, whatever is wrong with the file.
     """
+    return parse_notebook(read_or_say_why(path))
+
+
+def read_or_say_why(path: Path) -> bytes:
+    """As `read_handed_in`; a file that cannot be read is damaged, too."""
     try:
-        return parse_notebook(read_handed_in(path))
+        return read_handed_in(path)
     except OSError as error:
         raise DamagedError(f"the file cannot be read ({error.strerror or error})") from None
 

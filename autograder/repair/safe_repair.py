@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..week.notebooks import Notebooks
 from . import aligning
 from .aligning import Alignment
 from .confined import Confined
-from .repair import Repaired, release_of, repaired
+from .repair import Repaired, read_or_say_why, release_of, repaired
 
 
 class Repairer:
@@ -17,6 +18,13 @@ class Repairer:
 
     def __init__(self, built: Notebooks, process: Confined) -> None:
         self._built, self._process = built, process
+
+    def repair_file(self, path: Path) -> Repaired:
+        """The file that a learner submitted, as `repair` does with what it holds; another name than asked is noted."""
+        out = self.repair(read_or_say_why(path))
+        if path.name != f"{self._built.week.topic}.ipynb":
+            out.notes.append(f"the file was called {path.name!r}")
+        return out
 
     def repair(self, content: bytes) -> Repaired:
         """The file in the shape of the release.

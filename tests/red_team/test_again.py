@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 from autograder.course.folder import Course
 from autograder.execution.job import Job, Run
 from autograder.gradebook.store import recorded_scores, register
-from autograder.grading import grade as grading
+from autograder.grading import judge
 from autograder.grading.grade import grade_week
 
 from ..test_grade import hand_in
@@ -112,7 +112,7 @@ def test_work_that_is_submitted_again_gets_what_it_deserves(
     on = scores(case, plain, registered, tmp_path / "on")
     with monkeypatch.context() as patch:
         for name, careless in case.defense.items():
-            patch.setattr(grading, name, careless)
+            patch.setattr(judge, name, careless)
         off = scores(case, plain, registered, tmp_path / "off")
     assert (f"{off['learner']:g}", f"{on['learner']:g}") == (case.off, case.on)
     assert (off["honest"], on["honest"]) == (80, 80)

@@ -20,7 +20,8 @@ from autograder.course.folder import Course
 from autograder.execution.executor import here
 from autograder.execution.results import Graded
 from autograder.gradebook.grades_csv import write_csv
-from autograder.grading.grade import NOT_GRADED, Told, grade_week
+from autograder.grading.grade import Told, grade_week
+from autograder.grading.judge import NOT_GRADED
 from autograder.grading.progress import Meter
 from autograder.repair import safe_repair
 from autograder.repair.reading import MAX_CELLS, MAX_CHARACTERS, MAX_DEPTH
