@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from autograder.learner.released import open_released
+from autograder.week.cells import Exercise
 from autograder.week.locate import open_week
-from autograder.week.source import Exercise
 
 ROOT = Path(__file__).parents[1]
 REPEATS = 5

@@ -15,8 +15,8 @@ from autograder.engine.cell_kinds import TRUSTED
 from autograder.execution.job import Code, Job, Mode
 from autograder.execution.make_job import graded_cells, make_job
 from autograder.execution.pool import Team
+from autograder.week.cells import Setup
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Setup
 
 from .metering import below, cpu_of, memory
 

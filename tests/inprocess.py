@@ -13,8 +13,8 @@ from autograder.engine.guest.shell import error_of
 from autograder.engine.outcome import outcome_of
 from autograder.execution.job import Job, Run
 from autograder.execution.verdicts import CellRun, Verdict, cell_run
+from autograder.week.cells import Exercise, Given, Setup, Test
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Exercise, Given, Setup, Test
 
 
 def judge(

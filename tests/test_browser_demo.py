@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from autograder.week.source import Exercise, Given, Setup, load_week
+from autograder.week.cells import Exercise, Given, Setup
+from autograder.week.source import load_week
 
 from .browser import SECONDS, browser_path, page
 from .chosen import ROOT

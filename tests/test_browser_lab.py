@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autograder.week.source import Test, load_week
+from autograder.week.cells import Test
+from autograder.week.source import load_week
 
 from .browser import SECONDS, TOKEN, browser_path, jupyter, page
 from .chosen import ROOT

@@ -22,11 +22,12 @@ from autograder.authoring import bundle
 from autograder.building.build import write_week
 from autograder.building.leaks import TELLING
 from autograder.core.errors import WorkbookError
+from autograder.week.cells import Exercise, Written
+from autograder.week.cells import Test as Graded
 from autograder.week.locate import released_weeks
 from autograder.week.marks import regions
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Exercise, Written, load_week
-from autograder.week.source import Test as Graded
+from autograder.week.source import load_week
 
 from .chosen import ROOT
 from .test_leaks import telling_statements

@@ -34,8 +34,8 @@ from autograder.gradebook.grades_csv import write_csv
 from autograder.gradebook.store import register
 from autograder.grading.grade import Told, grade_week
 from autograder.grading.progress import Meter
+from autograder.week.cells import Test as TestCell
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test as TestCell
 from autograder.week.source import Week, load_week
 
 from .tiny_week import LESSON, WEEK, WEEK_TOML, write_tiny_week

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from autograder.repair.repair import Repaired
-from autograder.week.source import Given, Setup, Test
+from autograder.week.cells import Given, Setup, Test
 
 from .habits.judged import Judges, judges, notebook_of, part_of_the_week
 from .habits.kinds import Habit

@@ -14,11 +14,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from autograder.building.build import build_week
 from autograder.building.leaks import TELLING, leaks
 from autograder.core.errors import BuildError
+from autograder.week.cells import Cell, Exercise, Written
+from autograder.week.cells import Test as Graded
 from autograder.week.locate import all_weeks
 from autograder.week.marks import regions
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Cell, Exercise, Week, Written, load_week
-from autograder.week.source import Test as Graded
+from autograder.week.source import Week, load_week
 
 ROOT = Path(__file__).parents[1]
 WEEKS = all_weeks(ROOT)

@@ -31,8 +31,9 @@ from autograder.gradebook.store import recorded_scores, register
 from autograder.grading import plan
 from autograder.grading.commit import HELD_BACK
 from autograder.grading.grade import Told, grade_week
+from autograder.week.cells import Exercise
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Exercise, load_week
+from autograder.week.source import load_week
 
 from .inprocess import run_here
 from .test_grade import RIGHT, answered, hand_in

@@ -29,8 +29,9 @@ from autograder.marking.marks import ChangedError, Mark, Marks, Place
 from autograder.marking.queue import Share, order
 from autograder.marking.server import Server
 from autograder.marking.start import start
+from autograder.week.cells import Test, Written
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test, Written, load_week
+from autograder.week.source import load_week
 
 from .browser import page
 from .tiny_week import LESSON, WEEK, WEEK_TOML, write_tiny_week

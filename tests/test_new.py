@@ -18,8 +18,9 @@ from autograder.authoring.record import execute, keep
 from autograder.authoring.verify import verify_week
 from autograder.building.build import build_week, expected_outputs, stale, write_source, write_week
 from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.cells import KINDS, Check, Explore, Test
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import KINDS, Check, Explore, Test, Week, load_week
+from autograder.week.source import Week, load_week
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "week01_corner_finding"

@@ -15,8 +15,9 @@ from autograder.authoring import bundle
 from autograder.cli import app
 from autograder.engine import sandbox
 from autograder.execution import fingerprint
+from autograder.week.cells import Exercise
 from autograder.week.locate import all_weeks
-from autograder.week.source import Exercise, load_week
+from autograder.week.source import load_week
 
 from .chosen import ROOT
 
@@ -203,7 +204,7 @@ def test_the_file_of_a_verb_is_what_its_command_calls(verb: str) -> None:
 SHARED = ROOT / "shared"
 HELPERS = {"checks": "", "data": "", "plots": "", "measure": "", "runtime": "checks plots", "weeks": ""}
 """Folders of `shared`, and which of the others each may import."""
-MOST_LINES = 270
+MOST_LINES = 300
 """Lines of a file there."""
 
 

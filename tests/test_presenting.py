@@ -14,9 +14,10 @@ from autograder.authoring.record import execute
 from autograder.building.build import build_week
 from autograder.building.rules import WITHOUT_TEXT
 from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.cells import Check, Exercise, Explore, Test
 from autograder.week.locate import all_weeks
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Check, Exercise, Explore, Test, load_week
+from autograder.week.source import load_week
 
 from .chosen import ROOT
 

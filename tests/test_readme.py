@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring.bundle import bundle_files
+from autograder.week.cells import Exercise, Written
 from autograder.week.locate import all_weeks, open_week, released_weeks
-from autograder.week.source import Exercise, Written
 
 from . import wheels
 from .chosen import ROOT

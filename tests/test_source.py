@@ -9,25 +9,9 @@ import pytest
 
 from autograder.building.build import build_week
 from autograder.core.errors import BuildError, WorkbookError
-from autograder.week.source import (
-    About,
-    Cell,
-    Exercise,
-    Explore,
-    Given,
-    Hints,
-    Look,
-    Setup,
-    Text,
-    Week,
-    WeekInfo,
-    Words,
-    Written,
-    load_info,
-    load_week,
-    parse,
-)
-from autograder.week.source import Test as Graded
+from autograder.week.cells import About, Cell, Exercise, Explore, Given, Hints, Look, Setup, Text, Words, Written
+from autograder.week.cells import Test as Graded
+from autograder.week.source import Week, WeekInfo, load_info, load_week, parse
 
 SCRIPT = Path("/checkout/solutions/week07_x/x.py")
 WORDS = {

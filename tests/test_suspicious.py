@@ -12,8 +12,9 @@ from autograder.execution.results import Graded
 from autograder.execution.suspicious import remarks, suspicious
 from autograder.gradebook.grades_csv import write_csv
 from autograder.gradebook.ledger import Entry
+from autograder.week.cells import Exercise, Test
 from autograder.week.locate import all_weeks
-from autograder.week.source import Exercise, Test, load_week
+from autograder.week.source import load_week
 from autograder.week.variants import load_variants
 
 from .chosen import ROOT

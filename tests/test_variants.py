@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from autograder.core.errors import BuildError, WorkbookError
+from autograder.week.cells import Exercise
 from autograder.week.locate import all_weeks
-from autograder.week.source import Exercise, Week, load_week
+from autograder.week.source import Week, load_week
 from autograder.week.variants import Alternative, Misconception, Variants, coverage, load_variants
 
 ROOT = Path(__file__).parents[1]

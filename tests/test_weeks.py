@@ -23,9 +23,10 @@ from autograder.execution.job import Code, Job, Mode
 from autograder.execution.make_job import graded_cells, make_job
 from autograder.execution.pool import Team
 from autograder.execution.verdicts import Verdict
+from autograder.week.cells import Exercise, Explore, Look, Test
 from autograder.week.locate import all_weeks
 from autograder.week.notebooks import to_text
-from autograder.week.source import Exercise, Explore, Look, Test, load_info, load_week
+from autograder.week.source import load_info, load_week
 
 from .chosen import ROOT, long_weeks, weeks_to_prove
 

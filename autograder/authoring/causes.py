@@ -12,7 +12,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from ..week.source import Exercise, Week
+from ..week.cells import Exercise
+from ..week.source import Week
 from ..week.variants import Misconception, VariantError
 from .mutation import Mutant
 

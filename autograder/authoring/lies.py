@@ -24,9 +24,10 @@ from ..execution.job import Job, Mode, Run
 from ..execution.make_job import graded_cells, make_job
 from ..execution.pool import Team
 from ..execution.verdicts import Verdict
+from ..week.cells import Cell, Test
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import Notebooks
-from ..week.source import Cell, Test, Week, load_info, load_week
+from ..week.source import Week, load_info, load_week
 from ..week.validation import read_json
 from .lying.garbage import Flavor
 from .lying.knowledge import of_notebook

@@ -18,8 +18,9 @@ from shared.checks.kinds import Kind
 from ..core.errors import Problem, short
 from ..execution.job import Run
 from ..execution.verdicts import CellRun, Verdict
+from ..week.cells import Cell, Test
 from ..week.marks import in_hidden_test
-from ..week.source import Cell, Test, Week
+from ..week.source import Week
 from ..week.variants import Misconception, Places, Variant
 
 Told = tuple[str, str, str]

@@ -31,8 +31,9 @@ from ..execution.job import Job, Run
 from ..execution.make_job import graded_cells, make_job
 from ..execution.pool import Team
 from ..execution.verdicts import Verdict
+from ..week.cells import Exercise, Given, Setup, Test
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Given, Limits, Setup, Test, Week, load_info, load_week
+from ..week.source import Limits, Week, load_info, load_week
 from ..week.validation import line_of_key, read_text, read_toml
 from ..week.variants import load_misconceptions
 from .causes import Doubt, Known

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..core.files import write_text
 from ..execution.fingerprint import LIBRARIES, digest, judging_files
 from ..execution.helpers import helper_files
-from ..week.source import Exercise, Given, Setup, Test, Week
+from ..week.cells import Exercise, Given, Setup, Test
+from ..week.source import Week
 
 FILE = "proof.json"
 HERE = Path(__file__).parent

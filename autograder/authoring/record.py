@@ -13,8 +13,9 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from ..core.errors import BuildError, Problem, WorkbookError
+from ..week.cells import Check, Explore
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, to_text
-from ..week.source import Check, Explore, Week
+from ..week.source import Week
 
 WITH_ALT = re.compile(r'<img alt="[^"]+"')
 

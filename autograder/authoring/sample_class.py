@@ -11,8 +11,8 @@ from nbformat.notebooknode import NotebookNode
 
 from ..core.errors import WorkbookError, short
 from ..course.folder import Course
+from ..week.cells import Test
 from ..week.notebooks import Notebooks, to_text
-from ..week.source import Test
 from ..week.variants import load_variants
 
 MADE_HERE = "sample-class.txt"

@@ -18,9 +18,10 @@ from ..execution.job import Job, Mode, Run
 from ..execution.make_job import graded_cells, make_job
 from ..execution.pool import Team
 from ..execution.verdicts import Verdict
+from ..week.cells import Exercise, Given, Test
 from ..week.names import reachable
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Given, Test, Week, load_info, load_week
+from ..week.source import Week, load_info, load_week
 from ..week.variants import Misconception, Variant, Variants, coverage, load_variants
 from .matrix import Judge, Row, given_fails, row_of
 from .matrix import Matrix as Matrix

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..week.source import About, Explore, Hints, Look, Text, Written, load_week
+from ..week.cells import About, Explore, Hints, Look, Text, Written
+from ..week.source import load_week
 from ..week.variants import load_variants
 
 SHOWN = About | Explore | Hints | Look | Text | Written

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from nbformat.notebooknode import NotebookNode
 
 from ..core.errors import Problem
+from ..week.cells import Cell, Exercise, Test, Written
 from ..week.marks import regions
-from ..week.source import Cell, Exercise, Test, Week, Written
+from ..week.source import Week
 
 TELLING = {"SOLUTION": 9, "HIDDEN TESTS": 25}
 """A statement with fewer syntax nodes than this tells nothing: `return x`, or a test's `x = randn(2, 3)`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..core.errors import Problem
-from ..week.source import Cell, Week
+from ..week.cells import Cell
+from ..week.source import Week
 from . import rules, rules_files, rules_names, rules_tests
 
 FIRST = (rules.check_syntax, rules.check_marks)

@@ -9,10 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from ..core.errors import Problem
+from ..week.cells import About, Cell, Check, Exercise, Explore, Hints, Look, Setup, Test, Written
 from ..week.drawn import drawn_titles
 from ..week.marks import has_hidden_tests, regions
 from ..week.names import codes, reachable
-from ..week.source import MAGIC, About, Cell, Check, Exercise, Explore, Hints, Look, Setup, Test, Week, Written
+from ..week.source import MAGIC, Week
 
 AUTOGRADED_POINTS = 80
 WRITTEN_POINTS = 20

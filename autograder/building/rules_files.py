@@ -10,7 +10,8 @@ from functools import cache
 from importlib.machinery import PathFinder
 
 from ..core.errors import BuildError, Problem
-from ..week.source import Cell, Exercise, Explore, Test, Week, Written
+from ..week.cells import Cell, Exercise, Explore, Test, Written
+from ..week.source import Week
 from ..week.validation import line_of_key, read_json, read_text
 from .rules import Finding, parsed
 

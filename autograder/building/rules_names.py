@@ -7,8 +7,9 @@ import builtins
 from collections.abc import Iterator
 
 from ..core.errors import Problem
+from ..week.cells import Cell, Explore, Look, Setup, Test
 from ..week.names import defined, loaded
-from ..week.source import Cell, Explore, Look, Setup, Test, Week
+from ..week.source import Week
 from .rules import Finding, parsed
 
 SKIPPED = Look | Explore

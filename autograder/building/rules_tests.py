@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from ..core.errors import Problem
+from ..week.cells import Cell, Exercise, Test
 from ..week.names import defined
-from ..week.source import Cell, Exercise, Test, Week
+from ..week.source import Week
 from .rules import Finding, parsed
 
 COMPARING = {

@@ -44,6 +44,7 @@ def grade(
     from ..core.errors import short
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..course.pins import newer, source_of
     from ..execution.executor import here
     from ..gradebook.grades_csv import write_csv
     from ..gradebook.penalties import settle
@@ -80,7 +81,7 @@ def grade(
     try:
         with meter:
             graded_week, outcomes = grade_week(
-                root / "solutions" / name,
+                source_of(where, name),
                 where,
                 crew=crew,
                 unsafe=unsafe,
@@ -97,6 +98,8 @@ def grade(
         sys.exit(130)
     if feedback and touched(where, name):  # what people gave earlier is on the new pages as well
         rewrite(build_week(graded_week), where, only_touched=True)
+    if said := newer(where, graded_week):
+        complaints.print(f"[yellow]note[/yellow] {said}", highlight=False)
     print_class(graded_week, outcomes, console)
     print_late(where, name, console)
     if held:

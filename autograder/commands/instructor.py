@@ -17,22 +17,40 @@ app = typer.Typer()
 
 
 @app.command()
-def release(week: WeekArgument, course: CourseOption = None) -> None:
+def release(
+    week: WeekArgument,
+    course: CourseOption = None,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="keep the class on this version, whatever the checkout has later")
+    ] = False,
+) -> None:
     """Build a week and put its cells, points and tests into the gradebook of a class.
 
-    Example: [bold]workbook release week01[/bold]
+    With --pin a copy of its source goes into course/pinned/, and the class is graded with that from now on.
+
+    Example: [bold]workbook release week01 --pin[/bold]
     """
     from ..building.build import build_week, write_week
-    from ..core.errors import short
+    from ..core.errors import WorkbookError, short
     from ..course.folder import Course
+    from ..course.pins import pin as pin_to
+    from ..course.pins import read_pins
     from ..gradebook.store import register
     from ..week.locate import find_root, open_week
 
     root = find_root()
     where = Course.at(root, course)
     built = build_week(open_week(root, week))
+    if not pin and (known := read_pins(where).get(built.week.name)):
+        what = f"this class is pinned to version {known.version} of {built.week.name}"
+        raise WorkbookError(what, "nothing is left to release; --pin takes the version of the checkout")
     write_week(built, root)
     register(built, where)
+    if pin:
+        pin_to(where, built)
+        console.print(
+            f"pinned:    version {built.week.info.version}, {short(where.folder / 'pinned' / built.week.name)}"
+        )
     console.print(f"hand out:  weeks/{built.week.name}/")
     console.print(f"gradebook: {short(where.gradebook)}")
 
@@ -141,12 +159,13 @@ def feedback(week: WeekArgument, course: CourseOption = None) -> None:
     from ..core.errors import WorkbookError, short
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..course.pins import open_pinned
     from ..grading.rewrite import rewrite, write_grades
-    from ..week.locate import find_root, open_week
+    from ..week.locate import find_root
 
     root = find_root()
     where = Course.at(root, course)
-    built = build_week(open_week(root, week))
+    built = build_week(open_pinned(where, week))
     done = rewrite(built, where)
     for learner, why in done.differ.items():
         console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
@@ -184,16 +203,17 @@ def mark(
     from ..core.errors import WorkbookError
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..course.pins import open_pinned
     from ..gradebook.penalties import settle
     from ..gradebook.scores import standings
     from ..marking.queue import Share
     from ..marking.server import Server
     from ..marking.start import start
-    from ..week.locate import find_root, open_week
+    from ..week.locate import find_root
 
     root = find_root()
     where = Course.at(root, course)
-    built = build_week(open_week(root, week))
+    built = build_week(open_pinned(where, week))
     try:
         share = Share.read(part)
     except ValueError as error:
@@ -226,11 +246,12 @@ def similar(week: WeekArgument, course: CourseOption = None) -> None:
     from ..core.errors import short
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..course.pins import open_pinned
     from ..similar.page import similar as compare
-    from ..week.locate import find_root, open_week
+    from ..week.locate import find_root
 
-    root = find_root()
-    found, unreadable, path = compare(build_week(open_week(root, week)), Course.at(root, course))
+    where = Course.at(find_root(), course)
+    found, unreadable, path = compare(build_week(open_pinned(where, week)), where)
     for learner, why in unreadable.items():
         console.print(f"[yellow]note[/yellow] {for_terminal(learner)}: {for_terminal(why)}", highlight=False)
     for pair in found[:20]:
@@ -251,9 +272,10 @@ def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
     from ..building.build import build_week
     from ..core.errors import WorkbookError, short
     from ..course.folder import Course
+    from ..course.pins import open_pinned
     from ..gradebook.scores import weeks_in_gradebook
     from ..reporting.class_page import class_of, write_class
-    from ..week.locate import find_root, open_week, week_name
+    from ..week.locate import find_root, week_name
 
     root = find_root()
     where = Course.at(root, course)
@@ -265,7 +287,7 @@ def report(weeks: WeeksArgument = None, course: CourseOption = None) -> None:
         if name not in graded:
             what = f"nobody's work of {name} is graded in {short(where.folder)}"
             raise WorkbookError(what, f"collect and grade it first: workbook grade {name[:6]}")
-    found = [class_of(build_week(open_week(root, name)), where) for name in names]
+    found = [class_of(build_week(open_pinned(where, name)), where) for name in names]
     path = write_class(where, *found)
     for one in found:
         said = f"{len(one.totals)} graded, {len(one.missing)} without work, {one.waiting} written answers to grade"
@@ -290,6 +312,7 @@ def export(
     from ..core.errors import short
     from ..core.texts import for_terminal
     from ..course.folder import Course
+    from ..course.pins import source_of
     from ..gradebook.scores import weeks_in_gradebook
     from ..reporting.lms_export import export as export_grades
     from ..week.locate import find_root, week_name
@@ -298,7 +321,7 @@ def export(
     root = find_root()
     where = Course.at(root, course)
     names = [week_name(root, week) for week in weeks or ()] or weeks_in_gradebook(where)
-    titles = {name: f"{name[4:6]} {load_info(root / 'solutions' / name).title}" for name in names}
+    titles = {name: f"{name[4:6]} {load_info(source_of(where, name)).title}" for name in names}
     done = export_grades(where, titles, unfinished)
     for week, left_out in done.waiting.items():
         said = f"{week}: {len(left_out)} left out, written answers wait for points: {', '.join(left_out)}"

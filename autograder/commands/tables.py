@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 from ..core.texts import for_terminal
-from ..week.source import Test
+from ..week.cells import Test
 
 if TYPE_CHECKING:
     from ..authoring.lies import Lies

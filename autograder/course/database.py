@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from .folder import Course
 from ..core.errors import short
+from .folder import Course
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook

@@ -31,9 +31,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .folder import Course
 from ..core.errors import WorkbookError, short
 from ..week.source import WEEK_FOLDER
+from .folder import Course
 
 DAY = timedelta(days=1)
 

@@ -1,28 +1,10 @@
-"""Where things are: the checkout, its weeks, and the folder of a class."""
+"""The folder of a class."""
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-
-from ..core.errors import WorkbookError
-from ..week.source import WEEK_FOLDER, Week, load_week
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from .folder import Course
 from ..core.files import write_text
+from .folder import Course
 
 
 def read_groups(course: Course, week: str) -> dict[str, str]:

@@ -15,9 +15,9 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.errors import WorkbookError, short
 from .class_list import read_class_list
 from .folder import Course
-from ..core.errors import WorkbookError, short
 
 LONGEST = 80
 WHO = "who.json"

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from ..engine.cell_kinds import ANSWER, OWN, TEST, TRUSTED
 from ..repair.aligning import text_of
 from ..repair.repair import Repaired
+from ..week.cells import Exercise, Given, Setup, Test
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Given, Setup, Test, Week
+from ..week.source import Week
 from .job import Code, Job
 
 

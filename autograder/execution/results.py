@@ -10,7 +10,8 @@ from shared.checks.kinds import Kind
 
 from ..repair.damage import Damage
 from ..repair.repair import Repaired
-from ..week.source import Exercise, Test, Week
+from ..week.cells import Exercise, Test
+from ..week.source import Week
 from .job import Disturbed, Run
 from .suspicious import remarks
 from .verdicts import CellRun, Verdict

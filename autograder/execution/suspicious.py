@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from ..week.source import Test, Week
+from ..week.cells import Test
+from ..week.source import Week
 
 SUSPICIOUS = (
     "sys.setprofile",

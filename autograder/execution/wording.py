@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from shared.checks.failures import failure_of
 from shared.checks.kinds import Kind
 
+from ..week.cells import Exercise
 from ..week.names import defined
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Limits
+from ..week.source import Limits
 from .newer_python import newer_syntax
 from .verdicts import CellRun, Verdict
 

@@ -24,7 +24,8 @@ from ..core.files import write_text
 from ..execution.fingerprint import digest, environment_of
 from ..execution.verdicts import CellRun, Verdict
 from ..week import drawn, variants
-from ..week.source import Test, Week
+from ..week.cells import Test
+from ..week.source import Week
 from ..week.variants import Misconception
 
 SCHEMA = 3

@@ -15,8 +15,8 @@ from ..execution.results import Graded
 from ..execution.verdicts import CellRun, Verdict
 from ..gradebook.store import recorded_notebook
 from ..repair.damage import DamagedError
+from ..week.cells import Exercise, Test
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Test
 from ..week.variants import Misconception, load_variants
 from .diagnosis import Table, diagnose, kept_table, signatures
 from .facts import Feedback, facts

@@ -19,9 +19,10 @@ from shared.checks.kinds import Kind
 from ..core.texts import Block, Code, Line
 from ..execution.wording import Surroundings, makers_of, worded
 from ..repair.damage import Damage
+from ..week.cells import Test, Written
 from ..week.headings import Hint, hints, title
 from ..week.notebooks import Notebooks
-from ..week.source import Test, Week, Written
+from ..week.source import Week
 from ..week.variants import Misconception
 from .redact import told
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..execution.results import Graded
 from ..execution.verdicts import CellRun, Verdict
-from ..week.source import Test, Week
+from ..week.cells import Test
+from ..week.source import Week
 from .cells import Moves
 from .ledger import Entry
 

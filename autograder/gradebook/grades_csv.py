@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..core.csv_files import write_table
 from ..execution.results import Graded
-from ..week.source import Test, Week, Written
+from ..week.cells import Test, Written
+from ..week.source import Week
 from .scores import Standing
 
 WITHOUT_SANDBOX = "graded without a sandbox"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -19,10 +19,14 @@ from ..course.database import open_gradebook, patiently
 from ..course.folder import Course
 from .ledger import Ledger
 
-if TYPE_CHECKING:
-    from .scores import Standing
-
 FILE = "penalties.json"
+
+
+class Penalized(Protocol):
+    """Where a learner stands in a week, as far as it matters here."""
+
+    @property
+    def penalty(self) -> float: ...
 
 
 class Replaced(BaseModel):
@@ -57,7 +61,7 @@ class Kept:
             write_text(self._path, json.dumps(text, indent=1, ensure_ascii=False) + "\n")
 
 
-def settle(course: Course, week: str, standings: Mapping[str, Standing]) -> list[str]:
+def settle(course: Course, week: str, standings: Mapping[str, Penalized]) -> list[str]:
     """Write the penalties of a week into nbgrader's table. Returns the learners for whom it held another one."""
     from nbgrader import api
 

@@ -20,8 +20,9 @@ from ..course.timestamps import MAX_STAMP, TIMESTAMP, handed_in_at
 from ..repair.damage import DamagedError
 from ..repair.repair import read_handed_in
 from ..repair.written_answers import is_prose, own_cells_below
+from ..week.cells import Test, Written
 from ..week.notebooks import Notebooks, to_text
-from ..week.source import Test, Week, Written
+from ..week.source import Week
 from .cells import Moves, bring_up_to_date, find_moves, released
 
 if TYPE_CHECKING:

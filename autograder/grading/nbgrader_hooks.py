@@ -30,8 +30,8 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
     from ..building.build import build_week
     from ..course.database import open_gradebook
     from ..course.folder import Course
+    from ..course.pins import open_pinned
     from ..gradebook.store import register
-    from ..week.locate import open_week
 
     os.environ["PYTHONWARNINGS"] = "ignore"
     root = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
                 return
         except MissingEntry:
             pass
-    register(build_week(open_week(root, assignment)), course)
+    register(build_week(open_pinned(course, assignment)), course)
 
 
 @cache

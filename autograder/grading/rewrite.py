@@ -19,9 +19,10 @@ from ..gradebook.ledger import Ledger
 from ..gradebook.penalties import settle
 from ..gradebook.scores import Standing, standings
 from ..reporting.class_page import class_of, write_class
+from ..week.cells import Test, Written
 from ..week.headings import question, title
 from ..week.notebooks import Notebooks
-from ..week.source import Test, Week, Written
+from ..week.source import Week
 
 
 @dataclass(frozen=True)

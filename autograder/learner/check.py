@@ -12,8 +12,8 @@ from ..execution.job import Run, was_cancelled
 from ..execution.results import in_the_answer
 from ..execution.verdicts import CellRun, Verdict
 from ..execution.wording import worded
+from ..week.cells import Test
 from ..week.notebooks import Notebooks
-from ..week.source import Test
 from .backend import Bench
 from .state import Kept
 from .tasks import Lesson, Task

@@ -27,11 +27,11 @@ from ..engine.guest.shell import Kept, OutputLimitError, error_of
 from ..engine.guest.state import Turns, fresh
 from ..engine.outcome import outcome_of
 from ..execution.verdicts import Place, Verdict, cell_run
+from ..week.cells import Exercise, Given, Setup
 from ..week.headings import title
 from ..week.locate import find_root, released_weeks
 from ..week.names import defined, loaded
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Given, Setup
 from .check import NOT_RUN, UNWRITTEN, Result, tests_of
 from .released import open_released
 from .tasks import exercise_name

@@ -15,9 +15,9 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from ..repair.repair import align, clean, extras_after, text_of
+from ..week.cells import Cell, Exercise, Given, Setup, Test, Written
 from ..week.notebooks import Notebooks, to_text
 from ..week.presenting import FOLDED_WORDS
-from ..week.source import Cell, Exercise, Given, Setup, Test, Written
 
 ANSWERS = Exercise | Written
 LOCKED = Setup | Given | Test

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from ..core.errors import WorkbookError, short
 from ..repair.damage import DamagedError
 from ..repair.repair import read_notebook
+from ..week.cells import KINDS, Cell, Text, Words
 from ..week.locate import released_weeks, week_name
 from ..week.notebooks import Notebooks
-from ..week.source import KINDS, Cell, Text, Week, WeekInfo, Words
+from ..week.source import Week, WeekInfo
 
 OWN_WORDS = ("difficulty", "minutes", "uses")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from ..core.errors import WorkbookError, short
 from ..repair.damage import DamagedError
 from ..repair.repair import align, read_notebook
+from ..week.cells import Exercise, Written
 from ..week.locate import released_weeks
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Written
 from .locations import Choice, in_work, notebook_path, usual_path
 
 NOT_WORK = ("backups", "submissions")

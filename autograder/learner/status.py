@@ -8,8 +8,8 @@ from pathlib import Path
 from ..core.errors import WorkbookError, short
 from ..repair.damage import DamagedError
 from ..repair.repair import read_notebook
+from ..week.cells import Exercise, Written
 from ..week.locate import released_weeks
-from ..week.source import Exercise, Written
 from .check import UNWRITTEN, known
 from .locations import notebook_path
 from .released import open_released

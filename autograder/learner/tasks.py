@@ -23,10 +23,10 @@ from ..execution.make_job import make_job
 from ..execution.wording import Surroundings, makers_of
 from ..repair.aligning import text_of
 from ..repair.repair import repair
+from ..week.cells import Written
 from ..week.headings import title
 from ..week.names import defined, loaded
 from ..week.notebooks import Notebooks
-from ..week.source import Written
 from .fork_client import environment_stamp
 from .locations import notebook_path
 from .released import open_released

@@ -12,10 +12,11 @@ from ..course.folder import Course
 from ..gradebook.store import recorded_notebook
 from ..rendering.notebook_view import text
 from ..repair.written_answers import is_prose, own_cells_below
+from ..week.cells import Written
 from ..week.headings import question
 from ..week.marks import regions
 from ..week.notebooks import Notebooks
-from ..week.source import Week, Written
+from ..week.source import Week
 
 
 @dataclass(frozen=True)

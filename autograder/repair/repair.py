@@ -17,8 +17,8 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
+from ..week.cells import Cell, Exercise, Given, Setup, Test, Written
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks
-from ..week.source import Cell, Exercise, Given, Setup, Test, Written
 from . import aligning
 from .aligning import Alignment, Names, Release, functions_and_classes
 from .damage import Damage

@@ -17,10 +17,10 @@ from ..course.deadlines import Late
 from ..course.roster import Person
 from ..feedback.facts import Feedback
 from ..gradebook.scores import Score, Standing
+from ..week.cells import Test, Written
 from ..week.headings import question, title
 from ..week.marks import regions
 from ..week.notebooks import Notebooks
-from ..week.source import Test, Written
 
 LOW = 0.5
 """Share of the judged points below which a learner may need help."""

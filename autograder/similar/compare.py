@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from ..week.cells import Exercise, Hints, Written
 from ..week.notebooks import Notebooks
-from ..week.source import Exercise, Hints, Written
 from .fingerprints import Fingerprint, Token, code_tokens, fingerprints, hashes, word_tokens
 
 COMMON = 0.1

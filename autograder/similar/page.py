@@ -15,9 +15,9 @@ from ..gradebook.scores import standings
 from ..gradebook.store import recorded_notebook
 from ..rendering.templates import render
 from ..repair.damage import DamagedError
+from ..week.cells import Written
 from ..week.headings import question, title
 from ..week.notebooks import Notebooks
-from ..week.source import Written
 from .compare import OWN, Answer, Pair, answers_of, given, pairs
 
 MOST_PAIRS = 50

@@ -6,8 +6,8 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
+from .cells import About, Hints
 from .notebooks import Notebooks
-from .source import About, Hints
 
 FOLD = re.compile(r"<details>\s*<summary>Hint (\d): *(.*?)</summary>(.*?)</details>", re.DOTALL)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .source import Cell
+from .cells import Cell
 
 
 def regions(source: str, mark: str) -> list[str]:

@@ -7,7 +7,8 @@ import dis
 import warnings
 from types import CodeType
 
-from .source import Cell, Explore, Look, Test, Week
+from .cells import Cell, Explore, Look, Test
+from .source import Week
 
 
 def codes(source: str) -> list[CodeType]:

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from nbformat.notebooknode import NotebookNode
 
+from .cells import Check, Explore, Look
 from .names import defined
-from .source import Check, Explore, Look, Week
+from .source import Week
 
 SKIPPED_WHEN_GRADING = Look | Explore | Check
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import BuildError, Problem, WorkbookError, short
-from .source import Cell, Exercise, Test, Week
+from .cells import Cell, Exercise, Test
+from .source import Week
 from .validation import read_text
 
 

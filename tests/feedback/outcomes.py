@@ -12,8 +12,8 @@ from autograder.execution.results import Graded
 from autograder.execution.verdicts import CellRun, Verdict
 from autograder.feedback.facts import facts
 from autograder.rendering.templates import render
+from autograder.week.cells import Test
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test
 from autograder.week.variants import Misconception
 from shared.checks.kinds import Kind
 

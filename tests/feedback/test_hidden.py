@@ -14,9 +14,9 @@ from autograder.execution.verdicts import CellRun, Verdict
 from autograder.feedback.facts import facts
 from autograder.feedback.redact import told
 from autograder.rendering.templates import render
+from autograder.week.cells import Test
 from autograder.week.marks import in_hidden_test, regions
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test
 from autograder.week.variants import Misconception, load_variants
 from shared.checks.kinds import Kind
 

@@ -32,8 +32,9 @@ from autograder.learner.released import open_released
 from autograder.learner.submit import Preflight, hand_in, preflight
 from autograder.learner.tasks import Lesson, lesson_of
 from autograder.repair.repair import Repaired, parse_notebook, repair
+from autograder.week.cells import Explore, Look, Test
 from autograder.week.notebooks import Notebooks, to_text
-from autograder.week.source import Explore, Look, Test, Week, load_week
+from autograder.week.source import Week, load_week
 
 from .answers import RIGHT
 from .kinds import Habit

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from autograder.course.folder import Course
 from autograder.gradebook.store import register
+from autograder.week.cells import Test
 from autograder.week.notebooks import Notebooks
-from autograder.week.source import Test
 
 from .notebook import Notebook
 

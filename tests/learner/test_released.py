@@ -9,8 +9,9 @@ import pytest
 
 from autograder.core.errors import WorkbookError
 from autograder.learner.released import open_released
+from autograder.week.cells import Test
 from autograder.week.locate import all_weeks
-from autograder.week.source import Test, load_week
+from autograder.week.source import load_week
 
 from .conftest import WEEK
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from autograder.week.source import Exercise, Explore, Given, Setup, load_week
+from autograder.week.cells import Exercise, Explore, Given, Setup
+from autograder.week.source import load_week
 
 from ..chosen import ROOT
 
