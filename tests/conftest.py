@@ -14,7 +14,6 @@ from autograder.week.source import load_week
 
 from .chosen import ROOT, long_weeks
 from .durations import report_durations
-from .graded_class import class_once, graded  # noqa: F401 - fixtures of several test modules
 from .tiny_week import WEEK, write_tiny_week
 
 

@@ -1,7 +1,7 @@
 """Which lines of the program the tests run, in every process that they start: `make coverage`.
 
     python -m tests.covered                       # all tests
-    python -m tests.covered tests/test_judge.py   # some, with any words for pytest
+    python -m tests.covered tests/engine/test_judge.py   # some, with any words for pytest
 
 Prints a table by package, and writes pages to build/coverage/html. Lines that run inside bubblewrap alone are not
 counted; `engine/guest` is counted where the same code runs without it, when tests run in one process or with

@@ -35,8 +35,8 @@ from autograder.reporting.lms_export import Exported, export
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
+from .gradebook.test_ledger import Counting
 from .graded_class import DOUBLE, ESSAY, QUADRUPLE, SAME, give
-from .test_ledger import Counting
 from .tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 
 WEEK, WRITTEN = "week01_tiny", "written-why"
@@ -214,7 +214,6 @@ def came(one: Situation, base: Path, folder: Path) -> object:
 
 def main() -> None:
     """Print the table."""
-    from . import desk_table  # noqa: F401 - fills it
 
     counts = Counter[bool]()
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
@@ -234,6 +233,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tests.desk_situations import main as as_imported  # the table's classes are those of the module
+    from tests.desk_situations import main as as_imported
 
     as_imported()

@@ -75,7 +75,7 @@ def learner() -> Iterator[Path]:
 
 def notebook() -> None:
     """Exercise 1 in JupyterLab, as `make lab` opens it: the text, and the stub below it."""
-    from .test_browser_lab import FIND
+    from .in_browser.test_lab import FIND
 
     with learner() as folder:
         words, start = ["--LabApp.expose_app_in_browser=True"], ("-m", "autograder.cli", "lab")

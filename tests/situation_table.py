@@ -5,21 +5,7 @@ from __future__ import annotations
 from autograder.submissions.layouts import Layout
 from autograder.submissions.wrapping import Reading
 
-from .situations import (
-    FRIDAY,
-    SAVED,
-    STARTER,
-    At,
-    B,
-    O,
-    R,
-    Situation,
-    U,
-    W,
-    notebook,
-    packed_members,
-    packed_work,
-)  # fmt: skip
+from .situations import FRIDAY, SAVED, STARTER, At, B, O, R, Situation, U, W, notebook, packed_members, packed_work
 
 MOODLE = "_assignsubmission_file"
 ATTEMPT = "_attempt_2026-03-0"

@@ -244,6 +244,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tests.situations import main as as_imported  # the table's classes are those of the module, not of this script
+    from tests.situations import main as as_imported
 
     as_imported()

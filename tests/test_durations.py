@@ -86,12 +86,12 @@ def test_a_run_of_a_few_tests_prints_none(tmp_path: Path, words: tuple[object, .
         ("build/source/week03_third/third.ipynb::Cell 4", "week03_third"),
         ("tests/training_seeds/test_week03.py::test_week03_learns[small]", "week03_third"),
         ("tests/test_gpu_cells.py::test_week01_draws_large_models", "week01_first"),
-        ("tests/test_course.py::test_a_typo_gets_a_suggestion[week02-week02_second]", "week02_second"),
-        ("tests/test_new.py::test_the_number[week01_first-week02_second]", ""),
-        ("tests/test_grade.py::test_a_class[week01_tiny]", ""),
-        ("tests/test_new.py::test_week01_other", "week01_first"),
-        ("tests/test_diagnosis.py::test_every_misconception_of_week_1_is_told", ""),
-        ("tests/test_grade.py::test_week12_of_no_lesson", ""),
+        ("tests/course/test_course.py::test_a_typo_gets_a_suggestion[week02-week02_second]", "week02_second"),
+        ("tests/authoring/test_new.py::test_the_number[week01_first-week02_second]", ""),
+        ("tests/grading/test_grade.py::test_a_class[week01_tiny]", ""),
+        ("tests/authoring/test_new.py::test_week01_other", "week01_first"),
+        ("tests/feedback/test_diagnosis.py::test_every_misconception_of_week_1_is_told", ""),
+        ("tests/grading/test_grade.py::test_week12_of_no_lesson", ""),
     ],
 )
 def test_the_week_that_a_test_belongs_to(nodeid: str, week: str) -> None:
@@ -104,7 +104,7 @@ def test_what_runs_for_every_week_grows_with_their_number() -> None:
         counted.add(f"build/source/{week}/lesson.ipynb::Cell 1", 20)
         counted.add(f"tests/test_weeks.py::test_proof[{week}]", 0, ran=False)
     counted.add("tests/test_weeks.py::test_proof[week01_first]", 500)
-    counted.add("tests/test_grade.py::test_a_class", 40)
+    counted.add("tests/grading/test_grade.py::test_a_class", 40)
     assert counted.of_every_week == 60
     assert sum(counted.by_week.values()) + counted.rest == 600
     assert counted.projection(elapsed=600, workers=1) == (600 + 60 * 13) / 2 / 60

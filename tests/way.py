@@ -29,8 +29,8 @@ from autograder.grading.grade import Told, grade_week
 from autograder.week.source import load_week
 
 from .chosen import ROOT
+from .grading.test_grade import RIGHT, answered, hand_in
 from .inprocess import run_here
-from .test_grade import RIGHT, answered, hand_in
 from .tiny_week import write_tiny_week
 
 LEARNER, OTHER = "followed-by-the-way", "zed"

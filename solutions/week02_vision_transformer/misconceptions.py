@@ -1175,7 +1175,7 @@ class VisionTransformer(nn.Module):
         exercise="embed",
         edits={"if tuple(images.shape[-2:]) != self.img_size:": "if images.shape[-2] != self.img_size[0]:"},
         rejected_by="embed-test-2",
-        says="8 x 8 for an 8 x 12 model was accepted",
+        says="8 x 8 for an 8 x 12 model did not raise",
         note="Another width gives another number of tokens, and the positions do not fit.",
     ),
     Misconception(
@@ -1185,7 +1185,7 @@ class VisionTransformer(nn.Module):
             "if tuple(images.shape[-2:]) != self.img_size:": "if tuple(side // self.proj.stride[0] for side in images.shape[-2:]) != self.grid_size:"
         },
         rejected_by="embed-test-2",
-        says="9 x 14 for an 8 x 12 model was accepted",
+        says="9 x 14 for an 8 x 12 model did not raise",
         note="The convolution drops a rest of a patch without a word.",
     ),
     Misconception(
@@ -1193,7 +1193,7 @@ class VisionTransformer(nn.Module):
         exercise="embed",
         edits={"if tuple(images.shape[-2:]) != self.img_size:": "if set(images.shape[-2:]) != set(self.img_size):"},
         rejected_by="embed-test-2",
-        says="12 x 8 for an 8 x 12 model was accepted",
+        says="12 x 8 for an 8 x 12 model did not raise",
         note="As many patches, but another grid.",
     ),
     Misconception(
@@ -1214,7 +1214,7 @@ class VisionTransformer(nn.Module):
             "return torch.cat([first, tokens], dim=1) + self.positions": "return torch.cat([first, tokens], dim=1) + self.positions[:, : tokens.shape[1] + 1]",
         },
         rejected_by="positions-test-1",
-        says="0 patches for a layer of 3 was accepted",
+        says="0 patches for a layer of 3 did not raise",
         note="No patch is another number of patches as well.",
     ),
     Misconception(
@@ -1242,7 +1242,7 @@ class VisionTransformer(nn.Module):
             "if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:": "n_prefix = pos.shape[1] - old_grid[0] * old_grid[1] if pos.shape[1] == old_grid[0] * old_grid[1] else n_prefix\n    if pos.shape[1] != n_prefix + old_grid[0] * old_grid[1]:"
         },
         rejected_by="resize-test-1",
-        says="4 positions, 2 x 2, n_prefix=1 was accepted",
+        says="4 positions, 2 x 2, n_prefix=1 did not raise",
         note="Positions without a class token are those of another model: say so instead of guessing.",
     ),
     Misconception(
@@ -1305,7 +1305,7 @@ class VisionTransformer(nn.Module):
         exercise="cost",
         edits={"    tokens = token_count(h, w, p)": "    tokens = (h // p) * (w // p) + 1"},
         rejected_by="cost-test-2",
-        says="30 x 32 with p = 8 was accepted",
+        says="30 x 32 with p = 8 did not raise",
         note="Ask your own token_count: it checks.",
     ),
 ]

@@ -678,7 +678,7 @@ MISCONCEPTIONS = [
         exercise="mix",
         edits={MIXUP_START: "x = x if alpha else x.float()\n    " + MIXUP_START},
         rejected_by="mix-test-2",
-        says="float64 images with alpha = 0: the images: another dtype",
+        says="float64 images with alpha = 0: the images: wrong dtype",
         note="The quick way out has to return what the long way would.",
     ),
     # ---- exercise 5: RandAugment
@@ -1147,7 +1147,7 @@ MISCONCEPTIONS = [
         exercise="distill",
         edits={"    teacher = teacher.detach()": "    mode = mode.lower()\n    teacher = teacher.detach()"},
         rejected_by="distill-test-2",
-        says="mode='Soft' was accepted",
+        says="mode='Soft' did not raise",
         note="Two words are promised. What is nearly one of them is a typing mistake that should be found.",
     ),
     Misconception(
@@ -1157,7 +1157,7 @@ MISCONCEPTIONS = [
             "    teacher = teacher.detach()": "    if alpha == 0:\n        return F.cross_entropy(from_labels, labels)\n    teacher = teacher.detach()"
         },
         rejected_by="distill-test-2",
-        says="alpha=0.0 was accepted",
+        says="alpha=0.0 did not raise",
         note="Check what was given before the first return.",
     ),
     Misconception(
@@ -1315,7 +1315,7 @@ MISCONCEPTIONS = [
         exercise="regime",
         edits={'    if regime not in ("scratch"': '    regime = regime.lower()\n    if regime not in ("scratch"'},
         rejected_by="regime-test-1",
-        says="regime='Frozen' was accepted",
+        says="regime='Frozen' did not raise",
         note="Three words are promised. What is nearly one of them is a typing mistake that should be found.",
     ),
 ]

@@ -1084,7 +1084,7 @@ def shifted_window_mask(height, width, window, shift):
             "    wrapped_rows =": "    if down == right == 0:\n        tokens = wh * ww\n        return torch.zeros((height // wh) * (width // ww), tokens, tokens)\n    wrapped_rows ="
         },
         rejected_by="mask-test-3",
-        says="8 x 10 with window 4, shift 0 was accepted",
+        says="8 x 10 with window 4, shift 0 did not raise",
         note="Check what was given before the first return.",
     ),
     Misconception(

@@ -1140,7 +1140,7 @@ MISCONCEPTIONS = [
         exercise="crops",
         edits={RANGES: "for low, high in (scale_global, scale_local)[: 1 + (n_local > 0)]:"},
         rejected_by="crops-test-2",
-        says="the local range (0.5, 0.4) was accepted",
+        says="the local range (0.5, 0.4) did not raise",
         note="A wrong argument is wrong even where it is not used yet.",
     ),
     Misconception(

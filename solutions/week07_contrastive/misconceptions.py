@@ -1079,7 +1079,7 @@ MISCONCEPTIONS = [
             EACH: "each = F.normalize(encode_text(prompts).float(), dim=-1).unflatten(0, (len(class_names), len(templates)))",
         },
         rejected_by="zero-shot-test-2",
-        says="another dtype",
+        says="wrong dtype",
         note="What comes in as float64 or bfloat16 goes out as that.",
     ),
 ]

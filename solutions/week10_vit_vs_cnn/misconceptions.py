@@ -1308,7 +1308,7 @@ MISCONCEPTIONS = [
         exercise="attacks",
         edits={CHECKED: "if n_steps and (eps < 0 or lo >= hi):"},
         rejected_by="attacks-test-4",
-        says="eps -0.1, also without steps was accepted",
+        says="eps -0.1, also without steps did not raise",
         note="Arguments are checked before anything else, whatever the others say.",
     ),
     Misconception(
@@ -1348,6 +1348,7 @@ MISCONCEPTIONS = [
         edits={LOSS: LOSS.replace("model(moved), y", "model(moved), model(moved).argmax(1)")},
         rejected_by="attacks-test-3",
         says="the predicted class was attacked: that repairs",
+        same_cause_as="predicted-labels",
         note="Where the model is wrong, such an attack makes it right.",
     ),
     Misconception(
@@ -1382,7 +1383,7 @@ MISCONCEPTIONS = [
         exercise="curve",
         edits={"for eps in epsilons:": "for eps in dict.fromkeys(epsilons):"},
         rejected_by="curve-test-2",
-        says="the curve: another shape",
+        says="the curve: wrong shape",
         note="E bounds give E accuracies, equal ones too: a random start may find something else.",
     ),
     Misconception(

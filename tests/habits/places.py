@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from . import answers as a
 from .kinds import Habit
-from .notebook import (
-    Notebook,
-    all_of,
-    before,
-    below,
-    cell_of,
-    delete,
-    duplicate,
-    merge,
-    move,
-    new,
-    split,
-    write,
-)
+from .notebook import Notebook, all_of, before, below, cell_of, delete, duplicate, merge, move, new, split, write
 
 
 def _typed_text(notebook: Notebook) -> None:

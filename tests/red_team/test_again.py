@@ -23,8 +23,8 @@ from autograder.gradebook.store import recorded_scores, register
 from autograder.grading import judge
 from autograder.grading.grade import grade_week
 
-from ..test_grade import hand_in
-from ..test_ledger import Failing
+from ..gradebook.test_ledger import Failing
+from ..grading.test_grade import hand_in
 from .harness import Case, answered
 from .lesson import HONEST
 

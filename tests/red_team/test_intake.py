@@ -14,7 +14,7 @@ from autograder.course.folder import Course
 from autograder.submissions.collect import Collection, collect
 from autograder.submissions.entries import Fate
 
-from ..test_collect import FRIDAY, MONDAY, TUESDAY, WEEK, bundle, handed_in, notebook, put
+from ..submissions.test_collect import FRIDAY, MONDAY, TUESDAY, WEEK, bundle, handed_in, notebook, put
 
 BOB, FORGED, OWN = notebook("bob's own"), notebook("forged"), notebook("mallory's own")
 MOODLE = "Bob Stone_4712_assignsubmission_file"

@@ -15,8 +15,8 @@ from autograder.desk import guard
 from autograder.desk.guard import STARTERS, DeskExporter
 
 from ..browser import page
+from ..desk.test_formgrader import formgrader_config
 from ..feedback.outcomes import Page
-from ..test_formgrader import formgrader_config
 from .pages import CASES, Shown, notebook
 
 RESOURCES = {

@@ -24,7 +24,7 @@ from autograder.submissions.contents import Found, Looker, open_handed_in
 from autograder.submissions.entries import LONGEST_NAME, Entry, Fate
 from autograder.submissions.identify import Claim
 
-from ..test_collect import FRIDAY, WEEK, bundle, handed_in, notebook, put
+from ..submissions.test_collect import FRIDAY, WEEK, bundle, handed_in, notebook, put
 
 ANN, ZOE, ODD = notebook("ann"), notebook("zoe"), notebook("odd") + b" " * 2_000
 Change = Callable[[bytearray, zipfile.ZipInfo, int], None]
