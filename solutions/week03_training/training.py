@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 6 of coding, 3 of experiments. **You need** week 2, or the idea of a ViT. The model comes from timm this week, so nothing depends on your answers of weeks 1 and 2.
 #
-# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you submit, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
@@ -1670,7 +1670,7 @@ plt.show()
 # - Every augmentation is a claim about the label. CutMix helped with thirty labels and cost points with all of them; a shift of one pixel at 8 x 8 always lost.
 # - Soft labels follow the pixels: count what was pasted, not what was planned.
 # - Pre-training on something similar, or a teacher on unlabeled images, was worth more than any augmentation here. The teacher helps where it says something that the labels do not.
-# - Frozen means parameters **and** buffers. Prove it bit by bit.
+# - Frozen means parameters **and** buffers. Prove it bit for bit.
 # - Look at the start of your baseline before you believe that your method beats it.
 # - Next week the blocks themselves change: windows, pyramids, and attention without the square.
 

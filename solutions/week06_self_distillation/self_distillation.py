@@ -15,7 +15,7 @@
 #
 # **Time** about 12 hours: 4 of reading, 5 of coding, 3 of experiments. **You need** week 3 (distillation, moving averages) and week 5 (masking), or the ideas of both. The ViT comes from timm, so nothing depends on your answers of earlier weeks.
 #
-# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you submit, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |

@@ -16,7 +16,7 @@
 #
 # **Time** about 12 hours: 3 of reading, 4.5 of coding, 2 of experiments, 2.5 of writing. **You need** weeks 2 and 3, or the ideas of a transformer block and of a training loop. Nothing depends on your answers of those weeks.
 #
-# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you hand in, hidden tests check the same ideas on other inputs.
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. After you submit, hidden tests check the same ideas on other inputs.
 #
 # | letter | meaning | letter | meaning |
 # | --- | --- | --- | --- |
