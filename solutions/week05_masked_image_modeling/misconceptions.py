@@ -719,6 +719,7 @@ MISCONCEPTIONS = [
         },
         rejected_by="encoder-test-2",
         says="the class token stands behind the patches",
+        same_cause_as="class-token-last",
         note="The decoder cuts off the first token of the latent. Then it throws a patch away.",
     ),
     Misconception(

@@ -1217,6 +1217,7 @@ MISCONCEPTIONS = [
         edits={CENTERED: "center.data = center.data.lerp(torch.cat(list(teacher_logits)).mean(0), 1 - momentum)"},
         rejected_by="teacher-test-3",
         says="the center got new memory",
+        same_cause_as="center-not-in-place",
         note="A center that is a view of something larger would be cut off from it.",
     ),
     Misconception(

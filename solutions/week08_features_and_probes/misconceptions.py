@@ -207,7 +207,7 @@ MISCONCEPTIONS = [
         exercise="pool",
         edits={LAYOUT: 'if {"NHWC": 4, "NCHW": 4}.get(layout, 3) != tokens.ndim:\n'},
         rejected_by="pool-test-2",
-        says='layout="NCL" was accepted',
+        says='layout="NCL" did not raise',
         note="A typing error in the layout then pools over whatever dimension stands second.",
     ),
     Misconception(

@@ -537,7 +537,8 @@ MISCONCEPTIONS = [
             "        finally:\n            for module, mode in modes.items():\n                module.training = mode\n    heads = ": "        finally:\n            for module, mode in modes.items():\n                module.training = mode\n            for block in model.blocks:\n                block.attn.proj._forward_pre_hooks.clear()\n    heads = ",
         },
         rejected_by="ablator-test-3",
-        says="all hooks were taken off",
+        says="somebody else's hook was removed as well",
+        same_cause_as="clears-all-hooks",
         note="Others have hooks there, too. A handle takes off its own hook only.",
     ),
     Misconception(
@@ -760,6 +761,7 @@ MISCONCEPTIONS = [
         },
         rejected_by="importance-test-3",
         says="it was averaged in a smaller dtype",
+        same_cause_as="averaged-in-float32",
         note="Where effects differ little, float32 makes them equal, and a ranking of ties has no stability.",
     ),
     Misconception(
