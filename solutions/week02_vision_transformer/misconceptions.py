@@ -1126,7 +1126,7 @@ class VisionTransformer(nn.Module):
             "            module.training = training": "            module.train(training)",
         },
         rejected_by="sensitivity-test-1",
-        says="its train modes are not what they were",
+        says="its train modes changed",
         note="A part of a part has a mode of its own.",
     ),
     Misconception(

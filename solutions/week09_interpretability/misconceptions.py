@@ -81,6 +81,7 @@ MISCONCEPTIONS = [
         },
         rejected_by="collect-test-1",
         says="this is attention times values",
+        same_cause_as="heads-averaged",
         note="What goes into proj are the values that the heads have gathered, not the weights they gathered them with.",
     ),
     Misconception(
@@ -105,6 +106,7 @@ MISCONCEPTIONS = [
         edits={COLLECTED: "return [weights.transpose(-2, -1) for weights in maps], logits"},
         rejected_by="collect-test-1",
         says="rows and columns are exchanged",
+        same_cause_as="heads-averaged",
         note="Rows are queries: each row sums to 1.",
     ),
     Misconception(
@@ -158,6 +160,7 @@ def collect_attention(model, images, with_grad=False):
 """,
         rejected_by="collect-test-2",
         says="map 0 not as expected",
+        same_cause_as="heads-averaged",
         note="It is the same for a plain ViT. With normalized queries, rotary positions or biases it is another map; and it is not part of the graph that leads to the logits.",
     ),
     Misconception(
@@ -317,7 +320,8 @@ def collect_attention(model, images, with_grad=False):
             TRACKED: "        with torch.set_grad_enabled(with_grad):\n            model(images)\n            logits = model(images)\n        del maps[len(layers) :]\n"
         },
         rejected_by="collect-test-3",
-        says="the logits come from another pass than the maps",
+        says="the logits do not depend on these maps",
+        same_cause_as="heads-averaged",
         note="Equal numbers, but two graphs: the logits do not depend on these maps.",
     ),
     Misconception(

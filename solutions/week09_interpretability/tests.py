@@ -226,7 +226,9 @@ with checks.step("with_grad=True: the gradient of logit 1 with respect to each m
     *found, tracked, asked = checks.beside(gradients, collect_attention, model, images, 1, False)
     checks.equal(len(found), 3, "the maps that hang together with the logits", causes={
         "with_grad has no effect: no graph was built": not tracked,
-        "the logits come from another pass than the maps": bool(tracked and not found),
+        "the logits do not depend on these maps: they are of another pass, or not what the values were weighted with": bool(
+            tracked and not found
+        ),
     })  # fmt: skip
     for number, (gradient, expected) in enumerate(
         zip(found, gradients_by_timm_attention(model, images, 1), strict=True)
