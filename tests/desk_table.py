@@ -320,7 +320,7 @@ def _(found: Class) -> object:
     found.late(TEN_A_DAY, ann=DUE + timedelta(hours=1))
     found.give("ann", 20)
     found.feedback()
-    return "Handed in late" in found.page("ann"), "<strong>90</strong> of 100" in found.page("ann")
+    return "Late submission" in found.page("ann"), "<strong>90</strong> of 100" in found.page("ann")
 
 
 # grading again

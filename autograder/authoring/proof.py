@@ -23,6 +23,7 @@ from ..week.source import Week
 
 FILE = "proof.json"
 HERE = Path(__file__).parent
+LEFT_OUT = ("building", "repair")
 COUNTED = "requirements.txt"
 """The pins count and not what is installed: a machine with another Python, or torch without CUDA, proves the same."""
 
@@ -103,8 +104,14 @@ def content(week: Week, part: Part) -> str:
     settings = [week.info.limits.model_dump(), week.info.libraries, cells]
     beside = [path for name in FILES[part] if (path := week.folder / name).is_file()]
     code = [HERE / name for name in CODE[part]]
-    files = [*beside, *code, *judging_files(), *helper_files(week.code)]
+    files = [*beside, *code, *running_files(), *helper_files(week.code)]
     return digest(files, json.dumps(settings, sort_keys=True), *_pins(week.folder.parents[1]))
+
+
+def running_files() -> list[Path]:
+    """The files that run cells and judge them. Of those that grading depends on, rules for authors, and what reads
+    the notebooks of others, have no part in it."""
+    return [path for path in judging_files() if path.parent.name not in LEFT_OUT or path.name == "build.py"]
 
 
 def _pins(root: Path) -> list[str]:

@@ -11,6 +11,7 @@ from ..week.cells import Cell, Explore, Look, Setup, Test
 from ..week.names import defined, loaded
 from ..week.source import Week
 from .rules import Finding, parsed
+from .rules_files import importable
 
 SKIPPED = Look | Explore
 KNOWN = {*dir(builtins), "__annotations__", "__name__", "__file__", "FORBIDDEN", "get_ipython"}
@@ -90,9 +91,10 @@ def check_unused(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in week.of_kind(Setup):
         for node in parsed(cell.source).body:
             if isinstance(node, ast.Import | ast.ImportFrom):
+                module = node.module if isinstance(node, ast.ImportFrom) else ""
                 for alias in node.names:
                     name = alias.asname or alias.name.partition(".")[0]
-                    if name not in used:
+                    if name not in used and importable(module or alias.name):
                         yield problem(cell, f"{name!r} is imported, and no cell uses it", "remove it", line=node.lineno)
 
 

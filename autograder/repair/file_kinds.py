@@ -52,14 +52,18 @@ def not_json(content: bytes, error: json.JSONDecodeError) -> DamagedError:
     """The error that says what is wrong with a file that is not JSON."""
     if (known := recognized(content)) is not None:
         return known
-    if not error.doc[error.pos :].strip() or _in_an_open_text(error):
+    if _breaks_off(error):
         return DamagedError(f"the file breaks off in line {error.lineno}: a part of it is missing", Damage.CUT)
     return DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})")
 
 
-def _in_an_open_text(error: json.JSONDecodeError) -> bool:
-    """Whether the error is a text that begins in the last line and does not end."""
-    return error.doc[error.pos : error.pos + 1] == '"' and "\n" not in error.doc[error.pos :].strip()
+def _breaks_off(error: json.JSONDecodeError) -> bool:
+    """Whether nothing is wrong but that the file ends: between two things, within a text, or within a word."""
+    rest = error.doc[error.pos :].strip()
+    in_a_text = rest.startswith('"') and "\n" not in rest
+    in_an_escape = re.fullmatch(r"\\?u?[0-9a-fA-F]{0,4}", rest) is not None
+    in_a_number = re.fullmatch(r"[.eE][+-]?", rest) is not None
+    return in_a_text or in_an_escape or in_a_number or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
 
 
 def _is_script(text: str) -> bool:

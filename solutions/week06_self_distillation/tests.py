@@ -1185,13 +1185,6 @@ for seed, (batch, outputs, width), sharpness in (
                 ),
             })  # fmt: skip
 
-with checks.step("probabilities and features that are part of a graph"):
-    randn = checks.normal(seed=6)
-    report = collapse_report(randn(4, 3).requires_grad_().softmax(-1), randn(4, 5).requires_grad_())
-    checks.that(
-        sum(isinstance(number, float) for number in report.values()) == 5, "the numbers are floats", came=f"{report}"
-    )
-
 with checks.step("one image"):
     probs, features = torch.tensor([[0.5, 0.25, 0.25, 0.0]]), torch.tensor([[3.0, 4.0]])
     came, wanted = collapse_report(probs, features), by_numpy(probs, features)
@@ -1205,6 +1198,13 @@ with checks.step("probabilities and features after the call"):
     after = checks.beside(observe.arguments_after, collapse_report, *given)
     for name, now, was in zip(("probabilities", "features"), after, given, strict=True):
         checks.equal(now, was, f"the {name} after the call (an argument must not be changed in place)")
+
+with checks.step("probabilities and features that are part of a graph"):
+    randn = checks.normal(seed=6)
+    report = collapse_report(randn(4, 3).requires_grad_().softmax(-1), randn(4, 5).requires_grad_())
+    checks.that(
+        sum(isinstance(number, float) for number in report.values()) == 5, "the numbers are floats", came=f"{report}"
+    )
 ### END HIDDEN TESTS
 
 

@@ -25,7 +25,7 @@ CODE = {
         },
     ),
     "no import of the checks": Mistake(
-        B, "with checks.look():\n    print(double(4))", "'checks' is neither imported", {SETUP: "import math\n"}
+        B, "with checks.look():\n    print(double(4))", "'checks' is neither imported", {SETUP: "READY = True\n"}
     ),
     "a misspelled name": Mistake(
         B, "doubel(4)", "'doubel' is neither imported", {"print(double(4))": "print(doubel(4))"}

@@ -128,7 +128,8 @@ VARIANTS = {
         "get the same message",
         {
             "MISCONCEPTIONS = [": 'MISCONCEPTIONS = [\n    Misconception(name="once", exercise="double", '
-            'edits={"number + number": "1 * number"}, rejected_by="double-test-1", says="number itself", note="x"),'
+            'edits={"number + number": "1 * number"}, rejected_by="double-test-1", says="number itself", note="x", '
+            'same_cause_as="same"),'
         },
         MISCONCEPTION,
     ),
@@ -151,7 +152,10 @@ VARIANTS = {
         V, "START = 1 // 0", "given-start of the reference ends with ERROR", {"START = 0": "START = 1 // 0"}
     ),
     "a name that a module does not have": Mistake(
-        V, "from shared import checks, chekcs", "setup of the reference", {SETUP: "from shared import checks, chekcs\n"}
+        V,
+        "from shared import checks, chekcs",
+        "setup of the reference",
+        {SETUP: "from shared import checks, chekcs\nchekcs.ready()\n"},
     ),
     "forbids a function that is not there": Mistake(
         V,

@@ -12,7 +12,7 @@ from autograder.execution.results import Graded
 from autograder.execution.suspicious import remarks, suspicious
 from autograder.gradebook.grades_csv import write_csv
 from autograder.gradebook.ledger import Entry
-from autograder.week.cells import Exercise, Test
+from autograder.week.cells import Cell, Exercise, Test
 from autograder.week.locate import all_weeks
 from autograder.week.source import load_week
 from autograder.week.variants import load_variants
@@ -83,12 +83,13 @@ def test_only_exercises_that_forbid_something_are_looked_at_and_own_cells_beside
     (one,) = remarks(week, {"sdpa": hides, other: hides}, {})
     assert one == "cell 'sdpa' uses threading: worth a look, no points lost"
     assert len(remarks(week, {}, {"scratch": hides})) == 1
-    without = next(n for n in all_weeks(ROOT) if not any("forbids=" in line for line in script(n).splitlines()))
-    assert remarks(load_week(ROOT / "solutions" / without), {}, {"scratch": hides}) == []
+    weeks = [load_week(ROOT / "solutions" / name) for name in all_weeks(ROOT)]
+    without = next(week for week in weeks if not any(forbids(cell) for cell in week.of_kind(Test)))
+    assert remarks(without, {}, {"scratch": hides}) == []
 
 
-def script(name: str) -> str:
-    return load_week(ROOT / "solutions" / name).script.read_text(encoding="utf-8")
+def forbids(cell: Cell) -> bool:
+    return isinstance(cell.words, Test) and bool(cell.words.forbids)
 
 
 def test_remarks_reach_the_table_and_the_record_but_no_learner(tmp_path: Path) -> None:

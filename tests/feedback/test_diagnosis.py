@@ -403,7 +403,7 @@ def test_the_table_depends_on_the_week_and_on_the_environment(tiny: Notebooks, m
         path = tiny.week.folder / name
         path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         keys.append(diagnosis.content_key(tiny.week))
-    monkeypatch.setattr(diagnosis, "environment", lambda: "another one")
+    monkeypatch.setattr(diagnosis, "environment_of", lambda code: "another one")
     keys.append(diagnosis.content_key(tiny.week))
     (tiny.week.folder / "picture.png").write_bytes(b"a picture")
     assert diagnosis.content_key(tiny.week) == keys[-1]

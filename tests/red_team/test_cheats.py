@@ -89,7 +89,7 @@ checks = Anything()
         "patched-checks",
         "`checks.equal` and `fail` that accept everything",
         APART,
-        "checks.equal = checks.fail = lambda *a, **k: None\n" + WRONG,
+        "checks.equal = checks.fail = checks.core.fail = lambda *a, **k: None\n" + WRONG,
         off="FAIL PASS",
     ),
     Case(
@@ -140,7 +140,8 @@ checks = Anything()
         "lines that look like passed checks, and a `print` that says so",
         "a verdict is what the judge saw, not what was printed",
         "import builtins\nprint('✓ 2 checks passed')\nbuiltins.print = lambda *a, **k: None\n"
-        "checks.done = lambda **k: None\ncheck_failed = None\nchecks.fail = lambda *a, **k: None\n" + WRONG,
+        "checks.done = lambda **k: None\ncheck_failed = None\nchecks.fail = checks.core.fail = lambda *a, **k: None\n"
+        + WRONG,
         off="FAIL PASS",
         says="✓ 2 checks passed",
     ),

@@ -201,6 +201,6 @@ def test_a_process_that_does_not_come_to_an_end_of_a_test_costs_that_test(
     sandbox: Team, plain: Notebooks, code: str, verdict: str
 ) -> None:
     hook = f"def end(request, objects, shell):\n    if b'\\x8c\\x03end' in request:\n        {code}\n"
-    hook += "    return real(request, objects, shell)\nanswers._reply = end\n"
+    hook += "    return real(request, objects, shell)\nlearner_process._reply = end\n"
     played = play(sandbox, plain, {"never": HONEST | {"double": FORGE + hook + RIGHT}})["never"]
     assert played.verdicts("double") == f"{verdict} {verdict}", played.said[:2000]

@@ -91,7 +91,7 @@ CASES = [
         "a thread that patches the checks once the tests run",
         "a thread of the learner's lives in the learner's process",
         "import threading\nbegin, patched = threading.Event(), threading.Event()\ndef patch():\n    begin.wait()\n"
-        "    checks.equal = checks.fail = lambda *a, **k: None\n    patched.set()\n"
+        "    checks.equal = checks.fail = checks.core.fail = lambda *a, **k: None\n    patched.set()\n"
         "threading.Thread(target=patch, daemon=True).start()\n"
         "def double(number):\n    begin.set()\n    patched.wait()\n    return number",
         off="FAIL PASS",
@@ -112,8 +112,8 @@ CASES = [
         "forged-observation",
         "`beside` that says what the tests want: it can, an observation is the learner's word",
         "values are compared in the judge as well, so that the exercise is not won",
-        "checks.beside = lambda fn, *a, **k: 6 if fn.__name__ == 'total' else []\n"
-        "observe.calls_among = lambda *a, **k: []\n"
+        "checks.beside = checks.core.beside = lambda fn, *a, **k: 6 if fn.__name__ == 'total' else []\n"
+        "observe.calls_among = checks.calls.calls_among = lambda *a, **k: []\n"
         "checks.forbidden = lambda *a, **k: None\n"
         "def twice(items):\n    import math\n    math.fsum(items)\n    return [6]",
         off="FAIL PASS",

@@ -8,6 +8,7 @@ import pytest
 
 from autograder.repair.damage import Damage, DamagedError
 from autograder.repair.reading import notebook_in
+from autograder.week.notebooks import Notebooks
 
 NOTEBOOK = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "raw"}]}, indent=1)
 
@@ -51,3 +52,12 @@ def test_the_same_inside_a_cell_is_no_damage(text: str) -> None:
 def test_many_comments_before_nothing_cost_nothing() -> None:
     with pytest.raises(DamagedError, match="no JSON"):
         notebook_in(b"<!-- -->" * 1_000 + b"<b>")
+
+
+def test_a_notebook_that_is_cut_anywhere_is_told_as_cut(tiny: Notebooks) -> None:
+    """Also within a number, a word or a text. Of the last bytes, and of a single brace, nothing more can be said."""
+    whole = json.dumps(json.loads(tiny.learner_text), indent=1).encode()
+    for end in range(1, len(whole), 7):
+        with pytest.raises(DamagedError) as damaged:
+            notebook_in(whole[:end])
+        assert damaged.value.kind is Damage.CUT, (end, whole[max(0, end - 30) : end])
