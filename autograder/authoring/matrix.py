@@ -245,7 +245,8 @@ def _crash(run: Run) -> Told | None:
 def shared_causes(told: Sequence[tuple[Misconception, Row]]) -> Iterator[tuple[Misconception, str, str]]:
     """Misconceptions of one exercise that are told a cause of another one, where none of the two says that it is so.
 
-    Also the other way round: who says so, and shares no cause. Each with message and remedy.
+    Also the other way round: who says so, and shares no cause; that is known only where all tests of the exercise were
+    run. Each with message and remedy.
     """
     for place, (item, row) in enumerate(told):
         for cause, test in row.causes.items():
@@ -255,7 +256,8 @@ def shared_causes(told: Sequence[tuple[Misconception, Row]]) -> Iterator[tuple[M
                 remedy = f"tell them apart by a probe; if it is true of both, same_cause_as={others[0].name!r}"
                 yield item, message, remedy
         for other, its in told:
-            if other.name in item.shares_with and not row.causes.keys() & its.causes.keys():
+            unknown = [test for one in (row, its) for test in one.left_out if test not in one.verdicts]
+            if other.name in item.shares_with and not row.causes.keys() & its.causes.keys() and not unknown:
                 yield item, f"no cause is told for both, this and {other.name!r}", "remove it from `same_cause_as`"
 
 

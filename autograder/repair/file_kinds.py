@@ -63,7 +63,8 @@ def _breaks_off(error: json.JSONDecodeError) -> bool:
     in_a_text = rest.startswith('"') and "\n" not in rest
     in_an_escape = re.fullmatch(r"\\?u?[0-9a-fA-F]{0,4}", rest) is not None
     in_a_number = re.fullmatch(r"[.eE][+-]?", rest) is not None
-    return in_a_text or in_an_escape or in_a_number or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
+    in_a_word = any(word.startswith(rest) for word in ("true", "false", "null", "-"))
+    return in_a_text or in_an_escape or in_a_number or in_a_word
 
 
 def _is_script(text: str) -> bool:

@@ -942,7 +942,7 @@ for grid, unit in (((6, 8), 4), ((8, 6), 4), ((4, 9), 6)):
 
 with checks.step("the dtype of the mask, and the noise after the call"):
     noise = checks.normal(seed=8, dtype=torch.float64)(2, 6)
-    left = checks.beside(observe.arguments_after, partial(simmim_mask, (4, 6), 2, 0.5), noise)
+    left = checks.beside(observe.arguments_after, simmim_mask, (4, 6), 2, 0.5, noise)
     checks.equal(left[0], noise, "the noise after the call")
     checks.dtype(simmim_mask((4, 6), 2, 0.5, noise), torch.float32, "the mask")
 ### END HIDDEN TESTS

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder.authoring.matrix import Matrix
+from autograder.authoring.matrix import Matrix, Row, shared_causes
 from autograder.authoring.verify import verify_week
 from autograder.core.errors import WorkbookError
+from autograder.week.variants import Misconception
 
 
 def matrix_with(root: Path, file: str, old: str, new: str) -> Matrix:
@@ -187,3 +188,24 @@ def test_a_declaration_names_another_misconception_of_the_exercise(tiny_root: Pa
         with pytest.raises(WorkbookError, match=f"there is no other misconception '{name}' of 'quadruple'"):
             verify_week(path.parent, workers=1)
         path.write_text(text, encoding="utf-8")
+
+
+def test_a_declared_cause_is_missed_only_where_all_tests_were_run() -> None:
+    """A long test behind the one that rejects is left out, and so is what it would have told."""
+    first, second = (
+        Misconception(
+            name=name, exercise="double", rejected_by="double-test-1", says=name, note="x", same_cause_as=same
+        )
+        for name, same in (("once", ()), ("twice", ("once",)))
+    )
+
+    def told(verdicts: dict[str, str]) -> list[str]:
+        rows = [
+            Row(item.name, "misconception", "double", {}, verdicts, left_out=["double-test-2"])
+            for item in (first, second)
+        ]
+        return [message for _, message, _ in shared_causes(list(zip((first, second), rows, strict=True)))]
+
+    ran = {"double-test-1": "FAIL", "double-test-2": "PASS"}
+    assert told(ran) == ["no cause is told for both, this and 'once'"]
+    assert told({"double-test-1": "FAIL"}) == []
