@@ -1142,9 +1142,9 @@ with checks.step("maps of zeros: patches are deleted by index, the left column o
     second = images.roll(2, dims=3), torch.ones(3, dtype=torch.int64)  # here the second column is the brightest
 
     def all_together() -> bool:
-        """Whether deleting one patch of equal values takes the second column, too."""
-        curve = checks.beside(call, deletion_curve, Brightest(), *second, zeros, [0.25], -1.0)
-        return checks.near(curve, torch.zeros(1))
+        """Whether deleting one patch of equal values takes the second column, too, and deleting two of them does."""
+        curve = checks.beside(call, deletion_curve, Brightest(), *second, zeros, [0.25, 0.5], -1.0)
+        return checks.near(curve, torch.zeros(2))
 
     checks.close(came, torch.tensor([1.0, 0.0, 1.0]), "the curve", causes={
         "patches of equal value were deleted together; the k first ones are asked for": all_together,
