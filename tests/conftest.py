@@ -14,6 +14,8 @@ from autograder.week.source import load_week
 
 from .chosen import ROOT, long_weeks
 from .durations import report_durations
+from .graded_class import class_once as class_once
+from .graded_class import graded as graded
 from .tiny_week import WEEK, write_tiny_week
 
 
