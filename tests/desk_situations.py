@@ -233,6 +233,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    from tests import desk_table as desk_table
     from tests.desk_situations import main as as_imported
 
     as_imported()
