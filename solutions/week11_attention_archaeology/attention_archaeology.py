@@ -35,6 +35,7 @@ import math
 import os
 import re
 import textwrap
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
@@ -417,21 +418,33 @@ plotting.curves(
 
 
 # %% given="reading"
+ONE_READER = threading.Lock()
+"""Held while the switches of a model are turned: the visitors of a demo share its models, each in a thread."""
+
+
+def in_this_thread(keep: Callable[[torch.Tensor], object]) -> Callable[[torch.Tensor], None]:
+    """`keep` for what passes in the thread of now; what another visitor's pass brings to the same hook is left out."""
+    here = threading.get_ident()
+    return lambda passing: keep(passing) if threading.get_ident() == here else None
+
+
 def attention_of(model: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
     """The attention of each layer of a timm ViT, (B, H, N, N), as week 9 collects it; the model is left as it was."""
-    layers = [block.attn for block in model.blocks]
-    fused, kept, hooks = [layer.fused_attn for layer in layers], [], []
-    try:
-        for layer in layers:
-            layer.fused_attn = False  # the fused kernel never makes the matrix
-            hooks.append(layer.attn_drop.register_forward_pre_hook(lambda _, given: kept.append(given[0].detach())))
-        with torch.no_grad():
-            model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for layer, was in zip(layers, fused):
-            layer.fused_attn = was
+    layers, kept, hooks = [block.attn for block in model.blocks], [], []
+    catch = in_this_thread(lambda weights: kept.append(weights.detach()))
+    with ONE_READER:
+        fused = [layer.fused_attn for layer in layers]
+        try:
+            for layer in layers:
+                layer.fused_attn = False  # the fused kernel never makes the matrix
+                hooks.append(layer.attn_drop.register_forward_pre_hook(lambda _, given: catch(given[0])))
+            with torch.no_grad():
+                model(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+            for layer, was in zip(layers, fused):
+                layer.fused_attn = was
     return kept
 
 
@@ -459,7 +472,8 @@ def share_in_patches(mask: torch.Tensor, patch: int) -> torch.Tensor:
 def grad_cam(model: nn.Module, layer: str, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2): (B, h, w), at most 1, in the resolution of the layer's map."""
     caught: list[torch.Tensor] = []
-    hook = model.get_submodule(layer).register_forward_hook(lambda _, given, out: caught.append(out))
+    catch = in_this_thread(caught.append)
+    hook = model.get_submodule(layer).register_forward_hook(lambda _, given, out: catch(out))
     try:
         with torch.enable_grad():
             chosen = model(images).gather(1, targets[:, None]).sum()

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from autograder.week.cells import Exercise, Given, Setup
 from autograder.week.source import load_week
@@ -206,3 +208,30 @@ def test_a_visitor_digs(exported: Path, tmp_path: Path) -> None:
         assert demo.locator('[data-testid="stException"]').count() == 0, "a visitor sees no traceback"
         if shown := os.environ.get("WORKBOOK_SCREENSHOTS"):
             demo.screenshot(path=f"{shown}/demo.png")
+
+
+@pytest.mark.parametrize("reading", ["grad_cam", "attention_of"])
+def test_a_reading_is_its_own_whatever_other_visitors_do(reading: str) -> None:
+    """In the midst of one visitor's pass another one, in a thread of their own, runs the same model."""
+    names = names_of_the_notebook()
+    study = names["untrained_study"](0)
+    others = study.images[3:5]
+    model = study.cnn if reading == "grad_cam" else study.vit
+
+    def read() -> torch.Tensor:
+        if reading == "grad_cam":
+            return names["grad_cam"](study.cnn, study.cam_layer, study.images[:1], torch.tensor([1]))
+        return torch.stack(names["attention_of"](study.vit, study.images[:1]))
+
+    def visited(module: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        if threading.current_thread() is threading.main_thread():
+            visitor = threading.Thread(target=lambda: model(others))
+            visitor.start()
+            visitor.join()
+
+    alone = read()
+    hook = model.register_forward_pre_hook(visited)
+    try:
+        assert torch.equal(read(), alone)
+    finally:
+        hook.remove()
