@@ -52,9 +52,14 @@ def attention() -> Notebooks:
     return build_week(load_week(ROOT / "solutions" / "week01_attention"))
 
 
-def pytest_report_header() -> list[str]:
-    """Which weeks are proven anew in this run, because the proof beside them is of other content."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Which weeks are proven anew in this run, because the proof beside them is of other content.
+
+    To know it takes seconds: where their tests are not asked for, it is not said.
+    """
     from .chosen import unproven_weeks
 
+    if not {Path(argument).name for argument in config.args} & {"tests", "test_weeks.py"}:
+        return []
     found = unproven_weeks()
     return [f"no proof of their content, so their variants run: {', '.join(found) or 'no week'}"]

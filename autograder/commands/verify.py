@@ -58,7 +58,7 @@ class Method(Generic[R]):
     part: Part | None
 
 
-def prove(folder: Path, root: Path, proof: Method[Any]) -> int:
+def prove(folder: Path, root: Path, method: Method[Any]) -> int:
     """Do it for one week; print what it found, and write it. Returns the number of misses.
 
     A whole part without a miss goes into the week's proof; with a miss it goes out of it.
@@ -69,21 +69,21 @@ def prove(folder: Path, root: Path, proof: Method[Any]) -> int:
     from ..week.source import load_week
 
     digest = ""
-    if proof.part:
+    if method.part:
         with suppress(BuildError):  # told below, with all that is wrong
-            digest = content(load_week(folder), proof.part)
+            digest = content(load_week(folder), method.part)
     from .tables import progress
 
-    with progress(f"{proof.title} {folder.name}", console) as bar:
-        found = proof.find(folder, on_start=bar.total, on_done=bar.advance_run)
-    proof.show(found, console)
-    path = root / "build" / "verify" / f"{folder.name}{proof.suffix}.json"
+    with progress(f"{method.title} {folder.name}", console) as bar:
+        found = method.find(folder, on_start=bar.total, on_done=bar.advance_run)
+    method.show(found, console)
+    path = root / "build" / "verify" / f"{folder.name}{method.suffix}.json"
     write_text(path, found.to_json())
     console.print(f"written to {path.relative_to(root)}")
-    if proof.part:
+    if method.part:
         counts, exercises = found.summary()
         sound = Found(digest=digest, counts=counts, exercises=exercises)
-        keep(folder, proof.part, None if found.misses else sound)
+        keep(folder, method.part, None if found.misses else sound)
     return len(found.misses)
 
 

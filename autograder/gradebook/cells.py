@@ -25,7 +25,7 @@ from ..week.notebooks import Notebooks
 REMOVED = "removed.jsonl"
 
 
-class Look(NamedTuple):
+class CellContent(NamedTuple):
     """What a cell is: by it a cell is found that is called something else now."""
 
     cell_type: str
@@ -35,7 +35,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Given:
+class ManualGrade:
     """What a person gave at a cell that is gone."""
 
     learner: str
@@ -61,7 +61,7 @@ class Moves:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     rated: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    given: tuple[Given, ...] = ()
+    given: tuple[ManualGrade, ...] = ()
     above: tuple[tuple[str, str, float, float], ...] = ()
 
     @property
@@ -88,7 +88,7 @@ def released(built: Notebooks) -> NotebookNode:
     return notebook
 
 
-def looks(notebook: NotebookNode) -> tuple[dict[str, Look], dict[str, float]]:
+def looks(notebook: NotebookNode) -> tuple[dict[str, CellContent], dict[str, float]]:
     """The cells of a notebook that the gradebook keeps, by name, and the points of the graded ones."""
     from nbgrader.utils import is_grade, is_locked, is_solution
 
@@ -102,13 +102,13 @@ def looks(notebook: NotebookNode) -> tuple[dict[str, Look], dict[str, float]]:
     return found, points
 
 
-def _look(cell_type: str, grade: bool, solution: bool, source: str) -> Look:
+def _look(cell_type: str, grade: bool, solution: bool, source: str) -> CellContent:
     """How a cell looks, without the first line of a test: the builder writes it, with number and points."""
     test = grade and not solution
-    return Look(cell_type, grade, solution, source.partition("\n")[2] if test else source)
+    return CellContent(cell_type, grade, solution, source.partition("\n")[2] if test else source)
 
 
-def matched(before: Mapping[str, Look], now: Mapping[str, Look]) -> dict[str, str]:
+def matched(before: Mapping[str, CellContent], now: Mapping[str, CellContent]) -> dict[str, str]:
     """Old name -> new name of the cells that are still there.
 
     Who kept name and text comes first, then whose text stands under another name, then whose text alone changed.
@@ -187,7 +187,7 @@ def bring_up_to_date(gradebook: Any, course: Course, week: str, topic: str, note
     db.commit()
 
 
-def write_down(course: Course, week: str, given: Sequence[Given]) -> None:
+def write_down(course: Course, week: str, given: Sequence[ManualGrade]) -> None:
     """Keep what people gave at cells that go."""
     at = {"at": datetime.now(UTC).isoformat(timespec="seconds")}
     lines = [json.dumps(at | asdict(one), ensure_ascii=False) for one in given]
@@ -213,7 +213,7 @@ def _cells(record: Any) -> Iterator[Any]:
     return chain(record.source_cells, record.grade_cells, record.solution_cells)
 
 
-def _looks_before(record: Any) -> dict[str, Look]:
+def _looks_before(record: Any) -> dict[str, CellContent]:
     grades = {cell.name for cell in record.grade_cells}
     solutions = {cell.name for cell in record.solution_cells}
     return {
@@ -230,7 +230,7 @@ def _by_hand(record: Any) -> Iterator[tuple[str, Any]]:
                 yield one.student.id, grade
 
 
-def _given(record: Any, removed: set[str]) -> Iterator[Given]:
+def _given(record: Any, removed: set[str]) -> Iterator[ManualGrade]:
     for one in record.submissions if removed else ():
         grades = {grade.name: grade for grade in one.grades if grade.name in removed}
         comments = {c.name: (c.manual_comment or "").strip() for c in one.comments if c.name in removed}
@@ -238,7 +238,7 @@ def _given(record: Any, removed: set[str]) -> Iterator[Given]:
             grade, comment = grades.get(name), comments.get(name, "")
             points, extra = (grade.manual_score, grade.extra_credit or 0.0) if grade else (None, 0.0)
             if points is not None or extra or comment:
-                yield Given(one.student.id, name, points, extra, comment)
+                yield ManualGrade(one.student.id, name, points, extra, comment)
 
 
 def _remove(db: Any, cell: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from autograder.building.build import build_week
 from autograder.core.errors import WorkbookError
 from autograder.course.database import open_gradebook
-from autograder.gradebook.cells import Look, matched, removed_file
+from autograder.gradebook.cells import CellContent, matched, removed_file
 from autograder.gradebook.changes import Change
 from autograder.gradebook.scores import standings
 from autograder.gradebook.store import register
@@ -241,7 +241,7 @@ def test_a_run_that_was_killed_while_cells_moved_goes_on(marked: Class, monkeypa
     ],
 )
 def test_cells_are_found_by_name_and_text_then_by_text_then_by_name(before: str, now: str, same: str) -> None:
-    def cells(text: str) -> dict[str, Look]:
-        return {one[0]: Look("code", True, False, one[1]) for one in text.split()}
+    def cells(text: str) -> dict[str, CellContent]:
+        return {one[0]: CellContent("code", True, False, one[1]) for one in text.split()}
 
     assert sorted(map("".join, matched(cells(before), cells(now)).items())) == same.split()
