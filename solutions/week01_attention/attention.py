@@ -1161,7 +1161,7 @@ plt.show()
 # **Explain.** The token row is a decision: one key out of ten. The patch map is a likeness: bright petals look at bright petals, above all along the lit rim. Note what neither shows. A large weight says where a value was *read*, not that it *mattered*: the values and the output projection come after. And nothing here made neighboring patches attend to each other because they are neighbors. Locality, where you see it, comes from the picture.
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Attention is a soft dictionary: compare, normalize, average. The scale $1/\sqrt d$ keeps the softmax soft at any width.
 # - Masks act on scores, with numbers that fit the dtype, and hidden keys must not matter at all.

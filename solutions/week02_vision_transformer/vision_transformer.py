@@ -1329,7 +1329,7 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Cutting an image into patches loses nothing; a strided convolution cuts and projects in one step.
 # - The class token and the positions are two small parameters. Without the positions a ViT sees a bag of patches, exactly.

@@ -1663,7 +1663,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - A recipe is small decisions: matrices decay and the rest does not; the rate warms up, then falls; a long gradient is shortened as a whole.
 # - The first steps need a small learning rate. Clipping helps on top of warm-up and does not replace it; look at the norms before you choose a limit.

@@ -1376,7 +1376,7 @@ ax.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Windows make attention linear in the area. What they take away is sight across borders; the shift gives it back over several blocks, and you can count exactly how far a pixel reaches.
 # - A rolled map puts opposite edges side by side. The mask is not an optimization, it is what makes the trick correct.

@@ -1544,7 +1544,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Hide by sorting noise, for each image by itself; `restore` is the inverse of the order. Two sorts, and everything can be undone.
 # - Positions go in before anything is taken away. After that, order does not matter to the encoder.

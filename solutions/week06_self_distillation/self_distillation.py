@@ -1533,7 +1533,7 @@ ax.set(ylabel="kNN-20 accuracy, percent", title="features, before and after")
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Two views of an image, one answer: that is all the supervision there is. The answer's $K$ outputs mean nothing until training gives them a meaning.
 # - The constant answer is always a solution. Centering keeps one output from winning, sharpening keeps the answer from fading; each alone ends in the other's trap.

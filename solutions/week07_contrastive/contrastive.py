@@ -1591,7 +1591,7 @@ ax.set(xlim=(-0.5, 2), ylim=(0, 1.05), ylabel="accuracy", title="36 names, no la
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - A contrastive loss is a classification among the batch, in both directions. Guessing costs $\ln B$, so losses of different batches cannot be compared.
 # - The scale is learned as a logarithm and bounded outside of the forward pass: a clamp inside would kill its gradient.

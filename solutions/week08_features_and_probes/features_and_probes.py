@@ -1603,7 +1603,7 @@ draw_map(ax, maps["MAE"], f"MAE, t-SNE: purity {neighbor_purity(maps['MAE'], dat
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Hooks read any layer of any model. What you change in someone else's model, you undo: your hooks, every module's mode, also after an error. And you copy what you keep.
 # - "Features of the last layer" is not a definition. Before or after the norm, which tokens, which pooling: say it.

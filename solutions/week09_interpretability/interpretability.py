@@ -1671,7 +1671,7 @@ ax.legend(fontsize=8, loc="lower left")
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - Attention is there to be read: switch the fused kernel off, listen at `attn_drop`, put everything back.
 # - Row $i$ is what token $i$ takes. The last layer stands on the left. The residual belongs into every layer.

@@ -1906,7 +1906,7 @@ ax.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - A comparison says something about architectures only if parameters (or FLOPs: choose, and say so), batches, schedule and seeds are equal.
 # - Grad-CAM is exact where a mean and a linear layer follow, and a heuristic elsewhere. It shows where, not what.

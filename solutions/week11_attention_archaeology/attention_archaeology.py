@@ -2414,7 +2414,7 @@ ax.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# ## What to take along
+# ## Takeaways
 #
 # - A run has a name that follows from its settings, and a log that survives a crash. Then "which settings gave this?" has an answer.
 # - Looking is not enough: a head that looks at the evidence may be ignored. Take it away and measure, on images that were not trained on, with a mean from the training set.
