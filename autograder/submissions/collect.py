@@ -1,4 +1,4 @@
-"""Bring what was handed in into the course, from wherever learners put it.
+"""Bring what was submitted into the course, from wherever learners put it.
 
 Bytes are copied, never opened as a notebook for more than a look at its metadata. Every entry of a source has a fate,
 which is told by name; whatever is wrong with one stops no other.
@@ -106,7 +106,7 @@ def collect(
     Parameters
     ----------
     source : a folder, an archive, or one file; `sources.entries` and `identify` say which.
-    exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they handed in.
+    exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they submitted.
     reading : what the instructor says about the names in the source.
     whole_groups : what one member of a group on the roster submits is the whole group's.
     ask : answers what names leave open; None where nobody does.
@@ -249,7 +249,7 @@ def _beside(entry: Entry, claim: Claim, week: str, group: Class) -> Fated | None
     loose = claim.layout is Layout.LOOSE and not group.has(claim.learner)
     learner = "" if loose or claim.unclear or not entry.told or entry.name in OWN_FILES else claim.learner
     ending = clean(Path(entry.name).suffix, 20) or "no ending"
-    return Fated(entry.shown, Fate.BESIDE, learner, f"no notebook: {ending}")
+    return Fated(entry.shown, Fate.BESIDE, learner, f"not a notebook: {ending}")
 
 
 def _named(entry: Entry, claim: Claim) -> Claim:

@@ -366,7 +366,7 @@ def test_grade_prints_a_table_and_writes_a_csv(root: Path, workbook: Workbook) -
     hand_in(root / "course", "cleo", RIGHT, root)
     (root / "course" / "submitted" / "cleo" / WEEK / "tiny.ipynb").write_text("{", encoding="utf-8")
     code, out, err = workbook("grade", "1", "--workers", "1")
-    assert code == 0, "a broken submission is no failure of the command"
+    assert code == 0, "a broken submission is not a failure of the command"
     assert err == ""
     assert "week01_tiny: 3 submissions" in out
     assert "not graded cleo: the file breaks off" in out
