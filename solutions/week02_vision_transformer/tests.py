@@ -216,6 +216,21 @@ with checks.step("images of another size"):
 with checks.step("an image size that patches do not fill"):
     checks.raises(ValueError, PatchEmbedding, 10, 4, 3, 5, name="img_size=10 with patch_size=4")
 
+
+# %% given="loaded" after="embed-hints"
+# what several tests use
+def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
+    module.load_timm(state)
+    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
+    before = module(given).detach().clone()
+    for value in state.values():
+        value.zero_()
+    return before, module(given).detach(), same, filled
+
+
 # %% test="embed" points=6 forbids="timm.layers.PatchEmbed"
 randn = checks.normal(seed=2)
 
@@ -268,19 +283,6 @@ with checks.step(
 
 with checks.step("a width that patches do not fill"):
     checks.raises(ValueError, PatchEmbedding, (8, 10), 4, 3, 4, name="img_size=(8, 10) with patch_size=4")
-
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
 
 with checks.step("loading timm's weights"):
     state = {key: value.detach().clone() for key, value in PatchEmbed(8, 4, 3, 6).state_dict().items()}
@@ -412,18 +414,6 @@ def shared_gradient(module: nn.Module, tokens: torch.Tensor) -> dict[str, torch.
     weights = torch.arange(1.0, len(tokens) + 1)[:, None, None]
     (module(tokens) * weights).sum().backward()
     return {"x".join(map(str, p.shape)): p.grad for p in module.parameters()}
-
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
@@ -750,19 +740,6 @@ with checks.step("train mode: nothing is dropped in this block, in none of 300 i
 with checks.step("the argument after the call"):
     checks.equal(checks.beside(observe.arguments_after, block, tokens)[0], tokens, "the tokens that were given")
 
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
-
 with checks.step("loading timm's weights"):
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
     before, after, same, filled = checks.beside(loaded, block, state, tokens)
@@ -955,18 +932,6 @@ with checks.step("the number of parameters for D = 16, 2 blocks, 10 classes"):
 
 
 ### BEGIN HIDDEN TESTS
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
-
 with checks.step("loading timm's weights"):
     theirs = randomize(timm_vit(), seed=18)
     state = {key: value.clone() for key, value in theirs.state_dict().items()}

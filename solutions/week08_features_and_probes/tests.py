@@ -964,19 +964,21 @@ with checks.step("labels 2 and 7 only, with and without n_classes"):
 ### END HIDDEN TESTS
 
 
-# %% test="probe" points=4
+# %% given="probe-tests" after="probe-hints"
+# what both tests of the exercise use
 def blobs(seed: int, n: int, classes: int, dim: int, spread: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Normal clouds around the corners of a simplex."""
     y = torch.arange(n) % classes
     return checks.normal(seed)(n, dim) + spread * torch.eye(classes, dim)[y], y
 
 
-def is_pipeline(probe: object) -> bool:
-    return isinstance(probe, Pipeline)
-
-
 def predicted(probe: Pipeline, features: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(probe.predict(np.asarray(features)))).long()
+
+
+# %% test="probe" points=4
+def is_pipeline(probe: object) -> bool:
+    return isinstance(probe, Pipeline)
 
 
 with checks.step("three clouds in 6 dimensions, 90 training and 600 test images, C = 0.1 only"):
@@ -1028,16 +1030,6 @@ with checks.step("three clouds far apart, whose labels are drawn anew each time"
 
 
 # %% test="probe" points=4
-def blobs(seed: int, n: int, classes: int, dim: int, spread: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Normal clouds around the corners of a simplex."""
-    y = torch.arange(n) % classes
-    return checks.normal(seed)(n, dim) + spread * torch.eye(classes, dim)[y], y
-
-
-def predicted(probe: Pipeline, features: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(probe.predict(np.asarray(features)))).long()
-
-
 with checks.step("a constant is added to all features of the test images, and of the test images only"):
     (train_f, train_y), (test_f, test_y) = blobs(2, 90, 3, 3, 4.0), blobs(3, 300, 3, 3, 4.0)
     probe = linear_probe(train_f, train_y, (0.1, 1.0), 0)
