@@ -53,17 +53,23 @@ def as_table(readings: Sequence[Reading], reproduces: str, number: int) -> str:
         rows = [
             f"| {_linked(one)} | {one.kind} | {one.minutes} | {_in_a_row(one.why)} |" for one in must_first(readings)
         ]
-        parts += [_told(readings, number), "\n".join(["| what | kind | minutes | why |", "| --- | --- | --- | --- |", *rows])]
+        parts += [
+            _told(readings, number),
+            "\n".join(["| what | kind | minutes | why |", "| --- | --- | --- | --- |", *rows]),
+        ]
     if reproduces:
         parts.append(f"**Reproduced this week.** {reproduces}")
     return "\n\n".join(parts)
 
 
 def _told(readings: Sequence[Reading], number: int) -> str:
-    must, more = promised(readings), sum(reading.minutes for reading in readings if not reading.must)
-    counted = f"**{must} minutes** for what is in bold"
-    counted += f"; the rest, {more} minutes, is for those who want more" if more else ""
-    return f"{counted}. `LOG.md` beside your copy of this notebook, which `workbook start {number}` writes, has the same list with boxes to tick."
+    """How long it takes, and where it can be ticked off."""
+    must = promised(readings)
+    more = sum(reading.minutes for reading in readings) - must
+    counted = f"**{must} minutes** for what is in bold" if must else f"{more} minutes, for those who want more"
+    counted += f"; the rest, {more} minutes, is for those who want more" if must and more else ""
+    boxes = f"`LOG.md`, which `workbook start {number}` writes beside your copy of this notebook"
+    return f"{counted}. The same list with boxes to tick stands in {boxes}."
 
 
 def _linked(reading: Reading) -> str:
