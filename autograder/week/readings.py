@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Kind = Literal["paper", "lesson", "video", "docs", "code"]
 Said = Annotated[str, Field(min_length=1, pattern=r"^\S[^\n]*$")]
 """A text of one line."""
+HEAD = ("| what | minutes | why |", "| --- | --- | --- |")
 
 
 class Reading(BaseModel):
@@ -50,13 +51,8 @@ def as_table(readings: Sequence[Reading], reproduces: str, number: int) -> str:
     """The cell of a lesson, as Markdown: the table of its readings, and what it reproduces."""
     parts = ["## Reading"]
     if readings:
-        rows = [
-            f"| {_linked(one)} | {one.kind} | {one.minutes} | {_in_a_row(one.why)} |" for one in must_first(readings)
-        ]
-        parts += [
-            _told(readings, number),
-            "\n".join(["| what | kind | minutes | why |", "| --- | --- | --- | --- |", *rows]),
-        ]
+        rows = [f"| {_what(one)} | {one.minutes} | {_in_a_row(one.why)} |" for one in must_first(readings)]
+        parts += [_told(readings, number), "\n".join([*HEAD, *rows])]
     if reproduces:
         parts.append(f"**Reproduced this week.** {reproduces}")
     return "\n\n".join(parts)
@@ -72,11 +68,11 @@ def _told(readings: Sequence[Reading], number: int) -> str:
     return f"{counted}. The same list with boxes to tick stands in {boxes}."
 
 
-def _linked(reading: Reading) -> str:
-    """Title as a link, bold where it must be read; authors, year, sections."""
-    link = f"[{_in_a_link(reading.title)}]({reading.url})"
-    words = [f"**{link}**" if reading.must else link, _in_a_row(f"{reading.authors} {reading.year}")]
-    return ", ".join([*words, _in_a_row(reading.sections)] if reading.sections else words)
+def _what(reading: Reading) -> str:
+    """Title as a link, bold where it must be read; authors, year, sections, kind."""
+    link = _link(reading)
+    words = [f"**{link}**" if reading.must else link, f"{reading.authors} {reading.year}", reading.sections]
+    return f"{_in_a_row(', '.join(word for word in words if word))} ({reading.kind})"
 
 
 def as_boxes(readings: Iterable[Reading]) -> str:
@@ -87,13 +83,15 @@ def as_boxes(readings: Iterable[Reading]) -> str:
 def _box(reading: Reading) -> str:
     where = f", {reading.sections}" if reading.sections else ""
     more = "" if reading.must else ", for those who want more"
-    link = f"[{_in_a_link(reading.title)}]({reading.url})"
-    return f"- [ ] {link}, {reading.authors} {reading.year}{where} ({reading.kind}, {reading.minutes} minutes{more})"
+    what = f"{_link(reading)}, {reading.authors} {reading.year}{where}"
+    return f"- [ ] {what} ({reading.kind}, {reading.minutes} minutes{more})"
+
+
+def _link(reading: Reading) -> str:
+    title = reading.title.replace("[", r"\[").replace("]", r"\]")
+    return f"[{title}]({reading.url})"
 
 
 def _in_a_row(text: str) -> str:
+    """A text in a table, where `|` would begin a column."""
     return text.replace("|", r"\|")
-
-
-def _in_a_link(text: str) -> str:
-    return _in_a_row(text).replace("[", r"\[").replace("]", r"\]")
