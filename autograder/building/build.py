@@ -15,7 +15,7 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ..core.errors import BuildError
-from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Setup, Test, Written
+from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Readings, Setup, Test, Written
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, content_of, to_text
 from ..week.presenting import attach_pictures, fold, go_on
@@ -50,7 +50,7 @@ def _nbgrader(cell: Cell) -> dict[str, object]:
         return base | {"grade": True, "solution": False, "locked": True, "points": words.points}
     if isinstance(words, Written):
         return base | {"grade": True, "solution": True, "locked": False, "points": words.points}
-    if isinstance(words, Setup | Given):
+    if isinstance(words, Setup | Given | Readings):
         return base | {"grade": False, "solution": False, "locked": True}
     return {}
 
@@ -83,6 +83,7 @@ def _week_metadata(week: Week) -> dict[str, object]:
         "hours": info.hours,
         "libraries": list(info.libraries),
         "limits": info.limits.model_dump(),
+        "reading": [reading.model_dump() for reading in info.reading],
     }
 
 

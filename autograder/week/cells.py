@@ -47,6 +47,14 @@ class Given(Words):
     folded, as the tests."""
 
 
+class Readings(Words):
+    """What the week names to read. Locked; no author writes it: it is made of week.toml."""
+
+    key = "readings"
+    cell_type = "markdown"
+    readings: Literal[True]
+
+
 class About(Words):
     """The heading, the reason and the equation of an exercise. The builder adds the box."""
 
@@ -129,7 +137,7 @@ AUTHORED: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints,
 """What a header in a lesson may say."""
 
 
-KINDS: tuple[type[Words], ...] = (*AUTHORED, Check)
+KINDS: tuple[type[Words], ...] = (*AUTHORED, Check, Readings)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from .cells import (
     Exercise,
     Given,
     Hints,
+    Readings,
     Setup,
     Test,
     Text,
@@ -32,6 +33,7 @@ from .cells import (
     Written,
 )
 from .headers import header_lines, unreadable
+from .readings import Reading, as_table
 from .validation import complaints, read_text, read_toml
 
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
@@ -68,6 +70,9 @@ class WeekInfo(BaseModel):
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
     """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
+    reading: tuple[Reading, ...] = ()
+    reproduces: str = ""
+    """The figure or number of a paper that the lesson shows again: which, what is the same, and what is not."""
     limits: Limits = Limits()
 
 
@@ -272,6 +277,16 @@ def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     return tuple(found)
 
 
+def with_readings(cells: Sequence[Cell], info: WeekInfo, number: int) -> tuple[Cell, ...]:
+    """The cells with what the week names to read, above the set-up cell; unchanged where it names nothing."""
+    place = next((place for place, cell in enumerate(cells) if isinstance(cell.words, Setup)), None)
+    if place is None or not (info.reading or info.reproduces):
+        return tuple(cells)
+    source = as_table(info.reading, info.reproduces, number)
+    table = Cell("readings", Readings(readings=True), source, cells[place].line, cells[place].path)
+    return (*cells[:place], table, *cells[place:])
+
+
 def load_info(folder: Path) -> WeekInfo:
     """Read `week.toml`. Raises `WorkbookError` when it is missing, `BuildError` when it is not what it should be."""
     path = folder / "week.toml"
@@ -297,4 +312,4 @@ def load_week(folder: Path) -> Week:
     tests = folder / TESTS
     if tests.is_file():
         lesson = placed(lesson, parse(read_text(tests), tests))
-    return Week(folder, info, with_checks(lesson))
+    return Week(folder, info, with_readings(with_checks(lesson), info, int(match["number"])))

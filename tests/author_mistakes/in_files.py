@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..texts import PIXEL
-from .week import EXERCISE, EXPLORE, TOML, B, Mistake
+from .week import EXERCISE, EXPLORE, TIME, TOML, B, Mistake
 
 FILES = {
     "broken TOML": Mistake(B, "hours = \n", "not valid TOML", {"hours = 1": "hours = "}, TOML),
@@ -15,7 +15,7 @@ FILES = {
         B, "cell_second ", "limits.cell_second: extra", {"cell_seconds": "cell_second "}, TOML
     ),
     "an unknown table": Mistake(B, "[limit]", "limit: extra", {"[limits]": "[limit]"}, TOML),
-    "a misspelled key": Mistake(B, "titel", "titel: extra", {"title": "titel"}, TOML),
+    "a misspelled key": Mistake(B, "titel", "titel: extra", {'title = "Doubling': 'titel = "Doubling'}, TOML),
     "a missing key": Mistake(B, "", "summary: field required", {'summary = "Learn to double."\n': ""}, TOML),
     "a number as text": Mistake(B, 'hours = "1"', "hours: input should be", {"hours = 1": 'hours = "1"'}, TOML),
     "a limit of 0": Mistake(B, "memory_gib = 0", "greater than 0", {"memory_gib = 1": "memory_gib = 0"}, TOML),
@@ -31,7 +31,9 @@ FILES = {
     "minutes beyond the hours": Mistake(
         B, "hours =", "take 145 minutes, more than `hours`", {EXERCISE: EXERCISE.replace("=5", "=120")}, told_in=TOML
     ),
-    "another number of hours": Mistake(B, "**Time**", "the header says 3 hours", {"about 1 hour": "about 3 hours"}),
+    "another number of hours": Mistake(
+        B, "**Time**", "the header says 3 hours", {TIME: "about 3 hours: 0.5 of reading, 2.5 of coding"}
+    ),
     "a broken picture path": Mistake(B, "out.png", "there is no picture out.png", {"(outcome.png)": "(out.png)"}),
     "a picture from the web": Mistake(B, "https://", "comes from the web", {"(outcome.png)": "(https://x.org/a.png)"}),
     "no outcome picture": Mistake(B, "![A dot.]", "there is no picture", {"(outcome.png)": "(outcome2.png)"}),

@@ -326,7 +326,11 @@ def test_a_wrong_week_toml_names_the_key_and_what_is_known(tiny_root: Path, old:
 @pytest.mark.parametrize(
     ("file", "next_step"),
     [
-        ("week.toml", "write it with the keys title, summary, hours, version, prerequisites, libraries, limits"),
+        (
+            "week.toml",
+            "write it with the keys title, summary, hours, version, prerequisites, libraries, reading, "
+            "reproduces, limits",
+        ),
         ("tiny.py", "every week has a percent script of its topic's name"),
     ],
 )
