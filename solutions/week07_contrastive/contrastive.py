@@ -38,19 +38,6 @@
 # | the text tower | 6 | numbers to a vector |
 # | the dual encoder | 7 | both vectors in one space |
 # | zero-shot | 8 | classify with words |
-#
-# <details><summary>On Colab</summary>
-#
-# Run this in a cell of its own before the next one. `ADDRESS` is where your course's repository lies.
-#
-#     !git clone ADDRESS workbook
-#     !pip install -q open_clip_torch
-#     !pip install -q --no-deps -e workbook
-#     import sys; sys.path.insert(0, "workbook")
-#
-# With a GPU, also write `%env PROFILE=gpu` there: the same cells then train longer, on more pictures.
-#
-# </details>
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
