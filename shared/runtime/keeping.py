@@ -53,13 +53,14 @@ def kept(
     if read is None:
         if compute is None:
             return None
-        began = time.perf_counter()
-        result = compute()
-        _write(path, wanted, result, time.perf_counter() - began)
+        with _measured() as measured_now:
+            result = compute()
+        _write(path, wanted, result, measured_now)
         read = _read(path, wanted)
         assert read is not None
     found, measured = read
-    print(f"{path}: measured {measured['date']} on {measured['device']}, {measured['seconds']:,.0f} s")
+    memory = f", {measured['peak_gib']} GiB at most" if "peak_gib" in measured else ""
+    print(f"{path}: measured {measured['date']} on {measured['device']}, {measured['seconds']:,.0f} s{memory}")
     return found
 
 
@@ -91,12 +92,12 @@ def _read(path: Path, settings: Any) -> tuple[dict[str, Any], dict[str, Any]] | 
         return None
 
 
-def _write(path: Path, settings: Any, result: Mapping[str, Any], seconds: float) -> None:
+def _write(path: Path, settings: Any, result: Mapping[str, Any], measured: dict[str, Any]) -> None:
     tensors = {key: _on_cpu(value) for key, value in result.items() if _holds_tensors(value)}
     plain = {key: value for key, value in result.items() if key not in tensors}
     entry = {
         "settings": settings,
-        "measured": {"date": f"{datetime.now(UTC):%Y-%m-%d}", "seconds": round(seconds, 1), **_machine()},
+        "measured": measured,
         "weights": "",
         "result": plain,
     }
@@ -124,14 +125,26 @@ def _on_cpu(value: Any) -> Any:
     return value.detach().cpu().clone()
 
 
-def _machine() -> dict[str, str]:
+@contextlib.contextmanager
+def _measured() -> Iterator[dict[str, Any]]:
+    """When and where something runs, how long, and the most memory that torch held on the GPU meanwhile, in GiB."""
     import torch
 
     from .profiles import device
 
     where = device()
-    name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"{where.type} ({platform.machine()})"
-    return {"device": name, "torch": torch.__version__}
+    found: dict[str, Any] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "torch": torch.__version__}
+    began = time.perf_counter()
+    if where.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(where)
+    yield found
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+        found["device"] = torch.cuda.get_device_name(where)
+        found["peak_gib"] = round(torch.cuda.max_memory_allocated(where) / 2**30, 2)
+    else:
+        found["device"] = f"{where.type} ({platform.machine()})"
+    found["seconds"] = round(time.perf_counter() - began, 1)
 
 
 def _digest(path: Path) -> str:

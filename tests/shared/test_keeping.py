@@ -1,4 +1,4 @@
-"""`shared.results`: a result is computed once, kept whole, and computed anew where it no longer fits."""
+"""`shared.keeping`: a result is computed once, kept whole, and computed anew where it no longer fits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from shared import results
-from shared.runtime import keeping
+from shared import keeping
 
 SETTINGS = {"steps": 3, "sizes": (2, 3)}
 
@@ -36,7 +35,7 @@ def training() -> Training:
 
 def test_the_second_call_reads_what_the_first_one_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = training()
-    first, second = (results.kept("clip", SETTINGS, run, folder=tmp_path) for _ in range(2))
+    first, second = (keeping.kept("clip", SETTINGS, run, folder=tmp_path) for _ in range(2))
     assert first is not None
     assert second is not None
     assert run.runs == 1
@@ -55,13 +54,13 @@ def test_the_second_call_reads_what_the_first_one_found(tmp_path: Path, capsys: 
 
 
 def test_a_machine_that_only_looks_gets_what_is_there(tmp_path: Path) -> None:
-    assert results.kept("clip", SETTINGS, None, folder=tmp_path) is None
+    assert keeping.kept("clip", SETTINGS, None, folder=tmp_path) is None
     assert list(tmp_path.iterdir()) == []
-    results.kept("clip", SETTINGS, training(), folder=tmp_path)
-    looked = results.kept("clip", SETTINGS, None, folder=tmp_path)
+    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
+    looked = keeping.kept("clip", SETTINGS, None, folder=tmp_path)
     assert looked is not None
     assert looked["loss"] == [2.0, 1.5]
-    assert results.kept("clip", SETTINGS | {"steps": 4}, None, folder=tmp_path) is None
+    assert keeping.kept("clip", SETTINGS | {"steps": 4}, None, folder=tmp_path) is None
 
 
 def change_settings(folder: Path) -> dict[str, Any]:
@@ -91,10 +90,10 @@ def write_other_json(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("happens", [change_settings, damage_weights, lose_weights, break_json, write_other_json])
 def test_what_does_not_fit_is_computed_anew_and_replaced(happens: Any, tmp_path: Path) -> None:
     run = training()
-    results.kept("clip", SETTINGS, run, folder=tmp_path)
+    keeping.kept("clip", SETTINGS, run, folder=tmp_path)
     settings = happens(tmp_path)
     for _ in range(2):
-        found = results.kept("clip", settings, run, folder=tmp_path)
+        found = keeping.kept("clip", settings, run, folder=tmp_path)
         assert found is not None
         assert torch.equal(found["map"], torch.eye(2))
     assert run.runs == 2
@@ -102,33 +101,33 @@ def test_what_does_not_fit_is_computed_anew_and_replaced(happens: Any, tmp_path:
 
 
 def test_without_tensors_there_is_no_file_of_weights(tmp_path: Path) -> None:
-    found = results.kept("curve", {}, Training(loss=[1.0], nothing={}), folder=tmp_path)
+    found = keeping.kept("curve", {}, Training(loss=[1.0], nothing={}), folder=tmp_path)
     assert found == {"loss": [1.0], "nothing": {}}
     assert [path.name for path in tmp_path.iterdir()] == ["curve.json"]
 
 
 @pytest.mark.parametrize("found", [{"loss": {1, 2}}, {"loss": [torch.ones(1)]}])
 def test_a_result_that_cannot_be_kept_replaces_nothing(found: dict[str, Any], tmp_path: Path) -> None:
-    results.kept("clip", SETTINGS, training(), folder=tmp_path)
+    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(TypeError):
-        results.kept("clip", {"steps": 9}, Training(**found), folder=tmp_path)
+        keeping.kept("clip", {"steps": 9}, Training(**found), folder=tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_training_that_fails_leaves_what_was_kept(tmp_path: Path) -> None:
-    results.kept("clip", SETTINGS, training(), folder=tmp_path)
+    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
 
     def fails() -> dict[str, Any]:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        results.kept("clip", {"steps": 9}, fails, folder=tmp_path)
-    assert results.kept("clip", SETTINGS, None, folder=tmp_path) is not None
+        keeping.kept("clip", {"steps": 9}, fails, folder=tmp_path)
+    assert keeping.kept("clip", SETTINGS, None, folder=tmp_path) is not None
 
 
 def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results.save("history", {"loss": [1.0]}, folder=tmp_path)
+    keeping.save("history", {"loss": [1.0]}, folder=tmp_path)
 
     def full(self: Path, *args: object, **named: object) -> None:
         raise OSError("no space left on device")
@@ -136,12 +135,12 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         with pytest.raises(OSError, match="no space"):
-            results.save("history", {"loss": [2.0]}, folder=tmp_path)
+            keeping.save("history", {"loss": [2.0]}, folder=tmp_path)
     assert json.loads((tmp_path / "history.json").read_text(encoding="utf-8")) == {"loss": [1.0]}
     assert [path.name for path in tmp_path.iterdir()] == ["history.json"]
 
 
 def test_results_lie_beside_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert results.save("history", [1]) == Path(keeping.FOLDER) / "history.json"
+    assert keeping.save("history", [1]) == Path(keeping.FOLDER) / "history.json"
     assert (tmp_path / keeping.FOLDER / "history.json").is_file()
