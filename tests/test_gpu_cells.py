@@ -127,26 +127,102 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
 # week 03
 
 
-@of_week("week03_training")
-def test_week03_trains_on_photographs_and_fine_tunes(
-    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = names_with("week03_training", "photographs", "food", "small_models")
-    both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
-    assert all(0 <= share <= 1 for share in both)
-    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data are loaded in this process."""
     loader = torch.utils.data.DataLoader
-    monkeypatch.setattr(  # no other processes
+    monkeypatch.setattr(
         torch.utils.data,
         "DataLoader",
         lambda data, batch, shuffle=False, drop_last=False, **_: loader(data, batch, shuffle, drop_last=drop_last),
     )
-    large = some_images(3, 2, 224)
+
+
+@of_week("week03_training")
+def test_week03_trains_on_photographs_and_fine_tunes(
+    cifar10: None,
+    gpu: torch.device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = names_with("week03_training", "photographs", "three_ways", "small_models", "keeping")
+    both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
+    assert all(0 <= share <= 1 for share in both)
+    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+    without_processes(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    large = some_images(3, 4, 224)
     pairs = list(zip(large.x, large.y.tolist(), strict=True))
     monkeypatch.setattr(names["datasets"], "food101", lambda **_: pairs)
-    assert 0 <= names["food"]("frozen", 1, 2) <= 1
+    one_way = names["way_on_photographs"]
+    names["way_on_photographs"] = lambda way, folder, epochs: one_way(way, folder, epochs, batch=4, watched=3)
+    names["three_ways"]("food", "", 2, measure=True)
+    said = capsys.readouterr().out
+    assert re.search(r"frozen +\d+\.\d% +\d+\.\d% +2 ", said)
+    assert "full: the attention moved by" in said
+    assert plt.get_fignums(), "curves and attention were drawn"
+    found = names["keeping"].kept("food_frozen", kept_settings("food_frozen"), None)
+    assert len(found["train loss"]) == len(found["seconds"]) == 2
+    assert len(found["test accuracy"]) == 3
+    assert torch.equal(found["attention"]["before"], found["attention"]["after"]), "frozen attention stays"
+    assert found["attention"]["before"].shape == (3, 14, 14)
+    full = names["keeping"].kept("food_full", kept_settings("food_full"), None)
+    assert not torch.equal(full["attention"]["before"], full["attention"]["after"])
+    capsys.readouterr()
+    names["three_ways"]("food", "", 2, measure=False)
+    assert "full: the attention moved by" in capsys.readouterr().out, "a second run draws without training"
     monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 2))
     assert len(names["small_models"](1, 2)) == 2
+
+
+def kept_settings(name: str) -> Any:
+    """The settings that a result was kept with."""
+    return json.loads(Path("results", f"{name}.json").read_text(encoding="utf-8"))["settings"]
+
+
+@of_week("week03_training")
+def test_week03_takes_a_folder_of_photographs(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = names_with("week03_training", "photo_sets", "way_on_photographs")
+    save_images(tmp_path / "mine", ("ash", "oak"), 6, 48)
+    train, test, classes = names["photo_sets"](str(tmp_path / "mine"))
+    assert (len(train), len(test), classes) == (10, 2, 2)
+    assert train[0][0].shape == test[0][0].shape == (3, 224, 224)
+    assert -1 <= train[0][0].min() < train[0][0].max() <= 1
+    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+    without_processes(monkeypatch)
+    found = names["way_on_photographs"]("full", str(tmp_path / "mine"), 1, batch=4, watched=2)
+    assert len(found["test accuracy"]) == 2
+
+
+@of_week("week03_training")
+def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week03_training", "taught_by_a_cnn", "draw_curves", "compare_ways")
+    without_weights(monkeypatch, resnet50="test_resnet")
+    monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 4))
+    heard: list[str] = []
+    own = names["distillation_loss"]
+
+    def listening(student: Any, teacher: torch.Tensor, labels: torch.Tensor, mode: str, **named: Any) -> Any:
+        assert isinstance(student, tuple), "a student with two heads gives a pair while it trains"
+        assert not teacher.requires_grad
+        heard.append(mode)
+        return own(student, teacher, labels, mode, **named)
+
+    names["distillation_loss"] = listening
+    found = names["taught_by_a_cnn"]("resnet50.a1_in1k", 64, 1, 2, width=32, depth=1, batch=4)
+    assert heard == ["hard"] * 6 + ["soft"] * 6, "two epochs of three steps each"
+    assert list(found["runs"]) == ["teacher, resnet50", "student, labels", "student, hard", "student, soft"]
+    assert len(found["runs"]["student, soft"]["test accuracy"]) == 3
+    assert {name for name in found if name.startswith("weights")} == {
+        *("weights teacher", "weights labels", "weights hard", "weights soft"),
+    }
+    names["draw_curves"](found["runs"], "CIFAR-100")
+    names["compare_ways"](found["runs"], "CIFAR-100")
+    assert "student, hard" in capsys.readouterr().out
 
 
 # week 05
