@@ -1,8 +1,10 @@
 """Typed samples, the same on every call: what needs no network, and real data sets from disk or a download."""
 
+from .data.captions import CaptionedImages, captioned_images
 from .data.cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_digits
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
+from .data.image_folders import image_folder, imagenette
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101
 from .data.photos import Photograph, photograph
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
@@ -18,6 +20,7 @@ __all__ = [
     "QUADRANTS",
     "SCALES",
     "SHAPES",
+    "CaptionedImages",
     "Cues",
     "Digits",
     "FieldTiles",
@@ -26,6 +29,7 @@ __all__ = [
     "PlantedGlyphs",
     "RenderedDigits",
     "Shapes",
+    "captioned_images",
     "cifar10",
     "cifar100",
     "cue_images",
@@ -33,6 +37,8 @@ __all__ = [
     "digits",
     "field_tiles",
     "food101",
+    "image_folder",
+    "imagenette",
     "photograph",
     "planted_glyphs",
     "rendered_digits",

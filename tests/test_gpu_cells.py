@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +20,7 @@ from PIL import Image
 
 from shared.datasets import LabeledImages
 
-from .chosen import long_weeks
+from .chosen import ROOT, long_weeks
 from .pretended_gpu import DEVICE, OnGpu, pretended_gpu
 from .training_seeds.names import names_with
 
@@ -124,26 +127,102 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
 # week 03
 
 
-@of_week("week03_training")
-def test_week03_trains_on_photographs_and_fine_tunes(
-    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = names_with("week03_training", "photographs", "food", "small_models")
-    both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
-    assert all(0 <= share <= 1 for share in both)
-    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data are loaded in this process."""
     loader = torch.utils.data.DataLoader
-    monkeypatch.setattr(  # no other processes
+    monkeypatch.setattr(
         torch.utils.data,
         "DataLoader",
         lambda data, batch, shuffle=False, drop_last=False, **_: loader(data, batch, shuffle, drop_last=drop_last),
     )
-    large = some_images(3, 2, 224)
+
+
+@of_week("week03_training")
+def test_week03_trains_on_photographs_and_fine_tunes(
+    cifar10: None,
+    gpu: torch.device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = names_with("week03_training", "photographs", "three_ways", "small_models", "keeping")
+    both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
+    assert all(0 <= share <= 1 for share in both)
+    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+    without_processes(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    large = some_images(3, 4, 224)
     pairs = list(zip(large.x, large.y.tolist(), strict=True))
     monkeypatch.setattr(names["datasets"], "food101", lambda **_: pairs)
-    assert 0 <= names["food"]("frozen", 1, 2) <= 1
+    one_way = names["way_on_photographs"]
+    names["way_on_photographs"] = lambda way, folder, epochs: one_way(way, folder, epochs, batch=4, watched=3)
+    names["three_ways"]("food", "", 2, measure=True)
+    said = capsys.readouterr().out
+    assert re.search(r"frozen +\d+\.\d% +\d+\.\d% +2 ", said)
+    assert "full: the attention moved by" in said
+    assert plt.get_fignums(), "curves and attention were drawn"
+    found = names["keeping"].kept("food_frozen", kept_settings("food_frozen"), None)
+    assert len(found["train loss"]) == len(found["seconds"]) == 2
+    assert len(found["test accuracy"]) == 3
+    assert torch.equal(found["attention"]["before"], found["attention"]["after"]), "frozen attention stays"
+    assert found["attention"]["before"].shape == (3, 14, 14)
+    full = names["keeping"].kept("food_full", kept_settings("food_full"), None)
+    assert not torch.equal(full["attention"]["before"], full["attention"]["after"])
+    capsys.readouterr()
+    names["three_ways"]("food", "", 2, measure=False)
+    assert "full: the attention moved by" in capsys.readouterr().out, "a second run draws without training"
     monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 2))
     assert len(names["small_models"](1, 2)) == 2
+
+
+def kept_settings(name: str) -> Any:
+    """The settings that a result was kept with."""
+    return json.loads(Path("results", f"{name}.json").read_text(encoding="utf-8"))["settings"]
+
+
+@of_week("week03_training")
+def test_week03_takes_a_folder_of_photographs(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = names_with("week03_training", "photo_sets", "way_on_photographs")
+    save_images(tmp_path / "mine", ("ash", "oak"), 6, 48)
+    train, test, classes = names["photo_sets"](str(tmp_path / "mine"))
+    assert (len(train), len(test), classes) == (10, 2, 2)
+    assert train[0][0].shape == test[0][0].shape == (3, 224, 224)
+    assert -1 <= train[0][0].min() < train[0][0].max() <= 1
+    without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
+    without_processes(monkeypatch)
+    found = names["way_on_photographs"]("full", str(tmp_path / "mine"), 1, batch=4, watched=2)
+    assert len(found["test accuracy"]) == 2
+
+
+@of_week("week03_training")
+def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week03_training", "taught_by_a_cnn", "draw_curves", "compare_ways")
+    without_weights(monkeypatch, resnet50="test_resnet")
+    monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 4))
+    heard: list[str] = []
+    own = names["distillation_loss"]
+
+    def listening(student: Any, teacher: torch.Tensor, labels: torch.Tensor, mode: str, **named: Any) -> Any:
+        assert isinstance(student, tuple), "a student with two heads gives a pair while it trains"
+        assert not teacher.requires_grad
+        heard.append(mode)
+        return own(student, teacher, labels, mode, **named)
+
+    names["distillation_loss"] = listening
+    found = names["taught_by_a_cnn"]("resnet50.a1_in1k", 64, 1, 2, width=32, depth=1, batch=4)
+    assert heard == ["hard"] * 6 + ["soft"] * 6, "two epochs of three steps each"
+    assert list(found["runs"]) == ["teacher, resnet50", "student, labels", "student, hard", "student, soft"]
+    assert len(found["runs"]["student, soft"]["test accuracy"]) == 3
+    assert {name for name in found if name.startswith("weights")} == {
+        *("weights teacher", "weights labels", "weights hard", "weights soft"),
+    }
+    names["draw_curves"](found["runs"], "CIFAR-100")
+    names["compare_ways"](found["runs"], "CIFAR-100")
+    assert "student, hard" in capsys.readouterr().out
 
 
 # week 05
@@ -189,25 +268,85 @@ def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
 
 @of_week("week07_contrastive")
 def test_week07_classifies_without_a_shot_and_trains_on_captions(
-    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import open_clip  # type: ignore[import-untyped]
 
-    names = names_with("week07_contrastive", "pretrained_clip", "classify", "flickr_pairs", "train_on_captions")
+    names = names_with(
+        "week07_contrastive", "pretrained_clip", "classify", "zero_shot_table", "train_on_captions", "learned_from",
+        "keeping",
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
     real = open_clip.create_model_and_transforms
     monkeypatch.setattr(open_clip, "create_model_and_transforms", lambda name, pretrained: real(name))
     clip = names["pretrained_clip"]("ViT-B-32", "none")
     assert 0 <= names["classify"](*clip, some_images(3, 1), ["a photo of a {}.", "a {}."]) <= 1
+    for name in ("cifar10", "cifar100"):
+        monkeypatch.setattr(names["datasets"], name, lambda **_: some_images(3, 1))
+    monkeypatch.setattr(open_clip, "OPENAI_IMAGENET_TEMPLATES", open_clip.OPENAI_IMAGENET_TEMPLATES[:2])
+    shares = names["zero_shot_table"]("ViT-B-32", "none")
+    assert set(shares) == {"CIFAR-10", "CIFAR-100"}
+    assert all(len(both) == 2 and all(0 <= share <= 1 for share in both) for both in shares.values())
 
-    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     save_images(tmp_path / "flickr8k", ("Images",), 20, 48)
     lines = [f"Images_{k}.jpg,a {word} picture {k}" for k in range(20) for word in ("first", "second")]
     (tmp_path / "flickr8k" / "captions.txt").write_text("image,caption\n" + "\n".join(lines), encoding="utf-8")
-    images, captions = names["flickr_pairs"]()
-    assert images.shape == (20, 3, 32, 32)
-    assert captions[3] == ["a first picture 3", "a second picture 3"]
-    found = names["train_on_captions"](images, captions, steps=2, batch=4, width=16)
-    assert set(found) == {"recall at 1", "recall at 5"}
+    pairs = names["datasets"].captioned_images(tmp_path / "flickr8k", 32)
+    assert pairs.captions[3] == ["a first picture 3", "a second picture 3"]
+    found = names["train_on_captions"](pairs.x, pairs.captions, steps=3, batch=4, width=16)
+    assert len(found["loss"]) == len(found["scale"]) == len(found["retrieval"]) == 3
+    assert found["held back"] == 2
+    assert set(found["retrieval"][-1]) == {"step", "recall at 1", "recall at 5"}
+    assert found["retrieval"][-1]["recall at 5"] == 1, "of two captions both are among the first five"
+    with pytest.raises(ValueError, match="1 pairs are too few"):
+        names["train_on_captions"](pairs.x[:1], pairs.captions[:1], steps=1, batch=1, width=16)
+
+    sizes = {"steps": 3, "batch": 4, "width": 16}
+    names["learned_from"]("clip_mine", sizes, lambda: pairs, images=20)
+    capsys.readouterr()
+    names["learned_from"]("clip_mine", sizes, None, images=20)
+    said = capsys.readouterr().out
+    assert "clip_mine, 3 steps: recall at 1" in said
+    names["learned_from"]("clip_mine", sizes, None, images=21)
+    assert "not measured here" in capsys.readouterr().out
+    assert plt.get_fignums(), "both runs drew"
+
+
+@of_week("week07_contrastive")
+def test_week07_exports_a_script_that_trains(tmp_path: Path) -> None:
+    """Into a folder of its own, and run there by another Python: on colored shapes, and on a learner's own pairs."""
+    from shared import exporting
+
+    names = names_with("week07_contrastive", "train_on_captions", "SCRIPT", "SCRIPT_END", "keeping", "argparse")
+    exporting.write_package(tmp_path, names["SCRIPT"], names, last={"train_clip": names["SCRIPT_END"]})
+    save_images(tmp_path / "mine", ("Images",), 12, 40)
+    lines = [json.dumps({"image": f"Images/Images_{k}.jpg", "caption": f"picture {k}"}) for k in range(12)]
+    (tmp_path / "mine" / "captions.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    data, made = names["datasets"], names["datasets"].shapes(30, seed=1)
+    pairs = data.captioned_images(tmp_path / "mine", 32)
+    forms = [list(group) for group in zip(*names["caption_forms"](made.captions), strict=True)]
+    for more, images, captions in (
+        (["--shapes", "30"], made.x, forms),
+        (["--pairs", "mine/captions.jsonl"], pairs.x, pairs.captions),
+    ):
+        small = ["--steps", "4", "--batch", "8", "--width", "16", "--seed", "3"]
+        done = subprocess.run(
+            [sys.executable, "train_clip.py", *small, *more],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        history = json.loads((tmp_path / "trained" / "history.json").read_text(encoding="utf-8"))
+        here = names["train_on_captions"](images, captions, 4, 8, 16, seed=3)
+        assert history["loss"] == pytest.approx(here["loss"], rel=1e-3), "what the notebook's own function finds"
+        assert len(history["loss"]) == 4
+        assert history["held back"] == max(1, len(images) // 10)
+        assert history["settings"]["seed"] == 3
+        weights = torch.load(tmp_path / "trained" / "model.pt", weights_only=True)
+        assert "logit_scale.log_scale" in weights
 
 
 # week 08

@@ -23,18 +23,6 @@
 # | $x$, $y$ | image, its true class | $\varepsilon$ | largest change of a pixel, in units of $[0, 1]$ |
 # | $z_k(x)$ | logit of class $k$ | $\delta$ | what an attack adds to $x$ |
 # | $\mathcal L$ | cross-entropy | $\kappa$ | confidence that an attack asks for; elsewhere Cohen's kappa |
-#
-# <details><summary>On Colab</summary>
-#
-# Run this in a cell of its own before the next one. `ADDRESS` is where your course's repository lies.
-#
-#     !git clone ADDRESS workbook
-#     !pip install -q --no-deps -e workbook
-#     import sys; sys.path.insert(0, "workbook")
-#
-# With a GPU, also write `%env PROFILE=gpu` there: the last part then fine-tunes large models on photographs.
-#
-# </details>
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
