@@ -375,14 +375,19 @@ def test_week08_probes_features_of_photographs_and_of_famous_encoders(
 
 @of_week("week09_interpretability")
 def test_week09_reads_attention_on_photographs(
-    cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
+    cifar10: None, gpu: torch.device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = names_with("week09_interpretability", "photographs", "styles")
-    figures = names["photographs"](40, 3, 24, 2, 6)
+    figures = names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
     assert len(figures) == 2
     said = capsys.readouterr().out
     assert "CIFAR-10, 40 training images, 3 steps: test accuracy" in said
     assert re.search(r"relevance +\d\.\d{3} +\d\.\d{3}", said)
+    names["train_on_photos"] = None  # a second run trains nothing, and judges the weights that were kept
+    names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
+    again = capsys.readouterr().out
+    assert "delete it to measure again" in again
+    assert said.partition("\n")[2] == again.partition("\n")[2]
 
 
 @of_week("week09_interpretability")
@@ -391,15 +396,47 @@ def test_week09_reads_pretrained_vits_on_imagenette(
 ) -> None:
     """Folders as torchvision's Imagenette unpacks them; a small model without weights."""
     names = names_with("week09_interpretability", "imagenette", "IMAGENET_OF_IMAGENETTE", "famous_vits")
+    shown: list[plt.Figure] = []
+    names["display"] = shown.append
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     for part in ("train", "val"):
         save_images(tmp_path / "imagenette2-320" / part, IMAGENETTE, 1, 40, "JPEG")
     photos, labels = names["imagenette"](3, 160)
     assert photos.shape == (3, 3, 160, 160)
     assert labels.tolist() == [0, 497, 701], "ImageNet's numbers of the first, the fifth and the last of the ten"
-    (gallery,) = names["famous_vits"](("test_vit.r160_in1k",), photos, labels, weights=False)
+
+    real, made = names["pretrained_vit"], []
+
+    def with_registers(name: str, weights: bool, size: int) -> Any:
+        """The second model has what DINOv2's has: no classifier, and four registers."""
+        made.append(name)
+        if name == "test_vit.r160_in1k":
+            return real(name, weights, size)
+        create = {"img_size": size, "patch_size": 16, "embed_dim": 24, "depth": 2, "num_heads": 2}
+        return names["timm"].create_model("vit_small_patch14_reg4_dinov2", **create).eval().to(gpu)
+
+    names["pretrained_vit"] = with_registers
+    both, folder = ("test_vit.r160_in1k", "vit_small_patch14_reg4_dinov2"), tmp_path / "kept"
+    (gallery,) = names["famous_vits"](both, photos, labels, folder, weights=False, shown=2)
     assert isinstance(gallery, plt.Figure)
-    assert "correlation of layer and distance" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("correlation of layer and distance") == 2
+    assert said.count("early layers look local: ") == 2
+    assert re.search(r"the atlas, 6 pages: .*test_vit.r160_in1k.pdf", said)
+    assert re.search(r"the atlas, 2 pages: .*vit_small_patch14_reg4_dinov2.pdf", said)
+    assert said.count("relevance: deletion area") == 1, "only a model with a classifier can be judged"
+    assert len(shown) == 3 + 1 + 2 + 1 + 1, (
+        "three pages and the matrices of one, two and the matrices of the other; the layers"
+    )
+    (page, *_) = shown
+    assert len(page.axes[0].texts) == 1 + 2, "the name of the layer, and both heads"
+
+    names["famous_vits"](both, photos, labels, folder, weights=False, shown=2)
+    again = capsys.readouterr().out
+    assert made == list(both), "a second run draws from what was kept"
+    assert [line for line in again.splitlines() if "kept" not in line] == [
+        line for line in said.splitlines() if "kept" not in line
+    ]
 
 
 # week 10
