@@ -375,7 +375,38 @@ def make_cnn() -> SmallCNN:
 
 MAKERS = {"ViT": TinyViT, "CNN": make_cnn}
 data = (train_set.x, train_set.shape, test_set.x, test_set.shape)
-runs = fair_train(MAKERS, data, STEPS, SEEDS)
+
+
+def watched(steps: int, seeds: Sequence[int]) -> tuple[dict[str, list[Run]], dict[str, torch.Tensor]]:
+    """What `fair_train` gives for both models, and the loss of each batch, name -> (seeds, steps).
+
+    `fair_train` hands out no losses. But a hook can keep the logits of each batch, and the seed tells its labels.
+    """
+    kept: dict[str, list[torch.Tensor]] = {name: [] for name in MAKERS}
+    hooks = []
+
+    def maker(name: str) -> Callable[[], nn.Module]:
+        def keep(model: nn.Module, _given: tuple, logits: torch.Tensor) -> None:
+            if model.training:
+                kept[name].append(logits.detach())
+
+        def make() -> nn.Module:
+            model = MAKERS[name]()
+            hooks.append(model.register_forward_hook(keep))
+            return model
+
+        return make
+
+    found = fair_train({name: maker(name) for name in MAKERS}, data, steps, seeds)
+    for hook in hooks:
+        hook.remove()
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    labels = [data[1][torch.randint(len(data[1]), (48,), generator=draw)] for draw in draws for _ in range(steps)]
+    losses = {name: torch.stack([F.cross_entropy(*pair) for pair in zip(kept[name], labels)]) for name in MAKERS}
+    return found, {name: values.reshape(len(seeds), steps) for name, values in losses.items()}
+
+
+runs, losses = watched(STEPS, SEEDS)
 vit, cnn = (runs[name][0].model for name in MAKERS)
 
 
@@ -406,7 +437,37 @@ lowest = min(row["match"] for row in table)
 print(f"lowest accuracy on match: {lowest:.3f}; target at least 0.95:", "reached" if lowest >= 0.95 else "NOT reached")
 
 # %% [markdown]
-# **Explain.** On `match` nothing separates the two: both solve it. Nor do parameters, they were matched. But a convolution uses each weight at many places, so equal parameters do not mean equal work: the profiling corner counts twice as many FLOPs for the CNN. **A budget is a choice**; say which one you held equal. On `texture` both are perfect. On `shape` the ViT guesses, and the CNN does a little better. They were free to use either cue, and both took the texture. Is that their nature or our doing? Part 4 asks.
+# ### Have they converged?
+#
+# Whoever compares two models that are half trained compares how fast they learn. A loss curve alone does not tell: the schedule brings the learning rate down to 0, so that **every** curve ends flat. Train twice as long, then, and ask whether anything changes that you want to say.
+
+# %% explore=true
+longer_runs, longer_losses = watched(2 * STEPS, SEEDS[:1])
+fig, ax = plt.subplots(figsize=(9, 3.6))
+rows = []
+for name, color in zip(MAKERS, plotting.COLORS):
+    for steps, found, of_batches in ((STEPS, runs, losses), (2 * STEPS, longer_runs, longer_losses)):
+        curve, line = of_batches[name][0], "-" if steps == STEPS else ":"
+        smooth = curve.unfold(0, 10, 1).mean(1)
+        ax.plot(range(10, steps + 1), smooth, color=color, linestyle=line, label=f"{name}, {steps} steps")
+        with torch.no_grad():
+            on_test = F.cross_entropy(found[name][0].model(test_set.x), test_set.shape).item()
+        rows.append({
+            "model": name, "steps": steps, "loss, last 20 steps": curve[-20:].mean().item(),
+            "the 20 before": curve[-40:-20].mean().item(), "loss on match": on_test, "match": found[name][0].accuracy,
+        })  # fmt: skip
+ax.set(
+    yscale="log", xlabel="step", ylabel="loss, mean of 10 batches", title="each schedule ends flat, wherever it ends"
+)
+ax.grid(alpha=0.3)
+fig.legend(loc="outside right upper")
+plt.show()
+print(profiling.table(rows, title="seed 0"))
+
+# %% [markdown]
+# **Explain.** Accuracy has converged: twice the steps change nothing on `match`. The loss has not. Cross-entropy falls on for as long as logits may grow, and so may everything that depends on margins, such as the size of an attack that is needed. Part 3 therefore attacks the longer runs, too.
+#
+# On `match` nothing separates the two: both solve it. Nor do parameters, they were matched. But a convolution uses each weight at many places, so equal parameters do not mean equal work: the profiling corner counts twice as many FLOPs for the CNN. **A budget is a choice**; say which one you held equal. On `texture` both are perfect. On `shape` the ViT guesses, and the CNN does a little better. They were free to use either cue, and both took the texture. Is that their nature or our doing? Part 4 asks.
 #
 # ## Part 2. What do they look at?
 #
@@ -569,14 +630,14 @@ def as_picture(maps: torch.Tensor, size: int) -> torch.Tensor:
 # **Predict.** The models follow the texture. Where will the bright spots lie: on the outline of the object, or inside?
 
 # %% explore=true
-shown = shown_per_class(test_set, test_set.shape, each=profile.pick(cpu=5, gpu=13))[: profile.pick(cpu=20, gpu=50)]
+shown = shown_per_class(test_set, test_set.shape, each=13)
 pictures = test_set.x[shown]
 looks = {
     "ViT rollout": as_picture(rollout(vit, pictures), 32),
     "CNN Grad-CAM": grad_cam(cnn, "stage2", pictures, test_set.shape[shown]),
 }
 display(
-    plotting.map_gallery(pictures, looks, title=f"{len(shown)} pictures: input, ViT rollout, CNN Grad-CAM", columns=10)
+    plotting.map_gallery(pictures, looks, title=f"{len(shown)} pictures: input, ViT rollout, CNN Grad-CAM", columns=13)
 )
 
 # %% [markdown]
@@ -825,33 +886,80 @@ print(
 #
 # ### Where do the eyes go?
 #
-# Rollout on a clean and on an attacked picture: how far apart are they? The Jensen-Shannon divergence of two distributions $p, q$ over patches is $\frac12 \mathrm{KL}(p \,\|\, m) + \frac12 \mathrm{KL}(q \,\|\, m)$ with $m = (p + q) / 2$; it lies between 0 and $\ln 2$ nats.
+# Rollout and Grad-CAM on a clean and on an attacked picture: how far apart are they? The Jensen-Shannon divergence of two distributions $p, q$ over places is $\frac12 \mathrm{KL}(p \,\|\, m) + \frac12 \mathrm{KL}(q \,\|\, m)$ with $m = (p + q) / 2$; it lies between 0 and $\ln 2$ nats.
+#
+# **Predict.** Where does a model look when it has been fooled: still at the object, or somewhere else?
 
 
 # %% explore=true
 def js_divergence(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-    """Jensen-Shannon divergence of distributions (B, ...), in nats, (B,)."""
-    p, q = p.flatten(1).clamp(min=1e-12), q.flatten(1).clamp(min=1e-12)
+    """Jensen-Shannon divergence of maps (B, ...), each divided by its sum, in nats, (B,)."""
+    p, q = (maps.flatten(1).clamp(min=1e-12) for maps in (p, q))
+    p, q = (maps / maps.sum(1, keepdim=True) for maps in (p, q))
     middle = (p + q) / 2
     return ((p * (p / middle).log()).sum(1) + (q * (q / middle).log()).sum(1)) / 2
 
 
-clean_map, moved_map = rollout(vit, test_set.x[four]), rollout(vit, attacked["ViT"])
-apart = js_divergence(clean_map, moved_map)
-display(
-    plotting.map_gallery(
-        torch.cat([test_set.x[four], attacked["ViT"]]), {"rollout": torch.cat([clean_map, moved_map])},
-        title="left four: clean, right four: the same, attacked with eps = 12/255", columns=8,
-    )
-)  # fmt: skip
-noise = (
-    test_set.x[four] + strong * torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)).sign()
-).clamp(0, 1)
-by_noise = js_divergence(clean_map, rollout(vit, noise))
-print("JS divergence clean to attacked, nats:", *(f"{value:.5f}" for value in apart.tolist()))
-print("the same for random signs of the same size:", *(f"{value:.5f}" for value in by_noise.tolist()))
-print("target above 0:", "reached" if apart.min() > 0 else "NOT reached")
+LOOKED = 100  # images whose maps are compared
+clean, its_class, mask = test_set.x[:LOOKED], test_set.shape[:LOOKED], test_set.mask[:LOOKED]
+signs = (clean + eight * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).sign()).clamp(0, 1)
+moved = {name: pgd10(model, clean, its_class, eight) for name, model in (("ViT", vit), ("CNN", cnn))}
+MAPS = {  # what explains an answer: images and the classes asked about, which a rollout does not know, to maps
+    ("ViT", "rollout"): lambda images, _: as_picture(rollout(vit, images), 32),
+    ("CNN", "Grad-CAM of the answer"): lambda images, _: grad_cam(cnn, "stage2", images, predicted(cnn, images)),
+    ("CNN", "Grad-CAM of the true class"): lambda images, true: grad_cam(cnn, "stage2", images, true),
+}
 
+
+def focus(maps: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Share of each map's mass on the object, divided by the share of the picture that it covers, (B,)."""
+    return (maps * mask).sum((1, 2)) / maps.sum((1, 2)).clamp(min=1e-12) / mask.float().mean((1, 2))
+
+
+rows, eyes = [], {}
+for (name, kind), look in MAPS.items():
+    before, after, control = (look(images, its_class) for images in (clean, moved[name], signs))
+    eyes[name, kind] = before, after
+    fooled = predicted(vit if name == "ViT" else cnn, moved[name]) != its_class
+    rows.append({
+        "model": name, "map": kind, "fooled": f"{fooled.sum().item()} of {LOOKED}",
+        "JS": js_divergence(before, after).mean().item(), "JS, random signs": js_divergence(before, control).mean().item(),
+        "mass / area, clean": focus(before, mask).mean().item(), "attacked": focus(after, mask).mean().item(),
+    })  # fmt: skip
+fig, axes = plt.subplots(2, 1, figsize=(11, 5), height_ratios=(2, 3))
+for ax, name in zip(axes, moved):
+    maps = {kind: torch.cat([part[:6] for part in pair]) for (of, kind), pair in eyes.items() if of == name}
+    images = torch.cat([clean[:6], moved[name][:6]])
+    plotting.draw_maps(ax, images, maps, columns=12, title=f"{name}: six pictures, then the same six attacked")
+plt.show()
+print(profiling.table(rows, title="PGD-10, eps = 8/255; JS: mean divergence from the map of the clean picture, nats"))
+apart = js_divergence(*eyes["ViT", "rollout"])
+print("divergence of rollouts, target above 0 for each picture:", "reached" if apart.min() > 0 else "NOT reached")
+
+
+def pgd_where(model: nn.Module, x: torch.Tensor, y: torch.Tensor, eps: float, where: torch.Tensor) -> torch.Tensor:
+    """Ten steps of PGD that may change the pixels `where` (B, 1, s, s) only."""
+    moved = x
+    for _ in range(10):
+        moved = torch.where(where, pgd(model, moved, y, eps, eps / 4, 1, False), x).clamp(x - eps, x + eps)
+    return moved
+
+
+rows = []
+for name, model in (("ViT", vit), ("CNN", cnn)):
+    places = {"the object": mask[:, None], "the background": ~mask[:, None]}
+    attacked_there = {at: pgd_where(model, clean, its_class, eight, where) for at, where in places.items()}
+    rows.append({"model": name} | {at: share(predicted(model, x), its_class) for at, x in attacked_there.items()})
+print(profiling.table(rows, title=f"accuracy where the attack may change one part only, {LOOKED} images, eps = 8/255"))
+
+# %% [markdown]
+# **Explain.** Compare each map with its own control, for a rollout is spread by construction and a Grad-CAM is not. Both move many times as far under the attack as under random signs of the same size. But they move in different ways.
+#
+# - **The ViT is fooled with its eyes on the object.** The mass of its rollout stays nearly where it was; what is wrong is what it *reads* there. The attack argues with textures, on the spot.
+# - **The CNN finds its new answer elsewhere.** Grad-CAM of that answer lies on the object no more than a map that knows nothing would (a ratio near 1). Ask for the true class, and the map is on the object more than before. The mean over all places lets a background of fine grain outvote the object.
+#
+# So far that is a hint: a map that goes along with an error need not show its cause. The last table is the test. It lets the attack change the object only, or the background only. The background has three times as many pixels, so read the two models side by side: the CNN is nearly safe from changes of the object, and far from safe from changes of the background; the ViT loses about as much by either.
+#
 # %% [markdown] about="cw"
 # ### Exercise 4. The smallest change: Carlini and Wagner
 #
@@ -1192,6 +1300,11 @@ for name in MAKERS:
         "reached" if worst <= 0.02 else "NOT reached",
     )
     print(f"{name}: alarms {[masking_alarm(EPSILONS, *pair) for pair in zip(one.tolist(), many.tolist())]}")
+longer = {
+    name: robustness_curve(longer_runs[name][0].model, x_attacked, y_attacked, EPSILONS[2:4], pgd10).tolist()
+    for name in MAKERS
+}
+print(f"trained for {2 * STEPS} steps, seed 0, PGD-10 at 4/255 and 8/255:", longer)
 (vit_low, vit_high), (cnn_low, cnn_high) = (wilson(found_curves[name, "PGD-10"][0], ATTACKED) for name in MAKERS)
 better = {"ViT": vit_low > cnn_high, "CNN": cnn_low > vit_high}
 for name, where in better.items():
@@ -1590,7 +1703,91 @@ wrong = {
 print("what is said where it is wrong:", {name: dict(count) for name, count in wrong.items()})
 
 # %% [markdown]
-# **Explain.** A tiny $p$ says: on *these images* the two *trained* networks differ, and it is not the luck of the draw of images. It says nothing about another seed, and nothing about "ViTs" and "CNNs". The unit that would have to be repeated for that is the training. And kappa compares with independence: much of the raw agreement of two good models is mere goodness.
+# ### Which kinds of pictures?
+#
+# Five groups of one set say how often, not why. An **error taxonomy** in words needs kinds of pictures: change one thing at a time, and see who fails. Here are eight kinds, each with its own question.
+#
+# **Predict.** For each kind: will only the ViT fail, only the CNN, both, or neither?
+
+
+# %% explore=true
+def blurred(images: torch.Tensor, width: float) -> torch.Tensor:
+    """Images (B, 1, s, s) under a Gaussian of `width` pixels (one standard deviation); the edge repeats."""
+    reach = math.ceil(3 * width)
+    bell = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * width**2))
+    padded, bell = F.pad(images, (reach,) * 4, mode="replicate"), bell / bell.sum()
+    return F.conv2d(F.conv2d(padded, bell.reshape(1, 1, 1, -1)), bell.reshape(1, 1, -1, 1))
+
+
+def shrunk(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Images made smaller, to `size` pixels, in the middle of a frame that repeats their edge."""
+    gap = images.shape[-1] - size
+    small = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return F.pad(small, (gap // 2, gap - gap // 2) * 2, mode="replicate")
+
+
+x, y = test_set.x, test_set.shape
+grain = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+covered = x.clone()
+covered[..., 8:24, 8:24] = 0.4
+KINDS = {  # images, and the class of their silhouette
+    "faint stripes": (faint.x, faint.shape),
+    "no stripes": (shape_only.x, shape_only.shape),
+    "stripes of\nanother class": (conflict.x, conflict.shape),
+    "noise": ((x + 0.2 * grain).clamp(0, 1), y),
+    "blur": (blurred(x, 1.0), y),
+    "shrunk to 3/4": (shrunk(x, 24), y),
+    "a quarter turn": (x.rot90(1, (2, 3)), y),
+    "middle covered": (covered, y),
+}
+GROUPS = {"only ViT wrong": ("only_a_wrong",), "only CNN wrong": ("only_b_wrong",), "both wrong": ("both_wrong_same", "both_wrong_different")}  # fmt: skip
+
+
+def usual(said: torch.Tensor, labels: torch.Tensor) -> str:
+    """What is said most often where it is wrong, and in which share of the errors."""
+    count = Counter(datasets.CUE_SHAPES[k] for k in said[said != labels].tolist()).most_common(1)
+    return f"{count[0][0]}, {count[0][1] / (said != labels).sum().item():.0%}" if count else ""
+
+
+rows, of_kind = [], {}
+for kind, (images, labels) in KINDS.items():
+    said = predicted(vit, images), predicted(cnn, images)
+    found = error_taxonomy(*said, labels)
+    of_kind[kind] = said, {name: torch.cat([found[part] for part in parts]) for name, parts in GROUPS.items()}
+    rows.append(
+        {"kind": kind.replace("\n", " "), "both right": len(found["both_right"])}
+        | {name: len(group) for name, group in of_kind[kind][1].items()}
+        | {f"{name} says": usual(one, labels) for name, one in zip(MAKERS, said)}
+    )
+fig, axes = plt.subplots(3, len(KINDS), figsize=(13, 5.8))
+for column, (kind, (said, members)) in zip(axes.T, of_kind.items()):
+    column[0].set_title(kind, fontsize=9)
+    for ax, group in zip(column, members.values()):
+        ax.set(xticks=(), yticks=())
+        if len(group):
+            ax.imshow(KINDS[kind][0][group[0], 0], cmap="gray", vmin=0, vmax=1)
+            words = "\n".join(f"{name}: {datasets.CUE_SHAPES[one[group[0]]]}" for name, one in zip(MAKERS, said))
+            ax.set_xlabel(f"{len(group)} such\n{words}", fontsize=8)
+        else:
+            ax.set_xlabel("none", fontsize=8)
+            ax.set_frame_on(False)
+for ax, group in zip(axes[:, 0], GROUPS):
+    ax.set_ylabel(group, fontsize=9)
+fig.suptitle("the first picture of each kind and group, and what is said of it", fontsize=12)
+plt.show()
+print(profiling.table(rows, title="400 pictures of each kind; right is the class of the silhouette"))
+
+# %% [markdown]
+# **Explain.** Now the errors have names, and the names have reasons.
+#
+# - **Noise breaks the CNN alone**, and its errors have one name: cross. The texture of crosses is checks, the finest of the four, and grain is finer still. A filter of $3 \times 3$ takes one for the other; a ViT averages over patches of $8 \times 8$.
+# - **Shrinking breaks the ViT alone.** Stripes of another width no longer fit its patches. The CNN's small filters and its mean over places bear it.
+# - **A quarter turn and stripes of another class break both, with the same answer**: both read the texture and not the silhouette. For the texture their answers are right.
+# - **Blur breaks both, on different pictures**, since it takes different stripes from either. An ensemble could gain here; on the quarter turn it could not.
+#
+# A kind is worth the name only if it can be told without asking the models. "Pictures that the ViT finds hard" is no kind.
+#
+# Back to the table before it. A tiny $p$ says: on *these images* the two *trained* networks differ, and it is not the luck of the draw of images. It says nothing about another seed, and nothing about "ViTs" and "CNNs". The unit that would have to be repeated for that is the training. And kappa compares with independence: much of the raw agreement of two good models is mere goodness.
 #
 # ## Photographs
 #
@@ -1867,16 +2064,37 @@ for name, model in (("ViT", vit), ("CNN", cnn)):
 bench["ViT: rollout"] = lambda: rollout(vit, x_part)
 bench["CNN: Grad-CAM"] = lambda: grad_cam(cnn, "stage2", x_part, y_part)
 times = profiling.latencies(bench, warmup=1, runs=3)
-print(profiling.table([{"what": what, "median ms": took.p50_ms} for what, took in times.items()], title="50 images"))
+with torch.no_grad():  # as in use; an attack and Grad-CAM switch gradients on themselves
+    held = {what: profiling.peak_memory(call) / 2**20 for what, call in bench.items() if "PGD" not in what}
+rows = [{"what": what, "median ms": took.p50_ms} | ({"peak MiB": held[what]} if what in held else {}) for what, took in times.items()]  # fmt: skip
+print(profiling.table(rows, title="50 images; memory beyond weights and images"))
+
+
+def one_step(model: nn.Module) -> None:
+    """Forward and backward pass of one batch of 48; the gradients are left in the parameters."""
+    F.cross_entropy(model(test_set.x[:48]), test_set.shape[:48]).backward()
+
+
+rows = []
+for name, of_model in runs.items():
+    model, attacked_at = of_model[0].model, dict(zip(EPSILONS, found_curves[name, "PGD-10"][0].tolist()))
+    fresh = MAKERS[name]().train()
+    rows.append({
+        "model": name, "match": of_model[0].accuracy, "faint": share(predicted(model, faint.x), faint.shape),
+        "PGD-10, 4/255": attacked_at[4 / 255], "8/255": attacked_at[8 / 255], "images/s": 50_000 / times[f"{name}: answer"].p50_ms,
+        "answer, MiB": held[f"{name}: answer"], "training step, MiB": profiling.peak_memory(one_step, fresh) / 2**20,
+        "training, CPU s": of_model[0].seconds, "weights, MiB": 4 * of_model[0].params / 2**20,
+    })  # fmt: skip
+print(profiling.table(rows, title="the duel in one table: accuracy, robustness, speed, memory"))
 
 # %% [markdown]
-# **Explain.** Equal parameters, unequal work: the CNN uses each of its weights at many places. Had we matched FLOPs instead, the CNN would be smaller. FGSM costs a forward and a backward pass, PGD ten of them: that is why weak attacks are popular. Grad-CAM is cheaper than FGSM, since its backward pass ends at the layer, and rollout needs no backward pass at all.
+# **Explain.** Equal parameters, unequal work: the CNN uses each of its weights at many places. Had we matched FLOPs instead, the CNN would be smaller. FGSM costs a forward and a backward pass, PGD ten of them: that is why weak attacks are popular. Grad-CAM is cheaper than FGSM, since its backward pass ends at the layer, and rollout needs no backward pass at all. A training step holds several times the memory of an answer, since the backward pass needs what every layer gave. The last table has what a recommendation needs; question W4 asks you for one.
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.8))
 left, middle, right = fig.subfigures(1, 3, width_ratios=(1.0, 1.25, 1.0))
 axes = left.subplots(3, 3, gridspec_kw={"hspace": 0.05, "wspace": 0.05})
-for row, k in enumerate((0, 5, 15)):
+for row, k in enumerate((0, 13, 39)):  # circle, square, cross
     parts = (pictures[k, 0], looks["ViT rollout"][k], looks["CNN Grad-CAM"][k])
     for ax, part, title in zip(axes[row], parts, ("input", "ViT rollout", "CNN Grad-CAM")):
         ax.imshow(pictures[k, 0], cmap="gray", vmin=0, vmax=1)
