@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring.bundle import bundle_files
+from autograder.authoring.proof import Part, read_proof
 from autograder.week.cells import Exercise, Written
 from autograder.week.locate import all_weeks, open_week, released_weeks
 
-from . import wheels
+from . import weeks_table, wheels
 from .chosen import ROOT
 from .pictures import MAX_BYTES, PICTURES
 
@@ -91,10 +92,25 @@ def test_the_first_lines_count_the_weeks() -> None:
     assert planned == set(range(1, int(said[2]) + 1))
 
 
-def test_the_table_of_weeks_is_that_of_the_sources() -> None:
-    rows = re.findall(r"^\| (\d\d) \| ([^|]+) \| (\d+) \| 80 \+ 20 \|", README, re.MULTILINE)
+def test_the_table_of_weeks_is_that_of_the_sources_and_their_proofs() -> None:
+    assert weeks_table.replaced(README) == README, "python -m tests.weeks_table"
+    rows = re.findall(
+        r"^\| (\d\d) \| ([^|]+) \| (\d+) \| 80 \+ 20 \| \d+ \| (\d+) \| (\d+) \| (\d+) \|$", README, re.MULTILINE
+    )
     weeks = [open_week(ROOT, name) for name in all_weeks(ROOT)]
-    assert rows == [(f"{week.number:02d}", week.info.title, f"{week.info.hours}") for week in weeks]
+    assert [row[:3] for row in rows] == [
+        (f"{week.number:02d}", week.info.title, f"{week.info.hours}") for week in weeks
+    ]
+    assert all(int(mutants) == int(killed) + int(explained) > 100 for *_, mutants, killed, explained in rows)
+
+
+def test_no_week_has_lies_that_earn_points() -> None:
+    """As the sentence below the table says: none are listed as open, and the proofs have counted none."""
+    for name in all_weeks(ROOT):
+        folder = ROOT / "solutions" / name
+        listed = folder / "lies.json"
+        assert not listed.is_file() or json.loads(listed.read_text(encoding="utf-8")) == []
+        assert read_proof(folder).parts[Part.LIES].counts["points"] == 0
 
 
 @pytest.mark.parametrize("name", released_weeks(ROOT))

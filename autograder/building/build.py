@@ -68,6 +68,8 @@ def _workbook(week: Week, cell: Cell) -> dict[str, object]:
         }
     if isinstance(cell.words, Written):
         found["minutes"] = cell.words.minutes
+    if isinstance(cell.words, Given) and cell.words.after:
+        found["folded"] = True  # it belongs to the tests
     return found
 
 
@@ -158,6 +160,7 @@ def learner_notebook(instructor: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if cell.metadata.workbook.kind == "test":
             cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)  # no gap where the hidden tests were
+        if cell.metadata.workbook.kind == "test" or "folded" in cell.metadata.workbook:
             fold(cell)
         if cell.metadata.workbook.kind in ("test", "explore", "check"):
             go_on(cell)
@@ -230,7 +233,7 @@ def write_week(built: Notebooks, root: Path) -> bool:
     Raises
     ------
     BuildError
-        when notes to the author are left: they are no text for learners.
+        when notes to the author are left: they are not text for learners.
     """
     week = built.week
     if notes := author_notes(week):

@@ -100,7 +100,7 @@ def check_pictures(week: Week, problem: Finding) -> Iterator[Problem]:
     for path in sorted(week.folder.glob("*.png")):
         content = path.read_bytes()
         if not content.startswith(PNG):
-            yield Problem(path, 1, "this is no PNG", "save it as PNG, or record it with picture=")
+            yield Problem(path, 1, "this is not a PNG", "save it as PNG, or record it with picture=")
         elif len(content) > LARGEST_PICTURE:
             message = f"{len(content):,} bytes, more than {LARGEST_PICTURE:,}"
             yield Problem(path, 1, message, "draw it smaller, with a lower dpi or fewer colors")

@@ -123,7 +123,7 @@ def verify(
 
 
 def _chosen(root: Path, asked: list[str] | None) -> list[str]:
-    """The names of the weeks that were asked for, by default all; folders that are no weeks are told, not skipped."""
+    """The names of the weeks that were asked for, by default all; folders that are not weeks are told, not skipped."""
     from ..week.locate import all_weeks, week_name
 
     known = all_weeks(root)

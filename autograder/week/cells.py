@@ -42,6 +42,9 @@ class Given(Words):
 
     key = "given"
     given: Slug
+    after: str = ""
+    """In `tests.py`, for a function that several tests use: the id of the cell that it stands behind. Learners see it
+    folded, as the tests."""
 
 
 class About(Words):

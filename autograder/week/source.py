@@ -42,7 +42,7 @@ PINNED = "pinned.json"
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
-"""Lines for IPython, which are no Python."""
+"""Lines for IPython, which are not Python."""
 CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
 """What stands below each stub."""
 
@@ -227,15 +227,17 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
 def placed(lesson: Sequence[Cell], tests: Sequence[Cell]) -> tuple[Cell, ...]:
     """The lesson with each test cell behind the hints of its exercise, or behind the cell that its `after` names.
 
+    What several tests use is a given cell among them, which always says `after`.
+
     Raises
     ------
     BuildError
-        for a cell of another kind among the tests, a test among the cells of the lesson, and a test without a place.
+        for a cell of another kind among the tests, a test among the cells of the lesson, and a cell without a place.
     """
     problems = [
         Problem(cell.path, cell.line, f"a {cell.words.key or 'text'} cell in {TESTS}", "move it to the lesson")
         for cell in tests
-        if not isinstance(cell.words, Test)
+        if not isinstance(cell.words, Test | Given)
     ]
     problems += [
         Problem(cell.path, cell.line, f"a test cell in the lesson, which has a {TESTS}", f"move it to {TESTS}")
@@ -245,9 +247,12 @@ def placed(lesson: Sequence[Cell], tests: Sequence[Cell]) -> tuple[Cell, ...]:
     behind: dict[str, list[Cell]] = {}
     known = {cell.id for cell in lesson}
     for cell in tests:
-        if isinstance(cell.words, Test):
-            place = cell.words.after or f"{cell.name}-hints"
-            if place not in known:
+        if isinstance(cell.words, Test | Given):
+            place = cell.words.after or ("" if isinstance(cell.words, Given) else f"{cell.name}-hints")
+            if not place:
+                remedy = 'name the cell that it stands behind: after="setup"'
+                problems.append(Problem(cell.path, cell.line, f"a given cell in {TESTS} without a place", remedy))
+            elif place not in known:
                 remedy = 'write hints for its exercise, or name a cell: after="given-x"'
                 problems.append(Problem(cell.path, cell.line, f"there is no cell {place!r} to stand behind", remedy))
             behind.setdefault(place, []).append(cell)

@@ -73,7 +73,7 @@ def food101(
 ) -> Dataset[Any]:
     """Food-101 (Bossard et al. 2014): 101,000 photographs of 101 dishes, at most 512 pixels wide or high.
 
-    It takes 5 GB, so it is no tensor but a `Dataset` that opens one photograph at a time: torchvision's files in
+    It takes 5 GB, so it is not a tensor but a `Dataset` that opens one photograph at a time: torchvision's files in
     `root`, or a download into `root`, which goes on where it broke off and is checked by its checksum.
 
     Args:

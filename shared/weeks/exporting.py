@@ -187,5 +187,5 @@ def _files_of(value: Any) -> list[str]:
 
 
 def _cells() -> list[str]:
-    """All that was run and is no file, the latest first."""
+    """All that was run and is not a file, the latest first."""
     return [file for file in reversed(list(linecache.cache)) if not Path(file).exists()]

@@ -6,10 +6,10 @@ from ..texts import PIXEL
 from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
 FILES = {
-    "broken TOML": Mistake(B, "hours = \n", "no TOML", {"hours = 1": "hours = "}, TOML),
-    "text without quotes": Mistake(B, "title = Doubling", "no TOML", {'"Doubling"': "Doubling"}, TOML),
-    "a key twice": Mistake(B, "hours = 2", "no TOML", {"libraries = []": "libraries = []\nhours = 2"}, TOML),
-    "an open list": Mistake(B, "libraries = [", "no TOML", {"libraries = []": 'libraries = ["math",'}, TOML),
+    "broken TOML": Mistake(B, "hours = \n", "not valid TOML", {"hours = 1": "hours = "}, TOML),
+    "text without quotes": Mistake(B, "title = Doubling", "not valid TOML", {'"Doubling"': "Doubling"}, TOML),
+    "a key twice": Mistake(B, "hours = 2", "not valid TOML", {"libraries = []": "libraries = []\nhours = 2"}, TOML),
+    "an open list": Mistake(B, "libraries = [", "not valid TOML", {"libraries = []": 'libraries = ["math",'}, TOML),
     "an unknown key": Mistake(B, "colour", "colour: extra", {"hours = 1": 'hours = 1\ncolour = "red"'}, TOML),
     "an unknown key in a table": Mistake(
         B, "cell_second ", "limits.cell_second: extra", {"cell_seconds": "cell_second "}, TOML
@@ -36,7 +36,7 @@ FILES = {
     "a picture from the web": Mistake(B, "https://", "comes from the web", {"(outcome.png)": "(https://x.org/a.png)"}),
     "no outcome picture": Mistake(B, "![A dot.]", "there is no picture", {"(outcome.png)": "(outcome2.png)"}),
     "a large picture": Mistake(B, "", "more than 500,000", file="outcome.png", whole=PIXEL + bytes(500_000)),
-    "a picture that is none": Mistake(B, "", "no PNG", file="outcome.png", whole=b"GIF89a"),
+    "a picture that is none": Mistake(B, "", "not a PNG", file="outcome.png", whole=b"GIF89a"),
     "a link to a private path": Mistake(
         B, "/home/ann", "on your machine alone", {"# Twice a number.": "# Twice a [number](/home/ann/number.md)."}
     ),
@@ -49,6 +49,8 @@ FILES = {
         "learners do not have",
         {"# Twice a number.": "# Twice a [number](../../solutions/misconceptions.py)."},
     ),
-    "broken JSON": Mistake(B, ' "quadruple-explore-1" "two', "no JSON", {'-1": "two': '-1" "two'}, "outputs.json"),
+    "broken JSON": Mistake(
+        B, ' "quadruple-explore-1" "two', "not valid JSON", {'-1": "two': '-1" "two'}, "outputs.json"
+    ),
     "outputs that are a list": Mistake(B, "", "something else", file="outputs.json", whole=b"[]\n"),
 }
