@@ -354,20 +354,39 @@ def test_week07_exports_a_script_that_trains(tmp_path: Path) -> None:
 
 @of_week("week08_features_and_probes")
 def test_week08_probes_features_of_photographs_and_of_famous_encoders(
-    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cifar10: None,
+    gpu: torch.device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = names_with("week08_features_and_probes", "photograph_curves", "famous_encoders")
+    names = names_with("week08_features_and_probes", "photograph_curves", "famous_encoders", "FAMOUS")
     names["photograph_curves"](60, 20, 60, 2, (2,))
     said = capsys.readouterr().out
     assert re.search(r"random filters +1,024 +[01]\.\d{3}", said)
     without_weights(
         monkeypatch, vit_base_patch14_dinov2="vit_small_patch14_dinov2", vit_base_patch16_224="vit_tiny_patch16_224"
     )
-    names["famous_encoders"](some_images(4, 12), some_images(4, 3), (2,), 2, weights=False)
-    said = capsys.readouterr().out
-    assert "DINOv2 ViT-B/14" in said
-    assert "CLIP ViT-B/32" in said
-    assert "ViT from scratch, all labels" in said
+
+    def judge(steps: int = 2) -> str:
+        folder = tmp_path / "kept"
+        names["famous_encoders"](some_images(4, 12), some_images(4, 3), (2,), steps, folder, weights=False)
+        axes = [ax for number in plt.get_fignums() for ax in plt.figure(number).axes]
+        assert [ax.get_title().partition(":")[0] for ax in axes] == list(names["FAMOUS"])[:2]
+        assert all(sum(len(points.get_offsets()) for points in ax.collections) == 12 for ax in axes)
+        plt.close("all")
+        return capsys.readouterr().out
+
+    said = judge()
+    assert "CLIP ViT-B/32, captions" in said
+    assert re.search(r"from scratch, all labels: [01]\.\d{3}; loss .*: \d\.\d\d, \d\.\d\d", said)
+    names["read_encoder"] = names["scratch_result"] = None
+    again = judge()  # a second run draws from what was kept
+    assert [line for line in again.splitlines() if "kept" not in line] == [
+        line for line in said.splitlines() if "kept" not in line
+    ]
+    with pytest.raises(TypeError, match="callable"):
+        judge(steps=3)
 
 
 # week 09
@@ -453,22 +472,94 @@ def test_week10_compares_both_models_on_photographs(
     assert "kappa" in said
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Week 10's comparison of large models, on two small ones without weights and without processes that load data."""
+    wanted = ("large_duel", "validation_split", "LARGE", "BOUNDS", "STRONG_ATTACKS", "GROUPS")
+    names = names_with("week10_vit_vs_cnn", *wanted)
+    names["LARGE"].update(ViT="test_vit.r160_in1k", CNN="test_resnet.r160_in1k")
+    monkeypatch.setattr(names["profile"], "pick", lambda cpu, gpu: cpu)
+    return names
+
+
+def labeled_pictures(count: int) -> list[tuple[torch.Tensor, int]]:
+    pictures = torch.rand(count, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    return [(picture, number % 3) for number, picture in enumerate(pictures)]
+
+
 @of_week("week10_vit_vs_cnn")
 def test_week10_fine_tunes_attacks_and_draws_large_models(
-    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gpu: torch.device, large: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with("week10_vit_vs_cnn", "large_duel", "LARGE")
-    names["LARGE"].update(ViT="test_vit.r160_in1k", CNN="test_resnet.r160_in1k")
+    """A second run trains nothing, and prints and draws the same."""
     shown: list[Any] = []
-    names["display"] = shown.append
-    monkeypatch.setattr(names["profile"], "pick", lambda cpu, gpu: cpu)  # no processes that load data
-    pictures = torch.rand(6, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    data = [(picture, number % 3) for number, picture in enumerate(pictures)]
-    names["large_duel"](data, data, 3, 2, 2, [0], 2, pretrained=False)
-    said = capsys.readouterr().out
-    assert said.count("r160_in1k") == 2
-    assert "PGD-20 8" in said
-    assert len(shown) == 1
+    large["display"] = shown.append
+    pairs = labeled_pictures(12)
+    learn, valid = large["validation_split"](pairs, pairs, 4)
+
+    def duel(epochs: int = 2) -> list[str]:
+        how = large["FineTuning"](epochs=epochs, patience=1, batch=4)
+        large["large_duel"]((learn, valid, pairs), ("a", "b", "c"), how, [0], 3, tmp_path / "kept", pretrained=False)
+        return capsys.readouterr().out.splitlines()
+
+    said = duel()
+    assert sum("r160_in1k" in line for line in said) == 2
+    assert any("PGD-20 8" in line for line in said)
+    assert len([line for line in said if re.search(r"seed 0: [12] epochs in \d+\.\d\d h;", line)]) == 2
+    assert any(line.startswith("only ViT wrong, most often:") for line in said)
+    assert len([line for line in said if "JS divergence of maps" in line]) == 2
+    assert len(shown) == 2
+    written = json.loads((tmp_path / "kept" / "CNN_0.json").read_text(encoding="utf-8"))
+    assert {"rate", "loss", "validation", "right"} == set(written["result"]["curve"][0])
+    assert written["settings"]["images"] == [8, 4, 12]
+    assert {"answers", "maps attacked", "weights body.fc.weight"} <= set(written["tensors"])
+
+    large["contestant"] = None
+    assert [line for line in duel() if "kept" not in line] == [line for line in said if "kept" not in line]
+    assert len(shown) == 4
+    with pytest.raises(TypeError, match="not callable"):
+        duel(epochs=3)  # another recipe is another training
+
+
+@of_week("week10_vit_vs_cnn")
+def test_week10_trains_large_models_until_patience_ends_at_the_last_rate(
+    gpu: torch.device, large: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = labeled_pictures(4)
+    losses, states = [3.0, 2.0, 2.5, 1.9, 2.1, 2.2], []
+
+    def judged(model: torch.nn.Module, *_: Any) -> tuple[float, torch.Tensor, torch.Tensor]:
+        states.append(next(model.parameters()).detach().clone())
+        return losses[len(states) - 1], torch.zeros(4), torch.zeros(4)
+
+    large["judged"] = judged
+
+    def tuned(epochs: int, patience: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        states.clear()
+        how = large["FineTuning"](epochs, patience, batch=4)
+        model, found = large["finetuned"]("CNN", pairs, pairs, 3, how, 0, pretrained=False)
+        assert not model.training
+        return next(model.parameters()), found
+
+    weight, found = tuned(epochs=9, patience=1)
+    assert [row["rate"] for row in found["curve"]] == [1e-4, 1e-4, 1e-4, 1e-5, 1e-5]
+    assert [row["validation"] for row in found["curve"]] == losses[:5]
+    assert found["converged"]
+    assert torch.equal(weight.cpu(), states[3].cpu()), "the best weights, not the last ones"
+    assert not torch.equal(states[3].cpu(), states[4].cpu())
+    for limit in (2, 4):
+        _, found = tuned(limit, patience=1)
+        assert len(found["curve"]) == limit
+        assert not found["converged"]
+
+
+def test_week10_holds_validation_images_back() -> None:
+    split = names_with("week10_vit_vs_cnn", "validation_split")["validation_split"]
+    learn, valid = split([f"augmented {k}" for k in range(10)], [f"plain {k}" for k in range(10)], 3)
+    assert len(learn) == 7
+    assert all(text.startswith("augmented") for text in learn)
+    assert all(text.startswith("plain") for text in valid)
+    assert sorted(int(text.split()[1]) for text in [*learn, *valid]) == list(range(10))
 
 
 # week 11

@@ -1551,7 +1551,10 @@ with checks.step("50 random pixels, against counting"):
 with checks.step("two clean curves, and one that rises"):
     checks.equal(masking_alarm([0.1, 0.2, 1.0], [0.8, 0.5, 0.3], [0.7, 0.3, 0.0]), [], "no alarm", causes={
         "one step may survive any eps; only the iterated attack must not": ["survives"],
-        "the two attacks were mixed up": ["weaker"],
+        "the two attacks were mixed up": lambda: (  # where both leave as much, no order of the two is an alarm
+            masking_alarm([0.1, 0.2, 1.0], [0.8, 0.5, 0.3], [0.7, 0.3, 0.0]) == ["weaker"]
+            and masking_alarm([0.1, 0.2], [0.5, 0.2], [0.5, 0.2]) == []
+        ),
     })  # fmt: skip
     checks.equal(masking_alarm([0.1, 0.2, 0.3], [0.9, 0.8, 0.8], [0.4, 0.2, 0.3]), ["rises"], "the alarms", causes={
         "the curve was compared with its first value only": lambda: (
