@@ -29,7 +29,6 @@
 # "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -1435,15 +1434,10 @@ if profile.current() is profile.Profile.CPU:
 # %% [markdown]
 # ### Photographs
 #
-# Do photographs behave like digits? With CIFAR-10 on disk (`WORKBOOK_DATA`) the cell below pre-trains on 10,000 of its images without labels: patches of side 4, so $N = 64$, three of four hidden. Then it compares the loss with both guesses, and a probe on 5,000 labeled images with the same probe on random weights and on raw pixels. That takes a few minutes on one core. With `PROFILE=gpu` it takes all 50,000 images and many more steps, and a larger model.
+# Do photographs behave like digits? With CIFAR-10 on disk (`WORKBOOK_DATA`) the cell below pre-trains on its images without labels: patches of side 4, so $N = 64$, three of four hidden. Then it compares the loss with both guesses, and a probe on 5,000 labeled images with the same probe on random weights and on raw pixels. By default that takes a few minutes and 10,000 images; `WORKBOOK_MINUTES` asks for more steps and more images. With `PROFILE=gpu` it takes all 50,000 images, many more steps, and a larger model.
 
 
-# %% explore=true
-def not_measured(what: str, target: str) -> None:
-    print(f"{what}: not measured here (target: {target}).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week05")
-
-
+# %% explore=true measured="cifar10"
 def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: int = 0) -> None:
     """Pre-train on CIFAR-10 and print losses and probes."""
     train, test = datasets.cifar10(limit=images), datasets.cifar10(train=False, limit=tests)
@@ -1476,6 +1470,7 @@ def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: 
     display(plotting.image_grid(whole * std + mean, columns=8, titles=titles))
 
 
+budget = profile.budget(minutes=3)
 photo_setting = Setting(
     img_size=32,
     patch_size=4,
@@ -1486,17 +1481,16 @@ photo_setting = Setting(
     decoder_dim=profile.pick(cpu=64, gpu=128),
     decoder_depth=profile.pick(cpu=1, gpu=3),
     ratio=0.75,
-    steps=profile.pick(cpu=1500, gpu=40_000),
+    steps=profile.pick(cpu=budget.scaled(1500), gpu=40_000),
     batch=profile.pick(cpu=64, gpu=512),
     rate=1e-3,
 )
 if profile.current() is profile.Profile.GPU:
     photographs(photo_setting, None, 50_000, 10_000)
-elif "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir():
-    photographs(photo_setting, 10_000, 5_000, 2_000)
+elif datasets.on_disk("cifar10"):
+    photographs(photo_setting, budget.scaled(10_000, at_most=50_000), 5_000, 2_000, budget.seed)
 else:
-    print("MAE on CIFAR-10: not measured here.")
-    print("  this would, in a few minutes: WORKBOOK_DATA=FOLDER workbook record --keep-nothing week05")
+    print("MAE on CIFAR-10: not measured in this run. With WORKBOOK_DATA=FOLDER this cell would measure it,")
     print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
 
 # %% [markdown]
