@@ -1448,6 +1448,7 @@ def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: 
     loss, pred, mask = hidden_loss(encoder, decoder, x_new, s, noise, s.ratio)
     rows = [{"prediction": "MAE", "loss": loss}]
     rows += [{"prediction": name, "loss": value} for name, value in guess_losses(x_new, mask, s.patch_size).items()]
+    print(f"CIFAR-10, {len(x):,} images without labels, {s.steps:,} steps of {s.batch}")
     title = f"{len(x_new):,} test images, {int(mask[0].sum())} of {s.n_patches} patches hidden"
     print(profiling.table(rows, title=title))
     y, y_new = train.y[:labeled], test.y
@@ -1467,7 +1468,8 @@ def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: 
     whole = torch.cat([unpatchify(panel, s.patch_size, 32, 32) for panel in panels])
     names = ["original", "visible", "predicted"]
     titles = [name if column == 0 else "" for name in names for column in range(8)]
-    display(plotting.image_grid(whole * std + mean, columns=8, titles=titles))
+    what = "Eight test images: whole, what the encoder sees, and what the decoder adds"
+    display(plotting.image_grid(whole * std + mean, columns=8, titles=titles, suptitle=what))
 
 
 budget = profile.budget(minutes=3)
