@@ -121,6 +121,22 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
     monkeypatch.setattr(timm, "create_model", create)
 
 
+# week 02
+
+
+@of_week("week02_vision_transformer")
+def test_week02_compares_patches_on_photographs(
+    cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week02_vision_transformer", "compare_patches")
+    names["compare_patches"](40, 20, steps=10, width=32, depth=1, seed=0)
+    said = capsys.readouterr().out
+    assert "CIFAR-10, 40 training images, batches of 64, 20 test images" in said
+    rows = [line.split("  ") for line in said.splitlines() if line.startswith("p = ")]
+    spent = {row[0]: float(row[-2].strip()) for row in rows}
+    assert len(spent) == 3, said
+
+
 # week 03
 
 

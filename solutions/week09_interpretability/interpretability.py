@@ -1426,17 +1426,22 @@ print(
 #
 # ## Photographs
 #
-# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core) and runs all of them.
+# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core, and `WORKBOOK_MINUTES` asks for a longer training) and runs all of them.
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
+from IPython.display import display
+
+
 def not_measured(what: str, target: str, how: str) -> None:
     print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
 
-def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth: int) -> VisionTransformer:
+def train_photo_vit(
+    train: datasets.LabeledImages, steps: int, width: int, depth: int, seed: int = 0
+) -> VisionTransformer:
     """A ViT (p = 4, 65 tokens) trained with flips and shifts on images that are standardized already."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = VisionTransformer(
         img_size=32, patch_size=4, num_classes=len(train.classes), embed_dim=width, depth=depth, num_heads=width // 24,
         mlp_ratio=2.0, weight_init="jax",
@@ -1444,7 +1449,7 @@ def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth
     nn.init.normal_(model.pos_embed, std=0.2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     for _ in profile.track(range(steps), "training"):
         rows = torch.randint(len(train.x), (64,), generator=generator).to(train.x.device)
         down, across, flip = (int(torch.randint(high, (), generator=generator)) for high in (5, 5, 2))
@@ -1457,13 +1462,15 @@ def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth
     return model.eval()
 
 
-def photographs(train_images: int, steps: int, width: int, depth: int, judged: int) -> None:
-    """Train on CIFAR-10; print and draw the tests that need no planted truth."""
+def photographs(
+    train_images: int, steps: int, width: int, depth: int, judged: int, seed: int = 0
+) -> tuple[plt.Figure, plt.Figure]:
+    """Train on CIFAR-10; print and draw the tests that need no planted truth. Returns the two galleries."""
     device = profile.device()
     sets = datasets.cifar10(limit=train_images), datasets.cifar10(train=False, limit=2000)
     mean, std = sets[0].x.mean((0, 2, 3), keepdim=True), sets[0].x.std((0, 2, 3), keepdim=True)
     train, held = (datasets.LabeledImages(((s.x - mean) / std).to(device), s.y.to(device), s.classes) for s in sets)
-    model = train_photo_vit(train, steps, width, depth)
+    model = train_photo_vit(train, steps, width, depth, seed)
     with torch.no_grad():
         logits = torch.cat([model(chunk) for chunk in held.x.split(500)])
     print(
@@ -1522,21 +1529,20 @@ def photographs(train_images: int, steps: int, width: int, depth: int, judged: i
     )
 
 
-with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
-figures = None
+budget = profile.budget(minutes=3)
+figures: tuple[plt.Figure, ...] = ()
 if profile.current() is profile.Profile.GPU:
     figures = photographs(50_000, 20_000, 192, 9, 2000)
-elif with_data:
-    figures = photographs(10_000, 800, 72, 4, 200)
+elif datasets.on_disk("cifar10"):
+    images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(800)
+    figures = photographs(images, steps, 72, 4, 200, budget.seed)
 else:
     not_measured(
         "Maps on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week09, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
-figures[0] if figures else None
-
-# %% explore=true
-figures[1] if figures else None
+for figure in figures:
+    display(figure)
 
 # %% [markdown]
 # **Explain.** If you ran it on two cores, look for four things. The model is weak, and a map of a weak model explains a weak model.
