@@ -155,11 +155,10 @@ def not_measured(data: str, week: str) -> str:
 def told(kept: Measurement, holds: bool) -> str:
     """What stands below a measured cell: how it was measured, and what it showed."""
     machine = kept.machine
-    where = f"{machine.cores} cores" if machine.profile == "cpu" else machine.device
     lines = [
-        f"**Measured** on {kept.date} with `{kept.command}` at commit `{kept.commit[:12]}`: "
-        f"{kept.wall_minutes:.1f} minutes on {where} ({kept.cpu_minutes:.1f} CPU minutes, {machine.threads} threads, "
-        f"{machine.device}, torch {machine.torch}), seed {kept.seed}."
+        f"**Measured** on {kept.date} with `{kept.command}` at commit `{kept.commit[:12]}`, seed {kept.seed}: "
+        f"{kept.wall_minutes:.1f} minutes, {kept.cpu_minutes:.1f} CPU minutes (profile {machine.profile}, "
+        f"{machine.device}, cores: {machine.cores}, threads of torch: {machine.threads}, torch {machine.torch})."
     ]
     if not holds:
         lines += ["", "*The code of the cell above, or code that it calls, has changed since.*"]
