@@ -56,6 +56,7 @@ def build(
     from ..building.build import build_week, stale, write_week
     from ..building.rules_files import author_notes
     from ..week.locate import find_root, open_week
+    from ..week.measured import changed_since
 
     root = find_root()
     complaints_found, problems = [], []
@@ -72,6 +73,9 @@ def build(
             continue
         learner = Path("weeks") / built.week.name / f"{built.week.topic}.ipynb"
         console.print(f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises")
+        for data in changed_since(built.week.cells, built.week.folder):
+            again = f"workbook record {name[:6]} --real-data FOLDER"
+            console.print(f"  code that was measured on {data} has changed since: {again}")
     if problems:
         raise BuildError(problems)
     if complaints_found:
@@ -208,7 +212,7 @@ def record(
     if real_data is None and (minutes is not None or seed):
         raise WorkbookError("--minutes and --seed are for measured cells", "say --real-data FOLDER, too")
     if real_data is not None and keep_nothing:
-        raise WorkbookError("--real-data and --keep-nothing do not go together", "say one of them")
+        raise WorkbookError("--real-data and --keep-nothing do not go together", "say one")
     root = find_root()
     built = build_week(open_week(root, week))
     if real_data is not None:

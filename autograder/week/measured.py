@@ -124,12 +124,21 @@ def _shape(node: object) -> object:
     fields = dict(ast.iter_fields(node))
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
         fields["body"] = node.body[1:]
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 may put empty texts between its parts
+        fields["values"] = [part for part in node.values if not isinstance(part, ast.Constant) or part.value]
     return [type(node).__name__, *([name, _shape(part)] for name, part in fields.items() if part not in (None, []))]
 
 
 def holds(cells: Sequence[Cell], cell: Cell, kept: Measurement) -> bool:
     """Whether the code that was measured is the code of now."""
     return kept.code == code_digest(needed(cells, cell))
+
+
+def changed_since(cells: Sequence[Cell], folder: Path) -> list[str]:
+    """The data sets whose cells were measured, and have changed since, themselves or what they need."""
+    known = read_measured(folder).cells
+    measured = [(data, cell) for cell in cells if (data := data_of(cell)) in known]
+    return [data for data, cell in measured if not holds(cells, cell, known[data])]
 
 
 def with_measured(cells: Sequence[Cell], folder: Path) -> tuple[Cell, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..measured_week import KEPT
 from ..texts import PIXEL
 from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
@@ -50,5 +51,17 @@ FILES = {
         {"# Twice a number.": "# Twice a [number](../../solutions/misconceptions.py)."},
     ),
     "broken JSON": Mistake(B, ' "quadruple-explore-1" "two', "no JSON", {'-1": "two': '-1" "two'}, "outputs.json"),
+    "two cells measured on the same data": Mistake(
+        B,
+        'explore=true measured="photos"\n2',
+        "a second cell that is measured on 'photos'",
+        {EXPLORE: f'{EXPLORE}\n\n# %% explore=true measured="photos"\n1\n\n# %% explore=true measured="photos"\n2'},
+    ),
+    "a measurement that no cell names": Mistake(
+        B, "", "a measurement on 'photos' is kept", file="measured.json", whole=KEPT.model_dump_json().encode()
+    ),
+    "a measurement of nothing": Mistake(
+        B, "", "something else", file="measured.json", whole=b'{"cells": {"photos": {}}}\n'
+    ),
     "outputs that are a list": Mistake(B, "", "something else", file="outputs.json", whole=b"[]\n"),
 }
