@@ -124,6 +124,25 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
     monkeypatch.setattr(timm, "create_model", create)
 
 
+# week 02
+
+
+@of_week("week02_vision_transformer")
+def test_week02_compares_patches_on_photographs(
+    cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week02_vision_transformer", "compare_patches")
+    names["compare_patches"](40, 20, steps=20, width=32, depth=1, seed=0)
+    said = capsys.readouterr().out
+    assert "CIFAR-10, 40 training images, batches of 64, 20 test images" in said
+    rows = [re.split(r"\s{2,}", line) for line in said.splitlines() if line.startswith("p = ")]
+    steps = {name: int(count) for name, count, *_ in rows}
+    assert steps.pop("p = 4") == steps.pop("p = 8, equal steps") == 20
+    cost = {side: names["vit_flops"](32, 32, side, 32, 1, 2.0, 3, 10) for side in (4, 8)}
+    assert abs(steps.pop("p = 8, equal FLOPs") * cost[8] - 20 * cost[4]) <= cost[8] / 2
+    assert steps == {}, said
+
+
 # week 03
 
 

@@ -15,7 +15,7 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ..core.errors import BuildError
-from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Readings, Setup, Test, Written
+from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Measured, Readings, Setup, Test, Written
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, content_of, to_text
 from ..week.presenting import attach_pictures, fold, go_on
@@ -128,6 +128,8 @@ def _to_node(week: Week, cell: Cell) -> NotebookNode:
     node.metadata["workbook"] = _workbook(week, cell)
     if tags := _tags(cell):
         node.metadata["tags"] = tags
+    if isinstance(cell.words, Measured):
+        node.metadata |= {"editable": False, "deletable": False}
     return node
 
 

@@ -33,6 +33,7 @@ from .cells import (
     Written,
 )
 from .headers import header_lines, unreadable
+from .measured import with_measured
 from .readings import Reading, as_table
 from .validation import complaints, read_text, read_toml
 
@@ -43,8 +44,6 @@ PINNED = "pinned.json"
 """In the copy of a week that a class is pinned to (see `course.pins`)."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
-MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
-"""Lines for IPython, which are not Python."""
 CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
 """What stands below each stub."""
 
@@ -110,8 +109,8 @@ class Week:
     @property
     def code(self) -> str:
         """All its code cells, as one source in Python; magics are left out."""
-        codes = (cell.source for cell in self.cells if cell.words.cell_type == "code")
-        return "\n".join(MAGIC.sub("", code) for code in codes)
+        codes = (cell.python for cell in self.cells if cell.words.cell_type == "code")
+        return "\n".join(codes)
 
     def of_kind(self, kind: type[Words], name: str | None = None) -> list[Cell]:
         """The cells of one kind, in order; with `name`, only those of that exercise or question."""
@@ -312,4 +311,5 @@ def load_week(folder: Path) -> Week:
     tests = folder / TESTS
     if tests.is_file():
         lesson = placed(lesson, parse(read_text(tests), tests))
-    return Week(folder, info, with_readings(with_checks(lesson), info, int(match["number"])))
+    lesson = with_measured(with_checks(lesson), folder)
+    return Week(folder, info, with_readings(lesson, info, int(match["number"])))

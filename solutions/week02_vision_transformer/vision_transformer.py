@@ -1100,6 +1100,91 @@ for side in (16, 8, 4):
 print(profiling.table(rows, title=f"{batch_size} images at once, D = {width}, {blocks} blocks"))
 
 # %% [markdown]
+# ### Photographs: what do smaller patches buy?
+#
+# They cost nearly four times as much. Are they worth it? The cell below trains your ViT from scratch on real CIFAR-10, where you have it on disk (set `WORKBOOK_DATA`; about three minutes on two cores, and `WORKBOOK_MINUTES` asks for more steps and more images). Three runs, from one seed and with the same batches: patches of 8 and of 4 for **equal steps**, and patches of 8 for as many more steps as make **equal FLOPs**.
+#
+# **Predict.** Which of the three is right most often? And which two do you have to compare, if your machine is the limit?
+
+
+# %% explore=true measured="cifar10"
+def train_on_photographs(
+    train: datasets.LabeledImages,
+    test: datasets.LabeledImages,
+    side: int,
+    steps: int,
+    width: int,
+    depth: int,
+    seed: int,
+) -> Callable[[], list[float]]:
+    """A model with patches of this side, and its training to be called: accuracy on the test images, ten times."""
+    device = profile.device()
+    torch.manual_seed(seed)
+    model = VisionTransformer(32, side, 3, len(train.classes), width, depth, width // 32, mlp_ratio=2.0).to(device)
+    mean, std = train.x.mean((0, 2, 3), keepdim=True), train.x.std((0, 2, 3), keepdim=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    draw = torch.Generator().manual_seed(seed)
+    stops = {round(steps * tenth / 10) for tenth in range(1, 11)}
+
+    def right() -> float:
+        with torch.no_grad():
+            found = [model(((x - mean) / std).to(device)).argmax(-1).cpu() for x in test.x.split(500)]
+        return (torch.cat(found) == test.y).float().mean().item()
+
+    def run() -> list[float]:
+        measured = []
+        for step in range(1, steps + 1):
+            picked = torch.randint(len(train.x), (64,), generator=draw)
+            flip = torch.rand(64, 1, 1, 1, generator=draw) < 0.5
+            x = torch.where(flip, train.x[picked].flip(-1), train.x[picked])
+            optimizer.zero_grad()
+            F.cross_entropy(model(((x - mean) / std).to(device)), train.y[picked].to(device)).backward()
+            optimizer.step()
+            schedule.step()
+            if step in stops:
+                measured.append(right())
+        return measured
+
+    return run
+
+
+def compare_patches(images: int, tests: int, steps: int, width: int, depth: int, seed: int) -> None:
+    """Print and draw accuracy against FLOPs for patches of 8 and 4, at equal steps and at equal FLOPs."""
+    train, test = datasets.cifar10(limit=images), datasets.cifar10(train=False, limit=tests)
+    flops = {side: vit_flops(32, 32, side, width, depth, 2.0, 3, len(train.classes)) for side in (8, 4)}
+    more = round(steps * flops[4] / flops[8])
+    names = {"p = 4": (4, steps), "p = 8, equal steps": (8, steps), "p = 8, equal FLOPs": (8, more)}
+    runs = [train_on_photographs(train, test, *one, width, depth, seed) for one in names.values()]
+    found = dict(zip(names, profile.side_by_side(lambda run: run(), runs)))
+    _, ax = plt.subplots(figsize=(6.5, 4))
+    rows = []
+    for (name, (side, count)), marker in zip(names.items(), "os^"):
+        spent = 3 * 64 * count * flops[side]  # a backward pass costs two forward passes
+        ax.plot([spent * tenth / 1e13 for tenth in range(1, 11)], found[name], marker=marker, label=name)
+        rows.append(
+            {"model": name, "steps": f"{count:,}", "TFLOPs of the training": f"{spent / 1e12:,.0f}"}
+            | {"right": f"{found[name][-1]:.1%}"}
+        )
+    print(profiling.table(rows, title=f"CIFAR-10, {images:,} training images, batches of 64, {tests:,} test images"))
+    print(f"95 % interval of a share of 0.5 on {tests:,} images: ± {1.96 * (0.25 / tests) ** 0.5:.1%}; one seed")
+    ax.set(xlabel="TFLOPs of the training so far", ylabel="test accuracy", title="CIFAR-10: patches of 4 and of 8")
+    ax.legend(loc="lower right")
+    plt.show()
+
+
+budget = profile.budget(minutes=3)
+if profile.current() is profile.Profile.GPU:
+    compare_patches(50_000, 10_000, 20_000, 192, 9, budget.seed)
+elif datasets.on_disk("cifar10"):
+    compare_patches(budget.scaled(10_000, at_most=50_000), 5_000, budget.scaled(700), 64, 4, budget.seed)
+else:
+    print(
+        "Patches of 4 and 8 on CIFAR-10: not measured in this run. With WORKBOOK_DATA=FOLDER this cell would measure it,"
+    )
+    print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
+
+# %% [markdown]
 # ### What positions are for
 #
 # Now the question of the shuffled photograph. A model without positions sees a bag of patches. You can measure that with one number: shuffle the patches of the *image*, and look whether the logits move.

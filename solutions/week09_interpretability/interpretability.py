@@ -1572,10 +1572,10 @@ print(
 #
 # ## Photographs
 #
-# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core) and runs all of them.
+# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core, and `WORKBOOK_MINUTES` asks for a longer training) and runs all of them.
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
 from pathlib import Path
 
 from IPython.display import display
@@ -1598,11 +1598,11 @@ def photo_vit(seed: int, classes: int, width: int, depth: int) -> VisionTransfor
     return model.eval()
 
 
-def train_on_photos(model: VisionTransformer, train: datasets.LabeledImages, steps: int) -> dict:
+def train_on_photos(model: VisionTransformer, train: datasets.LabeledImages, steps: int, seed: int = 0) -> dict:
     """Train with flips and shifts on images that are standardized already: the weights, and the loss of each step."""
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     losses = []
     for _ in profile.track(range(steps), "training"):
         rows = torch.randint(len(train.x), (64,), generator=generator).to(train.x.device)
@@ -1618,16 +1618,30 @@ def train_on_photos(model: VisionTransformer, train: datasets.LabeledImages, ste
 
 
 def photographs(
-    train_images: int, steps: int, width: int, depth: int, judged: int, folder: Path = Path("kept/week09")
+    train_images: int,
+    steps: int,
+    width: int,
+    depth: int,
+    judged: int,
+    seed: int = 0,
+    folder: Path = Path("kept/week09"),
 ) -> tuple[plt.Figure, plt.Figure]:
     """Train on CIFAR-10, or take the weights that were kept; print and draw the tests that need no planted truth."""
     device = profile.device()
     sets = datasets.cifar10(limit=train_images), datasets.cifar10(train=False, limit=2000)
     mean, std = sets[0].x.mean((0, 2, 3), keepdim=True), sets[0].x.std((0, 2, 3), keepdim=True)
     train, held = (datasets.LabeledImages(((s.x - mean) / std).to(device), s.y.to(device), s.classes) for s in sets)
-    model = photo_vit(0, len(train.classes), width, depth).to(device)
-    settings = {"images": train_images, "steps": steps, "width": width, "depth": depth, "batch": 64, "rate": 1e-3}
-    found = kept.results(folder / "cifar10.json", settings, lambda: train_on_photos(model, train, steps))
+    model = photo_vit(seed, len(train.classes), width, depth).to(device)
+    settings = {
+        "images": train_images,
+        "steps": steps,
+        "width": width,
+        "depth": depth,
+        "batch": 64,
+        "rate": 1e-3,
+        "seed": seed,
+    }
+    found = kept.results(folder / "cifar10.json", settings, lambda: train_on_photos(model, train, steps, seed))
     losses = found.pop("loss")
     model.load_state_dict(found)
     print(f"cross entropy of a batch: {losses[0]:.2f} at first, {np.mean(losses[-20:]):.2f} in the last 20 steps")
@@ -1688,21 +1702,20 @@ def photographs(
     )
 
 
-with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
-figures = None
+budget = profile.budget(minutes=3)
+figures: tuple[plt.Figure, ...] = ()
 if profile.current() is profile.Profile.GPU:
     figures = photographs(50_000, 20_000, 192, 9, 2000)
-elif with_data:
-    figures = photographs(10_000, 800, 72, 4, 200)
+elif datasets.on_disk("cifar10"):
+    images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(800)
+    figures = photographs(images, steps, 72, 4, 200, budget.seed)
 else:
     not_measured(
         "Maps on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week09, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
-figures[0] if figures else None
-
-# %% explore=true
-figures[1] if figures else None
+for figure in figures:
+    display(figure)
 
 # %% [markdown]
 # **Explain.** If you ran it on two cores, look for four things. The model is weak, and a map of a weak model explains a weak model.

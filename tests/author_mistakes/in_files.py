@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..measured_week import KEPT
 from ..texts import PIXEL
 from .week import EXERCISE, EXPLORE, TIME, TOML, B, Mistake
 
@@ -53,6 +54,18 @@ FILES = {
     ),
     "broken JSON": Mistake(
         B, ' "quadruple-explore-1" "two', "not valid JSON", {'-1": "two': '-1" "two'}, "outputs.json"
+    ),
+    "two cells measured on the same data": Mistake(
+        B,
+        'explore=true measured="photos"\n2',
+        "a second cell that is measured on 'photos'",
+        {EXPLORE: f'{EXPLORE}\n\n# %% explore=true measured="photos"\n1\n\n# %% explore=true measured="photos"\n2'},
+    ),
+    "a measurement that no cell names": Mistake(
+        B, "", "a measurement on 'photos' is kept", file="measured.json", whole=KEPT.model_dump_json().encode()
+    ),
+    "a measurement of nothing": Mistake(
+        B, "", "something else", file="measured.json", whole=b'{"cells": {"photos": {}}}\n'
     ),
     "outputs that are a list": Mistake(B, "", "something else", file="outputs.json", whole=b"[]\n"),
 }

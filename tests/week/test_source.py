@@ -19,7 +19,7 @@ WORDS = {
     "about": "compare, about",
     "exercise": "compare, exercise, difficulty, minutes, uses",
     "test": "compare, test, points, forbids, after",
-    "explore": "compare, explore, picture",
+    "explore": "compare, explore, picture, measured",
     "written": "compare, written, points, minutes",
 }
 ALL_KINDS = "setup, given, about, exercise, test, hints, look, explore, written"
@@ -66,6 +66,7 @@ def said(text: str) -> list[str]:
         ('look="sdpa" compare=true', Look(look="sdpa", compare=True), "sdpa-look-1", "sdpa"),
         ('explore=true picture="outcome"', Explore(explore=True, picture="outcome"), "start-explore-1", ""),
         ('[markdown] written="why" points=5', Written(written="why", points=5, minutes=20), "written-why", "why"),
+        ('explore=true measured="cifar10"', Explore(explore=True, measured="cifar10"), "start-explore-1", ""),
         ("[markdown]", Text(), "start-text-1", ""),
     ],
 )
