@@ -981,7 +981,7 @@ print("target for after, at least 0.3:", "reached" if gaps["after"] >= 0.3 else 
 #
 # Here is the trick that made CLIP famous. You want to know which of $K$ things a picture shows. Write each thing as a sentence, encode the $K$ sentences, and take the one that is nearest to the picture. No training, no labels: **zero-shot**. The text tower writes the weights of a linear classifier for you.
 #
-# Which sentence? "red circle", "a red circle", "a photo of a red circle" are three different vectors. Radford et al. (2021, section 3.1.4) take many templates and average the vectors, not the answers: then the ensemble costs nothing when a picture comes.
+# Which sentence? "red circle", "a red circle", "a photo of a red circle" are three different vectors. Radford et al. (2021, section 3.1.4; a list that names 3.3 for prompts sends you to robustness) take many templates and average the vectors, not the answers: then the ensemble costs nothing when a picture comes.
 
 # %% [markdown] about="zero-shot"
 # ### Exercise 8. A classifier made of words

@@ -1469,7 +1469,7 @@ else:
 #
 # ### On a GPU: pretrained encoders
 #
-# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. Target: a probe on DINOv2 features with 10 % of the labels is at least 5 points above a ViT trained from scratch with all of them.
+# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. (DINOv2 is Oquab et al. 2023: section 3 is about its data, section 4 about its loss. A list that names section 4.2 is wrong, there is none.) Target: a probe on DINOv2 features with 10 % of the labels is at least 5 points above a ViT trained from scratch with all of them.
 
 
 # %% explore=true
