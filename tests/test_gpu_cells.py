@@ -244,6 +244,19 @@ def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
     assert "student, hard" in capsys.readouterr().out
 
 
+# week 04
+
+
+@of_week("week04_hierarchical")
+def test_week04_trains_two_stages_beside_a_flat_vit(gpu: torch.device, capsys: pytest.CaptureFixture[str]) -> None:
+    names = names_with("week04_hierarchical", "against_flat")
+    shapes = names["datasets"].shapes
+    found = names["against_flat"](shapes(12, seed=1), shapes(6, seed=2), steps=2, batch=4)
+    assert set(found) == {"two stages", "flat ViT"}
+    assert all(0 <= share <= 1 for share in found.values())
+    assert capsys.readouterr().out.count("of 6 new pictures") == 2
+
+
 # week 05
 
 

@@ -1479,7 +1479,7 @@ else:
 #
 # ### On a GPU: pretrained encoders
 #
-# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. Beside the numbers it draws t-SNE of ten classes from DINOv2 and from the supervised ViT, side by side. In the end it trains a ViT from scratch with all labels, for the target.
+# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. (DINOv2 is Oquab et al. 2023: section 3 is about its data, section 4 about its loss. A list that names section 4.2 is wrong, there is none.) Beside the numbers it draws t-SNE of ten classes from DINOv2 and from the supervised ViT, side by side. In the end it trains a ViT from scratch with all labels, for the target.
 #
 # | what | needs |
 # | --- | --- |

@@ -1312,7 +1312,7 @@ print("target, at least one eps where they separate:", "reached" if separate els
 #
 # This was one seed. `SEEDS = range(5)` in part 1 gives these tables for five. In all of them the CNN is ahead at 2/255 and 4/255, by 0.01 to 0.12, and the ViT at 8/255, by 0.24 to 0.44; `WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week10.py` prints and checks it.
 #
-# What do papers say? Shao et al. (2021, arXiv 2103.15670) found ViTs more robust than CNNs. Mahmood et al. (ICCV 2021, a paper with nearly the same title) found that neither withstands a strong attack made for it, but that attacks hardly transfer between the two kinds. Bai et al. (NeurIPS 2021) gave both the same recipe, and the difference went away. Your two models are one more reason to hold recipes equal before speaking of architectures.
+# What do papers say? Shao et al. (2021, arXiv 2103.15670) found ViTs more robust than CNNs. Mahmood et al. (ICCV 2021, arXiv 2104.02610, a paper with nearly the same title; lists give it the number of Shao's) found that neither withstands a strong attack made for it, but that attacks hardly transfer between the two kinds. Bai et al. (NeurIPS 2021) gave both the same recipe, and the difference went away. Your two models are one more reason to hold recipes equal before speaking of architectures.
 #
 # ### Which frequencies break them?
 #
