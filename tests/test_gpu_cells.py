@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,11 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
     monkeypatch.setattr(timm, "create_model", create)
 
 
+def kept_settings(name: str) -> Any:
+    """The settings that a result was kept with."""
+    return json.loads(Path("results", f"{name}.json").read_text(encoding="utf-8"))["settings"]
+
+
 # week 03
 
 
@@ -173,11 +179,6 @@ def test_week03_trains_on_photographs_and_fine_tunes(
     assert "full: the attention moved by" in capsys.readouterr().out, "a second run draws without training"
     monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 2))
     assert len(names["small_models"](1, 2)) == 2
-
-
-def kept_settings(name: str) -> Any:
-    """The settings that a result was kept with."""
-    return json.loads(Path("results", f"{name}.json").read_text(encoding="utf-8"))["settings"]
 
 
 @of_week("week03_training")
@@ -242,6 +243,42 @@ def test_week05_pretrains_on_photographs(cifar10: None, gpu: torch.device, capsy
     assert len(shown) == 1
 
 
+@of_week("week05_masked_image_modeling")
+def test_week05_learns_from_imagenette_and_from_a_folder(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week05_masked_image_modeling", "mae_on", "keeping")
+    shown: list[Any] = []
+    names["display"] = shown.append
+    monkeypatch.chdir(tmp_path)
+    setting = names["Setting"](
+        img_size=32, patch_size=8, channels=3, dim=16, depth=1, n_heads=2, decoder_dim=16, decoder_depth=1, ratio=0.75,
+        steps=3, batch=8, rate=1e-3,
+    )  # fmt: skip
+    for part, count in (("train", 3), ("val", 2)):
+        save_images(tmp_path / "imagenette2-160" / part, IMAGENETTE, count, 40, "JPEG")
+    data = names["datasets"]
+    names["mae_on"]("imagenette", "Imagenette", setting, partial(data.imagenette, tmp_path, 32))
+    said = capsys.readouterr().out
+    assert "Imagenette: 30 images to learn from; loss on 20 others: MAE" in said
+    assert re.search(r"random weights: probe [\d.]+%, knn [\d.]+%\n +MAE: probe", said)
+    assert len(shown) == 2
+    names["mae_on"]("imagenette", "Imagenette", setting, None)
+    assert "MAE: probe" in capsys.readouterr().out, "a second run draws without training"
+    assert len(shown) == 4
+    names["mae_on"]("imagenette", "Imagenette", names["replace"](setting, steps=4), None)
+    assert "not measured here" in capsys.readouterr().out
+
+    save_images(tmp_path / "mine", ("all",), 10, 40)
+    names["mae_on"]("mine", "mine", setting, partial(data.image_folder, tmp_path / "mine" / "all", 32), images=8)
+    said = capsys.readouterr().out
+    assert "mine: 8 images to learn from; loss on 2 others" in said
+    assert "probe" not in said, "without classes there is nothing to ask"
+    found = names["keeping"].kept("mine", kept_settings("mine"), None)
+    assert len(found["losses"]) == 3
+    assert found["shown"].shape == (6, 3, 32, 32), "two test images: whole, covered, predicted"
+
+
 # week 06
 
 
@@ -261,6 +298,36 @@ def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
     without_weights(monkeypatch)
     names["show_heads"]("small", names["pretrained"]("vit_tiny_patch16_224", 64), 64, 2)
     assert "mean of 2 shapes" in capsys.readouterr().out
+
+
+@of_week("week06_self_distillation")
+def test_week06_learns_from_a_folder(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week06_self_distillation", "learned_from", "show_photographs", "keeping")
+    shown: list[Any] = []
+    names["display"] = shown.append
+    monkeypatch.chdir(tmp_path)
+    save_images(tmp_path / "pets", ("cat", "dog"), 10, 40)
+    save_images(tmp_path / "plain", ("all",), 10, 40)
+    for folder, ibot, classes in ((tmp_path / "pets", True, True), (tmp_path / "plain" / "all", False, False)):
+        recipe = names["Recipe"](
+            size=32, local_size=16, patch=8, width=24, depth=1, outputs=16, steps=10, batch=8, learning_rate=1e-3,
+            momentum=0.9, n_local=2, scale_global=(0.6, 1.0), scale_local=(0.3, 0.5), noise=0.2, ibot=ibot,
+        )  # fmt: skip
+        train, test = (names["datasets"].image_folder(folder, 32, train=which) for which in (True, False))
+        for _ in range(2):
+            found = names["keeping"].kept(folder.name, {}, partial(names["learned_from"], train, test, recipe))
+        assert len(found["history"]["loss"]) == 10
+        assert set(found["knn"]) == ({"random network", "teacher"} if classes else set())
+        rows = found["neighbors, teacher"]
+        assert rows.shape == (len(test.y), 5, 3, 32, 32), "each that was held back, and four neighbors"
+        assert torch.equal(rows[:, 0], test.x)
+        names["show_photographs"](found, 16, "run")
+        said = capsys.readouterr().out
+        assert f"run: {len(train.y)} photographs, 10 steps, mutual information" in said
+        assert ("kNN-20" in said) == classes
+    assert len(shown) == 4
 
 
 # week 07
