@@ -379,7 +379,7 @@ def fit(
     optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.05), lr=base_lr, fused=True)
     draw = torch.Generator().manual_seed(seed)
     history: dict[str, list[float]] = {"loss": [], "gradient norm": []}
-    for step in range(steps):
+    for step in profile.track(range(steps), "training"):
         for group in optimizer.param_groups:
             group["lr"] = warmup_cosine(step, steps, warmup, base_lr)
         value = loss(model, *batch(draw))
@@ -1722,10 +1722,10 @@ def draw_curves(runs: dict[str, dict], title: str) -> None:
         axes[0].plot(epochs[1:], run["train loss"], style, marker="o", markersize=4, label=name)
         axes[1].plot(epochs, run["test accuracy"], style, marker="o", markersize=4, label=name)
         axes[2].plot(minutes, run["test accuracy"], style, marker="o", markersize=4, label=name)
-    for ax, xlabel, what in zip(
-        axes, ("epoch", "epoch", "minutes of training"), ("training loss", "test accuracy", "test accuracy")
-    ):
-        ax.set(xlabel=xlabel, title=f"{title}: {what}")
+    told = (("epoch", "cross-entropy (nats)", "training loss"), ("epoch", "share right", "test accuracy"),
+            ("minutes of training", "share right", "accuracy against time"))  # fmt: skip
+    for ax, (xlabel, ylabel, what) in zip(axes, told):
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=f"{title}: {what}")
         ax.grid(alpha=0.3)
     axes[0].legend(fontsize=9)
     plt.show()

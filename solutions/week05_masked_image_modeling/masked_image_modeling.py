@@ -1562,8 +1562,8 @@ def show_learning(found: dict, title: str) -> None:
             x=[window * (k + 1) for k in range(len(smooth))],
             xlabel="step",
             ylabel="loss on hidden patches",
-            title=title,
-            levels={name.replace("_", " "): value for name, value in found["test"].items()},
+            title=f"{title}: what is hidden, predicted and guessed",
+            levels={f"{name.replace('_', ' ')}, held back": value for name, value in found["test"].items()},
         )
     )
     count = len(found["shown"]) // 3
