@@ -1500,6 +1500,107 @@ else:
 #
 # He et al. train a larger model, for longer, on all of ImageNet, and then the gain is large. The method is the same; you have just seen its beginning.
 
+# %% [markdown]
+# ### Your own photographs, and a part of ImageNet
+#
+# Why digits, then CIFAR-10? Because they fit: 150 steps on 16 x 16 pixels take seconds on two cores, and every table above needs several runs. They are not what the method was made for. **ImageNet is**, and **your own pictures** are what you may want to use it for: hundreds of photographs from your telephone, and hardly any label.
+#
+# | set | how to get it | what happens |
+# | --- | --- | --- |
+# | your own | set `WORKBOOK_IMAGES` to a folder, or write its path into the cell. Photographs may lie in it as they are, or in a folder for each class | it is used in both profiles: 32 x 32 pixels and a few minutes on the CPU, 64 x 64 on a GPU |
+# | Imagenette, ten classes of ImageNet | `PROFILE=gpu` fetches it, 99 MB, checks it and unpacks it | 64 x 64 pixels, patches of side 8, three of four hidden |
+#
+# One in five of your photographs is held back. Loss and pictures come from those. With classes there are also a probe and knn, frozen, and the same on random weights; without classes there is nothing to ask.
+#
+# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# | --- | --- | --- | --- | --- | --- |
+# | CIFAR-10 (above) | not measured yet | the data | not measured yet | CIFAR-10, 170 MB, downloaded; the publisher states no license | not measured yet (no target) |
+# | MAE on Imagenette | not measured yet | the data, unpacked once more, and 0.1 GB to keep | not measured yet | Imagenette by Jeremy Howard (fast.ai), 99 MB at 160 pixels, downloaded; the photographs are ImageNet's, whose terms hold | not measured yet (target: a probe above random weights) |
+# | MAE on your photographs | small | yours | minutes | yours | yours |
+#
+# `PROFILE=gpu workbook record --keep-nothing week05` measures the first two. Curves, time and memory are kept in `results/` beside this notebook, the weights beside them; a second run reads them and draws.
+
+# %% explore=true
+import os
+from dataclasses import asdict
+
+from shared import keeping
+
+
+def learned_from(train: datasets.LabeledImages, test: datasets.LabeledImages, s: Setting, seed: int = 0) -> dict:
+    """Pre-train without labels; loss by step, loss and guesses on test images, eight of these, probes where there are classes."""
+    mean, std = train.x.mean((0, 2, 3), keepdim=True), train.x.std((0, 2, 3), keepdim=True)
+    x, x_new = (train.x - mean) / std, (test.x - mean) / std
+    encoder, decoder, losses = pretrain_mae(x, s, seed)
+    noise = torch.rand(len(x_new), s.n_patches, generator=torch.Generator().manual_seed(99))
+    loss, pred, mask = hidden_loss(encoder, decoder, x_new, s, noise, s.ratio)
+    found = {"losses": losses, "test": {"MAE": loss, **guess_losses(x_new, mask, s.patch_size)}, "asked": []}
+    if len(train.classes) > 1:
+        for name, one in (("random weights", s.encoder(seed)), ("MAE", encoder)):
+            a, b = features(one, x), features(one, x_new)
+            answers = {"probe": probe(a, train.y, b, test.y), "knn": knn(a, train.y, b, test.y, min(20, len(a)))}
+            found["asked"].append({"features": name} | answers)
+    true, hidden = patchify(x_new[:8], s.patch_size), mask[:8].bool()[..., None]
+    panels = [true, torch.where(hidden, 0.0, true), torch.where(hidden, pred[:8], true)]
+    shown = torch.cat([unpatchify(panel, s.patch_size, s.img_size, s.img_size) for panel in panels]) * std + mean
+    weights = {"encoder": encoder.state_dict(), "decoder": decoder.state_dict()}
+    return found | {"images": [len(x), len(x_new)], "shown": shown.clamp(0, 1)} | weights
+
+
+def show_learning(found: dict, title: str) -> None:
+    """Draw the loss beside the guesses, and eight test images; print what the features know."""
+    losses = torch.tensor(found["losses"])
+    window = max(1, len(losses) // 50)
+    smooth = losses[: len(losses) // window * window].unflatten(0, (-1, window)).mean(1)
+    display(
+        plotting.curves(
+            {"MAE, training": smooth.tolist()},
+            x=[window * (k + 1) for k in range(len(smooth))],
+            xlabel="step",
+            ylabel="loss on hidden patches",
+            title=f"{title}: what is hidden, predicted and guessed",
+            levels={f"{name.replace('_', ' ')}, held back": value for name, value in found["test"].items()},
+        )
+    )
+    count = len(found["shown"]) // 3
+    titles = [name if column == 0 else "" for name in ("original", "visible", "predicted") for column in range(count)]
+    display(plotting.image_grid(found["shown"], columns=count, titles=titles))
+    held = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in found["test"].items())
+    print(f"{title}: {found['images'][0]:,} images to learn from; loss on {found['images'][1]:,} others: {held}")
+    for row in found["asked"]:
+        print(f"  {row['features']}: probe {row['probe']:.1%}, knn {row['knn']:.1%}")
+
+
+def mae_on(name: str, title: str, s: Setting, load: Callable | None, **version: object) -> None:
+    """Pre-train on what `load(train=...)` gives, or read what was kept of that, and draw it."""
+
+    def compute() -> dict:
+        return learned_from(load(train=True), load(train=False), s)
+
+    if (found := keeping.kept(name, asdict(s) | version, compute if load else None)) is None:
+        print(f"{title}: not measured here.\n  this would: PROFILE=gpu workbook record --keep-nothing week05")
+    else:
+        show_learning(found, title)
+
+
+ON_GPU = profile.current() is profile.Profile.GPU
+large_photos = Setting(
+    img_size=64, patch_size=8, channels=3, dim=384, depth=8, n_heads=6, decoder_dim=192, decoder_depth=2, ratio=0.75,
+    steps=40_000, batch=256, rate=1e-3,
+)  # fmt: skip
+small_photos = Setting(
+    img_size=32, patch_size=4, channels=3, dim=96, depth=4, n_heads=4, decoder_dim=64, decoder_depth=1, ratio=0.75,
+    steps=1000, batch=64, rate=1e-3,
+)  # fmt: skip
+mae_on("mae_imagenette", "Imagenette", large_photos, partial(datasets.imagenette, size=64) if ON_GPU else None)
+MY_IMAGES = os.environ.get("WORKBOOK_IMAGES", "")  # or write here: your folder of photographs
+if MY_IMAGES:
+    setting = profile.pick(cpu=small_photos, gpu=large_photos)
+    load = partial(datasets.image_folder, MY_IMAGES, setting.img_size)
+    mae_on("mae_my_images", "your photographs", setting, load, folder=MY_IMAGES, images=len(load().y))
+else:
+    print("your own photographs: set WORKBOOK_IMAGES to a folder, or write its path into this cell")
+
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.9))
 left, middle, right = fig.subfigures(1, 3, width_ratios=(1.15, 0.95, 1.3))

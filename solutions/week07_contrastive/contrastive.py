@@ -1553,7 +1553,7 @@ def learned_from(
     if (found := keeping.kept(name, sizes | version, compute if load else None)) is None:
         not_measured(f"a small CLIP, {name}")
     else:
-        show_training(found, sizes["batch"], name)
+        show_training(found, sizes["batch"], name.replace("_", " "))
 
 
 LARGE_RUN = {"steps": 3000, "batch": 256, "width": 192}
