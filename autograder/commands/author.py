@@ -212,7 +212,7 @@ def record(
     if real_data is None and (minutes is not None or seed):
         raise WorkbookError("--minutes and --seed are for measured cells", "say --real-data FOLDER, too")
     if real_data is not None and keep_nothing:
-        raise WorkbookError("--real-data and --keep-nothing do not go together", "say one")
+        raise WorkbookError("--real-data and --keep-nothing do not go together", "say one of them")
     root = find_root()
     built = build_week(open_week(root, week))
     if real_data is not None:

@@ -1226,6 +1226,9 @@ else:
     print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
 
 # %% [markdown]
+# **Explain.** Read the last column twice. At equal steps the small patches are ahead, beyond the interval: more tokens see more. But they had four times the FLOPs, and the third row shows what else those buy: with large patches and four times as many steps the model is ahead of both. "Smaller patches are better" and "smaller patches are not worth it" come from one table; which one you say depends on what you hold equal. And none of it is final: one seed, a small model, a short training, in which none of the curves has ended its climb for certain.
+
+# %% [markdown]
 # ### What positions are for
 #
 # Now the question of the shuffled photograph. A model without positions sees a bag of patches. You can measure that with one number: shuffle the patches of the *image*, and look whether the logits move.

@@ -23,7 +23,9 @@ NAME = "quadruple-explore-2"
 DRAWS = """print("quadrupled:", quadruple(count(data)))
     import matplotlib.pyplot as plt
 
-    plt.figure(figsize=(1, 1)).suptitle("one [dot]")
+    plt.figure(figsize=(1, 1))
+    plt.plot([0, 1], label="a line")
+    plt.title("one [line]")
     plt.show()
 """
 
@@ -61,7 +63,7 @@ def test_what_the_cells_show_is_kept_with_commit_command_seed_and_machine(tmp_pa
     assert found.code == code_digest(needed(built.week.cells, cell))
     (picture,) = found.pictures
     assert picture.file == "measured-photos.png"
-    assert "one (dot)" in picture.text
+    assert "one (line)" in picture.text
     assert (built.week.folder / picture.file).read_bytes().startswith(b"\x89PNG")
     assert str(data) not in (built.week.folder / "measured.json").read_text(encoding="utf-8")
 
