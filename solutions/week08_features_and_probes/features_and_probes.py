@@ -31,7 +31,7 @@
 import copy
 import difflib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import matplotlib.pyplot as plt
