@@ -378,12 +378,14 @@ MAKERS = {"ViT": TinyViT, "CNN": make_cnn}
 data = (train_set.x, train_set.shape, test_set.x, test_set.shape)
 
 
-def watched(steps: int, seeds: Sequence[int]) -> tuple[dict[str, list[Run]], dict[str, torch.Tensor]]:
-    """What `fair_train` gives for both models, and the loss of each batch, name -> (seeds, steps).
+def watched(
+    makers: Mapping[str, Callable[[], nn.Module]], steps: int, seeds: Sequence[int]
+) -> tuple[dict[str, list[Run]], dict[str, torch.Tensor]]:
+    """What `fair_train` gives, and the loss of each batch, name -> (seeds, steps).
 
     `fair_train` hands out no losses. But a hook can keep the logits of each batch, and the seed tells its labels.
     """
-    kept: dict[str, list[torch.Tensor]] = {name: [] for name in MAKERS}
+    kept: dict[str, list[torch.Tensor]] = {name: [] for name in makers}
     hooks = []
 
     def maker(name: str) -> Callable[[], nn.Module]:
@@ -392,22 +394,22 @@ def watched(steps: int, seeds: Sequence[int]) -> tuple[dict[str, list[Run]], dic
                 kept[name].append(logits.detach())
 
         def make() -> nn.Module:
-            model = MAKERS[name]()
+            model = makers[name]()
             hooks.append(model.register_forward_hook(keep))
             return model
 
         return make
 
-    found = fair_train({name: maker(name) for name in MAKERS}, data, steps, seeds)
+    found = fair_train({name: maker(name) for name in makers}, data, steps, seeds)
     for hook in hooks:
         hook.remove()
     draws = [torch.Generator().manual_seed(seed) for seed in seeds]
     labels = [data[1][torch.randint(len(data[1]), (48,), generator=draw)] for draw in draws for _ in range(steps)]
-    losses = {name: torch.stack([F.cross_entropy(*pair) for pair in zip(kept[name], labels)]) for name in MAKERS}
+    losses = {name: torch.stack([F.cross_entropy(*pair) for pair in zip(kept[name], labels)]) for name in makers}
     return found, {name: values.reshape(len(seeds), steps) for name, values in losses.items()}
 
 
-runs, losses = watched(STEPS, SEEDS)
+runs, losses = watched(MAKERS, STEPS, SEEDS)
 vit, cnn = (runs[name][0].model for name in MAKERS)
 
 
@@ -443,7 +445,12 @@ print(f"lowest accuracy on match: {lowest:.3f}; target at least 0.95:", "reached
 # Whoever compares two models that are half trained compares how fast they learn. A loss curve alone does not tell: the schedule brings the learning rate down to 0, so that **every** curve ends flat. Train twice as long, then, and ask whether anything changes that you want to say.
 
 # %% explore=true
-longer_runs, longer_losses = watched(2 * STEPS, SEEDS[:1])
+fresh = {}
+for name, make in MAKERS.items():  # made before the two trainings, which run side by side
+    torch.manual_seed(SEEDS[0])
+    fresh[name] = make()
+longer = profile.side_by_side(lambda name: watched({name: lambda: fresh[name]}, 2 * STEPS, SEEDS[:1]), MAKERS)
+longer_runs, longer_losses = ({name: of for part in parts for name, of in part.items()} for parts in zip(*longer))
 fig, ax = plt.subplots(figsize=(9, 3.6))
 rows = []
 for name, color in zip(MAKERS, plotting.COLORS):
