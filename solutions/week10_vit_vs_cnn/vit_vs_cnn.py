@@ -963,10 +963,10 @@ print(profiling.table(rows, title=f"accuracy where the attack may change one par
 # %% [markdown]
 # **Explain.** Compare each map with its own control, for a rollout is spread by construction and a Grad-CAM is not. Both move many times as far under the attack as under random signs of the same size. But they move in different ways.
 #
-# - **The ViT is fooled with its eyes on the object.** The mass of its rollout stays nearly where it was; what is wrong is what it *reads* there. The attack argues with textures, on the spot.
-# - **The CNN finds its new answer elsewhere.** Grad-CAM of that answer lies on the object no more than a map that knows nothing would (a ratio near 1). Ask for the true class, and the map is on the object more than before. The mean over all places lets a background of fine grain outvote the object.
+# - **The ViT is fooled with its eyes on the object**, its rollout says: the mass of the map stays nearly where it was.
+# - **The CNN finds its new answer elsewhere.** Grad-CAM of that answer lies on the object no more than a map that knows nothing would (a ratio near 1). Ask for the true class, and the map is on the object more than before.
 #
-# So far that is a hint: a map that goes along with an error need not show its cause. The last table is the test. It lets the attack change the object only, or the background only. The background has three times as many pixels, so read the two models side by side: the CNN is nearly safe from changes of the object, and far from safe from changes of the background; the ViT loses about as much by either.
+# So far these are hints: a map that goes along with an error need not show its cause. The last table is a test. It lets the attack change the object only, or the background only, which says nothing about the class and has three times as many pixels. The CNN bears its map out: changes of the object hardly fool it, changes of the background do. The ViT does not: its eyes never left the object, and yet changes of the background alone fool it no less often than changes of the object. The rollout had not shown what the answer depends on. From five seeds it is so; `WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week10.py -k looks_elsewhere` prints them.
 #
 # %% [markdown] about="cw"
 # ### Exercise 4. The smallest change: Carlini and Wagner
@@ -2346,7 +2346,7 @@ plt.show()
 # ### BEGIN SOLUTION
 # 1 point: budget, units and norm: parameters matched within 10 %, same batches, schedule, seed, FLOPs not matched; maximum norm, eps in 1/255 of [0, 1], normalization inside the model.
 # 1 point: evidence on both sides from the own curves: the CNN holds longer at small eps, the ViT at larger ones; they cross; FGSM overestimates both.
-# 1 point: why they differ, with two of: high frequencies hurt the CNN much more; the part attacked (background against object); where Grad-CAM and rollout go under attack, each against its control of random signs. A map alone is a hint; the attack on a part is a test.
+# 1 point: why they differ, with two of: high frequencies hurt the CNN much more; the part attacked (background against object); where Grad-CAM and rollout go under attack, each against its control of random signs. A map alone is a hint; the attack on a part is a test, which bears out the CNN's map and not the ViT's.
 # 1 point: limits: intervals are over images and not over trainings (five-seed table or its command); attacks give upper bounds, a stronger or adaptive one could lower either curve; the silent alarm proves nothing.
 # 1 point: a sentence without overclaim ("these two networks, on this data, under PGD-10 ..."); mentions a paper for either side (Shao et al. 2021; Bai et al. 2021).
 # ### END SOLUTION
