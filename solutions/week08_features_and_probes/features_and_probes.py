@@ -46,7 +46,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from threadpoolctl import threadpool_limits
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -55,10 +54,12 @@ from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-threadpool_limits(1)  # the same for NumPy and scikit-learn, whose fits would mostly wait for each other's threads
 session.begin()  # the style of figures, and %check
 
 # %% explore=true
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)  # NumPy and scikit-learn, too: their threads would mostly wait for each other
 print(profile.describe())
 
 # %% [markdown]
