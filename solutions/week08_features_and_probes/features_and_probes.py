@@ -46,7 +46,6 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from threadpoolctl import threadpool_limits
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -55,10 +54,12 @@ from shared import profiles as profile
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
-threadpool_limits(1)  # the same for NumPy and scikit-learn, whose fits would mostly wait for each other's threads
 session.begin()  # the style of figures, and %check
 
 # %% explore=true
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)  # NumPy and scikit-learn, too: their threads would mostly wait for each other
 print(profile.describe())
 
 # %% [markdown]
@@ -1290,8 +1291,9 @@ def draw_map(ax: plt.Axes, places: np.ndarray, labels: np.ndarray, names: Sequen
 
 chosen, digit_names = torch.arange(200), [str(digit) for digit in range(10)]
 shown = data.y_test[chosen].numpy()
+described = {"raw pixels": pixels[1]} | {name: features[name, 0, "norm", "mean"][1] for name in names}
 maps, rows = {}, []
-for name, test_f in {"raw pixels": pixels[1]} | {name: features[name, 0, "norm", "mean"][1] for name in names}.items():
+for name, test_f in described.items():
     x = test_f[chosen].numpy() if name == "raw pixels" else StandardScaler().fit_transform(test_f[chosen])
     maps[name] = tsne(x)
     in_picture, in_full = (neighbor_purity(v, data.y_test[chosen], 5) for v in (maps[name], x))
@@ -1484,7 +1486,7 @@ else:
 # | what | needs |
 # | --- | --- |
 # | data | CIFAR-100: 60,000 photographs of 32 x 32 pixels in 100 classes, a download of 169 MB; its page asks users to cite Krizhevsky (2009). Fetched into `WORKBOOK_DATA`, or images put at `cifar100/{train,test}/CLASS/` there |
-# | weights | 87 million numbers each for DINOv2's ViT-B and the supervised one (timm, Apache 2.0), and open_clip's ViT-B-32: about 1.1 GB in the cache of Hugging Face |
+# | weights | 87 million numbers each for DINOv2's ViT-B and the supervised one (timm, Apache 2.0), and open_clip's ViT-B-32: about 1.3 GB in the cache of Hugging Face |
 # | memory of the GPU | *not measured yet*. The images of CIFAR-100 take 0.7 GB; batches of 256 pictures of 224 x 224 pixels pass an encoder without gradients |
 # | time | *not measured yet* |
 # | kept | `kept/week08/`: for each encoder a JSON with its accuracies and a file with its picture; for the ViT from scratch its loss curve and weights. A second run draws from them |
