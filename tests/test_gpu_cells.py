@@ -121,6 +121,20 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
     monkeypatch.setattr(timm, "create_model", create)
 
 
+# week 02
+
+
+@of_week("week02_vision_transformer")
+def test_week02_reads_digits_with_every_variant(gpu: torch.device) -> None:
+    wanted = ("handwriting", "ANOTHER_ORDER", "USUAL", "VARIANTS", "readers", "read_digits")
+    names = names_with("week02_vision_transformer", *wanted)
+    made = names["readers"](range(1))
+    assert [name for name, _, _ in made] == list(names["VARIANTS"])
+    for _, seed, model in made:
+        assert all(part.device == gpu for part in model.parameters())
+        assert 0 <= names["read_digits"](model, seed, names["ANOTHER_ORDER"], steps=1) <= 1
+
+
 # week 03
 
 
