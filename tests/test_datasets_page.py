@@ -91,6 +91,23 @@ def test_the_page_of_hardware_names_what_each_week_fetches() -> None:
         assert abs(told - size) < 0.05, f"week {week}: {size:.2f} GB"
 
 
+def test_tables_of_gpu_cells_have_the_words_of_the_authors_page() -> None:
+    """Every lesson that has such a table, in the same words and with the same columns; no cell of it is empty."""
+    page = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    first, head = re.findall(r"^(\*\*With a GPU\.\*\* .+)\n\n(\| .+ \|)$", page, re.MULTILINE)[0]
+    found = [week for week, source in SOURCES.items() if "**With a GPU.**" in source]
+    assert found
+    for week in found:
+        text = "\n".join(line.removeprefix("# ").removeprefix("#") for line in SOURCES[week].splitlines())
+        assert f"{first}\n\n{head}\n" in text, f"week {week}"
+        table = text.split(f"{first}\n\n{head}\n")[1].split("\n\n")[0]
+        cells = [line.strip("|").split("|") for line in table.splitlines()[1:]]
+        assert cells
+        assert all(cell.strip() for row in cells for cell in row)
+        assert {len(row) for row in cells} == {head.count("|") - 1}
+        assert f"`PROFILE=gpu workbook record --keep-nothing week{week}`" in text
+
+
 def test_the_figures_of_the_cpu_are_those_that_were_kept() -> None:
     costs = hardware.kept()
     assert list(costs) == released_weeks(ROOT)

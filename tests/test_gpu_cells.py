@@ -85,6 +85,20 @@ def measured_again(*_: Any) -> Any:
     raise AssertionError("measured again")
 
 
+# week 02
+
+
+@of_week("week02_vision_transformer")
+def test_week02_reads_digits_with_every_variant(gpu: torch.device) -> None:
+    wanted = ("handwriting", "ANOTHER_ORDER", "USUAL", "VARIANTS", "readers", "read_digits")
+    names = names_with("week02_vision_transformer", *wanted)
+    made = names["readers"](range(1))
+    assert [name for name, _, _ in made] == list(names["VARIANTS"])
+    for _, seed, model in made:
+        assert all(part.device == gpu for part in model.parameters())
+        assert 0 <= names["read_digits"](model, seed, names["ANOTHER_ORDER"], steps=1) <= 1
+
+
 # week 03
 
 

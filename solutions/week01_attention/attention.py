@@ -13,7 +13,7 @@
 # - say what attention cannot do without positions, and how well the best possible layer does then;
 # - read one row of attention weights as a picture, and know what it does not tell you.
 #
-# **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products. No earlier week.
+# **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products; ten questions in `docs/prerequisites.md` of the workbook show whether you know them. No earlier week.
 #
 # **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. It stops at the first thing that is wrong and says what it saw. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you submit, hidden tests check the same ideas on other inputs.
 #

@@ -521,9 +521,7 @@ for (order, warmup), (losses, _) in norm_runs.items():
     style = {"color": plotting.COLORS[order == "post-norm"], "linestyle": "-" if warmup else ":"}
     ax.plot(range(4, 100), smooth, label=f"{order}, warm-up {warmup}", **style)
 ax.axhline(math.log(10), color="0.3", linestyle="--", linewidth=1.2, label="guessing, ln 10")
-ax.set(
-    xlabel="step", ylabel="loss, mean of five steps", title="Eight blocks, a rate of 0.003, one seed", ylim=(0, None)
-)
+ax.set(xlabel="step", ylabel="loss, mean of five steps", title="Eight blocks, a rate of 0.003, seed 0", ylim=(0, None))
 ax.grid(alpha=0.3)
 ax.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
