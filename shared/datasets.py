@@ -2,6 +2,7 @@
 
 from .data.cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_digits
+from .data.domains import domain_images
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101
 from .data.photos import Photograph, photograph
@@ -31,6 +32,7 @@ __all__ = [
     "cue_images",
     "data_folder",
     "digits",
+    "domain_images",
     "field_tiles",
     "food101",
     "photograph",

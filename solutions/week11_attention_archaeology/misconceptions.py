@@ -1315,6 +1315,26 @@ MISCONCEPTIONS = [
         says="the result is a Path",
         note="The next line wants to read it: path.read_text().",
     ),
+    Misconception(
+        name="texts-in-an-appendix",
+        exercise="report",
+        edits={
+            "for part in (own, text) if part)]": (
+                'for part in (text,) if part)]\n    parts += list(results["paragraphs"].values())'
+            )
+        },
+        rejected_by="report-test-1",
+        says="it stands in another section",
+        note="A reader of the methods wants the methods there, not behind the outlook.",
+    ),
+    Misconception(
+        name="first-paragraph-only",
+        exercise="report",
+        edits={'own = results["paragraphs"][heading]': 'own = results["paragraphs"][heading].partition("\\n\\n")[0]'},
+        rejected_by="report-test-1",
+        says="the author's text of Methods stands in that section",
+        note="A text may have several paragraphs. What an author wrote is not the program's to cut.",
+    ),
     # ---- exercise 7: the page
     Misconception(
         name="not-cached",

@@ -1,0 +1,62 @@
+"""`shared.study`: the numbers of a text beside those of its results, and tiles as pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shared import study
+
+
+@pytest.mark.parametrize(
+    ("token", "value", "shown"),
+    [
+        ("0.123", 0.12345, True), ("0.12", 0.12345, False), ("12.3", 0.12345, True), ("12", 0.12345, False),
+        ("400", 400, True), ("401", 400, False), ("1,500", 1500, True), ("0.000", 0.0001, False), ("0", 0.0, True),
+        ("3.2e-9", 3.18e-9, False), ("3.18e-9", 3.18e-9, True), ("0.5", math.nan, False), ("-0.333", -1 / 3, True),
+    ],
+)  # fmt: skip
+def test_a_number_is_shown_exactly_rounded_or_in_percent(token: str, value: float, shown: bool) -> None:
+    assert study.shows(token, value) is shown
+
+
+def test_strangers_are_the_numbers_that_no_result_gave() -> None:
+    results = {"n": 400, "rows": [{"share": 0.25}], "said": "Head 2.1 carries 7 things."}
+    text = "# Report\n\nOf 400 tiles 25.0 % are hazy, 95 % sure, 17 are not. Head 2.1 carries 7 things. ![a](b3.png)"
+    assert study.leaves(results) == [400, 0.25, "Head 2.1 carries 7 things."]
+    assert study.numbers_in(text, results) == ["400", "25.0", "95", "17"]
+    assert study.strangers(text, results) == ["17"]
+
+
+def test_the_example_has_a_paragraph_for_every_section() -> None:
+    assert len(study.EXAMPLE["paragraphs"]) == 13
+    assert all(isinstance(text, str) and text for text in study.EXAMPLE["paragraphs"].values())
+
+
+@pytest.mark.parametrize(("side", "shown"), [(24, 192), (32, 256), (64, 256), (160, 160), (224, 224)])
+def test_small_tiles_are_enlarged_and_large_ones_are_not(side: int, shown: int) -> None:
+    tile = torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
+    plain = study.enlarged(tile)
+    assert plain.shape == (shown, shown, 3)
+    assert plain.dtype == np.uint8
+    heat = torch.zeros(4, 4)
+    heat[3, 0] = 2.0
+    tinted = study.enlarged(tile, heat)
+    assert tinted.shape == plain.shape
+    cells = tinted.astype(float).mean(-1)[: shown // 4 * 4, : shown // 4 * 4].reshape(4, shown // 4, 4, shown // 4)
+    assert np.unravel_index(cells.mean((1, 3)).argmax(), (4, 4)) == (3, 0)
+
+
+def test_an_upload_becomes_a_square_tile_or_an_error() -> None:
+    held = io.BytesIO()
+    Image.new("RGBA", (60, 40), (255, 0, 51, 128)).save(held, "PNG")
+    tile = study.read_tile(io.BytesIO(held.getvalue()), 20)
+    assert tile.shape == (3, 20, 20)
+    assert tile[:, 5, 5].tolist() == pytest.approx([1.0, 0.0, 0.2])
+    with pytest.raises(OSError, match="cannot identify"):
+        study.read_tile(io.BytesIO(b"no picture"), 20)
