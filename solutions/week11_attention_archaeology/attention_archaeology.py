@@ -13,7 +13,7 @@
 # - write a report in which no number was typed by hand;
 # - ship an interactive demo, and test it without a browser.
 #
-# **Time** about 16 hours: 2 of reading, 9 of coding, 5 of experiments and writing. **You need** weeks 8, 9 and 10. What this week needs of them (attention maps, rollout, Grad-CAM, PGD) is given, so nothing depends on your answers there.
+# **Time** about 18 hours: 2 of reading, 8 of coding, 8 of experiments and writing. **You need** weeks 8, 9 and 10. What this week needs of them (attention maps, rollout, Grad-CAM, PGD) is given, so nothing depends on your answers there.
 #
 # **How to work.** This is the project of this part of the course. You write its seven parts here; each has a stub, a cell that draws, tests you can read and three folded hints. At the end one cell exports them as a small package, `archaeology/`, with a checkpoint, a report and the demo. That folder is what you show to people.
 #
