@@ -1786,8 +1786,7 @@ def render_report(results: Mapping, out_dir: Path | str) -> Path:
     )
     parts = [f"# {results['title']}"]
     for heading, text in zip(HEADINGS, sections):
-        own = results["paragraphs"][heading]
-        parts += [f"## {heading}", *(part for part in (own, text) if part)]
+        parts += [f"## {heading}", results["paragraphs"][heading], text]
     path = out_dir / "report.md"
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path

@@ -45,6 +45,7 @@ FIGURES = (
 FLOATS = 'return "n/a" if math.isnan(value) else f"{value:.3g}"'
 COUNT = "The most important of {heads['count']} heads"
 STEPS = "for {training['steps']} steps"
+OWN = 'results["paragraphs"][heading], text]'
 LIMITS = 'items(results["limitations"]),'
 CACHED = "load_once = st.cache_resource(load)"
 EVIDENCE = "written(evidence[name]) for name"
@@ -1318,11 +1319,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="texts-in-an-appendix",
         exercise="report",
-        edits={
-            "for part in (own, text) if part)]": (
-                'for part in (text,) if part)]\n    parts += list(results["paragraphs"].values())'
-            )
-        },
+        edits={OWN: 'text]\n    parts += list(results["paragraphs"].values())'},
         rejected_by="report-test-1",
         says="it stands in another section",
         note="A reader of the methods wants the methods there, not behind the outlook.",
@@ -1330,7 +1327,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="first-paragraph-only",
         exercise="report",
-        edits={'own = results["paragraphs"][heading]': 'own = results["paragraphs"][heading].partition("\\n\\n")[0]'},
+        edits={OWN: OWN.replace("[heading]", '[heading].partition("\\n\\n")[0]')},
         rejected_by="report-test-1",
         says="the author's text of Methods stands in that section",
         note="A text may have several paragraphs. What an author wrote is not the program's to cut.",
