@@ -1,6 +1,20 @@
-"""Reports that cannot lie about their numbers, and pictures of a demo: the names that notebooks import."""
+"""What a study of two models and its report need beside models and methods: the names that notebooks import."""
 
-from .weeks.pictures import enlarged, read_tile
-from .weeks.study import EXAMPLE, leaves, numbers_in, shows, strangers
+from .weeks.study import EXAMPLE, interval, leaves, numbers_in, reported, shows, strangers, write_readme
+from .weeks.tiles import as_maps, enlarged, read_tile, share_in_patches, turned
 
-__all__ = ["EXAMPLE", "enlarged", "leaves", "numbers_in", "read_tile", "shows", "strangers"]
+__all__ = [
+    "EXAMPLE",
+    "as_maps",
+    "enlarged",
+    "interval",
+    "leaves",
+    "numbers_in",
+    "read_tile",
+    "reported",
+    "share_in_patches",
+    "shows",
+    "strangers",
+    "turned",
+    "write_readme",
+]

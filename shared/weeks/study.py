@@ -1,10 +1,12 @@
-"""What a report must be checked for: the numbers of a text beside those of its results. And results to try it on."""
+"""A study and its report: the numbers of a text beside those of its results, and the folder that holds both."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 EXAMPLE: dict[str, Any] = {
@@ -90,3 +92,45 @@ def strangers(text: str, results: Mapping[str, Any]) -> list[str]:
         for token in numbers_in(text, results)
         if token not in ("95", "255") and not any(shows(token, v) for v in values)
     ]
+
+
+def interval(hits: float, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `hits` in `n` (Wilson 1927)."""
+    share, z = hits / n, 1.96
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return middle - half, middle + half
+
+
+def reported(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The results of the report of a project, and the configuration of its run."""
+    results = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
+    config = folder / "runs" / results["training"]["run"] / "config.json"
+    return results, json.loads(config.read_text(encoding="utf-8"))
+
+
+README = """# {title}
+
+{question} The models are {models}, on {data}, at {size} x {size} pixels.
+
+| what | where |
+| --- | --- |
+| the report, with every number from `results.json` beside it | `report/report.md` |
+| the demo | `streamlit run {folder}/app.py --server.fileWatcherType none` |
+| training again, accuracy beside the reported one | `python -m {folder}.{again}` |
+| the run of the report: configuration and log | `runs/{run}/` |
+| the curves of its trainings | `tensorboard --logdir {folder}/tracked` |
+| weights, names of the models and some tiles | `checkpoint/` |
+
+Run the commands in the folder that holds `{folder}/`, in the environment of the workbook. The code is exported from the
+notebook's cells; change it there.
+"""
+
+
+def write_readme(folder: Path, results: Mapping[str, Any], models: Sequence[str], size: int, again: str) -> None:
+    """README.md of an exported study: what is where, and what to type. `again` : the module that trains again."""
+    text = README.format(
+        title=results["title"], question=results["question"], models=" and ".join(models), data=results["data"]["name"],
+        size=size, folder=folder.name, again=again, run=results["training"]["run"],
+    )  # fmt: skip
+    (folder / "README.md").write_text(text, encoding="utf-8")

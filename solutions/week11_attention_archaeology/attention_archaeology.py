@@ -55,7 +55,21 @@ from torch import nn
 
 from shared import apps, checks, datasets, exporting, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
-from shared.study import EXAMPLE, enlarged, leaves, numbers_in, read_tile, shows, strangers
+from shared.study import (
+    EXAMPLE,
+    as_maps,
+    enlarged,
+    interval,
+    leaves,
+    numbers_in,
+    read_tile,
+    reported,
+    share_in_patches,
+    shows,
+    strangers,
+    turned,
+    write_readme,
+)  # fmt: skip
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # small models: more threads cost more than they give
@@ -239,7 +253,7 @@ with checks.look():
 # | --- | --- |
 # | `small_vit(seed)`, `small_cnn(seed)` | the two subjects; `scrambled_vit` is a still smaller one for tests |
 # | `build(name, classes, size, seed, weights)` | a model by its name, normalization included; `weights` asks for pretrained ones |
-# | `fit(model, x, y, steps, rate, seed)`, `turned` | the training |
+# | `fit(model, x, y, steps, rate, seed)` | the training; `turned(images, way)` mirrors, upends or transposes tiles |
 # | `logits_of(model, images)` | logits in eval mode, in batches, on the CPU |
 # | `interval(hits, n)` | Wilson's 95 % interval of a share |
 # | `Study` | both models, images, labels, names of the classes, names of the models |
@@ -320,13 +334,6 @@ def build(name: str, classes: int, size: int, seed: int = 0, weights: bool = Fal
     return model.eval()
 
 
-def turned(images: torch.Tensor, way: int) -> torch.Tensor:
-    """Images mirrored, upended or transposed: one of 8 ways in which a tile stays a tile of its class."""
-    images = images.flip(-1) if way & 1 else images
-    images = images.flip(-2) if way & 2 else images
-    return images.transpose(-1, -2) if way & 4 else images
-
-
 def fit(
     model: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int, rate: float, seed: int, batch: int = 64,
     tell: Callable[[int, float], object] = lambda step, loss: None,
@@ -359,14 +366,6 @@ def logits_of(model: nn.Module, images: torch.Tensor, batch: int = 200) -> torch
     device = next(model.parameters()).device
     with torch.no_grad():
         return torch.cat([model(part.to(device)).cpu() for part in images.split(batch)])
-
-
-def interval(hits: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of `hits` in `n` (Wilson 1927)."""
-    share, z = hits / n, 1.96
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
 
 
 @dataclass(frozen=True, eq=False)
@@ -519,17 +518,6 @@ def rolled_out(attentions: Sequence[torch.Tensor], residual: float = 0.5) -> tor
         mixed = mixed + residual * torch.eye(mixed.shape[-1], device=mixed.device)
         seen = mixed[:, 0] if seen is None else torch.einsum("bn,bnm->bm", seen, mixed)
     return seen
-
-
-def as_maps(rows: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Rows of weights (..., N) as maps (..., gh, gw) that sum to 1: what is no patch is left out."""
-    patches = rows[..., -grid[0] * grid[1] :]
-    return (patches / patches.sum(-1, keepdim=True)).unflatten(-1, grid)
-
-
-def share_in_patches(mask: torch.Tensor, patch: int) -> torch.Tensor:
-    """The share of each patch that a mask (B, s, s) covers: (B, s / patch, s / patch) float."""
-    return F.avg_pool2d(mask[:, None].float(), patch)[:, 0]
 
 
 def grad_cam(model: nn.Module, layer: str, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -2120,6 +2108,7 @@ with checks.look():
 # | given | what it is |
 # | --- | --- |
 # | `save_study(study, folder)`, `load_study(folder)` | the checkpoint: weights, tiles, and a `study.json` that says what `build` makes the models from |
+# | `reported(folder)` | results and configuration of a project |
 # | `reproduce(folder)` | trains again from the configuration of the report's run, and compares |
 # | `export_project(folder, study, results)` | the package, the checkpoint and the README |
 
@@ -2148,13 +2137,6 @@ def load_study(folder: Path) -> Study:
     for name, model in zip(("vit", "cnn"), models):
         model.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return Study(*models, tiles["images"], tiles["labels"], tuple(about["classes"]), about["cam_layer"], names)
-
-
-def reported(folder: Path) -> tuple[dict, dict]:
-    """The results of the report of a project, and the configuration of its run."""
-    results = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
-    config = folder / "runs" / results["training"]["run"] / "config.json"
-    return results, json.loads(config.read_text(encoding="utf-8"))
 
 
 def reproduce(folder: Path) -> None:
@@ -2191,23 +2173,7 @@ LAST = {
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
-COPIED = ("shared.weeks.study", "shared.weeks.pictures")  # helpers of this week that the project brings along
-README = """# {title}
-
-{question} The models are {models}, on {data}, at {size} x {size} pixels.
-
-| what | where |
-| --- | --- |
-| the report, with every number from `results.json` beside it | `report/report.md` |
-| the demo | `streamlit run {folder}/app.py --server.fileWatcherType none` |
-| training again, accuracy beside the reported one | `python -m {folder}.{again}` |
-| the run of the report: configuration and log | `runs/{run}/` |
-| the curves of its trainings | `tensorboard --logdir {folder}/tracked` |
-| weights, names of the models and some tiles | `checkpoint/` |
-
-Run the commands in the folder that holds `{folder}/`, in the environment of the workbook. The code is exported from the
-notebook's cells; change it there.
-"""
+COPIED = ("shared.weeks.study", "shared.weeks.tiles")  # helpers of this week that the project brings along
 
 
 def export_project(
@@ -2216,11 +2182,7 @@ def export_project(
     """Write modules, checkpoint and README of a study; report and run are there already."""
     exporting.write_package(folder, package, globals(), first=FIRST, last=last, copied=COPIED)
     save_study(study, folder / "checkpoint")
-    text = README.format(
-        title=results["title"], question=results["question"], models=" and ".join(study.names), data=results["data"]["name"],
-        size=study.images.shape[-1], folder=folder.name, again=again, run=results["training"]["run"],
-    )  # fmt: skip
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_readme(folder, results, study.names, study.images.shape[-1], again)
 
 
 # %% explore=true

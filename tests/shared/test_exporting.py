@@ -144,7 +144,7 @@ def test_what_is_used_of_a_copied_module_is_written_out_with_all_it_needs(tmp_pa
         "def both(tile):\n    return enlarged(tile).shape, strangers('7 and 8', {'a': 8})\n"
     )
     names = notebook(cell)
-    copied = ("shared.weeks.study", "shared.weeks.pictures")
+    copied = ("shared.weeks.study", "shared.weeks.tiles")
     exporting.write_package(tmp_path / "study", {"one": ("", ["both"])}, names, copied=copied)
     text = (tmp_path / "study" / "one.py").read_text(encoding="utf-8")
     assert "shared" not in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +62,49 @@ def test_an_upload_becomes_a_square_tile_or_an_error() -> None:
     assert tile[:, 5, 5].tolist() == pytest.approx([1.0, 0.0, 0.2])
     with pytest.raises(OSError, match="cannot identify"):
         study.read_tile(io.BytesIO(b"no picture"), 20)
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    low, high = study.interval(18, 20)
+    assert (low, high) == pytest.approx(proportion_interval(18, 20), abs=1e-4)
+    assert study.interval(0, 10)[0] == pytest.approx(0, abs=1e-12)
+    assert study.interval(10, 10)[1] == pytest.approx(1, abs=1e-12)
+
+
+def proportion_interval(hits: int, n: int) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def test_the_eight_ways_to_turn_a_tile_are_those_of_a_square() -> None:
+    tile = torch.arange(9.0).reshape(1, 1, 3, 3)
+    ways = {tuple(study.turned(tile, way).flatten().tolist()) for way in range(8)}
+    square = [torch.rot90(side, turns, (2, 3)) for side in (tile, tile.flip(3)) for turns in range(4)]
+    assert ways == {tuple(one.flatten().tolist()) for one in square}
+
+
+def test_maps_leave_out_what_is_no_patch_and_sum_to_one() -> None:
+    rows = torch.tensor([[0.5, 0.1, 0.2, 0.1, 0.1]])
+    assert torch.allclose(study.as_maps(rows, (2, 2)), torch.tensor([[[0.2, 0.4], [0.2, 0.2]]]))
+    mask = torch.zeros(1, 4, 4, dtype=torch.bool)
+    mask[0, :2, :1] = True
+    assert study.share_in_patches(mask, 2).tolist() == [[[0.5, 0.0], [0.0, 0.0]]]
+
+
+def test_a_project_says_what_it_is_and_where_its_numbers_are(tmp_path: Path) -> None:
+    folder, results = (
+        tmp_path / "dig",
+        {"title": "T", "question": "Q?", "data": {"name": "d"}, "training": {"run": "abc"}},
+    )
+    for inner in (folder / "report", folder / "runs" / "abc"):
+        inner.mkdir(parents=True)
+    (folder / "report" / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    (folder / "runs" / "abc" / "config.json").write_text('{"steps": 3}', encoding="utf-8")
+    assert study.reported(folder) == (results, {"steps": 3})
+    study.write_readme(folder, results, ("a_vit", "a_cnn"), 224, "domain")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert "a_vit and a_cnn, on d, at 224 x 224 pixels" in text
+    assert "`python -m dig.domain`" in text
+    assert "`runs/abc/`" in text

@@ -1,4 +1,4 @@
-"""What a demo shows and takes: tiles as pictures, with a map over them, and uploaded images as tiles."""
+"""Tiles, and maps over their patches: turned, as pictures for a demo, and read from an upload."""
 
 from __future__ import annotations
 
@@ -42,3 +42,23 @@ def read_tile(file: Any, size: int) -> torch.Tensor:
     with Image.open(file) as image:
         square = ImageOps.fit(image.convert("RGB"), (size, size))
     return torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1).float() / 255
+
+
+def turned(images: torch.Tensor, way: int) -> torch.Tensor:
+    """Images mirrored, upended or transposed: one of 8 ways in which a tile stays a tile of its class."""
+    images = images.flip(-1) if way & 1 else images
+    images = images.flip(-2) if way & 2 else images
+    return images.transpose(-1, -2) if way & 4 else images
+
+
+def as_maps(rows: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Rows of weights (..., N) as maps (..., gh, gw) that sum to 1: what is no patch is left out."""
+    patches = rows[..., -grid[0] * grid[1] :]
+    return (patches / patches.sum(-1, keepdim=True)).unflatten(-1, grid)
+
+
+def share_in_patches(mask: torch.Tensor, patch: int) -> torch.Tensor:
+    """The share of each patch that a mask (B, s, s) covers: (B, s / patch, s / patch) float."""
+    from torch.nn.functional import avg_pool2d
+
+    return avg_pool2d(mask[:, None].float(), patch)[:, 0]
