@@ -1901,7 +1901,7 @@ with plt.ioff():
         ),
     }  # fmt: skip
     for name, fig in drawn.items():
-        fig.savefig(REPORT / f"{name.replace(' ', '_')}.png", dpi=90)
+        fig.savefig(REPORT / f"{name.replace(' ', '_')}.png", dpi=90, bbox_inches="tight")
 
 top, worst = RANKING["mean"][0], min(FAILURES, key=lambda row: row["p_holm"])
 RESULTS = {
@@ -2439,7 +2439,7 @@ def draw_study(pair: Study, rows: int, effects: torch.Tensor, cards: torch.Tenso
         drawn[f"progression from {begin}"] = plotting.map_gallery(x[chosen], below, title="from layer to layer")
     files = {name: f"{name.replace(' ', '_')}.png" for name in drawn}
     for name, fig in drawn.items():
-        fig.savefig(folder / files[name], dpi=90)
+        fig.savefig(folder / files[name], dpi=90, bbox_inches="tight")
     return files
 
 
