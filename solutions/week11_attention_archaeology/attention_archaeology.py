@@ -1874,7 +1874,7 @@ print(f"written: {sum(row['written'] for row in rows):,} of {sum(words for words
 # %% [markdown]
 # ### The report of this study
 #
-# Now fill it. All numbers come from variables of this notebook, the figures from the same functions that drew them above. The insights are yours: write each as an f-string around a number, so that it cannot go stale either. Two are there to start with. The gallery sets 54 tiles side by side, with what the ViT and the CNN looked at.
+# Now fill it. All numbers come from variables of this notebook, the figures from the same functions that drew them above. The insights are yours: write each as an f-string around a number, so that it cannot go stale either. Three are there to start with. The gallery sets 54 tiles side by side, with what the ViT and the CNN looked at.
 
 # %% explore=true
 REPORT = HERE / "report"
@@ -1924,6 +1924,8 @@ RESULTS = {
         f"{top['importance']:.3f} ({top['low']:.3f} to {top['high']:.3f}); see the figure of the heads.",
         f"The clearest pattern of failures: {worst['owner']} under {worst['condition']}, {worst['lift']:.2f} times as often "
         f"as anywhere (corrected p {worst['p_holm']:.2g}); see the figure of the failures.",
+        "Where the ViT is wrong, the share of its rollout on the evidence, above the area, differs by {:+.3f} ({:+.3f} to {:+.3f}) "
+        "from where it is right; see the figure of the failed looks.".format(*LOOKS["all tiles with evidence"]),
     ],
     "limitations": [
         "One generated data set; haze and clutter are simple models of what cameras see.",
