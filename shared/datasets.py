@@ -3,6 +3,7 @@
 from .data.captions import CaptionedImages, captioned_images
 from .data.cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_digits
+from .data.domains import domain_images
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .data.image_folders import image_folder, imagenette
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101, on_disk
@@ -35,6 +36,7 @@ __all__ = [
     "cue_images",
     "data_folder",
     "digits",
+    "domain_images",
     "field_tiles",
     "food101",
     "image_folder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
+from .chosen import ROOT
 from .gpu_data import IMAGENETTE, kept_settings, of_week, save_images, some_images, without_processes, without_weights
 from .pretended_gpu import DEVICE, OnGpu
 from .training_seeds.names import names_with
@@ -461,26 +464,59 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """EuroSAT's folders, two small models without weights: everything that the notebook does with the real ones."""
-    names = names_with("week11_attention_archaeology", "domain_images", "pretrained_pair", "domain_study")
+    wanted = ("domain_study", "reproduce_domain", "UNITS", "DOMAIN_PACKAGE", "DOMAIN_LAST")
+    names = names_with("week11_attention_archaeology", *wanted)
+    lesson = (ROOT / "solutions" / "week11_attention_archaeology" / "attention_archaeology.py").read_text(
+        encoding="utf-8"
+    )
+    monkeypatch.setitem(
+        linecache.cache, "<week 11>", (len(lesson), None, lesson.splitlines(keepends=True), "<week 11>")
+    )
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     classes = ("Forest", "Highway", "River")
     save_images(tmp_path / "eurosat" / "2750", classes, 10, 64)
-    train, test = names["domain_images"]("eurosat", None, 160)
+    train, test = names["datasets"].domain_images("eurosat", None, 160)
     assert train.classes == classes
     assert train.x.shape == (24, 3, 160, 160)
     assert train.x.dtype == torch.uint8
     assert test.y.bincount().tolist() == [2, 2, 2], "a fifth of each class"
-    pair = names["pretrained_pair"](classes, False, ("test_vit.r160_in1k", "test_resnet.r160_in1k"))
-    pair.vit.blocks = pair.vit.blocks[:3]
-    path = names["domain_study"](train, test, pair, 2, 3, tmp_path / "runs", batch=4, judged=4)
-    report = path.read_text(encoding="utf-8")
-    layers, heads = len(pair.vit.blocks), pair.vit.blocks[0].attn.num_heads
+    both = ("test_vit.r160_in1k", "test_resnet.r160_in1k")
+
+    def study() -> Path:
+        return Path(names["domain_study"](train, test, both, 2, 3, tmp_path, batch=4, judged=4, pretrained=False))
+
+    path = study()
+    report, project = path.read_text(encoding="utf-8"), tmp_path / "archaeology_eurosat"
+    assert path == project / "report" / "report.md"
+    made = names["load_study"](project / "checkpoint")
+    layers, heads = len(made.vit.blocks), made.vit.blocks[0].attn.num_heads
     assert f"of {layers * heads} heads" in report
-    assert {file.name for file in path.parent.glob("*.png")} == {"heads.png", "rows_0.png"}
+    atlas = {f"atlas_of_layer_{layer}.png" for layer in range(layers)}
+    assert {file.name for file in path.parent.glob("*.png")} == {"heads.png", "progression_from_0.png"} | atlas
     assert "vit: one step of FGSM" in report
     assert "cnn: one step of FGSM" in report
     assert "| gray |" in report
-    assert "typed by hand: []" in capsys.readouterr().out
+    assert "| vit | test_vit.r160_in1k | 160 |" in report
+    said = capsys.readouterr().out
+    assert "typed by hand: []" in said
+    assert "attention under attack" in said
+
+    names["fine_tune"] = names["measured"] = None  # a second run trains nothing and measures nothing
+    study()
+    assert path.read_text(encoding="utf-8") == report
+    assert capsys.readouterr().out.count("delete it to measure again") == 3
+
+    assert made.names == both
+    assert made.images.shape[-1] == 160
+    assert "python -m archaeology_eurosat.domain" in (project / "README.md").read_text(encoding="utf-8")
+    code = (project / "domain.py").read_text(encoding="utf-8")
+    assert "def fine_tune(" in code
+    assert "reproduce_domain(Path(__file__)" in code
+    (run,) = (project / "runs").iterdir()
+    assert '"vit": "test_vit.r160_in1k"' in (run / "config.json").read_text(encoding="utf-8")
+    events = EventAccumulator(str(project / "tracked" / run.name))
+    events.Reload()
+    assert [event.step for event in events.Scalars("vit_loss")] == [0], "every 50 steps"
 
 
 @of_week("week11_attention_archaeology")
@@ -490,7 +526,7 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
     import timm
     import torchvision.datasets as sets
 
-    names = names_with("week11_attention_archaeology", "domain_images", "pretrained_pair")
+    names = names_with("week11_attention_archaeology")
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
 
     def offline(*args: Any, **named: Any) -> Any:
@@ -498,10 +534,10 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
 
     monkeypatch.setattr(sets, "EuroSAT", offline)
     with pytest.raises(FileNotFoundError, match=rf"EuroSAT is not in {tmp_path}.*no network.*WORKBOOK_DATA"):
-        names["domain_images"]("eurosat", None, 224)
+        names["datasets"].domain_images("eurosat", None, 224)
     monkeypatch.setitem(sys.modules, "medmnist", None)
     with pytest.raises(ImportError, match="pip install medmnist"):
-        names["domain_images"]("bloodmnist", None, 224)
+        names["datasets"].domain_images("bloodmnist", None, 224)
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(FileNotFoundError, match="hf download timm/vit_base_patch16_224"):
-        names["pretrained_pair"](("a", "b"))
+        names["build"]("vit_base_patch16_224.augreg2_in21k_ft_in1k", 2, 224, weights=True)

@@ -1492,7 +1492,7 @@ plotting.map_gallery(
 
 # %% explore=true
 def draw_kept(ax: plt.Axes) -> None:
-    for number, (kind, rows) in enumerate(kept.items()):
+    for number, (kind, rows) in enumerate(surviving.items()):
         values = np.array(rows)
         ax.plot(
             range(values.shape[1]),
@@ -1575,6 +1575,14 @@ print(
 # ## Photographs
 #
 # On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core, and `WORKBOOK_MINUTES` asks for a longer training) and runs all of them.
+#
+# | what | needs |
+# | --- | --- |
+# | data | CIFAR-10 as JPEG files in `WORKBOOK_DATA/cifar10/{train,test}/CLASS/`: 60,000 images of 32 x 32 pixels; with `PROFILE=gpu` torchvision's download is used where there is none |
+# | two cores | 10,000 images, 800 steps of 64 |
+# | a GPU | 50,000 images, 20,000 steps of 64; memory and time *not measured yet* |
+# | kept | `kept/week09/cifar10.json` with the loss of each step, and the weights beside it: a second run trains nothing |
+# | result | *not measured yet* on a GPU; `PROFILE=gpu workbook record --keep-nothing week09` would measure it |
 
 
 # %% explore=true measured="cifar10"
