@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..texts import PIXEL
-from .week import EXERCISE, EXPLORE, TIME, TOML, B, Mistake
+from ..tiny_week import TIME
+from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
 FILES = {
     "broken TOML": Mistake(B, "hours = \n", "no TOML", {"hours = 1": "hours = "}, TOML),
