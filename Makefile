@@ -69,7 +69,7 @@ verify: setup ## prove the tests of all weeks: misconceptions rejected, alternat
 grade: setup ## grade the submissions of week $(WEEK) in course/submitted/
 	@workbook grade $(WEEK)
 
-collect: setup ## bring what was handed in for week $(WEEK) into course/: make collect WEEK=1 SOURCE=submissions.zip
+collect: setup ## bring what was submitted for week $(WEEK) into course/: make collect WEEK=1 SOURCE=submissions.zip
 	@workbook collect "$(SOURCE)" $(WEEK)
 
 feedback: setup ## write the pages of week $(WEEK) again, with points and comments from the desk

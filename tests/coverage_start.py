@@ -57,7 +57,7 @@ def _kill_what_has_saved(pid: int, number: int) -> None:
 def _has_ended(pid: int) -> bool:
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # it is no child, or somebody waited for it
+    except ChildProcessError:  # it is not a child, or somebody waited for it
         return True
 
 

@@ -42,7 +42,7 @@ from .tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
 WEEK, WRITTEN = "week01_tiny", "written-why"
 RIGHT = {"double": DOUBLE, "quadruple": QUADRUPLE, WRITTEN: ESSAY}
 ANSWERS = {"ann": RIGHT, "bob": RIGHT | {"double": SAME}, "cleo": {}, "dan": RIGHT | {WRITTEN: ""}}
-"""Who submitted what: cleo nothing but the starter, dan no written answer; erin's file is no notebook."""
+"""Who submitted what: cleo nothing but the starter, dan no written answer; erin's file is not a notebook."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def _(found: Class) -> object:
     return "<math" in found.page("ann"), "mathjax" in found.page("ann").lower()
 
 
-@situation("feedback", "a script in a comment is no script on the page", False)
+@situation("feedback", "a script in a comment is not a script on the page", False)
 def _(found: Class) -> object:
     found.give("ann", 15, "<script>alert(1)</script>")
     found.feedback()
@@ -107,7 +107,7 @@ def _(found: Class) -> object:
     return "bob" in found.feedback().written, found.total("bob")
 
 
-@situation("feedback", "a file that is no notebook has a page that says what to do", True)
+@situation("feedback", "a file that is not a notebook has a page that says what to do", True)
 def _(found: Class) -> object:
     found.feedback()
     return "tiny.ipynb" in found.page("erin")

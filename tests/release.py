@@ -82,7 +82,7 @@ def _of_the_changelog(root: Path, version: str) -> Iterator[Problem]:
         remedy = "give both the same version"
         yield Problem(path, first, f"it ends with {found['version']}, pyproject.toml says {version}", remedy)
     elif not _is_a_day(found["date"]):
-        yield Problem(path, first, f"`{found['date']}` is no day", f"write it as {date.today()}")
+        yield Problem(path, first, f"`{found['date']}` is not a day", f"write it as {date.today()}")
     if not any(text.strip() for text in lines[first : end - 1]):
         yield Problem(path, first, "its first section is empty", "say what changed for learners, instructors, authors")
 

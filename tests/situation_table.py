@@ -57,7 +57,7 @@ def named(name: str, encoding: str, person: str) -> Situation:
 
 
 def alone(name: str, file: str, content: bytes | None, why: str, fate: object = B) -> Situation:
-    """Somebody sent one file only, which is no notebook; somebody else sent work."""
+    """Somebody sent one file only, which is not a notebook; somebody else sent work."""
     path = f"ann/{file}"
     return Situation("broken", name, {path: content, "bo/attention.ipynb": None},
                      {"ann": path if fate is W else "", "bo": "bo/attention.ipynb"},
@@ -72,7 +72,7 @@ LAYOUTS = (
               {"leeann": CANVAS[0], "stonebo": CANVAS[1]}, {W: 2}, packed="submissions (2).zip"),
     Situation("layout", "Canvas, somebody wrote into the text box",
               {CANVAS[0]: None, "stonebo_12346_text.html": b"<p>"},
-              {"leeann": CANVAS[0], "stonebo": ""}, {W: 1, B: 1}, says=("no notebook: .html",)),
+              {"leeann": CANVAS[0], "stonebo": ""}, {W: 1, B: 1}, says=("not a notebook: .html",)),
     Situation("layout", "Canvas, a second file of a learner", same(CANVAS[0], "leeann_12345_67999_attention-1.ipynb"),
               {"leeann": "leeann_12345_67999_attention-1.ipynb"}, {W: 1, O: 1}),
     Situation("layout", "Moodle, folders", same(f"Ann Lee_4711{MOODLE}/attention.ipynb", f"Zoë_4712{MOODLE}/x.ipynb"),
@@ -111,7 +111,7 @@ LAYOUTS = (
     Situation("layout", "somebody has v1 and v2, and others have not", {
         "ann/v1/attention.ipynb": None, "ann/v2/attention.ipynb": At(FRIDAY), "bo/attention.ipynb": None},
               {"ann": "ann/v2/attention.ipynb", "bo": "bo/attention.ipynb"}, {W: 2, O: 1}),
-    Situation("layout", "Moodle, a name with a hyphen is no team",
+    Situation("layout", "Moodle, a name with a hyphen is not a team",
               same(f"Anne-Marie Lee_1{MOODLE}/a.ipynb", f"Bo Stone_2{MOODLE}/a.ipynb"),
               {"Anne-Marie Lee": f"Anne-Marie Lee_1{MOODLE}/a.ipynb", "Bo Stone": f"Bo Stone_2{MOODLE}/a.ipynb"},
               {W: 2}),
@@ -345,7 +345,7 @@ JSON, TXT = "a notebook that was called attention.ipynb.json", "a notebook that 
 BROKEN = (
     Situation("broken", "a loose script of somebody on the class list", {"ann.py": b"x", "README.txt": b"x",
                                                                          "bo.ipynb": None},
-              {"ann": "", "bo": "bo.ipynb"}, {B: 2, W: 1}, roster=ABC.encode(), says=("no notebook: .py",),
+              {"ann": "", "bo": "bo.ipynb"}, {B: 2, W: 1}, roster=ABC.encode(), says=("not a notebook: .py",),
               missing=("ann",)),
     Situation("broken", "a platform's download, packed, inside the source", {
         "submissions.zip": packed_members("", "", {CANVAS[0]: None, CANVAS[1]: None}), "bo.ipynb": None},
@@ -356,20 +356,20 @@ BROKEN = (
     alone(".ipynb.json that holds the notebook", "attention.ipynb.json", None, JSON, W),
     alone(".ipynb.txt that holds the notebook", "attention.ipynb.txt", None, TXT, W),
     alone("no ending, but the notebook", "attention", None, "a notebook that was called attention", W),
-    alone(".ipynb.txt that holds something else", "attention.ipynb.txt", b"sorry", "no notebook: .txt"),
-    alone("no ending, no notebook", "attention", b"sorry", "no notebook: no ending"),
-    alone("a script", "attention.py", b"print()", "no notebook: .py"),
-    alone("a PDF", "attention.pdf", b"%PDF-1.4", "no notebook: .pdf"),
-    alone("an archive of another kind", "attention.rar", b"Rar!", "no notebook: .rar"),
+    alone(".ipynb.txt that holds something else", "attention.ipynb.txt", b"sorry", "not a notebook: .txt"),
+    alone("no ending, no notebook", "attention", b"sorry", "not a notebook: no ending"),
+    alone("a script", "attention.py", b"print()", "not a notebook: .py"),
+    alone("a PDF", "attention.pdf", b"%PDF-1.4", "not a notebook: .pdf"),
+    alone("an archive of another kind", "attention.rar", b"Rar!", "not a notebook: .rar"),
     alone("an empty file", "attention.ipynb", b"", "the file is empty", W),
     alone("half a notebook", "attention.ipynb", notebook("x")[:90], "cannot be read as a notebook", W),
     alone("a broken zip", "attention.zip", b"PK\3\4", "is not a zip archive", U),
-    alone("a broken .tar.gz", "attention.tar.gz", b"\x1f\x8b\x08", "is no tar archive", U),
+    alone("a broken .tar.gz", "attention.tar.gz", b"\x1f\x8b\x08", "is not a tar archive", U),
     Situation("broken", "a .tar.gz with the notebook", {
         "ann/attention.tar.gz": packed_work("a .tar.gz with the notebook", "ann/attention.tar.gz", "tar")},
               {"ann": "ann/attention.tar.gz"}, {W: 1}),
     Situation("broken", "nothing but such files in the whole source", {"ann/a.py": b"x", "bo/a.pdf": b"x"},
-              {"ann": "", "bo": ""}, {B: 2}, says=("no notebook: .py",)),
+              {"ann": "", "bo": ""}, {B: 2}, says=("not a notebook: .py",)),
     Situation("broken", "a path that leads out of the archive", same("../../ann/attention.ipynb", "bo/attention.ipynb"),
               {"bo": "bo/attention.ipynb"}, {R: 1, W: 1}, packed="class.zip"),
     Situation("broken", "the same in a .tar.gz", same("../../ann/attention.ipynb", "bo/attention.ipynb"),

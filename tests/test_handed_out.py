@@ -16,7 +16,7 @@ def test_a_week_holds_its_notebook_and_the_pictures_of_its_source(week: str) -> 
     asked = ["git", "ls-files", f"weeks/{week}"]
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout:
-        pytest.skip("this is no checkout of the repository")
+        pytest.skip("this is not a checkout of the repository")
     found = {line.removeprefix(f"weeks/{week}/") for line in done.stdout.splitlines()}
     source = ROOT / "solutions" / week
     assert found == {f"{week[7:]}.ipynb", *(path.name for path in source.glob("*.png"))}

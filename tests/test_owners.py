@@ -38,7 +38,7 @@ def test_no_other_top_level_folder_appears_unnoticed() -> None:
     """README and docs/maintaining.md tell what each folder is."""
     done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout:
-        pytest.skip("this is no checkout of the repository")
+        pytest.skip("this is not a checkout of the repository")
     folders = {name.split("/")[0] for name in done.stdout.splitlines() if "/" in name}
     told = (ROOT / "docs" / "maintaining.md").read_text(encoding="utf-8")
     named = {

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from autograder.authoring.bundle import bundle_files
+from autograder.authoring.proof import Part, read_proof
 from autograder.week.cells import Exercise, Written
 from autograder.week.locate import all_weeks, open_week, released_weeks
 
-from . import wheels
+from . import weeks_table, wheels
 from .chosen import ROOT
 from .pictures import MAX_BYTES, PICTURES
 
@@ -67,11 +68,12 @@ def test_links_of_a_bundle_lead_into_it() -> None:
     files = bundle_files(ROOT, released_weeks(ROOT)[:1])
     found = {name: content.decode() for name, content in files.items() if name.endswith(".md")}
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}
-    assert set(found) == {"README.md", "docs/learning.md", "docs/troubleshooting.md"}
+    pages = ("prerequisites", "learning", "troubleshooting", "datasets")
+    assert set(found) == {"README.md", *(f"docs/{page}.md" for page in pages)}
     for name, text in found.items():
         assert dangling(text, set(files), Path(name).parent.as_posix()) == [], name
         named = re.findall(r"`([\w.]+/[\w./-]+)`", text) + re.findall(r"`python -m (\S+)", text)
-        made = ("work/", ".venv/", "backups/", "solutions/")  # a learner's own, and what only a clone has
+        made = ("work/", ".venv/", "backups/", "solutions/", "DATA/")  # a learner's own, and what only a clone has
         absent = [path for path in named if not path.startswith(made) and path.rstrip("/") not in {*files, *folders}]
         assert absent == [], name
 
@@ -91,10 +93,25 @@ def test_the_first_lines_count_the_weeks() -> None:
     assert planned == set(range(1, int(said[2]) + 1))
 
 
-def test_the_table_of_weeks_is_that_of_the_sources() -> None:
-    rows = re.findall(r"^\| (\d\d) \| ([^|]+) \| (\d+) \| 80 \+ 20 \|", README, re.MULTILINE)
+def test_the_table_of_weeks_is_that_of_the_sources_and_their_proofs() -> None:
+    assert weeks_table.replaced(README) == README, "python -m tests.weeks_table"
+    rows = re.findall(
+        r"^\| (\d\d) \| ([^|]+) \| (\d+) \| 80 \+ 20 \| \d+ \| (\d+) \| (\d+) \| (\d+) \|$", README, re.MULTILINE
+    )
     weeks = [open_week(ROOT, name) for name in all_weeks(ROOT)]
-    assert rows == [(f"{week.number:02d}", week.info.title, f"{week.info.hours}") for week in weeks]
+    assert [row[:3] for row in rows] == [
+        (f"{week.number:02d}", week.info.title, f"{week.info.hours}") for week in weeks
+    ]
+    assert all(int(mutants) == int(killed) + int(explained) > 100 for *_, mutants, killed, explained in rows)
+
+
+def test_no_week_has_lies_that_earn_points() -> None:
+    """As the sentence below the table says: none are listed as open, and the proofs have counted none."""
+    for name in all_weeks(ROOT):
+        folder = ROOT / "solutions" / name
+        listed = folder / "lies.json"
+        assert not listed.is_file() or json.loads(listed.read_text(encoding="utf-8")) == []
+        assert read_proof(folder).parts[Part.LIES].counts["points"] == 0
 
 
 @pytest.mark.parametrize("name", released_weeks(ROOT))

@@ -65,7 +65,7 @@ def tag_an_older_commit(root: Path) -> None:
             "first section is not released",
         ),
         (write_changes(CHANGES.replace(" (2026-03-02)", "")), "`## 1.4.0` names no release"),
-        (write_changes(CHANGES.replace("2026-03-02", "2026-02-30")), "`2026-02-30` is no day"),
+        (write_changes(CHANGES.replace("2026-03-02", "2026-02-30")), "`2026-02-30` is not a day"),
         (write_changes(CHANGES.replace("- Week 12.\n", "")), "its first section is empty"),
         (write_changes("# Changes\n"), "there is no section"),
         (tag_an_older_commit, "v1.4.0 is the tag of "),

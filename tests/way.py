@@ -6,7 +6,7 @@ One of two learners is followed while a class is graded, in this process. A *sta
 submission, in whatever form: its name, its file, its cells, what they did. Counted are calls into a module of
 `grading` and calls that a module of `grading` makes into another package; what happens inside that package is its own
 business, and errors, texts and lessons (`ELSEWHERE`) know no submission. A *return* is a stay in a module that it was
-in before. Generators that go on are no new stay.
+in before. Generators that go on are not new stay.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def listed(folder: Path) -> tuple[str, ...]:
     Raises
     ------
     BuildError
-        when the file is no list of names.
+        when the file is not a list of names.
     """
     path = folder / OPEN
     if not path.is_file():

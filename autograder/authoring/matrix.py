@@ -119,7 +119,7 @@ class Judge:
         self.cells = {cell.id: cell for cell in week.cells}
         self._places = Places(week)
         self._open: set[str] = set()
-        """Tests that an untouched stub passes: that a misconception passes them, too, is no news."""
+        """Tests that an untouched stub passes: that a misconception passes them, too, is not news."""
 
     def in_lesson(self, cell_id: str, done: CellRun, message: str, remedy: str) -> Problem:
         """A problem at the line of the lesson where a cell failed."""
@@ -131,7 +131,7 @@ class Judge:
         return max(0, line - self.sources[cell.id].partition(cell.source.rstrip())[0].count("\n"))
 
     def reference(self, row: Row, run: Run) -> None:
-        """The reference: the first cell that fails, or else every test that rejects it. What follows is no news."""
+        """The reference: the first cell that fails, or else every test that rejects it. What follows is not news."""
         for cell_id, done in run.cells.items():
             if done.verdict is Verdict.PASS:
                 continue

@@ -114,7 +114,7 @@ class MutationReport:
 
     @property
     def doubtful(self) -> list[Tried]:
-        """Those that were told a cause that may be false. Some are true: they are no misses."""
+        """Those that were told a cause that may be false. Some are true: they are not misses."""
         return [one for one in self.tried if one.doubt]
 
     @property
@@ -165,7 +165,8 @@ def load_equivalents(week: Week) -> tuple[Equivalent, ...]:
     Raises
     ------
     BuildError
-        for a file that is no TOML, an unknown key or exercise, a missing or too short reason, the same mutant twice.
+        for a file that is not valid TOML, an unknown key or exercise, a missing or too short reason, the same mutant
+        twice.
     """
     path = week.folder / FILE
     if not path.is_file():

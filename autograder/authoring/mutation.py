@@ -349,7 +349,7 @@ def mutants(exercise: str, source: str, imported: set[str]) -> list[Mutant]:
     Raises
     ------
     SyntaxError
-        when the answer is no Python.
+        when the answer is not valid Python.
     """
     tree, text = ast.parse(source), _Text(source)
     seen = {ast.dump(tree)}

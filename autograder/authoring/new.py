@@ -22,7 +22,7 @@ def new_week(root: Path, asked: str, title: str = "") -> Path:
     Raises
     ------
     WorkbookError
-        for a topic that is no identifier, a topic or number that is taken, and a checkout without sources.
+        for a topic that is not an identifier, a topic or number that is taken, and a checkout without sources.
     """
     if not (root / "solutions").is_dir():
         raise WorkbookError(f"{short(root)} has no solutions/", "write weeks in a clone, not in a learner's bundle")
@@ -44,7 +44,7 @@ def _number_and_topic(asked: str, weeks: list[str]) -> tuple[int, str]:
         remedy = (
             "use small letters, digits and underscores, as in detection_transformer or week12_detection_transformer"
         )
-        raise WorkbookError(f"{asked!r} is no topic", remedy)
+        raise WorkbookError(f"{asked!r} is not a topic", remedy)
     by_number = {int(week[4:6]): week for week in weeks}
     by_topic = {week.split("_", 1)[1]: week for week in weeks}
     topic, free = match["topic"], next(number for number in count(1) if number not in by_number)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..week.cells import About, Explore, Hints, Look, Text, Written
+from ..week.cells import About, Explore, Hints, Look, Measured, Text, Written
 from ..week.source import load_week
 from ..week.variants import load_variants
 
-SHOWN = About | Explore | Hints | Look | Text | Written
+SHOWN = About | Explore | Hints | Look | Measured | Text | Written
 """Cells that no test depends on."""
 EVERYTHING = "everything"
 WAKE_MS = 300

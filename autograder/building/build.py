@@ -15,7 +15,7 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ..core.errors import BuildError
-from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Setup, Test, Written
+from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Measured, Readings, Setup, Test, Written
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, content_of, to_text
 from ..week.presenting import attach_pictures, fold, go_on
@@ -51,7 +51,7 @@ def _nbgrader(cell: Cell) -> dict[str, object]:
         return base | {"grade": True, "solution": False, "locked": True, "points": words.points}
     if isinstance(words, Written):
         return base | {"grade": True, "solution": True, "locked": False, "points": words.points}
-    if isinstance(words, Setup | Given):
+    if isinstance(words, Setup | Given | Readings):
         return base | {"grade": False, "solution": False, "locked": True}
     return {}
 
@@ -69,6 +69,8 @@ def _workbook(week: Week, cell: Cell) -> dict[str, object]:
         }
     if isinstance(cell.words, Written):
         found["minutes"] = cell.words.minutes
+    if isinstance(cell.words, Given) and cell.words.after:
+        found["folded"] = True  # it belongs to the tests
     return found
 
 
@@ -82,6 +84,7 @@ def _week_metadata(week: Week) -> dict[str, object]:
         "hours": info.hours,
         "libraries": list(info.libraries),
         "limits": info.limits.model_dump(),
+        "reading": [reading.model_dump() for reading in info.reading],
     }
 
 
@@ -125,6 +128,8 @@ def _to_node(week: Week, cell: Cell) -> NotebookNode:
     node.metadata["workbook"] = _workbook(week, cell)
     if tags := _tags(cell):
         node.metadata["tags"] = tags
+    if isinstance(cell.words, Measured):
+        node.metadata |= {"editable": False, "deletable": False}
     return node
 
 
@@ -159,6 +164,7 @@ def learner_notebook(instructor: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         if cell.metadata.workbook.kind == "test":
             cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)  # no gap where the hidden tests were
+        if cell.metadata.workbook.kind == "test" or "folded" in cell.metadata.workbook:
             fold(cell)
         if cell.metadata.workbook.kind in ("test", "explore", "check"):
             go_on(cell)
@@ -232,7 +238,7 @@ def write_week(built: Notebooks, root: Path) -> bool:
     Raises
     ------
     BuildError
-        when notes to the author are left: they are no text for learners.
+        when notes to the author are left: they are not text for learners.
     """
     week = built.week
     if notes := author_notes(week):

@@ -43,7 +43,7 @@ def for_terminal(value: object, characters: int = 300) -> str:
 
 
 def readable(name: str) -> str:
-    """A file name that is no valid text, with the odd bytes as `\\xNN`: other bytes stay another name."""
+    """A file name that is not valid text, with the odd bytes as `\\xNN`: other bytes stay another name."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -48,7 +48,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """What is read -> how lists call its column, in small letters; the first that is there and not empty counts."""
 NOT_PEOPLE = ("points possible", "student, test")
-"""Rows of Canvas's export that are no learners."""
+"""Rows of Canvas's export that are not learners."""
 SEPARATORS = ",;\t"
 
 
@@ -76,7 +76,7 @@ def read_class_list(path: Path) -> list[Row]:
     Raises
     ------
     WorkbookError
-        for a file that is no table, or has no column that names people.
+        for a file that is not a table, or has no column that names people.
     """
     try:
         text = decoded(path.read_bytes())
@@ -87,7 +87,7 @@ def read_class_list(path: Path) -> list[Row]:
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         table = [(lines.line_num, row) for row in lines]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise WorkbookError(f"{short(path)} is no table that can be read: {error}", "save it as CSV, UTF-8") from None
+        raise WorkbookError(f"{short(path)} cannot be read as a table: {error}", "save it as CSV, UTF-8") from None
     table = [(number, row) for number, row in table if any(cell.strip() for cell in row)]
     header = [_column(name) for name in table[0][1]] if table else []
     places = {field: [header.index(name) for name in names if name in header] for field, names in FIELDS.items()}

@@ -137,7 +137,7 @@ def read_deadlines(course: Course, week: str, by_nbgrader: datetime | None = Non
     try:
         told = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise WorkbookError(f"{short(path)} is no TOML: {error}", "fix that line") from None
+        raise WorkbookError(f"{short(path)} is not valid TOML: {error}", "fix that line") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -145,7 +145,7 @@ def read_deadlines(course: Course, week: str, by_nbgrader: datetime | None = Non
     try:
         zone = ZoneInfo(told.timezone) if told.timezone else None
     except (KeyError, ValueError, OSError):
-        what = f"{short(path)}: timezone: {told.timezone!r} is no IANA name"
+        what = f"{short(path)}: timezone: {told.timezone!r} is not an IANA name"
         raise WorkbookError(what, 'say a region, such as "America/Los_Angeles" or "Europe/Berlin"') from None
 
     def utc(moment: datetime, where: str) -> datetime:
@@ -171,7 +171,7 @@ def _weeks_named(key: str, path: Path) -> re.Pattern[str]:
     """`week01`, `week01_attention` or `1` as a pattern of the whole name."""
     number = re.fullmatch(r"(?:week)?0*(\d{1,2})", key)
     if not number and not WEEK_FOLDER.match(key):
-        raise WorkbookError(f"{short(path)}: {key!r} is no week", "call it week01, or by its whole name")
+        raise WorkbookError(f"{short(path)}: {key!r} is not a week", "call it week01, or by its whole name")
     return re.compile(rf"week{int(number[1]):02d}_.*" if number else re.escape(key))
 
 

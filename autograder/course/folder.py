@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Course:
-    """The folder of a class: what was handed in, what was graded, what learners are told, the gradebook."""
+    """The folder of a class: what was submitted, what was graded, what learners are told, the gradebook."""
 
     root: Path
     folder: Path

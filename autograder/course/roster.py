@@ -53,7 +53,7 @@ class Known:
 
 
 def attempts_folder(course: Course, learner: str = "") -> Path:
-    """Where everything that was ever handed in is kept: `course/attempts/LEARNER/WEEK/`."""
+    """Where everything that was ever submitted is kept: `course/attempts/LEARNER/WEEK/`."""
     return course.folder / "attempts" / learner if learner else course.folder / "attempts"
 
 
@@ -63,7 +63,7 @@ def read_roster(course: Course) -> list[Person]:
     Raises
     ------
     WorkbookError
-        for a file that is no table with these columns, a line without a name for the folder, and two lines with one
+        for a file that is not a table with these columns, a line without a name for the folder, and two lines with one
         folder (capitals make no difference), with the number of the line.
     """
     path = course.folder / "roster.csv"

@@ -1,6 +1,6 @@
 """Times as platforms write them, as naive UTC.
 
-Some name a zone by letters: `2026-03-02 23:59 PST` is no time in UTC.
+Some name a zone by letters: `2026-03-02 23:59 PST` is not a time in UTC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 TIMESTAMP = "timestamp.txt"
 """Where nbgrader keeps the time of a submission, beside it."""
 MAX_STAMP = 1_000
-"""A larger timestamp.txt is no time."""
+"""A larger timestamp.txt is not a time."""
 
 HOURS: dict[str, float] = {
     "PST": -8, "PDT": -7, "MST": -7, "MDT": -6, "CDT": -5, "EST": -5, "EDT": -4, "AKST": -9, "AKDT": -8, "HST": -10,
@@ -39,7 +39,7 @@ def moment_in(text: str) -> datetime | None:
 
 
 def handed_in_at(stamp: bytes) -> datetime | None:
-    """The time of hand-in from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
+    """The time of submission from nbgrader's timestamp.txt, as naive UTC; None when there is none."""
     try:
         return moment_in(stamp.decode("utf-8"))
     except UnicodeDecodeError:

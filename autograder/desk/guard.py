@@ -47,7 +47,7 @@ STARTERS = (
 )
 """The attributes `onclick` of nbgrader's templates."""
 NOTHING = "default-src 'none'; sandbox; frame-ancestors 'self'"
-"""The policy of what is no page: data, and files of a learner's."""
+"""The policy of what is not a page: data, and files of a learner's."""
 IN_A_SCRIPT = re.compile(r'= "\{\{ ([\w.]+) \}\}";')
 """How nbgrader's templates give a text to a script."""
 ELSEWHERE = (

@@ -73,7 +73,7 @@ class Run:
     ----------
     late : what its time-outs did with their time. killed : whether the system ended a process of it.
     rerun : why it was run once more, alone; None where it was not.
-    lost : what kept it from its work for good, so that it is no verdict; None where nothing did.
+    lost : what kept it from its work for good, so that it is not a verdict; None where nothing did.
     patched, modules : of a run in one process, see `together.TwoSides.only_here`.
     """
 

@@ -1,4 +1,4 @@
-"""What the machine did to a run is no verdict: such runs are done once more, alone, after all others.
+"""What the machine did to a run is not a verdict: such runs are done once more, alone, after all others.
 
 A time-out that used little CPU time may have waited for processors that others kept busy, and a process that the
 system ended went because memory ran out. Neither may cost points. Who merely sleeps gets the same verdict again, so
@@ -23,7 +23,7 @@ WHY = {
     Disturbed.WAITED: "it waited for a processor until its time was over, and there is no time left to run it alone",
     Disturbed.KILLED: "the system ended its process, as it does when the machine runs out of memory",
 }
-"""Why a run is no verdict, for the instructor."""
+"""Why a run is not a verdict, for the instructor."""
 T = TypeVar("T")
 
 

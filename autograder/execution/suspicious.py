@@ -105,7 +105,7 @@ def _aliases(tree: ast.AST) -> dict[str, str]:
 
 
 def _dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
-    """`t.ops.aten` -> "torch.ops.aten"; "" for what is no chain of names."""
+    """`t.ops.aten` -> "torch.ops.aten"; "" for what is not a chain of names."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -3,7 +3,7 @@
     course/record/WEEK/outcomes/LEARNER.json   what was recorded: verdicts and points, and the key they belong to
     course/record/WEEK/runs/LEARNER.json       what every cell did when it ran last; written before any grade is
 
-A *key* is a hash of what an outcome depends on: the file that was handed in, the week, and the environment. As
+A *key* is a hash of what an outcome depends on: the file that was submitted, the week, and the environment. As
 long as it stays the same, the outcome is read, not made. A test has a key of its own, so that a changed test runs
 again alone. Files are replaced in one step; one that cannot be read counts as not there. All of it may be deleted:
 then everything is graded again.
@@ -47,7 +47,7 @@ class Entry(BaseModel):
 
     Attributes
     ----------
-    key : of the outcome. work : hash of what was handed in.
+    key : of the outcome. work : hash of what was submitted.
     told : the key for which the pages of the learner were written.
     damaged : why there is nothing to grade; "" otherwise. damage : the kind of that.
     """
@@ -200,7 +200,7 @@ def _walls(unsafe: bool) -> str:
 
 
 def work_key(*parts: bytes) -> str:
-    """A hash of what was handed in."""
+    """A hash of what was submitted."""
     found = hashlib.sha256()
     for part in parts:
         found.update(len(part).to_bytes(8, "big") + part)
@@ -216,8 +216,8 @@ def keys_of_tests(job: Job, environment: str, unsafe: bool = False) -> dict[str,
     """Test cell -> a hash of what its verdict depends on.
 
     That is the environment (see `fingerprint.environment_of`), the walls around the learner's process, every cell that
-    is no test, the test itself, and where it stands among them. Since a reference stands in for a failed exercise, also
-    the tests of the exercises that this one builds on, and where those stand.
+    is not a test, the test itself, and where it stands among them. Since a reference stands in for a failed exercise,
+    the tests of the exercises that this one builds on are in it, too, and where those stand.
     """
     others = [_seen(cell) for cell in job.cells if cell.kind != TEST]
     base = json.dumps([environment, _walls(unsafe), job.limits.model_dump(), job.names, others], sort_keys=True)

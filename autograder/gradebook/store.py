@@ -180,7 +180,7 @@ class Recorder:
         ----------
         notebook : the repaired notebook with its outputs.
         scores : points of every test cell, by cell id.
-        submitted : the file that was handed in; a timestamp.txt beside it is kept.
+        submitted : the file that was submitted; a timestamp.txt beside it is kept.
         """
         from nbgrader.preprocessors import ComputeChecksums
         from nbgrader.utils import is_solution
@@ -204,7 +204,7 @@ class Recorder:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / f"{week.topic}.ipynb", to_text(notebook))
         when = None
-        with contextlib.suppress(OSError, DamagedError):  # no time of hand-in, or none that can be used
+        with contextlib.suppress(OSError, DamagedError):  # no time of submission, or none that can be used
             stamp = read_handed_in(submitted.parent / TIMESTAMP, MAX_STAMP)
             (folder / TIMESTAMP).write_bytes(stamp)
             when = handed_in_at(stamp)

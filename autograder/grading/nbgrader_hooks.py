@@ -18,7 +18,7 @@ def register_week(assignment: str, student: str, notebooks: Sequence[str]) -> No
     """Before `nbgrader autograde` grades submissions: put the week into the gradebook, if it is not there.
 
     Also keeps Python's warnings out of the kernels that this process starts: nbgrader gives a test cell no points when
-    anything stands on its standard error, and a library's warning is no wrong answer.
+    anything stands on its standard error, and a library's warning is not a wrong answer.
 
     Raises
     ------
@@ -85,7 +85,7 @@ class WithoutHiddenTests(ClearHiddenTests):
         self, cell: NotebookNode, resources: dict[str, Any], cell_index: int
     ) -> tuple[NotebookNode, dict[str, Any]]:
         if not is_grade(cell) or is_solution(cell):
-            return cell, resources  # a learner's words are no hidden test
+            return cell, resources  # a learner's words are not hidden tests
         before = cell.source
         cell, resources = super().preprocess_cell(cell, resources, cell_index)
         if cell.source != before:

@@ -43,7 +43,7 @@ def plan(grading: Grading) -> list[Submission]:
 def files(course: Course, week: str, topic: str) -> dict[str, Path]:
     """Learner -> the notebook they submitted, in alphabetical order; a path that may not exist.
 
-    A folder whose name is no text stands there with its odd bytes as `\\xNN`; `read` refuses it.
+    A folder whose name is not text stands there with its odd bytes as `\\xNN`; `read` refuses it.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read(grading: Grading, common: str, student: str, path: Path, group: str) ->
     content, stamp, damaged, damage = b"", b"", "", Damage.OTHER
     try:
         if student != path.parent.parent.name:
-            raise DamagedError("the name of the folder is no text in UTF-8; rename the folder")
+            raise DamagedError("the name of the folder is not text in UTF-8; rename the folder")
         content = read_handed_in(path)
     except DamagedError as error:
         damaged, damage = str(error), error.kind
@@ -92,7 +92,7 @@ def read(grading: Grading, common: str, student: str, path: Path, group: str) ->
         gone = isinstance(error, FileNotFoundError)
         damaged = _nothing_there(path) if gone else f"the file cannot be read ({error.strerror or error})"
         damage = Damage.NOT_THERE if gone else Damage.OTHER
-    with suppress(DamagedError, OSError):  # no time of hand-in, or none that can be used
+    with suppress(DamagedError, OSError):  # no time of submission, or none that can be used
         stamp = read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)
     work = work_key(content, stamp, damaged.encode())
     key = outcome_key(common, work, readable(path.name))

@@ -205,7 +205,7 @@ class PlainBench:
 
 
 def _read(process: subprocess.Popen[bytes], events: queue.Queue[bytes]) -> None:
-    """Put lines into the queue, and an empty one, which is no event, at the end."""
+    """Put lines into the queue, and an empty one, which is not an event, at the end."""
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:

@@ -177,7 +177,7 @@ class _Course:
 
 
 def _figures_kept() -> contextlib.AbstractContextManager[object]:
-    """How figures look is no setting of a test, and stays as the kernel has it."""
+    """How figures look is not a setting of a test, and stays as the kernel has it."""
     matplotlib = sys.modules.get("matplotlib")
     return matplotlib.rc_context() if matplotlib else contextlib.nullcontext()
 

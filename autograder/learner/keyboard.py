@@ -15,7 +15,7 @@ REST_SECONDS = 0.05
 
 
 class Key(StrEnum):
-    """Keys that are no letter. ENDED: the terminal is gone."""
+    """Keys that are not letters. ENDED: the terminal is gone."""
 
     UP = "up"
     DOWN = "down"

@@ -51,7 +51,7 @@ class Preflight:
 
     Attributes
     ----------
-    content : the notebook's bytes, exactly as they are handed in.
+    content : the notebook's bytes, exactly as they are submitted.
     lesson : the notebook as the grader repairs it; its `notes` say what that is.
     results : of the visible tests, with the whole notebook run in order in a new process.
     differences : where the grader may judge otherwise than checks did.

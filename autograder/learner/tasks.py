@@ -170,7 +170,7 @@ class _Needs:
         self._reads: dict[str, frozenset[str]] = {}
         self._makers: dict[str, list[Code]] = {}
         self._opaque: set[str] = set()
-        """Cells that are no Python alone, as with a magic."""
+        """Cells that are not Python alone, as with a magic."""
         self._any_name: set[str] = set()
         """Cells that may make any name."""
         stubs = {cell.id: cell.source for cell in released.learner.cells}

@@ -193,7 +193,7 @@ def _json(handler: web.RequestHandler) -> dict[str, Any]:
     try:
         return _mapping(json.loads(handler.request.body))
     except ValueError:
-        raise web.HTTPError(400, reason="This is no JSON") from None
+        raise web.HTTPError(400, reason="This is not valid JSON") from None
 
 
 def _mapping(value: Any) -> dict[str, Any]:

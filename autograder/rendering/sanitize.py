@@ -24,7 +24,7 @@ MATH = {
     "munderover", "none",
 }  # fmt: skip
 LOST = {"script", "style", "template", "iframe", "object", "noscript", "title", "textarea", "xmp"}
-"""Elements whose content is no text for a reader and goes with them."""
+"""Elements whose content is not text for a reader and goes with them."""
 OF_MATH = {
     "accent", "accentunder", "align", "columnalign", "columnlines", "depth", "displaystyle", "fence", "form", "height",
     "linethickness", "lspace", "mathvariant", "maxsize", "minsize", "notation", "rowlines", "rowspacing", "rspace",

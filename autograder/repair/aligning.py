@@ -113,7 +113,7 @@ class Names:
         if any(line.startswith(MAGIC) for line in source.splitlines()):
             source = "\n".join("" if line.startswith(MAGIC) else line for line in source.splitlines())
         try:
-            with warnings.catch_warnings(action="ignore"):  # a learner's odd escape is no news for the instructor
+            with warnings.catch_warnings(action="ignore"):  # a learner's odd escape is not news for the instructor
                 return frozenset(_bound(ast.parse(source).body))
         except (SyntaxError, ValueError, MemoryError, RecursionError):  # whatever was typed: it is not parsed to be run
             return _heads(source)

@@ -1,4 +1,4 @@
-"""Do something with a stranger's file in a process of its own that may have so much memory and so much time.
+"""Do something with an untrusted file in a process of its own that may have so much memory and so much time.
 
 The process is started once and asked again and again, so an honest file costs the way there and back. One that takes
 more than it may ends the process, and is told so; the next file gets a new one. What comes back is JSON: nothing is

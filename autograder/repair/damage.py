@@ -1,4 +1,4 @@
-"""Why a file that was handed in cannot be read. Standard library alone, as `reading`."""
+"""Why a file that was submitted cannot be read. Standard library alone, as `reading`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Damage(StrEnum):
 
 
 class DamagedError(Exception):
-    """What was handed in cannot be read; the message says why, in one line, to its learner.
+    """What was submitted cannot be read; the message says why, in one line, to its learner.
 
     `kind` is for programs, which never read the message.
     """

@@ -54,7 +54,7 @@ def not_json(content: bytes, error: json.JSONDecodeError) -> DamagedError:
         return known
     if _breaks_off(error):
         return DamagedError(f"the file breaks off in line {error.lineno}: a part of it is missing", Damage.CUT)
-    return DamagedError(f"the file is no JSON (line {error.lineno}: {error.msg.lower()})")
+    return DamagedError(f"the file is not valid JSON (line {error.lineno}: {error.msg.lower()})")
 
 
 def _breaks_off(error: json.JSONDecodeError) -> bool:

@@ -26,7 +26,7 @@ KINDS = ("code", "markdown", "raw")
 
 
 class Handed(TypedDict):
-    """What grading takes from a cell that was handed in. `id`, `grade_id`: "" where there is none."""
+    """What grading takes from a submitted cell. `id`, `grade_id`: "" where there is none."""
 
     cell_type: str
     source: str
@@ -37,7 +37,7 @@ class Handed(TypedDict):
 
 @dataclass(frozen=True)
 class Submission:
-    """A notebook that was handed in, without all that grading has no use for.
+    """A notebook that was submitted, without all that grading has no use for.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ def notebook_in(content: bytes) -> dict[str, Any]:
     """
     raw = _loaded(content)
     if not isinstance(raw, dict) or "nbformat" not in raw:
-        raise DamagedError("the file is JSON but no notebook")
+        raise DamagedError("the file is JSON, but not a notebook")
     _check_depth(raw)
     version = raw["nbformat"]
     if version != 4 and version in (1, 2, 3):
@@ -107,7 +107,7 @@ def glance(given: object, content: bytes) -> Glance:
     Raises
     ------
     DamagedError
-        when the file is no JSON.
+        when the file is not valid JSON.
     """
     raw = _loaded(content)
     if not isinstance(raw, dict):
@@ -124,7 +124,7 @@ def glance(given: object, content: bytes) -> Glance:
 
 
 def _digested(cell: object) -> str:
-    """The kind and text of a cell without blanks at the ends of lines; of what is no cell, all of it."""
+    """The kind and text of a cell without blanks at the ends of lines; of what is not a cell, all of it."""
     if not isinstance(cell, dict) or "source" not in cell:
         return whole_characters(json.dumps(cell))
     source = cell["source"]
@@ -177,7 +177,7 @@ def _joined(source: object) -> str:
     if isinstance(source, list):
         return "".join(map(str, source))
     if not isinstance(source, str):
-        raise DamagedError("the file is not a notebook (the source of a cell is no text)")
+        raise DamagedError("the file is not a notebook (the source of a cell is not text)")
     return source
 
 

@@ -55,7 +55,7 @@ class Repaired:
 
 
 def read_handed_in(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a file that a learner handed in: never through a link, never of a pipe or a device.
+    """The bytes of a file that a learner submitted: never through a link, never of a pipe or a device.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def _in_several(name: str, copies: int) -> str:
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Replace metadata that is no mapping, ids that are no text, and halves of characters."""
+    """Replace metadata that is not a mapping, ids that are not text, and halves of characters."""
     if not isinstance(notebook.get("metadata"), dict):
         notebook.metadata = nbformat.from_dict({})
     for cell in notebook.cells:

@@ -47,7 +47,7 @@ def in_archive(read: Callable[[], Path | bytes], name: str, most: int) -> list[E
     Raises
     ------
     DamagedError
-        when it is no such archive, or holds more than `most` files.
+        when it is not an archive of that kind, or holds more than `most` files.
     """
     if not name.lower().endswith(".zip"):
         return in_tar(read, name, most)
@@ -84,7 +84,7 @@ def _readable(file: BinaryIO, most: int) -> IO[bytes]:
     if listed == 0xFFFFFFFF or begin < 0:  # more than 4 GB
         return file
     if listed > most * MAX_LISTED_BYTES:
-        raise DamagedError(f"its list of files has {listed / 2**20:.0f} MiB; that is no class")
+        raise DamagedError(f"its list of files has {listed / 2**20:.0f} MiB; that is not a class")
     file.seek(begin)
     content = file.read(listed)
     shift = begin - END.unpack_from(tail, place)[6]

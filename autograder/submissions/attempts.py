@@ -1,4 +1,4 @@
-"""Keep everything that was handed in, and put the one that counts where grading looks.
+"""Keep everything that was submitted, and put the one that counts where grading looks.
 
     course/attempts/LEARNER/WEEK/20260302T120501-0-1f3a9c0b7d2e.ipynb    time (UTC), Canvas's number, digits of SHA-256
     course/submitted/LEARNER/WEEK/TOPIC.ipynb, timestamp.txt              a copy of what counts
@@ -112,7 +112,7 @@ def hand_over(
 
 
 def _moment(path: Path) -> datetime:
-    """When a notebook in `submitted/` was handed in: by the timestamp.txt beside it, else by its own time."""
+    """When a notebook in `submitted/` was submitted: by the timestamp.txt beside it, else by its own time."""
     try:
         if stamp := handed_in_at(read_handed_in(path.parent / TIMESTAMP, MAX_STAMP)):
             return stamp

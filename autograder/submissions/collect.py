@@ -1,4 +1,4 @@
-"""Bring what was handed in into the course, from wherever learners put it.
+"""Bring what was submitted into the course, from wherever learners put it.
 
 Bytes are copied, never opened as a notebook for more than a look at its metadata. Every entry of a source has a fate,
 which is told by name; whatever is wrong with one stops no other.
@@ -70,7 +70,7 @@ class Collection:
         return sum(1 for one in self.fates if one.week)
 
     @property
-    def nobodys(self) -> tuple[str, ...]:
+    def unmatched(self) -> tuple[str, ...]:
         """Files that could be submissions and belong to nobody, each with the reason."""
         lost = (Fate.REFUSED, Fate.UNREADABLE)
         return tuple(f"{one.file}: {one.why}" for one in self.fates if one.fate in lost and not one.learner)
@@ -106,7 +106,7 @@ def collect(
     Parameters
     ----------
     source : a folder, an archive, or one file; `sources.entries` and `identify` say which.
-    exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they handed in.
+    exchange : nbgrader made the folder: those at its top are learners, and its timestamp.txt tell when they submitted.
     reading : what the instructor says about the names in the source.
     whole_groups : what one member of a group on the roster submits is the whole group's.
     ask : answers what names leave open; None where nobody does.
@@ -127,7 +127,7 @@ def collect(
     whose = open_ones | {n: said[n] for n, fate in fates.items() if fate.learner}  # also who sent no notebook
     if not whose:
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
-    fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
+    fates |= {n: fate for n, claim in open_ones.items() if (fate := _unmatched(found[n], claim, topic))}
     whose = {n: claim for n, claim in whose.items() if n not in fates or fates[n].learner}
     assigned = _folders(group, whose, week, whole_groups)
     shares = _shares(found, whose, assigned, fates, group, exchange, guessing=reading.layout is None)
@@ -249,7 +249,7 @@ def _beside(entry: Entry, claim: Claim, week: str, group: Class) -> Fated | None
     loose = claim.layout is Layout.LOOSE and not group.has(claim.learner)
     learner = "" if loose or claim.unclear or not entry.told or entry.name in OWN_FILES else claim.learner
     ending = clean(Path(entry.name).suffix, 20) or "no ending"
-    return Fated(entry.shown, Fate.BESIDE, learner, f"no notebook: {ending}")
+    return Fated(entry.shown, Fate.BESIDE, learner, f"not a notebook: {ending}")
 
 
 def _named(entry: Entry, claim: Claim) -> Claim:
@@ -259,7 +259,7 @@ def _named(entry: Entry, claim: Claim) -> Claim:
     return replace(claim, learner=name_in_receipt(entry), layout=Layout.RECEIPT)
 
 
-def _nobodys(entry: Entry, claim: Claim, topic: str) -> Fated | None:
+def _unmatched(entry: Entry, claim: Claim, topic: str) -> Fated | None:
     """The fate of an entry that is not read, or that is nobody's; None for one that is somebody's."""
     if claim.unclear:
         return Fated(entry.shown, Fate.REFUSED, why=clean(claim.unclear, 300))

@@ -1,4 +1,4 @@
-"""Find the notebook in a file that was handed in: the file itself, or the bundle that `workbook submit` makes.
+"""Find the notebook in a file that was submitted: the file itself, or the bundle that `workbook submit` makes.
 
 A bundle is a zip archive with `TOPIC.ipynb` and `receipt.json`: `{"format": 1, "week", "notebook", "sha256", "version",
 "content", "created", "learner"}`, where version and content are those of the release it was made from. A receipt that
@@ -41,7 +41,7 @@ class Worth(IntEnum):
 
 @dataclass(frozen=True)
 class Found:
-    """A notebook that was handed in: its bytes, what was noticed, whom a receipt beside it names, the week it names."""
+    """A notebook that was submitted: its bytes, what was noticed, whom a receipt beside it names, the week it names."""
 
     content: bytes
     notes: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Found:
 
 
 class Looker:
-    """Looks into notebooks of one week, in a process of its own: a stranger's JSON may ask for much memory.
+    """Looks into notebooks of one week, in a process of its own: untrusted JSON may ask for much memory.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Of everything that one learner handed in for a week: what is kept, and what counts."""
+"""Of everything that one learner submitted for a week: what is kept, and what counts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Collected:
     ----------
     file : the best file in the source, which counts unless a note says otherwise; "" where nothing could be collected.
     attempts, new : versions that are kept, and how many of them this collection added.
-    handed_in : when what counts was handed in, naive UTC.
+    handed_in : when what counts was submitted, naive UTC.
     group : the group whose work counts; "" where it is the learner's own; None where nothing of the source counts.
     """
 
@@ -231,7 +231,7 @@ class _Picking:
         return opened
 
     def _moment(self, piece: Piece) -> datetime:
-        """When a piece was handed in. A time that is still to come would make it the newest for ever."""
+        """When a piece was submitted. A time that is still to come would make it the newest for ever."""
         moment, now = piece.stamp or piece.claim.moment or piece.entry.moment, datetime.now(UTC).replace(tzinfo=None)
         if moment <= now + A_DAY:
             return moment
@@ -239,7 +239,7 @@ class _Picking:
         return now
 
     def _without_starters(self, opened: list[_Opened]) -> list[_Opened]:
-        """Beside work, the notebook as the course gave it is no attempt."""
+        """Beside work, the notebook as the course gave it is not an attempt."""
         if not any(one.found.worth is Worth.WORK for one in opened):
             return opened
         for one in opened:

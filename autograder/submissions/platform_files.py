@@ -22,7 +22,7 @@ RECEIPT_HEAD = re.compile(r"(?P<head>.+)_attempt_\d{4}(?:-\d\d){5}\.txt")
 NAME_LINE = re.compile(r"^Name: (?P<name>.+) \((?P<login>[^()\s]+)\)\s*$", re.MULTILINE)
 MAX_RECEIPT = 100_000
 MANY = 100
-"""More submitters than this are no group."""
+"""More submitters than this are not a group."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_metadata(given: object, content: bytes) -> dict[str, object]:
     Raises
     ------
     DamagedError
-        when it is no YAML.
+        when it is not valid YAML.
     """
     import yaml
 
@@ -92,7 +92,7 @@ def read_metadata(given: object, content: bytes) -> dict[str, object]:
     try:
         raw = yaml.load(content, Loader=loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{METADATA} is no YAML ({type(error).__name__})") from None
+        raise DamagedError(f"{METADATA} is not valid YAML ({type(error).__name__})") from None
     out: dict[str, object] = {}
     for name, about in raw.items() if isinstance(raw, dict) else ():
         if not isinstance(about, dict) or not isinstance(about.get(":submitters"), list):

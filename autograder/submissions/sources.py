@@ -21,7 +21,7 @@ from .contents import looked_into
 from .entries import ARCHIVES, MAX_DEPTH, RECEIPT, Entry, Fate, hidden, named
 
 MAX_ENTRIES = 20_000
-"""More files than this are no class."""
+"""More files than this are not a class."""
 
 
 def entries(source: Path) -> list[Entry]:
@@ -30,7 +30,7 @@ def entries(source: Path) -> list[Entry]:
     Raises
     ------
     WorkbookError
-        when there is no such source, it is no archive, or it holds more files than a class hands in.
+        when there is no such source, it is not an archive, or it holds more files than a class submits.
     """
     if source.is_dir():
         found = list(_in_folder(source))

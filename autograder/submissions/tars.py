@@ -33,7 +33,7 @@ def in_tar(read: Callable[[], Path | bytes], name: str, most: int) -> list[Entry
     Raises
     ------
     DamagedError
-        when it is no tar archive, unpacks to too much, or holds more than `most` files.
+        when it is not a tar archive, unpacks to too much, or holds more than `most` files.
     """
     content = read()
     limit = MAX_UNPACKED if isinstance(content, Path) else 2 * MAX_BYTES
@@ -45,7 +45,7 @@ def in_tar(read: Callable[[], Path | bytes], name: str, most: int) -> list[Entry
     except DamagedError:
         raise
     except Exception as error:  # of a library on bytes from anywhere: there is no list of what it raises
-        raise DamagedError(f"{clean(name, 100)} is no tar archive ({_said(error)})") from None
+        raise DamagedError(f"{clean(name, 100)} is not a tar archive ({_said(error)})") from None
     found, lost = _listed(archive, name, most)
     file.left = -1
     entries = [_member(archive, info) for info in found if not info.isdir()]
@@ -62,7 +62,7 @@ def _listed(archive: tarfile.TarFile, name: str, most: int) -> tuple[list[tarfil
                 break
     except Exception as error:  # as above
         if not found:
-            raise DamagedError(f"{clean(name, 100)} is no tar archive ({_said(error)})") from None
+            raise DamagedError(f"{clean(name, 100)} is not a tar archive ({_said(error)})") from None
         return found, _said(error)
     if len(found) > most:
         raise DamagedError(f"{clean(name, 100)} holds more than {most:,} files")

@@ -6,9 +6,12 @@ import ast
 import dis
 import warnings
 from types import CodeType
+from typing import TYPE_CHECKING
 
 from .cells import Cell, Explore, Look, Test
-from .source import Week
+
+if TYPE_CHECKING:
+    from .source import Week
 
 
 def codes(source: str) -> list[CodeType]:

@@ -25,6 +25,7 @@ from .cells import (
     Exercise,
     Given,
     Hints,
+    Readings,
     Setup,
     Test,
     Text,
@@ -32,6 +33,8 @@ from .cells import (
     Written,
 )
 from .headers import header_lines, unreadable
+from .measured import with_measured
+from .readings import Reading, as_table
 from .validation import complaints, read_text, read_toml
 
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
@@ -41,8 +44,6 @@ PINNED = "pinned.json"
 """In the copy of a week that a class is pinned to (see `course.pins`)."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
-MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
-"""Lines for IPython, which are no Python."""
 CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
 """What stands below each stub."""
 
@@ -68,6 +69,9 @@ class WeekInfo(BaseModel):
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
     """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
+    reading: tuple[Reading, ...] = ()
+    reproduces: str = ""
+    """The figure or number of a paper that the lesson shows again: which, what is the same, and what is not."""
     limits: Limits = Limits()
 
 
@@ -105,8 +109,8 @@ class Week:
     @property
     def code(self) -> str:
         """All its code cells, as one source in Python; magics are left out."""
-        codes = (cell.source for cell in self.cells if cell.words.cell_type == "code")
-        return "\n".join(MAGIC.sub("", code) for code in codes)
+        codes = (cell.python for cell in self.cells if cell.words.cell_type == "code")
+        return "\n".join(codes)
 
     def of_kind(self, kind: type[Words], name: str | None = None) -> list[Cell]:
         """The cells of one kind, in order; with `name`, only those of that exercise or question."""
@@ -227,15 +231,17 @@ def parse(text: str, path: Path) -> tuple[Cell, ...]:
 def placed(lesson: Sequence[Cell], tests: Sequence[Cell]) -> tuple[Cell, ...]:
     """The lesson with each test cell behind the hints of its exercise, or behind the cell that its `after` names.
 
+    What several tests use is a given cell among them, which always says `after`.
+
     Raises
     ------
     BuildError
-        for a cell of another kind among the tests, a test among the cells of the lesson, and a test without a place.
+        for a cell of another kind among the tests, a test among the cells of the lesson, and a cell without a place.
     """
     problems = [
         Problem(cell.path, cell.line, f"a {cell.words.key or 'text'} cell in {TESTS}", "move it to the lesson")
         for cell in tests
-        if not isinstance(cell.words, Test)
+        if not isinstance(cell.words, Test | Given)
     ]
     problems += [
         Problem(cell.path, cell.line, f"a test cell in the lesson, which has a {TESTS}", f"move it to {TESTS}")
@@ -245,9 +251,12 @@ def placed(lesson: Sequence[Cell], tests: Sequence[Cell]) -> tuple[Cell, ...]:
     behind: dict[str, list[Cell]] = {}
     known = {cell.id for cell in lesson}
     for cell in tests:
-        if isinstance(cell.words, Test):
-            place = cell.words.after or f"{cell.name}-hints"
-            if place not in known:
+        if isinstance(cell.words, Test | Given):
+            place = cell.words.after or ("" if isinstance(cell.words, Given) else f"{cell.name}-hints")
+            if not place:
+                remedy = 'name the cell that it stands behind: after="setup"'
+                problems.append(Problem(cell.path, cell.line, f"a given cell in {TESTS} without a place", remedy))
+            elif place not in known:
                 remedy = 'write hints for its exercise, or name a cell: after="given-x"'
                 problems.append(Problem(cell.path, cell.line, f"there is no cell {place!r} to stand behind", remedy))
             behind.setdefault(place, []).append(cell)
@@ -265,6 +274,16 @@ def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
             source = CHECK_CELL.format(name=cell.id)
             found.append(Cell(f"{cell.id}-check", Check(check=cell.id), source, cell.line, cell.path))
     return tuple(found)
+
+
+def with_readings(cells: Sequence[Cell], info: WeekInfo, number: int) -> tuple[Cell, ...]:
+    """The cells with what the week names to read, above the set-up cell; unchanged where it names nothing."""
+    place = next((place for place, cell in enumerate(cells) if isinstance(cell.words, Setup)), None)
+    if place is None or not (info.reading or info.reproduces):
+        return tuple(cells)
+    source = as_table(info.reading, info.reproduces, number)
+    table = Cell("readings", Readings(readings=True), source, cells[place].line, cells[place].path)
+    return (*cells[:place], table, *cells[place:])
 
 
 def load_info(folder: Path) -> WeekInfo:
@@ -292,4 +311,5 @@ def load_week(folder: Path) -> Week:
     tests = folder / TESTS
     if tests.is_file():
         lesson = placed(lesson, parse(read_text(tests), tests))
-    return Week(folder, info, with_checks(lesson))
+    lesson = with_measured(with_checks(lesson), folder)
+    return Week(folder, info, with_readings(lesson, info, int(match["number"])))

@@ -67,7 +67,7 @@ def read_toml(path: Path, model: type[Model]) -> Model:
     except tomllib.TOMLDecodeError as error:
         line = _parsed_lines(text) + 1
         remedy = 'write `key = value`, with texts in "double quotes" and each key once'
-        raise BuildError([Problem(path, line, f"this is no TOML: {error}", remedy)]) from None
+        raise BuildError([Problem(path, line, f"this is not valid TOML: {error}", remedy)]) from None
     except ValidationError as error:
         found = []
         for one in complaints(error, _all_keys(model)):
@@ -84,13 +84,13 @@ def read_json(path: Path, kind: type[Kind], example: str) -> Kind:
     Raises
     ------
     BuildError
-        with the file, the line and an example, when it is no JSON or something else.
+        with the file, the line and an example, when it is not valid JSON or something else.
     """
     text, remedy = read_text(path), f"write it like {example}, or let the command write it that made it"
     try:
         return TypeAdapter(kind).validate_python(json.loads(text), strict=True)
     except json.JSONDecodeError as error:
-        raise BuildError([Problem(path, error.lineno, f"this is no JSON: {error.msg}", remedy)]) from None
+        raise BuildError([Problem(path, error.lineno, f"this is not valid JSON: {error.msg}", remedy)]) from None
     except ValidationError:
         raise BuildError([Problem(path, 1, "the file holds something else than it should", remedy)]) from None
 

@@ -25,7 +25,7 @@ from types import FrameType
 from typing import Any
 
 LIBRARIES = tuple({sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), "<frozen", str(Path(__file__).parent)})
-"""Where code lies that is no learner's."""
+"""Where code lies that is not a learner's."""
 EVASIONS = (
     "sys.setprofile",
     "sys.getprofile",
@@ -184,7 +184,7 @@ def _imported(name: str) -> bool:
         if path not in sys.modules:
             try:
                 return importlib.util.find_spec(path) is None
-            except ModuleNotFoundError:  # the part before is no package
+            except ModuleNotFoundError:  # the part before is not a package
                 return True
     return True
 

@@ -29,7 +29,7 @@ WIDTH = 13
 
 
 @dataclass
-class CheckFailure(AssertionError):  # noqa: N818 - a failed check is no error of the program
+class CheckFailure(AssertionError):  # noqa: N818 - a failed check is not an error of the program
     """One failed check. Plain data; `str()` is what the learner reads.
 
     Attributes

@@ -23,7 +23,7 @@ def attention_overlay(
     `query_cell` is the (row, column) of the patch that asks; it is outlined. One unit of either axis is one patch.
 
     Raises:
-        ValueError: an argument has another shape, or `query_cell` lies outside the grid.
+        ValueError: an argument has the wrong shape, or `query_cell` lies outside the grid.
     """
     picture, weights = (
         as_picture(image, "attention_overlay"),
@@ -44,7 +44,7 @@ def attention_over_image(
     """Left: an image (3, H, W), floats in [0, 1], and its patches. Right: `attention_overlay` of it.
 
     Raises:
-        ValueError: an argument has another shape, or `query_cell` lies outside the grid.
+        ValueError: an argument has the wrong shape, or `query_cell` lies outside the grid.
     """
     picture, weights = (
         as_picture(image, "attention_over_image"),
@@ -70,11 +70,11 @@ def token_row(ax: Axes, weights: Any, *, query_index: int, title: str) -> None:
     """Attention of one token over a sequence, `weights` (L,), as bars; the token that asks is marked.
 
     Raises:
-        ValueError: `weights` does not have 1 dimension, or `query_index` is no position in it.
+        ValueError: `weights` does not have 1 dimension, or `query_index` is not a position in it.
     """
     values = as_array(weights, "token_row needs weights (L,)", 1)
     if not 0 <= query_index < len(values):
-        raise ValueError(f"query_index={query_index} is no position in a row of {len(values)} weights")
+        raise ValueError(f"query_index={query_index} is not a position in a row of {len(values)} weights")
     ax.axvspan(query_index - 0.5, query_index + 0.5, color=COLORS[1], alpha=0.2, linewidth=0)
     ax.bar(np.arange(len(values)), values, color=COLORS[0])
     ax.set(title=title, xlabel="key position", ylabel="attention weight", xlim=(-0.6, len(values) - 0.4))

@@ -216,6 +216,21 @@ with checks.step("images of another size"):
 with checks.step("an image size that patches do not fill"):
     checks.raises(ValueError, PatchEmbedding, 10, 4, 3, 5, name="img_size=10 with patch_size=4")
 
+
+# %% given="loaded" after="embed-hints"
+# what several tests use
+def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
+    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
+    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
+    module.load_timm(state)
+    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
+    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
+    before = module(given).detach().clone()
+    for value in state.values():
+        value.zero_()
+    return before, module(given).detach(), same, filled
+
+
 # %% test="embed" points=6 forbids="timm.layers.PatchEmbed"
 randn = checks.normal(seed=2)
 
@@ -268,19 +283,6 @@ with checks.step(
 
 with checks.step("a width that patches do not fill"):
     checks.raises(ValueError, PatchEmbedding, (8, 10), 4, 3, 4, name="img_size=(8, 10) with patch_size=4")
-
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
 
 with checks.step("loading timm's weights"):
     state = {key: value.detach().clone() for key, value in PatchEmbed(8, 4, 3, 6).state_dict().items()}
@@ -412,18 +414,6 @@ def shared_gradient(module: nn.Module, tokens: torch.Tensor) -> dict[str, torch.
     weights = torch.arange(1.0, len(tokens) + 1)[:, None, None]
     (module(tokens) * weights).sum().backward()
     return {"x".join(map(str, p.shape)): p.grad for p in module.parameters()}
-
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
 
 
 with checks.step("loading timm's weights"):
@@ -750,19 +740,6 @@ with checks.step("train mode: nothing is dropped in this block, in none of 300 i
 with checks.step("the argument after the call"):
     checks.equal(checks.beside(observe.arguments_after, block, tokens)[0], tokens, "the tokens that were given")
 
-
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
-
 with checks.step("loading timm's weights"):
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
     before, after, same, filled = checks.beside(loaded, block, state, tokens)
@@ -955,18 +932,6 @@ with checks.step("the number of parameters for D = 16, 2 blocks, 10 classes"):
 
 
 ### BEGIN HIDDEN TESTS
-def loaded(module: nn.Module, state: dict[str, torch.Tensor], given: torch.Tensor) -> tuple:
-    """What a module gives after loading and after timm's tensors were set to 0; which of both loading left alone."""
-    kept, held = {key: value.clone() for key, value in state.items()}, list(module.parameters())
-    module.load_timm(state)
-    same = list(state) == list(kept) and all(torch.equal(state[key], kept[key]) for key in state)
-    filled = [id(p) for p in module.parameters()] == [id(p) for p in held]
-    before = module(given).detach().clone()
-    for value in state.values():
-        value.zero_()
-    return before, module(given).detach(), same, filled
-
-
 with checks.step("loading timm's weights"):
     theirs = randomize(timm_vit(), seed=18)
     state = {key: value.clone() for key, value in theirs.state_dict().items()}
@@ -1018,24 +983,24 @@ with checks.step("32 x 32 pixels, p = 8"):
 with checks.step("p = 16 does not divide a height of 30"):
     checks.raises(ValueError, token_count, 30, 32, 16, name="30 x 32 pixels with p = 16")
 
-with checks.step("4 x 2 pixels, p = 2, D = 2, one block, r = 4, one channel, 3 classes, counted by hand"):
+with checks.step("4 x 2 pixels, p = 2, D = 2, one block, r = 4, one channel, 5 classes, counted by hand"):
     # T = 3. Multiply-adds: projections 4*3*2*2 = 48, scores and average 2*3*3*2 = 36, MLP 2*3*2*8 = 96,
-    # patches 2*4*2 = 16, head 2*3 = 6; together 202
-    came = vit_flops(4, 2, 2, 2, 1, 4.0, 1, 3)
+    # patches 2*4*2 = 16, head 2*5 = 10; together 206
+    came = vit_flops(4, 2, 2, 2, 1, 4.0, 1, 5)
     checks.equal(
         came,
-        404,
-        "vit_flops(4, 2, 2, 2, 1, 4.0, 1, 3)",
+        412,
+        "vit_flops(4, 2, 2, 2, 1, 4.0, 1, 5)",
         causes={
-            "multiply-adds were counted once; each is 2 FLOPs": 202,
-            "the class token is missing in the blocks": 268,
-            "the class token was embedded like a patch": 420,
+            "multiply-adds were counted once; each is 2 FLOPs": 206,
+            "the class token is missing in the blocks": 276,
+            "the class token was embedded like a patch": 428,
             "the head is missing": 392,
-            "three channels are counted, whatever `channels` says": 468,
-            "the patch embedding is missing": 372,
-            "the output projection of attention is missing": 380,
-            "only one of the two products with T x T entries was counted": 368,
-            "only one of the two linear layers of the MLP was counted": 308,
+            "three channels are counted, whatever `channels` says": 476,
+            "the patch embedding is missing": 380,
+            "the output projection of attention is missing": 388,
+            "only one of the two products with T x T entries was counted": 376,
+            "only one of the two linear layers of the MLP was counted": 316,
             "the result must be an int: round the hidden width with int(), and avoid `/`": lambda: isinstance(
                 came, float
             ),

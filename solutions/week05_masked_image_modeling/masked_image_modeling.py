@@ -29,7 +29,6 @@
 # "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import copy
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -1435,15 +1434,10 @@ if profile.current() is profile.Profile.CPU:
 # %% [markdown]
 # ### Photographs
 #
-# Do photographs behave like digits? With CIFAR-10 on disk (`WORKBOOK_DATA`) the cell below pre-trains on 10,000 of its images without labels: patches of side 4, so $N = 64$, three of four hidden. Then it compares the loss with both guesses, and a probe on 5,000 labeled images with the same probe on random weights and on raw pixels. That takes a few minutes on one core. With `PROFILE=gpu` it takes all 50,000 images and many more steps, and a larger model.
+# Do photographs behave like digits? With CIFAR-10 on disk (`WORKBOOK_DATA`) the cell below pre-trains on its images without labels: patches of side 4, so $N = 64$, three of four hidden. Then it compares the loss with both guesses, and a probe on 5,000 labeled images with the same probe on random weights and on raw pixels. By default that takes a few minutes and 10,000 images; `WORKBOOK_MINUTES` asks for more steps and more images. With `PROFILE=gpu` it takes all 50,000 images, many more steps, and a larger model.
 
 
-# %% explore=true
-def not_measured(what: str, target: str) -> None:
-    print(f"{what}: not measured here (target: {target}).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week05")
-
-
+# %% explore=true measured="cifar10"
 def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: int = 0) -> None:
     """Pre-train on CIFAR-10 and print losses and probes."""
     train, test = datasets.cifar10(limit=images), datasets.cifar10(train=False, limit=tests)
@@ -1454,6 +1448,7 @@ def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: 
     loss, pred, mask = hidden_loss(encoder, decoder, x_new, s, noise, s.ratio)
     rows = [{"prediction": "MAE", "loss": loss}]
     rows += [{"prediction": name, "loss": value} for name, value in guess_losses(x_new, mask, s.patch_size).items()]
+    print(f"CIFAR-10, {len(x):,} images without labels, {s.steps:,} steps of {s.batch}")
     title = f"{len(x_new):,} test images, {int(mask[0].sum())} of {s.n_patches} patches hidden"
     print(profiling.table(rows, title=title))
     y, y_new = train.y[:labeled], test.y
@@ -1473,9 +1468,11 @@ def photographs(s: Setting, images: int | None, labeled: int, tests: int, seed: 
     whole = torch.cat([unpatchify(panel, s.patch_size, 32, 32) for panel in panels])
     names = ["original", "visible", "predicted"]
     titles = [name if column == 0 else "" for name in names for column in range(8)]
-    display(plotting.image_grid(whole * std + mean, columns=8, titles=titles))
+    what = "Eight test images: whole, what the encoder sees, and what the decoder adds"
+    display(plotting.image_grid(whole * std + mean, columns=8, titles=titles, suptitle=what))
 
 
+budget = profile.budget(minutes=3)
 photo_setting = Setting(
     img_size=32,
     patch_size=4,
@@ -1486,23 +1483,22 @@ photo_setting = Setting(
     decoder_dim=profile.pick(cpu=64, gpu=128),
     decoder_depth=profile.pick(cpu=1, gpu=3),
     ratio=0.75,
-    steps=profile.pick(cpu=1500, gpu=40_000),
+    steps=profile.pick(cpu=budget.scaled(1500), gpu=40_000),
     batch=profile.pick(cpu=64, gpu=512),
     rate=1e-3,
 )
 if profile.current() is profile.Profile.GPU:
     photographs(photo_setting, None, 50_000, 10_000)
-elif "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir():
-    photographs(photo_setting, 10_000, 5_000, 2_000)
+elif datasets.on_disk("cifar10"):
+    photographs(photo_setting, budget.scaled(10_000, at_most=50_000), 5_000, 2_000, budget.seed)
 else:
-    print("MAE on CIFAR-10: not measured here.")
-    print("  this would, in a few minutes: WORKBOOK_DATA=FOLDER workbook record --keep-nothing week05")
+    print("MAE on CIFAR-10: not measured in this run. With WORKBOOK_DATA=FOLDER this cell would measure it,")
     print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
 
 # %% [markdown]
-# **Explain.** If you ran it: the loss is about half of either guess, and the pictures show why that is no more than a start. Colors and large areas are continued well; what the thing *is* stays blurred. The probe gains some points over random weights. With knn raw pixels win, on photographs as on digits: the features of a masked model are not arranged by class until labels arrange them.
+# **Explain.** The loss is less than half of either guess, and the pictures show why that is no more than a start. Colors and large areas are continued well; what the thing *is* stays blurred. A probe on these features is well ahead of one on random weights or on raw pixels. With knn it is not: raw pixels are as good, on photographs as on digits. The features of a masked model are not arranged by class until labels arrange them.
 #
-# He et al. train a hundred times as many steps on a hundred times as many images, and then the gain is large. The method is the same; you have just seen its beginning.
+# He et al. train a larger model, for longer, on all of ImageNet, and then the gain is large. The method is the same; you have just seen its beginning.
 
 # %% [markdown]
 # ### Your own photographs, and a part of ImageNet

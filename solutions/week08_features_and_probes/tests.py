@@ -737,7 +737,9 @@ with checks.step(
     checks.shape(came, (1,), "the labels")
     checks.dtype(came, torch.int64, "the labels")
     checks.equal(came.item(), 0, "the label of the nearest", causes={
-        "this is the nearest in distance; here the angle counts": 1,
+        "this is the nearest in distance; here the angle counts": lambda: (
+            came.item() == 1 == knn_classify(train_f[:3].flip(0), torch.arange(3), torch.tensor([[1.0, 0.0]]), 1).item()
+        ),
         "this is the largest dot product: the training features are not of length 1": 2,
         "this is the farthest: the smallest similarities were taken": 3,
     })  # fmt: skip
@@ -964,19 +966,21 @@ with checks.step("labels 2 and 7 only, with and without n_classes"):
 ### END HIDDEN TESTS
 
 
-# %% test="probe" points=4
+# %% given="probe-tests" after="probe-hints"
+# what both tests of the exercise use
 def blobs(seed: int, n: int, classes: int, dim: int, spread: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Normal clouds around the corners of a simplex."""
     y = torch.arange(n) % classes
     return checks.normal(seed)(n, dim) + spread * torch.eye(classes, dim)[y], y
 
 
-def is_pipeline(probe: object) -> bool:
-    return isinstance(probe, Pipeline)
-
-
 def predicted(probe: Pipeline, features: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(probe.predict(np.asarray(features)))).long()
+
+
+# %% test="probe" points=4
+def is_pipeline(probe: object) -> bool:
+    return isinstance(probe, Pipeline)
 
 
 with checks.step("three clouds in 6 dimensions, 90 training and 600 test images, C = 0.1 only"):
@@ -1028,16 +1032,6 @@ with checks.step("three clouds far apart, whose labels are drawn anew each time"
 
 
 # %% test="probe" points=4
-def blobs(seed: int, n: int, classes: int, dim: int, spread: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Normal clouds around the corners of a simplex."""
-    y = torch.arange(n) % classes
-    return checks.normal(seed)(n, dim) + spread * torch.eye(classes, dim)[y], y
-
-
-def predicted(probe: Pipeline, features: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(probe.predict(np.asarray(features)))).long()
-
-
 with checks.step("a constant is added to all features of the test images, and of the test images only"):
     (train_f, train_y), (test_f, test_y) = blobs(2, 90, 3, 3, 4.0), blobs(3, 300, 3, 3, 4.0)
     probe = linear_probe(train_f, train_y, (0.1, 1.0), 0)
@@ -1359,7 +1353,7 @@ with checks.step("60 training images of three classes (30, 12 and 18), budgets 2
             "the subset is drawn from all images, so classes come as often as they happen to": lambda: (
                 sum(found) == len(rows) and len(set(found)) > 1
             ),
-            "images are drawn with replacement": lambda: sum(found) < len(rows),
+            "an image is in the subset more than once": lambda: sum(found) < len(rows),
         })  # fmt: skip
         checks.equal(sorted(asked), list(range(1000, 1010)), "the images that the probe is scored on", causes={
             "the probe is scored on training images": lambda: max(asked) < 1000,

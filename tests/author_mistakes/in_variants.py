@@ -194,7 +194,7 @@ VARIANTS = {
 
 EXPLAINED = {
     "equivalents: broken TOML": Mistake(
-        M, "[[equivalent]", "no TOML", file="equivalents.toml", whole=b"[[equivalent]\n"
+        M, "[[equivalent]", "not valid TOML", file="equivalents.toml", whole=b"[[equivalent]\n"
     ),
     "equivalents: an unknown key": Mistake(
         M,
@@ -242,7 +242,11 @@ EXPLAINED = {
         whole=b'[[equivalent]]\nexercise = "double"\nchange = "a  =>  b"\n' + REASON,
     ),
     "lies: broken JSON": Mistake(
-        L, "quadruple-test-1", "no JSON", file="lies.json", whole=b'[\n "double-test-1"\n "quadruple-test-1"\n]\n'
+        L,
+        "quadruple-test-1",
+        "not valid JSON",
+        file="lies.json",
+        whole=b'[\n "double-test-1"\n "quadruple-test-1"\n]\n',
     ),
     "lies: an unknown test": Mistake(
         L,

@@ -112,7 +112,7 @@ def test_causes_told_of_mutants_are_weighed(tiny_root: Path) -> None:
         f"too much ({Doubt.UNKNOWN})\n      solutions/week01_tiny/tiny.py:{line}: double, told by double-test-1"
         in shown
     )
-    assert report.misses == [f"alive: {one.mutant.change}" for one in report.alive], "a doubt is no miss"
+    assert report.misses == [f"alive: {one.mutant.change}" for one in report.alive], "a doubt is not a miss"
 
 
 REFERENCE = """def area(box):

@@ -210,7 +210,7 @@ def test_the_title_is_the_topic_or_one_line(course: Path) -> None:
         *(
             (
                 topic,
-                f"{topic!r} is no topic -> use small letters, digits and underscores,"
+                f"{topic!r} is not a topic -> use small letters, digits and underscores,"
                 " as in detection_transformer or week12_detection_transformer",
             )
             for topic in (

@@ -147,7 +147,7 @@ def test_a_hidden_test_in_text_with_its_own_quotes(tiny: Notebooks) -> None:
         "from shared import checks",
         '"""Twice the number (an int)."""',
         'checks.equal(double(0), 0, "double(0)")',
-        "this is no Python: return",
+        "this is not valid Python: return",
     ],
 )
 def test_what_tells_nothing_is_no_leak(tiny: Notebooks, pasted: str) -> None:
@@ -180,7 +180,7 @@ def test_short_and_other_lines_are_no_rubric(tiny: Notebooks) -> None:
     (written,) = week.of_kind(Written)
     rubric = written.source.replace("Because a number and itself are two of them: 20 points.", "A number and itself.")
     short = Week(week.folder, week.info, (Cell(written.id, written.words, rubric, written.line),))
-    assert found(short, "A number and itself.", "markdown") == [], "20 characters are no rubric"
+    assert found(short, "A number and itself.", "markdown") == [], "20 characters are not a rubric"
 
 
 # ---- every week of the course

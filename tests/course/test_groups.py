@@ -146,7 +146,7 @@ def test_one_member_s_work_is_the_whole_group_s_where_the_instructor_says_so(gra
 
 
 def test_no_learner_s_file_makes_a_group(graded: GradedClass) -> None:
-    """The groups of a week are written by `collect` alone; files of that name in a submission are no such list."""
+    """The groups of a week are written by `collect` alone; files of that name in a submission are not such lists."""
     forged = json.dumps({"ann": "Team A", "ida": "Team A"}).encode()
     collected(
         graded, {"ida/tiny.ipynb": work(graded, {}), f"ida/groups/{WEEK}.json": forged, "ida/group.txt": b"Team A"}

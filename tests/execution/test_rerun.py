@@ -1,4 +1,4 @@
-"""What the machine did to a run is no verdict: it is done once more, alone, within bounds."""
+"""What the machine did to a run is not a verdict: it is done once more, alone, within bounds."""
 
 from __future__ import annotations
 

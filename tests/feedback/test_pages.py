@@ -94,7 +94,7 @@ def all_pages(built: Notebooks, course: Course) -> dict[str, str]:
     write_feedback(built, course, outcome, answered(built), {"double": items[:2]})
     write_feedback(built, course, waiting, answered(built), {})
     write_feedback(built, course, graded(built, "mia"), answered(built), {})
-    write_feedback(built, course, Graded("tom", damaged="the file is no JSON"), None, {})
+    write_feedback(built, course, Graded("tom", damaged="the file is not valid JSON"), None, {})
     written = [write_class(course, class_of(built, course)), *sorted(course.feedback.rglob("*.html"))]
     return {str(path.relative_to(course.folder)): path.read_text(encoding="utf-8") for path in written}
 
@@ -175,7 +175,7 @@ def test_the_class_is_summed_up(tiny: Notebooks, course: Course) -> None:
         for name in ("ann", "bob")
     ]
     everyone.append(write_feedback(tiny, course, graded(tiny, "leo", double_1=failed()), None, {"double": items[:2]}))
-    everyone.append(write_feedback(tiny, course, Graded("tom", damaged="the file is no JSON"), None, {}))
+    everyone.append(write_feedback(tiny, course, Graded("tom", damaged="the file is not valid JSON"), None, {}))
     path = write_class(course, class_of(tiny, course))
     assert path == course.folder / "week01_tiny.html"
     text = " ".join(Page(path.read_text(encoding="utf-8")).text.split())
@@ -183,5 +183,5 @@ def test_the_class_is_summed_up(tiny: Notebooks, course: Course) -> None:
     assert "same: ann, bob" in text
     assert "Exercise 1. Double 1 learner" in text
     assert "same or small-only: leo" in text
-    assert "tom: could not be read: the file is no JSON" in text
+    assert "tom: could not be read: the file is not valid JSON" in text
     assert "ann: not recorded yet: the grader itself failed" in text, "there are facts of her, and no grade"

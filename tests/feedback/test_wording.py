@@ -117,7 +117,7 @@ def test_an_allocators_words_are_not_told(tiny: Notebooks) -> None:
 
 def test_feedback_from_before_kinds_were_kept_is_read(tiny: Notebooks) -> None:
     told = facts(tiny, graded(tiny, double_1=CellRun(Verdict.FAIL, "no")), None, {})
-    damaged = facts(tiny, Graded("ann", damaged="the file is no JSON"), None, {})
+    damaged = facts(tiny, Graded("ann", damaged="the file is not valid JSON"), None, {})
     for known in (told, damaged):
         plain = known.model_dump(mode="json")
         for exercise in plain["exercises"]:

@@ -190,7 +190,7 @@ def test_an_exercise_that_is_renamed(marked: Class) -> None:
     (marked.folder / "misconceptions.py").write_text(renamed, encoding="utf-8")
     said, asked = told(marked)
     assert "double is twice now" in said[0]
-    assert asked == [], "the same points under another name are no change"
+    assert asked == [], "the same points under another name are not a change"
     held(marked)
     assert points(marked, "ann")["twice-test-2"] == 20, "an answer is found by the names it defines"
     assert points(marked, "bob")["twice-test-2"] == 12

@@ -122,7 +122,7 @@ PLACES = (
         "splits a class between two methods",
         split("sdpa", "    def forward"),
         placed=True,
-        kernel="the second half alone is no Python",
+        kernel="the second half alone is not valid Python",
     ),
     Habit(
         "split-imports",

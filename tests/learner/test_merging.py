@@ -152,7 +152,7 @@ def test_a_test_that_a_learner_unfolded_stays_open(old: Notebooks, update: Calla
     done = merged_twice(update(NEW_TEST), mine, old.learner)
     assert "double(3), 6" in cell_of(done.notebook, opened.id).source
     assert "jupyter" not in cell_of(done.notebook, opened.id).metadata
-    assert merge(old, mine, old.learner).changes == (), "to unfold a test is no reason for an update"
+    assert merge(old, mine, old.learner).changes == (), "to unfold a test is not a reason for an update"
 
 
 def test_a_written_answer_and_its_picture_stay(old: Notebooks, update: Callable[[str], Notebooks]) -> None:

@@ -140,7 +140,7 @@ FILES = {
     "script": ("the file is a Python script with the ending .ipynb, not a notebook", "paste the answers into"),
     "conflict": ("git left marks of a conflict in the file (line 21)", "finish the merge: keep one version"),
     "cut": ("the file breaks off in line ", "save it again"),
-    "words": ("the file is no JSON (line 1: expecting value)", "save it again"),
+    "words": ("the file is not valid JSON (line 1: expecting value)", "save it again"),
 }
 
 

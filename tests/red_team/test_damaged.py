@@ -106,7 +106,7 @@ RAW: dict[str, str | bytes] = {
     "not-utf8": b"\xff\xfe\x00{",
     "huge-number": '{"nbformat": ' + "9" * 10_000 + "}",
 }
-"""Files that are no notebook at all."""
+"""Files that are not notebooks at all."""
 
 
 def link(path: Path, course: Course) -> None:

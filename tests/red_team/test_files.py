@@ -119,7 +119,7 @@ NAMES = {
 }
 """Names of folders, all of honest work."""
 RAW = {b"Zo\xeb": "Zo\\xeb", b"\xff\xfe": "\\xff\\xfe"}
-"""Names that are no text -> how they are shown."""
+"""Names that are not text -> how they are shown."""
 
 
 @dataclass
@@ -164,7 +164,7 @@ def test_a_file_costs_nobody_else_anything(done: Done, case: Case) -> None:
     if case.says:
         assert case.says in graded.damaged
         assert graded.points == {}
-        assert NOT_GRADED not in graded.damaged, "this is no fault of the grader"
+        assert NOT_GRADED not in graded.damaged, "this is not a fault of the grader"
     else:
         assert (graded.damaged, graded.total) == ("", 80)
 
@@ -175,10 +175,10 @@ def test_honest_work_beside_them_is_graded(done: Done, name: str) -> None:
     assert (graded.damaged, graded.total) == ("", 80)
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are no text")
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are not text")
 @pytest.mark.parametrize("shown", RAW.values())
 def test_a_folder_that_is_no_text_is_told_by_name(done: Done, shown: str) -> None:
-    assert done.outcomes[shown].damaged == "the name of the folder is no text in UTF-8; rename the folder"
+    assert done.outcomes[shown].damaged == "the name of the folder is not text in UTF-8; rename the folder"
 
 
 def test_no_name_reaches_a_terminal_or_a_log_as_anything_but_text(done: Done) -> None:

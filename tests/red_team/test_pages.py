@@ -102,7 +102,7 @@ def opened() -> Iterator[tuple[Any, Callable[[str, str], None]]]:
 @pytest.mark.browser
 @pytest.mark.parametrize("case", [case for case in CASES if case.off.startswith("runs")], ids=lambda case: case.name)
 def test_it_runs_in_the_page_of_nbgrader(case: Shown, opened: tuple[Any, Callable[[str, str], None]]) -> None:
-    """With the defense off, in a real browser: so the cases are no empty words."""
+    """With the defense off, in a real browser: so the cases are not empty words."""
     one, show = opened
     with one.context.expect_event("request", lambda request: request.url.endswith(case.address)):
         show(case.name, html_of(theirs(), case.notebook()))

@@ -285,7 +285,7 @@ def test_two_members_of_one_name_are_two_attempts(course: Course) -> None:
 # folders
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are no text")
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are not text")
 def test_folders_whose_names_are_no_text_are_told_apart(course: Course) -> None:
     source = course.root / "source"
     for name, content in ((b"Zo\xeb", ODD), (b"Zo\xe9", ZOE), (b"ann", ANN)):
@@ -300,12 +300,12 @@ def test_folders_whose_names_are_no_text_are_told_apart(course: Course) -> None:
 
 
 NOT_WORK = {
-    "attention.ipynb.json": "no notebook: .json",
-    "attention.ipynb.txt": "no notebook: .txt",
-    "attention.py": "no notebook: .py",
-    "answer.pdf": "no notebook: .pdf",
-    "attention": "no notebook: no ending",
-    "attention.rar": "no notebook: .rar",
+    "attention.ipynb.json": "not a notebook: .json",
+    "attention.ipynb.txt": "not a notebook: .txt",
+    "attention.py": "not a notebook: .py",
+    "answer.pdf": "not a notebook: .pdf",
+    "attention": "not a notebook: no ending",
+    "attention.rar": "not a notebook: .rar",
     ".DS_Store": "hidden",
 }
 

@@ -50,7 +50,7 @@ def test_the_same_inside_a_cell_is_no_damage(text: str) -> None:
 
 
 def test_many_comments_before_nothing_cost_nothing() -> None:
-    with pytest.raises(DamagedError, match="no JSON"):
+    with pytest.raises(DamagedError, match="not valid JSON"):
         notebook_in(b"<!-- -->" * 1_000 + b"<b>")
 
 

@@ -193,6 +193,18 @@ def test_cifar10_limit_takes_the_same_mixed_few(folder: Path) -> None:
         datasets.cifar10(folder, limit=0)
 
 
+def test_a_data_set_is_on_disk_where_its_folder_is(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKBOOK_DATA", raising=False)
+    assert not datasets.on_disk("cifar10")
+    monkeypatch.setenv("WORKBOOK_DATA", str(folder))
+    assert datasets.on_disk("cifar10")
+    assert not datasets.on_disk("cifar100")
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path_factory.mktemp("empty")))
+    assert not datasets.on_disk("cifar10")
+
+
 def test_cifar10_root_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBOOK_DATA", str(folder))
     assert len(datasets.cifar10().y) == 6

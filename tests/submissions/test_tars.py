@@ -92,7 +92,7 @@ def test_too_many_files_are_no_bundle() -> None:
     ids=["empty", "words", "a gzip mark", "gzip of words"],
 )
 def test_what_is_no_archive_says_so(content: bytes) -> None:
-    with pytest.raises(DamagedError, match=r"is no tar archive|cannot be unpacked"):
+    with pytest.raises(DamagedError, match=r"is not a tar archive|cannot be unpacked"):
         listed(content)
 
 

@@ -80,4 +80,4 @@ def test_week11_attacks_on_a_linear_model_are_those_of_the_closed_form() -> None
     torch.testing.assert_close(found, border.detach(), rtol=0.1, atol=0.01)
     wrong_way = across.sign().detach() * (1 - 2 * y[:, None])
     torch.testing.assert_close(names["pgd"](model, x, y, 0.03, steps=1, stride=1.0), x - 0.03 * wrong_way)
-    assert names["carlini_wagner"](model, x, 1 - y).amax() < 1e-5, "what is wrong already is no distance away"
+    assert names["carlini_wagner"](model, x, 1 - y).amax() < 1e-5, "what is wrong already is not a distance away"

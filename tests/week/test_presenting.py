@@ -35,7 +35,7 @@ def test_a_check_stands_right_below_each_stub(tiny: Notebooks) -> None:
         assert below.id == f"{name}-check"
         assert below.source.splitlines()[-1] == f"%check {name}"
         assert set(below.metadata["tags"]) >= {"skip-execution", "nbval-skip"}
-        assert "nbgrader" not in below.metadata, "it is no part of the assignment"
+        assert "nbgrader" not in below.metadata, "it is not a part of the assignment"
     assert len(kinds_of(tiny, Check)) == len(kinds_of(tiny, Exercise))
 
 

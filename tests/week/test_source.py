@@ -19,7 +19,7 @@ WORDS = {
     "about": "compare, about",
     "exercise": "compare, exercise, difficulty, minutes, uses",
     "test": "compare, test, points, forbids, after",
-    "explore": "compare, explore, picture",
+    "explore": "compare, explore, picture, measured",
     "written": "compare, written, points, minutes",
 }
 ALL_KINDS = "setup, given, about, exercise, test, hints, look, explore, written"
@@ -66,6 +66,7 @@ def said(text: str) -> list[str]:
         ('look="sdpa" compare=true', Look(look="sdpa", compare=True), "sdpa-look-1", "sdpa"),
         ('explore=true picture="outcome"', Explore(explore=True, picture="outcome"), "start-explore-1", ""),
         ('[markdown] written="why" points=5', Written(written="why", points=5, minutes=20), "written-why", "why"),
+        ('explore=true measured="cifar10"', Explore(explore=True, measured="cifar10"), "start-explore-1", ""),
         ("[markdown]", Text(), "start-text-1", ""),
     ],
 )
@@ -326,7 +327,11 @@ def test_a_wrong_week_toml_names_the_key_and_what_is_known(tiny_root: Path, old:
 @pytest.mark.parametrize(
     ("file", "next_step"),
     [
-        ("week.toml", "write it with the keys title, summary, hours, version, prerequisites, libraries, limits"),
+        (
+            "week.toml",
+            "write it with the keys title, summary, hours, version, prerequisites, libraries, reading, "
+            "reproduces, limits",
+        ),
         ("tiny.py", "every week has a percent script of its topic's name"),
     ],
 )
@@ -402,9 +407,33 @@ def test_moving_the_tests_to_their_file_changes_no_notebook(tiny_root: Path) -> 
     assert build_week(load_week(folder)).learner_text == before
 
 
+SHARED = """
+# %% given="twice" after="setup"
+# what several tests use
+def twice(x: float) -> float:
+    return 2 * x
+"""
+
+
+def test_what_several_tests_use_stands_among_them_once(tiny_root: Path) -> None:
+    folder = tiny_root / "solutions" / "week01_tiny"
+    cells = re.split(r"(?m)^(?=# %%)", (folder / "tiny.py").read_text(encoding="utf-8"))
+    without_tests(tiny_root)
+    tests = "".join(cell for cell in cells if cell.startswith("# %% test="))
+    (folder / "tests.py").write_text(SHARED + tests, encoding="utf-8")
+    built = build_week(load_week(folder)).learner
+    ids = [cell.id for cell in built.cells]
+    assert ids[ids.index("setup") + 1] == "given-twice"
+    metadata = built.cells[ids.index("given-twice")].metadata
+    assert (metadata.nbgrader.locked, metadata.nbgrader.grade) == (True, False)
+    assert metadata.jupyter.source_hidden, "folded, as the tests are"
+
+
 @pytest.mark.parametrize(
     ("tests", "said"),
     [
+        (APART + '\n# %% given="x"\nx = 1\n', "tests.py:11: a given cell in tests.py without a place -> name the cell"),
+        (APART + '\n# %% given="x" after="y"\nx = 1\n', "tests.py:11: there is no cell 'y' to stand behind"),
         (APART + "\n# %% look='double'\nprint(1)\n", "tests.py:11: a look cell in tests.py -> move it to the lesson"),
         (APART.replace("double-look-1", "given-x"), "tests.py:5: there is no cell 'given-x' to stand behind -> "),
         (APART.replace('"quadruple" points', '"other" points'), "tests.py:8: there is no cell 'other-hints' to stand"),

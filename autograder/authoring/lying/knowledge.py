@@ -149,7 +149,7 @@ def _constant(node: ast.AST) -> Any:
 
 
 class Inputs:
-    """Collects what the judge sent along with a call. Objects of the learner's own (`theirs`) are no inputs."""
+    """Collects what the judge sent along with a call. Objects of the learner's own (`theirs`) are not inputs."""
 
     def __init__(self, theirs: Mapping[int, Any]) -> None:
         self.known = Known()

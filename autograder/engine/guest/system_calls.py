@@ -159,7 +159,7 @@ def system_call_filter(machine: str) -> list[Step]:
 def by_arguments() -> dict[tuple[int, int], list[Step]]:
     """Numbers of a call -> steps that answer it by its arguments."""
     return {
-        # two processes with one memory could each end before the other is seen; a vfork waits, a thread is no process
+        # two processes with one memory could each end before the other is seen; a vfork waits, a thread is not one
         CLONE: [
             *(argument(0), (ANY_BIT, 0, 1, NEW_NAMESPACE), answer(EPERM)),
             *((ANY_BIT, 0, 2, CLONE_VM), (ANY_BIT, 1, 0, CLONE_THREAD | CLONE_VFORK), answer(EPERM), ALLOW),

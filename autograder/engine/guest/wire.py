@@ -1,6 +1,6 @@
 """Plain data between two processes, bounded on every side.
 
-`pack` turns a value into bytes; what is no plain data goes through a function that the caller gives.
+`pack` turns a value into bytes; what is not plain data goes through a function that the caller gives.
 `unpack` turns bytes back and trusts nothing: not a length, a depth, a name or a shape. Nothing is
 ever unpickled or evaluated. `Channel` carries such messages over a socket, with limits on size and time.
 
@@ -125,14 +125,14 @@ def pack(value: Any, other: Callable[[_Packer], Other] | None = None) -> bytes:
     Parameters
     ----------
     other : gets the packer (for its `tensor`) and returns the function that gives a tagged list for tensors and
-        for what is no plain data; without it tensors lose their graph and other values are refused.
+        for what is not plain data; without it tensors lose their graph and other values are refused.
 
     Raises
     ------
     TooLargeError
         for what does not fit the limits.
     TypeError
-        for what is no plain data.
+        for what is not plain data.
     """
     packer = _Packer(None)
     packer.other = other(packer) if other else None
