@@ -67,4 +67,4 @@ def without_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kept_settings(name: str) -> Any:
     """The settings that a result was kept with."""
-    return json.loads(Path("results", f"{name}.json").read_text(encoding="utf-8"))["settings"]
+    return json.loads(Path("kept", f"{name}.json").read_text(encoding="utf-8"))["settings"]

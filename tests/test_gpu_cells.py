@@ -113,7 +113,7 @@ def test_week03_trains_on_photographs_and_fine_tunes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = names_with("week03_training", "photographs", "three_ways", "small_models", "keeping")
+    names = names_with("week03_training", "photographs", "three_ways", "small_models", "kept")
     both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
     assert all(0 <= share <= 1 for share in both)
     without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
@@ -129,12 +129,12 @@ def test_week03_trains_on_photographs_and_fine_tunes(
     assert re.search(r"frozen +\d+\.\d% +\d+\.\d% +2 ", said)
     assert "full: the attention moved by" in said
     assert plt.get_fignums(), "curves and attention were drawn"
-    found = names["keeping"].kept("food_frozen", kept_settings("food_frozen"), None)
+    found = names["kept"].results("kept/food_frozen.json", kept_settings("food_frozen"), None)
     assert len(found["train loss"]) == len(found["seconds"]) == 2
     assert len(found["test accuracy"]) == 3
     assert torch.equal(found["attention"]["before"], found["attention"]["after"]), "frozen attention stays"
     assert found["attention"]["before"].shape == (3, 14, 14)
-    full = names["keeping"].kept("food_full", kept_settings("food_full"), None)
+    full = names["kept"].results("kept/food_full.json", kept_settings("food_full"), None)
     assert not torch.equal(full["attention"]["before"], full["attention"]["after"])
     capsys.readouterr()
     names["three_ways"]("food", "", 2, measure=False)
@@ -205,7 +205,7 @@ def test_week07_classifies_without_a_shot_and_trains_on_captions(
 
     names = names_with(
         "week07_contrastive", "pretrained_clip", "classify", "zero_shot_table", "train_on_captions", "learned_from",
-        "keeping",
+        "kept",
     )  # fmt: skip
     monkeypatch.chdir(tmp_path)
     real = open_clip.create_model_and_transforms

@@ -78,7 +78,7 @@ def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
 def test_week05_learns_from_imagenette_and_from_a_folder(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with("week05_masked_image_modeling", "mae_on", "keeping")
+    names = names_with("week05_masked_image_modeling", "mae_on", "kept")
     shown: list[Any] = []
     names["display"] = shown.append
     monkeypatch.chdir(tmp_path)
@@ -105,7 +105,7 @@ def test_week05_learns_from_imagenette_and_from_a_folder(
     said = capsys.readouterr().out
     assert "mine: 8 images to learn from; loss on 2 others" in said
     assert "probe" not in said, "without classes there is nothing to ask"
-    found = names["keeping"].kept("mine", kept_settings("mine"), None)
+    found = names["kept"].results("kept/mine.json", kept_settings("mine"), None)
     assert len(found["losses"]) == 3
     assert found["shown"].shape == (6, 3, 32, 32), "two test images: whole, covered, predicted"
 
@@ -114,7 +114,7 @@ def test_week05_learns_from_imagenette_and_from_a_folder(
 def test_week06_learns_from_a_folder(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with("week06_self_distillation", "learned_from", "show_photographs", "keeping")
+    names = names_with("week06_self_distillation", "learned_from", "show_photographs", "kept")
     shown: list[Any] = []
     names["display"] = shown.append
     monkeypatch.chdir(tmp_path)
@@ -127,7 +127,9 @@ def test_week06_learns_from_a_folder(
         )  # fmt: skip
         train, test = (names["datasets"].image_folder(folder, 32, train=which) for which in (True, False))
         for _ in range(2):
-            found = names["keeping"].kept(folder.name, {}, partial(names["learned_from"], train, test, recipe))
+            found = names["kept"].results(
+                f"kept/{folder.name}.json", {}, partial(names["learned_from"], train, test, recipe)
+            )
         assert len(found["history"]["loss"]) == 10
         assert set(found["knn"]) == ({"random network", "teacher"} if classes else set())
         rows = found["neighbors, teacher"]
@@ -143,7 +145,7 @@ def test_week06_learns_from_a_folder(
 @of_week("week07_contrastive")
 def test_week07_exports_a_script_that_trains(tmp_path: Path) -> None:
     """Into a folder of its own, and run there by another Python: on colored shapes, and on a learner's own pairs."""
-    names = names_with("week07_contrastive", "train_on_captions", "SCRIPT", "SCRIPT_END", "keeping", "argparse")
+    names = names_with("week07_contrastive", "train_on_captions", "SCRIPT", "SCRIPT_END", "kept", "argparse")
     exporting.write_package(tmp_path, names["SCRIPT"], names, last={"train_clip": names["SCRIPT_END"]})
     save_images(tmp_path / "mine", ("Images",), 12, 40)
     lines = [json.dumps({"image": f"Images/Images_{k}.jpg", "caption": f"picture {k}"}) for k in range(12)]

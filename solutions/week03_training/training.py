@@ -1667,7 +1667,7 @@ else:
 # | a ResNet teaches a ViT on CIFAR-100 | not measured yet | 0.1 GB of weights, and the data | not measured yet | CIFAR-100, 169 MB, downloaded; the publisher states no license | not measured yet (no target) |
 # | two tiny checkpoints, fine-tuned with labels | not measured yet | 0.05 GB of weights, and the data | not measured yet | CIFAR-100 | not measured yet (no target) |
 #
-# `PROFILE=gpu workbook record --keep-nothing week03` measures all of them. Each run keeps its curves, its time and its memory in `results/` beside this notebook, and its weights beside them; a second run reads them and draws. A shortage of memory is mended by a smaller `batch`.
+# `PROFILE=gpu workbook record --keep-nothing week03` measures all of them. Each run keeps its curves, its time and its memory in `kept/` beside this notebook, and its weights beside them; a second run reads them and draws. A shortage of memory is mended by a smaller `batch`.
 #
 # <details><summary>The same with Hugging Face's Trainer</summary>
 #
@@ -1849,7 +1849,7 @@ def three_ways(name: str, folder: str, epochs: int, measure: bool) -> None:
     for way in ("scratch", "frozen", "full"):
         settings = {"model": "ViT-B/16", "data": folder or "Food-101", "files": files, "epochs": epochs, "batch": 128}
         compute = (lambda way=way: way_on_photographs(way, folder, epochs)) if measure else None
-        if found := keeping.kept(f"{name}_{way}", settings, compute):
+        if found := kept.results(f"kept/{name}_{way}.json", settings, compute):
             runs[way] = found
     if not runs:
         not_measured(f"{folder or 'Food-101'}, a ViT-B from scratch, frozen and in full", "over 80 % in full")
@@ -1861,7 +1861,7 @@ def three_ways(name: str, folder: str, epochs: int, measure: bool) -> None:
             draw_attention(runs[way], way)
 
 
-from shared import keeping
+from shared import kept
 
 ON_GPU = profile.current() is profile.Profile.GPU
 three_ways("food101", "", epochs=5, measure=ON_GPU)
@@ -1968,13 +1968,15 @@ class Enlarge(nn.Module):
 
 
 lesson = {"name": "resnet50.a1_in1k", "size": 224, "teacher_epochs": 3, "epochs": 30, "width": 192, "depth": 9}
-if taught := keeping.kept("cifar100_taught_by_a_cnn", lesson, (lambda: taught_by_a_cnn(**lesson)) if ON_GPU else None):
+if taught := kept.results(
+    "kept/cifar100_taught_by_a_cnn.json", lesson, (lambda: taught_by_a_cnn(**lesson)) if ON_GPU else None
+):
     draw_curves({name: run for name, run in taught["runs"].items() if name.startswith("student")}, "CIFAR-100")
     compare_ways(taught["runs"], "CIFAR-100")
 else:
     not_measured("CIFAR-100, a ResNet-50 teaches a small ViT", "none, a comparison of labels, hard and soft")
 tiny = {"steps": 2000}
-if shares := keeping.kept("cifar100_tiny_models", tiny, (lambda: small_models(**tiny)) if ON_GPU else None):
+if shares := kept.results("kept/cifar100_tiny_models.json", tiny, (lambda: small_models(**tiny)) if ON_GPU else None):
     for name, share in shares.items():
         print(f"CIFAR-100, fine-tuned with labels, {name}: {share:.1%}")
 else:

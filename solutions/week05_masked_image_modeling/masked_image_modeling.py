@@ -1518,13 +1518,13 @@ else:
 # | MAE on Imagenette | not measured yet | the data, unpacked once more, and 0.1 GB to keep | not measured yet | Imagenette by Jeremy Howard (fast.ai), 99 MB at 160 pixels, downloaded; the photographs are ImageNet's, whose terms hold | not measured yet (target: a probe above random weights) |
 # | MAE on your photographs | small | yours | minutes | yours | yours |
 #
-# `PROFILE=gpu workbook record --keep-nothing week05` measures the first two. Curves, time and memory are kept in `results/` beside this notebook, the weights beside them; a second run reads them and draws.
+# `PROFILE=gpu workbook record --keep-nothing week05` measures the first two. Curves, time and memory are kept in `kept/` beside this notebook, the weights beside them; a second run reads them and draws.
 
 # %% explore=true
 import os
 from dataclasses import asdict
 
-from shared import keeping
+from shared import kept
 
 
 def learned_from(train: datasets.LabeledImages, test: datasets.LabeledImages, s: Setting, seed: int = 0) -> dict:
@@ -1577,7 +1577,7 @@ def mae_on(name: str, title: str, s: Setting, load: Callable | None, **version: 
     def compute() -> dict:
         return learned_from(load(train=True), load(train=False), s)
 
-    if (found := keeping.kept(name, asdict(s) | version, compute if load else None)) is None:
+    if (found := kept.results(f"kept/{name}.json", asdict(s) | version, compute if load else None)) is None:
         print(f"{title}: not measured here.\n  this would: PROFILE=gpu workbook record --keep-nothing week05")
     else:
         show_learning(found, title)

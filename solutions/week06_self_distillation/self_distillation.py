@@ -1449,14 +1449,14 @@ else:
 # | DINO and iBOT on your photographs | small | yours, and 0.1 GB for each run | minutes | yours | yours |
 # | heads of two ViT-B (below) | not measured yet | 0.35 GB of weights each, to download | not measured yet | generated shapes, and a photograph of scikit-learn | not measured yet (target: attention inside the object over outside above 1) |
 #
-# `PROFILE=gpu workbook record --keep-nothing week06` measures the first and the last. Runs on your photographs keep their curves, their time and their memory in `results/` beside this notebook, and the teacher beside them; a second run reads them and draws.
+# `PROFILE=gpu workbook record --keep-nothing week06` measures the first and the last. Runs on your photographs keep their curves, their time and their memory in `kept/` beside this notebook, and the teacher beside them; a second run reads them and draws.
 
 # %% explore=true
 import os
 from dataclasses import asdict
 from functools import partial
 
-from shared import keeping
+from shared import kept
 
 
 def learned_from(train: datasets.LabeledImages, test: datasets.LabeledImages, recipe: Recipe, seed: int = 0) -> dict:
@@ -1516,7 +1516,7 @@ if MY_IMAGES:
     for name, recipe in {"DINO": mine, "DINO + iBOT": replace(mine, ibot=True)}.items():
         version = asdict(recipe) | {"folder": MY_IMAGES, "images": len(my_train.y)}
         key = "ibot_my_images" if recipe.ibot else "dino_my_images"
-        seen = keeping.kept(key, version, lambda recipe=recipe: learned_from(my_train, my_test, recipe))
+        seen = kept.results(f"kept/{key}.json", version, lambda recipe=recipe: learned_from(my_train, my_test, recipe))
         show_photographs(seen, recipe.outputs, name)
 else:
     print("your own photographs: set WORKBOOK_IMAGES to a folder, or write its path into this cell")

@@ -908,11 +908,14 @@ def text_encoder(model: DualEncoder, tokenizer: CaptionTokenizer) -> Callable[[l
 
 
 # %% explore=true
-from shared import keeping
+from shared import kept
 
 steps, batch = profile.pick(cpu=120, gpu=1500), profile.pick(cpu=96, gpu=512)
 model, tokenizer, history = train(seen, steps, batch, seed=0)
-print("loss, floor, scale and bias of every step:", keeping.save("clip_history", history | {"batch": batch, "seed": 0}))
+print(
+    "loss, floor, scale and bias of every step:",
+    kept.save("kept/clip_history.json", history | {"batch": batch, "seed": 0}),
+)
 
 
 def smooth(values: Sequence[float], window: int = 10) -> list[float]:
@@ -1401,7 +1404,7 @@ for what, a, b in (
 # | your CLIP on Flickr8k | not measured yet | the data | not measured yet | Flickr8k, 8,091 photographs, 1.1 GB; put `captions.txt` and `Images/` into `flickr8k/` in the folder of `WORKBOOK_DATA`; the photographs belong to people on Flickr, so read the terms where you get it | not measured yet |
 # | your CLIP on your own pairs | small | your images | minutes | yours | yours |
 #
-# `PROFILE=gpu workbook record --keep-nothing week07` measures the first two. Every run keeps its curves, its time and its memory in `results/` beside this notebook, and the weights beside them; a second run reads them and draws.
+# `PROFILE=gpu workbook record --keep-nothing week07` measures the first two. Every run keeps its curves, its time and its memory in `kept/` beside this notebook, and the weights beside them; a second run reads them and draws.
 
 # %% explore=true
 import os
@@ -1453,8 +1456,8 @@ def zero_shot_table(name: str, weights: str) -> dict[str, list[float]]:
 
 
 pretrained_name = {"model": "ViT-B-32", "weights": "laion2b_s34b_b79k"}
-shares = keeping.kept(
-    "clip_zero_shot",
+shares = kept.results(
+    "kept/clip_zero_shot.json",
     pretrained_name,
     (lambda: zero_shot_table(*pretrained_name.values())) if profile.current() is profile.Profile.GPU else None,
 )
@@ -1550,7 +1553,7 @@ def learned_from(
         pairs = load()
         return train_on_captions(pairs.x, pairs.captions, **sizes)
 
-    if (found := keeping.kept(name, sizes | version, compute if load else None)) is None:
+    if (found := kept.results(f"kept/{name}.json", sizes | version, compute if load else None)) is None:
         not_measured(f"a small CLIP, {name}")
     else:
         show_training(found, sizes["batch"], name.replace("_", " "))
@@ -1604,7 +1607,7 @@ def main() -> None:
         images, captions = made.x, [list(forms) for forms in zip(*caption_forms(made.captions))]
     found = train_on_captions(images, captions, asked.steps, asked.batch, asked.width, asked.seed)
     weights = found.pop("weights")
-    print("wrote", keeping.save("history", found | {"settings": vars(asked)}, folder=asked.out))
+    print("wrote", kept.save(f"{asked.out}/history.json", found | {"settings": vars(asked)}))
     torch.save(weights, f"{asked.out}/model.pt")
     print(", ".join(f"{name} {value:.3g}" for name, value in found["retrieval"][-1].items()))
 

@@ -1,4 +1,4 @@
-"""`shared.keeping`: a result is computed once, kept whole, and computed anew where it no longer fits."""
+"""`shared.kept`: files are written whole, with the weights of models, and a machine that only looks reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from shared import keeping
+from shared import kept
 
 SETTINGS = {"steps": 3, "sizes": (2, 3)}
 
@@ -35,7 +35,7 @@ def training() -> Training:
 
 def test_the_second_call_reads_what_the_first_one_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = training()
-    first, second = (keeping.kept("clip", SETTINGS, run, folder=tmp_path) for _ in range(2))
+    first, second = (kept.results(tmp_path / "clip.json", SETTINGS, run) for _ in range(2))
     assert first is not None
     assert second is not None
     assert run.runs == 1
@@ -47,20 +47,20 @@ def test_the_second_call_reads_what_the_first_one_found(tmp_path: Path, capsys: 
         assert torch.equal(found["map"], torch.eye(2))
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 2
-    assert told[0] == told[1]
-    assert told[0].startswith(f"{tmp_path / 'clip.json'}: measured 20")
-    measured = json.loads((tmp_path / "clip.json").read_text(encoding="utf-8"))["measured"]
-    assert set(measured) == {"date", "seconds", "device", "torch"}
+    assert told[0].startswith(f"{tmp_path / 'clip.json'}: measured in")
+    assert told[1].startswith(f"{tmp_path / 'clip.json'}: measured on 20")
+    made = json.loads((tmp_path / "clip.json").read_text(encoding="utf-8"))["made"]
+    assert {"date", "seconds", "machine"} <= set(made)
 
 
 def test_a_machine_that_only_looks_gets_what_is_there(tmp_path: Path) -> None:
-    assert keeping.kept("clip", SETTINGS, None, folder=tmp_path) is None
+    assert kept.results(tmp_path / "clip.json", SETTINGS, None) is None
     assert list(tmp_path.iterdir()) == []
-    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
-    looked = keeping.kept("clip", SETTINGS, None, folder=tmp_path)
+    kept.results(tmp_path / "clip.json", SETTINGS, training())
+    looked = kept.results(tmp_path / "clip.json", SETTINGS, None)
     assert looked is not None
     assert looked["loss"] == [2.0, 1.5]
-    assert keeping.kept("clip", SETTINGS | {"steps": 4}, None, folder=tmp_path) is None
+    assert kept.results(tmp_path / "clip.json", SETTINGS | {"steps": 4}, None) is None
 
 
 def change_settings(folder: Path) -> dict[str, Any]:
@@ -68,12 +68,12 @@ def change_settings(folder: Path) -> dict[str, Any]:
 
 
 def damage_weights(folder: Path) -> dict[str, Any]:
-    (folder / "clip.pt").write_bytes(b"half of it")
+    (folder / "clip.safetensors").write_bytes(b"half of it")
     return SETTINGS
 
 
 def lose_weights(folder: Path) -> dict[str, Any]:
-    (folder / "clip.pt").unlink()
+    (folder / "clip.safetensors").unlink()
     return SETTINGS
 
 
@@ -90,44 +90,44 @@ def write_other_json(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("happens", [change_settings, damage_weights, lose_weights, break_json, write_other_json])
 def test_what_does_not_fit_is_computed_anew_and_replaced(happens: Any, tmp_path: Path) -> None:
     run = training()
-    keeping.kept("clip", SETTINGS, run, folder=tmp_path)
+    kept.results(tmp_path / "clip.json", SETTINGS, run)
     settings = happens(tmp_path)
     for _ in range(2):
-        found = keeping.kept("clip", settings, run, folder=tmp_path)
+        found = kept.results(tmp_path / "clip.json", settings, run)
         assert found is not None
         assert torch.equal(found["map"], torch.eye(2))
     assert run.runs == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.json", "clip.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.json", "clip.safetensors"]
 
 
 def test_without_tensors_there_is_no_file_of_weights(tmp_path: Path) -> None:
-    found = keeping.kept("curve", {}, Training(loss=[1.0], nothing={}), folder=tmp_path)
+    found = kept.results(tmp_path / "curve.json", {}, Training(loss=[1.0], nothing={}))
     assert found == {"loss": [1.0], "nothing": {}}
     assert [path.name for path in tmp_path.iterdir()] == ["curve.json"]
 
 
 @pytest.mark.parametrize("found", [{"loss": {1, 2}}, {"loss": [torch.ones(1)]}])
 def test_a_result_that_cannot_be_kept_replaces_nothing(found: dict[str, Any], tmp_path: Path) -> None:
-    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
+    kept.results(tmp_path / "clip.json", SETTINGS, training())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(TypeError):
-        keeping.kept("clip", {"steps": 9}, Training(**found), folder=tmp_path)
+        kept.results(tmp_path / "clip.json", {"steps": 9}, Training(**found))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_training_that_fails_leaves_what_was_kept(tmp_path: Path) -> None:
-    keeping.kept("clip", SETTINGS, training(), folder=tmp_path)
+    kept.results(tmp_path / "clip.json", SETTINGS, training())
 
     def fails() -> dict[str, Any]:
         raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        keeping.kept("clip", {"steps": 9}, fails, folder=tmp_path)
-    assert keeping.kept("clip", SETTINGS, None, folder=tmp_path) is not None
+        kept.results(tmp_path / "clip.json", {"steps": 9}, fails)
+    assert kept.results(tmp_path / "clip.json", SETTINGS, None) is not None
 
 
 def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keeping.save("history", {"loss": [1.0]}, folder=tmp_path)
+    kept.save(tmp_path / "history.json", {"loss": [1.0]})
 
     def full(self: Path, *args: object, **named: object) -> None:
         raise OSError("no space left on device")
@@ -135,12 +135,6 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
         with pytest.raises(OSError, match="no space"):
-            keeping.save("history", {"loss": [2.0]}, folder=tmp_path)
+            kept.save(tmp_path / "history.json", {"loss": [2.0]})
     assert json.loads((tmp_path / "history.json").read_text(encoding="utf-8")) == {"loss": [1.0]}
     assert [path.name for path in tmp_path.iterdir()] == ["history.json"]
-
-
-def test_results_lie_beside_the_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert keeping.save("history", [1]) == Path(keeping.FOLDER) / "history.json"
-    assert (tmp_path / keeping.FOLDER / "history.json").is_file()
