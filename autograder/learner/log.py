@@ -51,16 +51,6 @@ def log_page(week: Week) -> str:
     return PAGE.format(number=week.number, title=week.info.title, reading=reading)
 
 
-def begin_log(folder: Path, week: Week) -> bool:
-    """Write the log into the folder of the learner's copy, unless there is one. Whether it was written.
-
-    Raises
-    ------
-    OSError
-        when it cannot be written.
-    """
-    path = folder / NAME
-    if path.exists() or path.is_symlink():
-        return False
+def write_log(path: Path, week: Week) -> None:
+    """Write the log of a week that was just begun. Raises `OSError` when that cannot be done."""
     replace_file(path, log_page(week).encode("utf-8", "replace"))
-    return True

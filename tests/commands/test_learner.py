@@ -12,7 +12,8 @@ from .checkout import Workbook, complaint
 
 
 def test_start_copies_once_and_never_overwrites(root: Path, workbook: Workbook) -> None:
-    assert workbook("start", "1") == (0, "work/week01_tiny/tiny.ipynb: ready\n", "")
+    begun = "work/week01_tiny/tiny.ipynb: ready\nwork/week01_tiny/LOG.md: ready\n"
+    assert workbook("start", "1") == (0, begun, "")
     mine = root / "work" / WEEK / "tiny.ipynb"
     assert mine.read_bytes() == (root / "weeks" / WEEK / "tiny.ipynb").read_bytes()
     mine.write_text("my answers", encoding="utf-8")
