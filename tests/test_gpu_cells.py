@@ -501,6 +501,10 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     assert "typed by hand: []" in said
     assert "attention under attack" in said
 
+    code = (project / "domain.py").read_text(encoding="utf-8")
+    assert "def fine_tune(" in code
+    assert "reproduce_domain(Path(__file__)" in code
+
     names["fine_tune"] = names["measured"] = None  # a second run trains nothing and measures nothing
     study()
     assert path.read_text(encoding="utf-8") == report
@@ -509,9 +513,6 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     assert made.names == both
     assert made.images.shape[-1] == 160
     assert "python -m archaeology_eurosat.domain" in (project / "README.md").read_text(encoding="utf-8")
-    code = (project / "domain.py").read_text(encoding="utf-8")
-    assert "def fine_tune(" in code
-    assert "reproduce_domain(Path(__file__)" in code
     (run,) = (project / "runs").iterdir()
     assert '"vit": "test_vit.r160_in1k"' in (run / "config.json").read_text(encoding="utf-8")
     events = EventAccumulator(str(project / "tracked" / run.name))

@@ -102,8 +102,9 @@ def needed(cells: Sequence[Cell], cell: Cell) -> list[Cell]:
 
 
 def code_digest(cells: Sequence[Cell]) -> str:
-    """Sixteen digits that change with the code of these cells, not with its comments, docstrings and layout."""
-    trees = [_shape(_parsed(cell.python)) for cell in cells]
+    """Sixteen digits that change with what these cells do: not with comments, docstrings, layout, unused imports."""
+    used = {name for cell in cells for name in loaded(cell.python)}
+    trees = [_shape(_with_imports(_parsed(cell.python), used)) for cell in cells]
     return hashlib.sha256(repr(trees).encode()).hexdigest()[:16]
 
 
@@ -113,6 +114,17 @@ def _parsed(source: str) -> ast.Module | str:
         return ast.parse(source)
     except SyntaxError:
         return source
+
+
+def _with_imports(tree: ast.Module | str, used: set[str]) -> ast.Module | str:
+    """The tree with those of its imports that these names come from: a set-up cell imports for the whole week."""
+    if isinstance(tree, ast.Module):
+        for statement in tree.body:
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                names = [one for one in statement.names if (one.asname or one.name).partition(".")[0] in used]
+                statement.names = sorted(names, key=lambda one: one.name)
+        tree.body = [node for node in tree.body if getattr(node, "names", True)]
+    return tree
 
 
 def _shape(node: object) -> object:

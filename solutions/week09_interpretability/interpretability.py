@@ -822,9 +822,9 @@ plt.show()
 # %% [markdown]
 # **Explain.** Go through one contact sheet row by row, and say for each head what it does before you read the numbers beside it. Then compare.
 #
-# - The claim is refuted for all three, by the rule that you read first: the mean distance stays near that of even attention from the first layer to the last. On digits single heads do look a little nearer than others. Small models, trained for seconds, learn *what* to look for. They have seen too little to learn *where a neighbor is*.
+# - The claim is refuted for all three, by the rule that you read first: the mean distance stays near that of even attention from the first layer to the last. On digits single heads do look a little nearer than others. Small models, trained for seconds, learn *what* to look for. Whether that is for want of data or of size, these three cannot say.
 # - What does change is how sharply they look. On digits layer 1 looks most evenly, and the layers behind it have less entropy and more of Hoyer's sparsity. Local and sharp are two things.
-# - The twin's five prefix tokens are 5 of its 21 keys, and get somewhat less of the attention than 5 / 21. Nothing in a model this small needs scratch paper. What registers do in large models is for the atlas of pretrained models at the end to show.
+# - The twin's five prefix tokens are 5 of its 21 keys, and get somewhat less of the attention than 5 / 21: they are keys like others. That says nothing about large models; what registers do there is for the atlas of pretrained models at the end to show.
 
 # %% [markdown] about="similarity"
 # ### Exercise 5. Which heads do the same?

@@ -1319,7 +1319,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="texts-in-an-appendix",
         exercise="report",
-        edits={OWN: 'text]\n    parts += list(results["paragraphs"].values())'},
+        edits={OWN: 'text]\n    parts += [results["paragraphs"][heading] for heading in HEADINGS]'},
         rejected_by="report-test-1",
         says="it stands in another section",
         note="A reader of the methods wants the methods there, not behind the outlook.",

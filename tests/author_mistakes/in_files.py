@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..measured_week import KEPT
 from ..texts import PIXEL
-from .week import EXERCISE, EXPLORE, TIME, TOML, B, Mistake
+from ..tiny_week import TIME
+from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
 FILES = {
     "broken TOML": Mistake(B, "hours = \n", "not valid TOML", {"hours = 1": "hours = "}, TOML),

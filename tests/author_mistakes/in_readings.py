@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .week import LESSON_FILE, READING, TIME, TOML, B, Mistake
+from ..tiny_week import READING, TIME
+from .week import LESSON_FILE, TOML, B, Mistake
 
 URL = "https://arxiv.org/abs/1706.03762"
 KIND = 'kind = "paper"'

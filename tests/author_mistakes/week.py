@@ -16,24 +16,11 @@ from autograder.core.errors import BuildError, Problem, WorkbookError
 from autograder.week.source import load_week
 
 from ..texts import PIXEL
-from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, READING, TIME, WEEK_TOML
 
 WEEK = "week12_some_topic"
 LESSON_FILE = "some_topic.py"
-TIME = "about 1 hour: 0.5 of reading, 0.5 of coding"
 HEADER = f"# # A tiny week\n#\n# ![A dot.](outcome.png)\n#\n# **Time** {TIME}.\n"
-READING = """
-[[reading]]
-title = "Attention Is All You Need"
-authors = "Vaswani et al."
-year = 2017
-url = "https://arxiv.org/abs/1706.03762"
-sections = "section 3.2"
-minutes = 30
-why = "It doubles the number of heads."
-kind = "paper"
-must = true
-"""
 GIVEN = '# %% given="start"\nSTART = 0\n\n'
 SOUND: dict[str, bytes] = {
     LESSON_FILE: LESSON.replace("# # A tiny week\n", HEADER)

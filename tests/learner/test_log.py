@@ -17,24 +17,10 @@ from autograder.learner.start import start_week
 from autograder.repair.repair import read_notebook
 from autograder.week.source import load_week
 
-from ..tiny_week import LESSON, WEEK_TOML, write_tiny_week
+from ..tiny_week import READING, TIMED, WEEK_TOML, write_tiny_week
 from .conftest import WEEK, Workbook
 
 HEADINGS = ["Plan", "Build", "Publish", "Minimum", "What sped up", "What broke", "What is next"]
-READING = """
-[[reading]]
-title = "Twice"
-authors = "Ann"
-year = 2017
-url = "https://arxiv.org/abs/1706.03762"
-minutes = 30
-why = "It doubles."
-kind = "paper"
-must = true
-"""
-TIMED = LESSON.replace(
-    "# # A tiny week\n", "# # A tiny week\n#\n# **Time** about 1 hour: 0.5 of reading, 0.5 of coding.\n"
-)
 
 
 @pytest.fixture
@@ -58,7 +44,8 @@ def test_it_has_the_readings_and_the_headings_of_a_week(course: Path) -> None:
     assert [found.partition(" (")[0] for found in headings(log)] == ["Reading", *HEADINGS]
     text = log.read_text(encoding="utf-8")
     assert text.startswith("# Week 01: Doubling\n")
-    assert "- [ ] [Twice](https://arxiv.org/abs/1706.03762), Ann 2017 (paper, 30 minutes)\n" in text
+    box = "- [ ] [Attention Is All You Need](https://arxiv.org/abs/1706.03762), Vaswani et al. 2017, section 3.2"
+    assert f"{box} (paper, 30 minutes)\n" in text
     assert text.partition("## Minimum")[2].partition("## What")[0].count("- [ ] ") == 3
 
 

@@ -62,6 +62,7 @@ def test_of_two_definitions_the_later_one_before_the_use_is_needed() -> None:
         ("other = 1", "other = 2"),
         ('print("two and two is", 2 + 2)', 'print("four")'),
         ("# Twice a number.", "# Two times a number."),
+        ("from shared import checks\n", "import math\nfrom shared import checks, plotting\n"),
     ],
 )
 def test_the_digest_stays_where_the_code_says_the_same(old: str, new: str) -> None:
@@ -76,7 +77,8 @@ def test_the_digest_stays_where_the_code_says_the_same(old: str, new: str) -> No
         ("return len(list(folder.iterdir()))", "return 1 + len(list(folder.iterdir()))"),
         ("return number + number", "return number * 2"),
         ("minutes=2)", "minutes=3)"),
-        ("from shared import checks\n", "from shared import checks, plotting\n"),
+        ("from pathlib import Path\n", "from pathlib import PosixPath as Path\n"),
+        ("from shared import checks\n", "from shared import checks\n\nseed = 1\n"),
     ],
 )
 def test_the_digest_changes_with_the_code_of_the_cell_and_of_what_it_needs(old: str, new: str) -> None:

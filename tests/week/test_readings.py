@@ -14,7 +14,7 @@ from autograder.week.readings import Reading, as_boxes, as_table, promised
 from autograder.week.source import load_week
 
 from ..chosen import ROOT
-from ..tiny_week import LESSON, WEEK_TOML, write_tiny_week
+from ..tiny_week import READING, TIMED, WEEK_TOML, write_tiny_week
 
 FEWEST, MOST = 3, 6
 """Readings of a week."""
@@ -32,21 +32,7 @@ PAPER = Reading(
 VIDEO = PAPER.model_copy(
     update={"title": "Seen", "url": "https://youtu.be/x", "kind": "video", "must": True, "sections": "", "minutes": 7}
 )
-TOML = f"""reproduces = "Ann et al. (2017), figure 1. The same: A. Not the same: B."
-{WEEK_TOML}
-[[reading]]
-title = "Seen"
-authors = "Ann"
-year = 2017
-url = "https://youtu.be/x"
-minutes = 30
-why = "It moves."
-kind = "video"
-must = true
-"""
-TIMED = LESSON.replace(
-    "# # A tiny week\n", "# # A tiny week\n#\n# **Time** about 1 hour: 0.5 of reading, 0.5 of coding.\n"
-)
+TOML = f'reproduces = "Ann et al. (2017), figure 1. The same: A. Not the same: B."\n{WEEK_TOML}{READING}'
 
 
 def test_the_table_has_what_must_be_read_first_and_no_more_columns_than_its_head() -> None:
@@ -81,7 +67,7 @@ def test_the_lesson_shows_them_above_the_set_up_cell_in_a_locked_cell(tmp_path: 
     cell = built.learner.cells[1]
     assert (cell.cell_type, cell.metadata.editable, cell.metadata.deletable) == ("markdown", False, False)
     assert cell.metadata.nbgrader.locked
-    assert "**[Seen](https://youtu.be/x)**" in cell.source
+    assert "**[Attention Is All You Need](https://arxiv.org/abs/1706.03762)**" in cell.source
     assert cell.source.endswith("Ann et al. (2017), figure 1. The same: A. Not the same: B.")
 
 
