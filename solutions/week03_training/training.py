@@ -1660,12 +1660,14 @@ else:
 #
 # Below stands a distillation **from a convolutional network on photographs**, with your `distillation_loss`. Its teacher is a ResNet-50, pre-trained on ImageNet and fine-tuned on CIFAR-100. Its students are small ViTs with two heads that see CIFAR-100 at 32 pixels and start from nothing: one hears the labels alone, one also the teacher's best class (hard), one also all that the teacher says (soft). The last cell is *no* distillation of yours: it fine-tunes two published tiny models with labels, one of which was distilled on ImageNet before you got it.
 #
-# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
-# | CIFAR-10 from scratch (above) | not measured yet | the data | not measured yet | CIFAR-10, 170 MB, downloaded; the publisher states no license | not measured yet (target: over 75 %) |
-# | three ways on Food-101 | not measured yet | 0.35 GB of weights to download, three times that to keep, and the data | not measured yet | Food-101, 5 GB and as much again unpacked, downloaded; photographs of people on Foodspotting, for scientific fair use only | not measured yet (target: full over 80 %) |
-# | a ResNet teaches a ViT on CIFAR-100 | not measured yet | 0.1 GB of weights, and the data | not measured yet | CIFAR-100, 169 MB, downloaded; the publisher states no license | not measured yet (no target) |
-# | two tiny checkpoints, fine-tuned with labels | not measured yet | 0.05 GB of weights, and the data | not measured yet | CIFAR-100 | not measured yet (no target) |
+# | CIFAR-10 from scratch (above) | CIFAR-10, 170 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (target: over 75 %) |
+# | three ways on Food-101 | Food-101, 5 GB and as much again unpacked, downloaded; photographs of people on Foodspotting, for scientific fair use only | 0.35 GB of weights to download, three times that to keep, and the data | *not measured yet* | *not measured yet* | *not measured yet* (target: full over 80 %) |
+# | a ResNet teaches a ViT on CIFAR-100 | CIFAR-100, 169 MB, downloaded; the publisher states no license | 0.1 GB of weights, and the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
+# | two tiny checkpoints, fine-tuned with labels | CIFAR-100 | 0.05 GB of weights, and the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
 #
 # `PROFILE=gpu workbook record --keep-nothing week03` measures all of them. Each run keeps its curves, its time and its memory in `kept/` beside this notebook, and its weights beside them; a second run reads them and draws. A shortage of memory is mended by a smaller `batch`.
 #
