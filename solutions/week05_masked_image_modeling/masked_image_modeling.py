@@ -1518,7 +1518,7 @@ else:
 # | --- | --- | --- | --- | --- | --- |
 # | CIFAR-10 (above) | CIFAR-10, 170 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
 # | MAE on Imagenette | Imagenette by Jeremy Howard (fast.ai), 99 MB at 160 pixels, downloaded; the photographs are ImageNet's, whose terms hold | the data, unpacked once more, and 0.1 GB to keep | *not measured yet* | *not measured yet* | *not measured yet* (target: a probe above random weights) |
-# | MAE on your photographs | yours | yours | small | minutes | yours |
+# | MAE on your photographs | yours | yours | *not measured yet* | *not measured yet* | yours |
 #
 # `PROFILE=gpu workbook record --keep-nothing week05` measures the first two. Curves, time and memory are kept in `kept/` beside this notebook, the weights beside them; a second run reads them and draws.
 

@@ -1448,7 +1448,7 @@ else:
 # | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
 # | DINO, ViT-S on CIFAR-100 (above) | CIFAR-100, 169 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (target: kNN-20 at least 20 points above the random network) |
-# | DINO and iBOT on your photographs | yours | yours, and 0.1 GB for each run | small | minutes | yours |
+# | DINO and iBOT on your photographs | yours | yours, and 0.1 GB for each run | *not measured yet* | *not measured yet* | yours |
 # | heads of two ViT-B (below) | generated shapes, and a photograph of scikit-learn | 0.35 GB of weights each, to download | *not measured yet* | *not measured yet* | *not measured yet* (target: attention inside the object over outside above 1) |
 #
 # `PROFILE=gpu workbook record --keep-nothing week06` measures the first and the last. Runs on your photographs keep their curves, their time and their memory in `kept/` beside this notebook, and the teacher beside them; a second run reads them and draws.

@@ -1404,7 +1404,7 @@ for what, a, b in (
 # | --- | --- | --- | --- | --- | --- |
 # | zero-shot, ViT-B-32 | CIFAR-10, 170 MB, and CIFAR-100, 169 MB; downloaded; the publisher states no license | 0.6 GB of weights (151 million numbers), downloaded by open_clip, and the data | *not measured yet* | *not measured yet* | *not measured yet* |
 # | your CLIP on Flickr8k | Flickr8k, 8,091 photographs, 1.1 GB; put `captions.txt` and `Images/` into `flickr8k/` in the folder of `WORKBOOK_DATA`; the photographs belong to people on Flickr, so read the terms where you get it | the data | *not measured yet* | *not measured yet* | *not measured yet* |
-# | your CLIP on your own pairs | yours | your images | small | minutes | yours |
+# | your CLIP on your own pairs | yours | your images | *not measured yet* | *not measured yet* | yours |
 #
 # `PROFILE=gpu workbook record --keep-nothing week07` measures the first two. Every run keeps its curves, its time and its memory in `kept/` beside this notebook, and the weights beside them; a second run reads them and draws.
 

@@ -1267,7 +1267,7 @@ with checks.look():
 # %% [markdown]
 # ### Four pictures of 200 digits
 #
-# These are test images, which no encoder has seen. The supervised encoder was trained with 100 labels and the MAE encoder with none.
+# These are test images, which no encoder has seen. The supervised encoder was trained with 100 labels and the MAE encoder with none. Each is drawn as its loss would have it: the supervised one by its class token, MAE by the mean of its patches.
 #
 # **Predict.** Which picture will look best: raw pixels, random features, supervised or self-supervised ones? Will the number agree with your eye?
 
@@ -1291,13 +1291,24 @@ def draw_map(ax: plt.Axes, places: np.ndarray, labels: np.ndarray, names: Sequen
 
 chosen, digit_names = torch.arange(200), [str(digit) for digit in range(10)]
 shown = data.y_test[chosen].numpy()
-described = {"raw pixels": pixels[1]} | {name: features[name, 0, "norm", "mean"][1] for name in names}
+POOLINGS = {"random": ("mean", "cls"), "supervised": ("cls", "mean"), "MAE": ("mean", "cls")}  # the one drawn first
+
+
+def prepared(name: str, pooling: str) -> np.ndarray:
+    """Standardized features (200, D) of the chosen test images, from `norm` and seed 0."""
+    return StandardScaler().fit_transform(features[name, 0, "norm", pooling][1][chosen])
+
+
 maps, rows = {}, []
-for name, test_f in described.items():
-    x = test_f[chosen].numpy() if name == "raw pixels" else StandardScaler().fit_transform(test_f[chosen])
+for name in ("raw pixels", *POOLINGS):
+    shown_as, other = POOLINGS.get(name, ("", ""))
+    x = prepared(name, shown_as) if shown_as else pixels[1][chosen].numpy()
     maps[name] = tsne(x)
     in_picture, in_full = (neighbor_purity(v, data.y_test[chosen], 5) for v in (maps[name], x))
-    rows.append({"features": name, "D": x.shape[1], "purity in the picture": in_picture, "in D dimensions": in_full})
+    row = {"features": name, "drawn": shown_as, "purity in the picture": in_picture, "in all dimensions": in_full}
+    if other:
+        row |= {"other": other, "the other's": neighbor_purity(prepared(name, other), data.y_test[chosen], 5)}
+    rows.append(row)
 print(profiling.table(rows, title="purity of 5 neighbors among 200 test images, seed 0"))
 fig, axes = plt.subplots(2, 2, figsize=(9.6, 8.6))
 for ax, (name, places), row in zip(axes.flat, maps.items(), rows):
@@ -1305,7 +1316,7 @@ for ax, (name, places), row in zip(axes.flat, maps.items(), rows):
 plt.show()
 
 # %% [markdown]
-# **Explain.** Compare supervised with self-supervised. The supervised encoder was *told* what belongs together, and its loss pulled the classes apart; MAE's loss never heard of classes, and what clusters there are come from what digits look like. Then mind what the picture hides: 100 labels bought the supervised encoder its islands, and on the table of neighbors above you can read what they are worth on all 450 test images.
+# **Explain.** Compare supervised with self-supervised. The supervised encoder was *told* what belongs together, and its loss pulled the classes apart, in the one token that its head reads: islands. MAE's loss never heard of classes; what clusters there are come from what digits look like. Then read the last column. It has the purity of the pooling that was *not* drawn, and it could have told another story: in the mean of its patches the supervised encoder falls behind MAE. So a picture of features needs a line below it that says which token they are.
 
 # %% [markdown]
 # Now look at what the picture does *not* say. The same MAE features again, with another perplexity:
