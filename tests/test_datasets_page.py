@@ -21,7 +21,10 @@ SOURCES = {
     for name in released_weeks(ROOT)
     for lesson_files in [[ROOT / "solutions" / name / file for file in (f"{name[7:]}.py", "tests.py")]]
 }
-LOADERS = {name for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))} - {"data_folder", "on_disk"}
+LOADERS = {name for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))} - {
+    "data_folder",
+    "on_disk",
+}
 
 
 def rows(heading: str, page: str = PAGE) -> list[list[str]]:
