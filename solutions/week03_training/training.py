@@ -379,7 +379,7 @@ def fit(
     optimizer = torch.optim.AdamW(parameter_groups(model, weight_decay=0.05), lr=base_lr, fused=True)
     draw = torch.Generator().manual_seed(seed)
     history: dict[str, list[float]] = {"loss": [], "gradient norm": []}
-    for step in profile.track(range(steps), "training"):
+    for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = warmup_cosine(step, steps, warmup, base_lr)
         value = loss(model, *batch(draw))
@@ -1588,14 +1588,6 @@ def not_measured(what: str, target: str) -> None:
     print("  this would: PROFILE=gpu workbook record --keep-nothing week03")
 
 
-def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A batch of 32 x 32 pixels, moved by up to 4 pixels, half of it flipped."""
-    row, column = torch.randint(9, (2,), generator=generator).tolist()
-    moved_images = F.pad(images, (4, 4, 4, 4))[:, :, row : row + 32, column : column + 32]
-    flipped = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
-    return torch.where(flipped[:, None, None, None], moved_images.flip(-1), moved_images)
-
-
 def photographs(
     seed: int, images: int | None, tests: int | None, steps: int, batch: int, width: int, depth: int, mixing: bool
 ) -> tuple[float, float]:
@@ -1618,7 +1610,10 @@ def photographs(
 
     def draw(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         picked = torch.randint(len(x), (batch,), generator=generator).to(device)
-        chosen = moved(x[picked], generator)
+        row, column = torch.randint(9, (2,), generator=generator).tolist()
+        chosen = F.pad(x[picked], (4, 4, 4, 4))[:, :, row : row + 32, column : column + 32]
+        flipped = (torch.rand(batch, generator=generator) < 0.5).to(device)
+        chosen = torch.where(flipped[:, None, None, None], chosen.flip(-1), chosen)
         if not mixing:
             return chosen, y[picked]
         mixer, alpha = (mixup, 0.8) if torch.rand((), generator=generator) < 0.5 else (cutmix, 1.0)
@@ -1660,12 +1655,14 @@ else:
 #
 # Below stands a distillation **from a convolutional network on photographs**, with your `distillation_loss`. Its teacher is a ResNet-50, pre-trained on ImageNet and fine-tuned on CIFAR-100. Its students are small ViTs with two heads that see CIFAR-100 at 32 pixels and start from nothing: one hears the labels alone, one also the teacher's best class (hard), one also all that the teacher says (soft). The last cell is *no* distillation of yours: it fine-tunes two published tiny models with labels, one of which was distilled on ImageNet before you got it.
 #
-# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
-# | CIFAR-10 from scratch (above) | not measured yet | the data | not measured yet | CIFAR-10, 170 MB, downloaded; the publisher states no license | not measured yet (target: over 75 %) |
-# | three ways on Food-101 | not measured yet | 0.35 GB of weights to download, three times that to keep, and the data | not measured yet | Food-101, 5 GB and as much again unpacked, downloaded; photographs of people on Foodspotting, for scientific fair use only | not measured yet (target: full over 80 %) |
-# | a ResNet teaches a ViT on CIFAR-100 | not measured yet | 0.1 GB of weights, and the data | not measured yet | CIFAR-100, 169 MB, downloaded; the publisher states no license | not measured yet (no target) |
-# | two tiny checkpoints, fine-tuned with labels | not measured yet | 0.05 GB of weights, and the data | not measured yet | CIFAR-100 | not measured yet (no target) |
+# | CIFAR-10 from scratch (above) | CIFAR-10, 170 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (target: over 75 %) |
+# | three ways on Food-101 | Food-101, 5 GB and as much again unpacked, downloaded; photographs of people on Foodspotting, for scientific fair use only | 0.35 GB of weights to download, three times that to keep, and the data | *not measured yet* | *not measured yet* | *not measured yet* (target: full over 80 %) |
+# | a ResNet teaches a ViT on CIFAR-100 | CIFAR-100, 169 MB, downloaded; the publisher states no license | 0.1 GB of weights, and the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
+# | two tiny checkpoints, fine-tuned with labels | CIFAR-100 | 0.05 GB of weights, and the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
 #
 # `PROFILE=gpu workbook record --keep-nothing week03` measures all of them. Each run keeps its curves, its time and its memory in `kept/` beside this notebook, and its weights beside them; a second run reads them and draws. A shortage of memory is mended by a smaller `batch`.
 #
@@ -1757,7 +1754,12 @@ def epochs_of(
 
     history: dict[str, list[float]] = {"train loss": [], "seconds": [], "test accuracy": [right()]}
     losses: list[torch.Tensor] = []
+    progress = iter(profile.track(range(per_epoch * epochs), "training"))
     began = [time.perf_counter()]
+
+    def counted(generator: torch.Generator) -> tuple:
+        next(progress)
+        return batch(generator)
 
     def noted(model: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:
         value = loss(model, *inputs)
@@ -1772,7 +1774,7 @@ def epochs_of(
             losses.clear()
             began[0] = time.perf_counter()
 
-    fit(model, batch, noted, steps=per_epoch * epochs, base_lr=base_lr, seed=0, after_step=watch)
+    fit(model, counted, noted, steps=per_epoch * epochs, base_lr=base_lr, seed=0, after_step=watch)
     return history
 
 
@@ -1876,6 +1878,14 @@ from timm.models.deit import VisionTransformerDistilled
 def enlarged(images: torch.Tensor, size: int) -> torch.Tensor:
     """Images at another size, for models that were trained on large ones."""
     return F.interpolate(images, size=(size, size), mode="bilinear")
+
+
+def moved(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A batch of 32 x 32 pixels, moved by up to 4 pixels, half of it flipped."""
+    row, column = torch.randint(9, (2,), generator=generator).tolist()
+    moved_images = F.pad(images, (4, 4, 4, 4))[:, :, row : row + 32, column : column + 32]
+    flipped = (torch.rand(len(images), generator=generator) < 0.5).to(images.device)
+    return torch.where(flipped[:, None, None, None], moved_images.flip(-1), moved_images)
 
 
 def two_headed(seed: int, classes: int, width: int, depth: int) -> VisionTransformerDistilled:

@@ -1512,11 +1512,13 @@ else:
 #
 # One in five of your photographs is held back. Loss and pictures come from those. With classes there are also a probe and knn, frozen, and the same on random weights; without classes there is nothing to ask.
 #
-# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
-# | CIFAR-10 (above) | not measured yet | the data | not measured yet | CIFAR-10, 170 MB, downloaded; the publisher states no license | not measured yet (no target) |
-# | MAE on Imagenette | not measured yet | the data, unpacked once more, and 0.1 GB to keep | not measured yet | Imagenette by Jeremy Howard (fast.ai), 99 MB at 160 pixels, downloaded; the photographs are ImageNet's, whose terms hold | not measured yet (target: a probe above random weights) |
-# | MAE on your photographs | small | yours | minutes | yours | yours |
+# | CIFAR-10 (above) | CIFAR-10, 170 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (no target) |
+# | MAE on Imagenette | Imagenette by Jeremy Howard (fast.ai), 99 MB at 160 pixels, downloaded; the photographs are ImageNet's, whose terms hold | the data, unpacked once more, and 0.1 GB to keep | *not measured yet* | *not measured yet* | *not measured yet* (target: a probe above random weights) |
+# | MAE on your photographs | yours | yours | *not measured yet* | *not measured yet* | yours |
 #
 # `PROFILE=gpu workbook record --keep-nothing week05` measures the first two. Curves, time and memory are kept in `kept/` beside this notebook, the weights beside them; a second run reads them and draws.
 

@@ -1443,11 +1443,13 @@ else:
 #
 # What can be asked without a label? Whether a run is healthy: the two entropies, by step. And what it takes for alike: for some of the photographs that were held back you see their **nearest neighbors** among the others, by the features of the random network and by those of the teacher. With classes in your folder there is kNN-20, too. **Predict.** What will the random network look for?
 #
-# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
-# | DINO, ViT-S on CIFAR-100 (above) | not measured yet | the data | not measured yet | CIFAR-100, 169 MB, downloaded; the publisher states no license | not measured yet (target: kNN-20 at least 20 points above the random network) |
-# | DINO and iBOT on your photographs | small | yours, and 0.1 GB for each run | minutes | yours | yours |
-# | heads of two ViT-B (below) | not measured yet | 0.35 GB of weights each, to download | not measured yet | generated shapes, and a photograph of scikit-learn | not measured yet (target: attention inside the object over outside above 1) |
+# | DINO, ViT-S on CIFAR-100 (above) | CIFAR-100, 169 MB, downloaded; the publisher states no license | the data | *not measured yet* | *not measured yet* | *not measured yet* (target: kNN-20 at least 20 points above the random network) |
+# | DINO and iBOT on your photographs | yours | yours, and 0.1 GB for each run | *not measured yet* | *not measured yet* | yours |
+# | heads of two ViT-B (below) | generated shapes, and a photograph of scikit-learn | 0.35 GB of weights each, to download | *not measured yet* | *not measured yet* | *not measured yet* (target: attention inside the object over outside above 1) |
 #
 # `PROFILE=gpu workbook record --keep-nothing week06` measures the first and the last. Runs on your photographs keep their curves, their time and their memory in `kept/` beside this notebook, and the teacher beside them; a second run reads them and draws.
 

@@ -1398,11 +1398,13 @@ for what, a, b in (
 #
 # A line that is wrong is named, with its file and number. Use as many pairs as you can get: a few hundred are enough to see the loss fall, and far too few to find anything among pictures that were held back.
 #
-# | GPU cell | memory | disk | hours | data: size, terms, how to get it | result |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
 # | --- | --- | --- | --- | --- | --- |
-# | zero-shot, ViT-B-32 | not measured yet | 0.6 GB of weights (151 million numbers), downloaded by open_clip, and the data | not measured yet | CIFAR-10, 170 MB, and CIFAR-100, 169 MB; downloaded; the publisher states no license | not measured yet |
-# | your CLIP on Flickr8k | not measured yet | the data | not measured yet | Flickr8k, 8,091 photographs, 1.1 GB; put `captions.txt` and `Images/` into `flickr8k/` in the folder of `WORKBOOK_DATA`; the photographs belong to people on Flickr, so read the terms where you get it | not measured yet |
-# | your CLIP on your own pairs | small | your images | minutes | yours | yours |
+# | zero-shot, ViT-B-32 | CIFAR-10, 170 MB, and CIFAR-100, 169 MB; downloaded; the publisher states no license | 0.6 GB of weights (151 million numbers), downloaded by open_clip, and the data | *not measured yet* | *not measured yet* | *not measured yet* |
+# | your CLIP on Flickr8k | Flickr8k, 8,091 photographs, 1.1 GB; put `captions.txt` and `Images/` into `flickr8k/` in the folder of `WORKBOOK_DATA`; the photographs belong to people on Flickr, so read the terms where you get it | the data | *not measured yet* | *not measured yet* | *not measured yet* |
+# | your CLIP on your own pairs | yours | your images | *not measured yet* | *not measured yet* | yours |
 #
 # `PROFILE=gpu workbook record --keep-nothing week07` measures the first two. Every run keeps its curves, its time and its memory in `kept/` beside this notebook, and the weights beside them; a second run reads them and draws.
 
