@@ -1434,7 +1434,7 @@ else:
         print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
 
 # %% [markdown]
-# **Explain.** A crop of a horse is still a horse, and raw pixels say little about it, so photographs are where views can pay. Note the yardstick once more. Chance is 10 % here, and the random network is far above it before the first step: who compares with chance reports a triumph that was never won. What counts is the gain over the random network, and on two cores, with one seed, read it as a direction. The paper's models see all of ImageNet, for hundreds of epochs; the target above was not tried here.
+# **Explain.** A crop of a horse is still a horse, and raw pixels say little about it, so photographs are where views can pay. Note the yardstick once more. Chance is 10 % here, and the random network is far above it before the first step: who compares with chance reports a triumph that was never won. What counts is the gain over the random network. In these few minutes it is small: with one seed and 2,000 photographs to be judged on, a direction at best. The paper's models see all of ImageNet, for hundreds of epochs; the target above was not tried here.
 
 # %% [markdown]
 # ### Your own photographs, by DINO and by iBOT

@@ -1882,11 +1882,11 @@ else:
     )  # fmt: skip
 
 # %% [markdown]
-# **Explain.** If you ran it on one core, look for three things.
+# **Explain.** Look for three things, and remember that it is one seed, few images and a short training.
 #
-# - **Clean accuracy.** With few images and a short training the CNN is clearly ahead. That is what an inductive bias is for: who knows that neighbors belong together need not learn it from 10,000 images.
-# - **Shuffled patches.** Read them relative to the clean column. In squares of 4 pixels the CNN loses about two thirds of its accuracy, the ViT about a quarter: so far it has learned little more than a bag of patches. Is the CNN the one that sees shapes, then? Careful. Squares of 4 are just the ViT's own patches, cut along its own grid, and for the CNN every seam is a new edge. That is a confound, and question W2 wants you to find such.
-# - **Attacks.** The CNN's lead melts with growing $\varepsilon$; at 1/255 the intervals overlap. And note the scale: a change of 2/255, which the stripes hardly felt, costs both models more than half of their accuracy.
+# - **Clean accuracy.** With few images and a short training the CNN is clearly ahead. That is what an inductive bias is for: who knows that neighbors belong together need not learn it from the images.
+# - **Shuffled patches.** Read them relative to the clean column. In squares of 4 pixels the CNN loses more than half of its accuracy, the ViT about a quarter: so far it has learned little more than a bag of patches. Is the CNN the one that sees shapes, then? Careful. Squares of 4 are just the ViT's own patches, cut along its own grid, and for the CNN every seam is a new edge. That is a confound, and question W2 wants you to find such.
+# - **Attacks.** The CNN's lead melts with growing $\varepsilon$; at 1/255 the intervals overlap. And note the scale: a change of 2/255, which the stripes hardly felt, costs both models half of their accuracy or more.
 #
 # ### On a GPU: large models
 #
