@@ -1,9 +1,12 @@
 """Typed samples, the same on every call: what needs no network, and real data sets from disk or a download."""
 
+from .data.captions import CaptionedImages, captioned_images
 from .data.cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_digits
+from .data.domains import domain_images
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
-from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101
+from .data.image_folders import image_folder, imagenette
+from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101, on_disk
 from .data.photos import Photograph, photograph
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
 from .data.tiles import LAND_USES, FieldTiles, field_tiles
@@ -18,6 +21,7 @@ __all__ = [
     "QUADRANTS",
     "SCALES",
     "SHAPES",
+    "CaptionedImages",
     "Cues",
     "Digits",
     "FieldTiles",
@@ -26,13 +30,18 @@ __all__ = [
     "PlantedGlyphs",
     "RenderedDigits",
     "Shapes",
+    "captioned_images",
     "cifar10",
     "cifar100",
     "cue_images",
     "data_folder",
     "digits",
+    "domain_images",
     "field_tiles",
     "food101",
+    "image_folder",
+    "imagenette",
+    "on_disk",
     "photograph",
     "planted_glyphs",
     "rendered_digits",

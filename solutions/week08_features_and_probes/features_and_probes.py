@@ -1391,17 +1391,17 @@ print(f"20 neighbors with features in float16: {same:.1%} of the labels are the 
 # %% [markdown]
 # ## Photographs
 #
-# Digits are aligned, centered and gray: pixels do well on them. Photographs are none of that. The cell below runs your functions on **real CIFAR-10**, where you have it on disk (set `WORKBOOK_DATA`; about four minutes on two CPU cores). Four ways to describe an image, none of which has seen a label:
+# Digits are aligned, centered and gray: pixels do well on them. Photographs are none of that. The cell below runs your functions on **real CIFAR-10**, where you have it on disk (set `WORKBOOK_DATA`; about four minutes on two CPU cores, and `WORKBOOK_MINUTES` asks for a longer pre-training). Four ways to describe an image, none of which has seen a label:
 #
 # | features | what they are |
 # | --- | --- |
 # | raw pixels | $16 \times 16$ in color, 768 numbers |
 # | random ViT | patches of 4, width 128, four blocks, the weights of the start |
 # | random filters | 256 whitened patches of training images as filters of one convolution, then ReLU, averaged in four quadrants (after Coates, Ng and Lee 2011, whose filters are learned without labels, too) |
-# | short MAE | the same ViT, after a pre-training of a few minutes on 10,000 images, three quarters hidden |
+# | short MAE | the same ViT, after a pre-training of some minutes, three quarters hidden |
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
 def not_measured(what: str, target: str, how: str) -> None:
     print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
@@ -1438,7 +1438,7 @@ class RandomFilters(nn.Module):
 
 
 def photograph_curves(
-    train_images: int, test_images: int, mae_images: int, mae_steps: int, budgets: Sequence[int]
+    train_images: int, test_images: int, mae_images: int, mae_steps: int, budgets: Sequence[int], seed: int = 0
 ) -> None:
     """Print accuracy of neighbors and probes on CIFAR-10 for four kinds of features."""
     train, test = (
@@ -1452,8 +1452,8 @@ def photograph_curves(
     small = nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
     models = {
         "raw pixels": (small, "1"),
-        "random ViT": (vit_for_photographs(0), "norm"),
-        "short MAE": (pretrain_mae(vit_for_photographs(0), every[:mae_images], mae_steps, 0, ratio=0.75), "norm"),
+        "random ViT": (vit_for_photographs(seed), "norm"),
+        "short MAE": (pretrain_mae(vit_for_photographs(seed), every[:mae_images], mae_steps, seed, ratio=0.75), "norm"),
         "random filters": (RandomFilters(every), "flat"),
     }
     rows = []
@@ -1464,25 +1464,27 @@ def photograph_curves(
         for k in (1, 5, 20):
             row[f"k = {k}"] = f"{neighbor_accuracy(train_f, y_train, test_f, test.y, k):.3f}"
         table = label_efficiency(
-            (train_f, y_train), (test_f, test.y), budgets, 2, 0,
+            (train_f, y_train), (test_f, test.y), budgets, 2, seed,
             fit=lambda x, y, seed: linear_probe(x, y, (0.001, 0.01), seed),
         )  # fmt: skip
         row |= {f"{entry['budget']} a class": f"{entry['mean']:.3f} ± {entry['std']:.3f}" for entry in table}
         rows.append(row)
+    print(f"MAE: {mae_images:,} images without labels, {mae_steps:,} steps")
     title = f"CIFAR-10: neighbors among {train_images:,} images, then probes; {test_images:,} test images"
     print(profiling.table(rows, title=title))
     print(f"95 % interval of one accuracy of 0.5 on {test_images:,} images: ± {1.96 * (0.25 / test_images) ** 0.5:.3f}")
 
 
-with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
+budget = profile.budget(minutes=4)
 if profile.current() is profile.Profile.GPU:
     photograph_curves(50_000, 10_000, 50_000, 20_000, (5, 50, 500))
-elif with_data:
-    photograph_curves(4_000, 2_000, 10_000, 1_000, (5, 20, 100))
+elif datasets.on_disk("cifar10"):
+    mae_images, mae_steps = budget.scaled(10_000, at_most=50_000), budget.scaled(1_000)
+    photograph_curves(4_000, 2_000, mae_images, mae_steps, (5, 20, 100), budget.seed)
 else:
     not_measured(
         "Probes on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week08, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
 
 # %% [markdown]
@@ -1490,7 +1492,7 @@ else:
 #
 # ### On a GPU: pretrained encoders
 #
-# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. Beside the numbers it draws t-SNE of ten classes from DINOv2 and from the supervised ViT, side by side. In the end it trains a ViT from scratch with all labels, for the target.
+# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. (DINOv2 is Oquab et al. 2023: section 3 is about its data, section 4 about its loss. A list that names section 4.2 is wrong, there is none.) Beside the numbers it draws t-SNE of ten classes from DINOv2 and from the supervised ViT, side by side. In the end it trains a ViT from scratch with all labels, for the target.
 #
 # | what | needs |
 # | --- | --- |
@@ -1618,7 +1620,7 @@ def scratch_result(train: datasets.LabeledImages, test: datasets.LabeledImages, 
     model, losses = train_from_scratch(train, steps)
     with torch.no_grad():
         said = torch.cat([model(chunk.to(profile.device())).argmax(1).cpu() for chunk in test.x.split(1000)])
-    return {"accuracy": (said == test.y).double().mean().item(), "losses": losses} | dict(model.state_dict())
+    return {"accuracy": (said == test.y).double().mean().item(), "losses": losses, "weights": dict(model.state_dict())}
 
 
 def famous_encoders(

@@ -24,24 +24,11 @@
 # | $x$, $y$ | image, its true class | $\varepsilon$ | largest change of a pixel, in units of $[0, 1]$ |
 # | $z_k(x)$ | logit of class $k$ | $\delta$ | what an attack adds to $x$ |
 # | $\mathcal L$ | cross-entropy | $\kappa$ | confidence that an attack asks for; elsewhere Cohen's kappa |
-#
-# <details><summary>On Colab</summary>
-#
-# Run this in a cell of its own before the next one. `ADDRESS` is where your course's repository lies.
-#
-#     !git clone ADDRESS workbook
-#     !pip install -q --no-deps -e workbook
-#     import sys; sys.path.insert(0, "workbook")
-#
-# With a GPU, also write `%env PROFILE=gpu` there: the last part then fine-tunes large models on photographs.
-#
-# </details>
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
 # "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -1330,7 +1317,7 @@ print("target, at least one eps where they separate:", "reached" if separate els
 #
 # This was one seed. `SEEDS = range(5)` in part 1 gives these tables for five. In all of them the CNN is ahead at 2/255 and 4/255, by 0.01 to 0.12, and the ViT at 8/255, by 0.24 to 0.44; `WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week10.py` prints and checks it.
 #
-# What do papers say? Shao et al. (2021, arXiv 2103.15670) found ViTs more robust than CNNs. Mahmood et al. (ICCV 2021, a paper with nearly the same title) found that neither withstands a strong attack made for it, but that attacks hardly transfer between the two kinds. Bai et al. (NeurIPS 2021) gave both the same recipe, and the difference went away. Your two models are one more reason to hold recipes equal before speaking of architectures.
+# What do papers say? Shao et al. (2021, arXiv 2103.15670) found ViTs more robust than CNNs. Mahmood et al. (ICCV 2021, arXiv 2104.02610, a paper with nearly the same title; lists give it the number of Shao's) found that neither withstands a strong attack made for it, but that attacks hardly transfer between the two kinds. Bai et al. (NeurIPS 2021) gave both the same recipe, and the difference went away. Your two models are one more reason to hold recipes equal before speaking of architectures.
 #
 # ### Which frequencies break them?
 #
@@ -1797,10 +1784,10 @@ print(profiling.table(rows, title="400 pictures of each kind; right is the class
 #
 # ## Photographs
 #
-# Everything above happened in a small, clean world. **Real CIFAR-10** is next, where you have it on disk (set `WORKBOOK_DATA`; about six minutes on one core): the same functions, a ViT with patches of 4 and a CNN matched to it, trained on the same shifted and flipped batches. Then clean accuracy, PGD curves with intervals, error consistency, and a shape question that needs no drawn silhouettes: **shuffle the patches**. Cut the image into squares, put them back in random order. Local texture stays; the global shape is gone. Whoever needs shape must fall.
+# Everything above happened in a small, clean world. **Real CIFAR-10** is next, where you have it on disk (set `WORKBOOK_DATA`; about six minutes on one core, and `WORKBOOK_MINUTES` asks for longer trainings on more images): the same functions, a ViT with patches of 4 and a CNN matched to it, trained on the same shifted and flipped batches. Then clean accuracy, PGD curves with intervals, error consistency, and a shape question that needs no drawn silhouettes: **shuffle the patches**. Cut the image into squares, put them back in random order. Local texture stays; the global shape is gone. Whoever needs shape must fall.
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
 def not_measured(what: str, target: str, how: str) -> None:
     print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
@@ -1827,7 +1814,9 @@ def patch_shuffled(images: torch.Tensor, side: int, seed: int) -> torch.Tensor:
     return F.fold(cut.gather(2, order.expand_as(cut)), images.shape[-2:], side, stride=side)
 
 
-def photograph_duel(train_images: int, test_images: int, steps: int, attacked_images: int, width: int) -> None:
+def photograph_duel(
+    train_images: int, test_images: int, steps: int, attacked_images: int, width: int, seed: int = 0
+) -> None:
     """Print the whole comparison on CIFAR-10."""
     learn, test = datasets.cifar10(limit=train_images), datasets.cifar10(train=False, limit=test_images)
     spread = (learn.x.mean().item(), learn.x.std().item())
@@ -1847,7 +1836,7 @@ def photograph_duel(train_images: int, test_images: int, steps: int, attacked_im
     data = tuple(part.to(device) for part in (learn.x, learn.y, test.x, test.y))
     duel = {
         name: of_model[0]
-        for name, of_model in fair_train(makers, data, steps, [0], batch=64, augment=shifted_and_flipped).items()
+        for name, of_model in fair_train(makers, data, steps, [seed], batch=64, augment=shifted_and_flipped).items()
     }
     x, y = test.x[:attacked_images].to(device), test.y[:attacked_images].to(device)
     rows = []
@@ -1882,12 +1871,14 @@ def photograph_duel(train_images: int, test_images: int, steps: int, attacked_im
 
 if profile.current() is profile.Profile.GPU:
     photograph_duel(50_000, 10_000, 20_000, 1_000, width=192)
-elif "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir():
-    photograph_duel(10_000, 2_000, 1_400, 200, width=64)
+elif datasets.on_disk("cifar10"):
+    budget = profile.budget(minutes=6)
+    images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(1_400)
+    photograph_duel(images, 2_000, steps, 200, 64, budget.seed)
 else:
     not_measured(
         "ViT against CNN on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week10, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
 
 # %% [markdown]
@@ -2074,7 +2065,7 @@ def contestant(
     began = time.perf_counter()
     model, found = finetuned(name, *data[:2], classes, how, seed, pretrained)
     found |= {"training s": time.perf_counter() - began, "parameters": profiling.parameter_count(model)}
-    found |= {f"weights {key}": value.clone() for key, value in model.state_dict().items()}
+    found["weights"] = {key: value.clone() for key, value in model.state_dict().items()}
     _, found["answers"], found["classes"] = judged(model, data[2], how.batch, f"{name}, test")
     x, y = (part.to(profile.device()) for part in photographs_of(data[2], attacked_images))
 

@@ -1539,6 +1539,12 @@ with checks.step("the report of EXAMPLE: its parts"):
     checks.equal(text.splitlines()[0], f"# {EXAMPLE['title']}", "the first line")
     found = [line[3:].strip() for line in text.splitlines() if line.startswith("## ")]
     checks.equal(found, list(HEADINGS), "the sections")
+    inside = dict(zip(found, re.split(r"(?m)^## .*$", text)[1:]))
+    for heading in HEADINGS:
+        own = EXAMPLE["paragraphs"][heading]
+        checks.that(own in inside[heading], f"the author's text of {heading} stands in that section", causes={
+            "it stands in another section": own in text,
+        })  # fmt: skip
     for name, file in EXAMPLE["figures"].items():
         checks.equal(text.count(f"]({file})"), 1, f"how often the figure {name} is linked")
     for leaf in leaves(EXAMPLE):
@@ -1608,6 +1614,23 @@ with checks.step("a report of other results, whose numbers were drawn just now")
     typed = [number for number in came if number not in (95, 255) and not any(is_one(number, v) for v in values)]
     checks.that(not typed, "every number of the report is in the results", came=f"typed by hand: {typed[:5]}")
 
+with checks.step("texts of the author's that were written just now, one of them empty"):
+
+    def sections_of(render: Callable, results: dict) -> list[list[str]]:
+        """Heading and content of each section."""
+        text = written_by(render, results).get("text", "")
+        return [list(part) for part in re.findall(r"(?ms)^## ([^\n]*)\n(.*?)(?=^## |\Z)", text)]
+
+    drawn = torch.randint(
+        10**6, (len(HEADINGS),), generator=torch.Generator().manual_seed(checks.fresh_seed())
+    ).tolist()
+    texts = {heading: f"First of {number}.\n\nLast of {number}." for heading, number in zip(HEADINGS, drawn)}
+    texts["Future work"] = ""
+    came = checks.beside(sections_of, render_report, EXAMPLE | {"paragraphs": texts})
+    checks.equal([heading for heading, _ in came], list(HEADINGS), "the sections")
+    for heading, (_, content) in checks.each(HEADINGS, came):
+        checks.that(texts[heading] in content, f"the author's text of {heading} stands in that section, in full")
+
 # %% test="report" points=4
 with checks.step("the verdict"):
 
@@ -1668,7 +1691,7 @@ for path, value in (
     (("accuracy", "cnn", "high"), 0.9783), (("heads", "count"), 144), (("heads", "top", 1, "importance"), 0.2258),
     (("heads", "stability", "low"), 0.2846), (("evidence", "cnn"), 0.6657), (("robustness", 1, "vit"), 0.5934),
     (("failures", 0, "lift"), 2.7195), (("failures", 0, "p_holm"), 0.02917), (("robustness", 1, "eps"), 7.5),
-    (("failures", 0, "p"), 3.18e-9),
+    (("failures", 0, "p"), 3.18e-9), (("architecture", 0, "parameters"), 254093),
 ):  # fmt: skip
     with checks.step(f"results[{']['.join(map(repr, path))}] becomes {value}, and nothing else changes"):
         after = checks.beside(written_in, render_report, changed_one(path, value))
@@ -1737,7 +1760,7 @@ def refused(render: Callable, results: dict) -> list:
         return ["no error", "", (Path(folder) / "report.md").exists()]
 
 
-for path in (("accuracy",), ("data", "train"), ("failures", 1, "lift"), ("limitations",)):
+for path in (("accuracy",), ("data", "train"), ("failures", 1, "lift"), ("limitations",), ("paragraphs", "Methods")):
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))
         checks.equal(
@@ -1759,6 +1782,7 @@ for path in (
     ("heads", "count"), ("evidence", "vit"), ("robustness", 0, "eps"), ("accuracy", "cnn", "low"), ("failures",), ("figures",),
     ("insights",), ("data", "classes"), ("failures", 0, "base"), ("failures", 0, "lift"), ("robustness", 1, "vit"),
     ("heads", "top", 0, "importance"), ("failures", 1, "owner"), ("data", "test"), ("heads", "stability", "mean"),
+    ("paragraphs",), ("paragraphs", "When to use which"), ("architecture",), ("architecture", 1, "name"), ("architecture", 0, "size"),
 ):  # fmt: skip
     with checks.step(f"results without {' / '.join(map(str, path))}"):
         kind, words, left = checks.beside(refused, render_report, without(path))

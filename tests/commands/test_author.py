@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ..measured_week import KEPT, MEASURED_LESSON
+from ..texts import PIXEL
 from ..tiny_week import WEEK
 from .checkout import Workbook, complaint, edit
 
@@ -130,3 +132,30 @@ def test_record_keeps_what_is_compared(root: Path, workbook: Workbook) -> None:
     assert "slowest: " in out
     executed = json.loads((root / "build" / "executed" / WEEK / "tiny.ipynb").read_text(encoding="utf-8"))
     assert any(cell.get("outputs") for cell in executed["cells"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--minutes", "3"), "--minutes and --seed are for measured cells -> say --real-data FOLDER, too"),
+        (("--seed", "1"), "--minutes and --seed are for measured cells -> say --real-data FOLDER, too"),
+        (
+            ("--real-data", ".", "--keep-nothing"),
+            "--real-data and --keep-nothing do not go together -> say one of them",
+        ),
+        (("--real-data", "."), 'week01_tiny has no cell to measure -> write measured="cifar10" into a header'),
+    ],
+)
+def test_what_record_cannot_do_is_said(root: Path, workbook: Workbook, words: tuple[str, ...], said: str) -> None:
+    code, _, err = workbook("record", "1", *words)
+    assert (code, err.strip()) == (1, f"error: {said}")
+
+
+def test_build_tells_the_author_that_measured_code_has_changed(root: Path, workbook: Workbook) -> None:
+    folder = root / "solutions" / WEEK
+    (folder / "tiny.py").write_text(MEASURED_LESSON, encoding="utf-8")
+    (folder / "measured.json").write_text(KEPT.model_dump_json(), encoding="utf-8")
+    (folder / "measured-photos.png").write_bytes(PIXEL)
+    code, out, _ = workbook("build", "1")
+    assert code == 0
+    assert "code that was measured on photos has changed since: workbook record week01 --real-data FOLDER" in out
