@@ -406,7 +406,7 @@ def test_week10_fine_tunes_attacks_and_draws_large_models(
     written = json.loads((tmp_path / "kept" / "CNN_0.json").read_text(encoding="utf-8"))
     assert {"rate", "loss", "validation", "right"} == set(written["result"]["curve"][0])
     assert written["settings"]["images"] == [8, 4, 12]
-    assert {"answers", "maps attacked", "weights body.fc.weight"} <= set(written["tensors"])
+    assert {"answers", "maps attacked", "weights/body.fc.weight"} <= set(written["tensors"])
 
     large["contestant"] = measured_again
     assert [line for line in duel() if "kept" not in line] == [line for line in said if "kept" not in line]

@@ -1620,7 +1620,7 @@ def scratch_result(train: datasets.LabeledImages, test: datasets.LabeledImages, 
     model, losses = train_from_scratch(train, steps)
     with torch.no_grad():
         said = torch.cat([model(chunk.to(profile.device())).argmax(1).cpu() for chunk in test.x.split(1000)])
-    return {"accuracy": (said == test.y).double().mean().item(), "losses": losses} | dict(model.state_dict())
+    return {"accuracy": (said == test.y).double().mean().item(), "losses": losses, "weights": dict(model.state_dict())}
 
 
 def famous_encoders(

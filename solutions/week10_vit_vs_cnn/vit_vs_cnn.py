@@ -429,19 +429,14 @@ print(f"lowest accuracy on match: {lowest:.3f}; target at least 0.95:", "reached
 # %% [markdown]
 # ### Have they converged?
 #
-# Whoever compares two models that are half trained compares how fast they learn. A loss curve alone does not tell: the schedule brings the learning rate down to 0, so that **every** curve ends flat. Train twice as long, then, and ask whether anything changes that you want to say.
+# Whoever compares two models that are half trained compares how fast they learn. A loss curve alone does not tell: the schedule brings the learning rate down to 0, so that **every** curve ends flat, wherever it ends. Train half as long, then, and ask what the second half has changed.
 
 # %% explore=true
-fresh = {}
-for name, make in MAKERS.items():  # made before the two trainings, which run side by side
-    torch.manual_seed(SEEDS[0])
-    fresh[name] = make()
-longer = profile.side_by_side(lambda name: watched({name: lambda: fresh[name]}, 2 * STEPS, SEEDS[:1]), MAKERS)
-longer_runs, longer_losses = ({name: of for part in parts for name, of in part.items()} for parts in zip(*longer))
+shorter_runs, shorter_losses = watched(MAKERS, STEPS // 2, SEEDS[:1])
 fig, ax = plt.subplots(figsize=(9, 3.6))
 rows = []
 for name, color in zip(MAKERS, plotting.COLORS):
-    for steps, found, of_batches in ((STEPS, runs, losses), (2 * STEPS, longer_runs, longer_losses)):
+    for steps, found, of_batches in ((STEPS // 2, shorter_runs, shorter_losses), (STEPS, runs, losses)):
         curve, line = of_batches[name][0], "-" if steps == STEPS else ":"
         smooth = curve.unfold(0, 10, 1).mean(1)
         ax.plot(range(10, steps + 1), smooth, color=color, linestyle=line, label=f"{name}, {steps} steps")
@@ -460,7 +455,7 @@ plt.show()
 print(profiling.table(rows, title="seed 0"))
 
 # %% [markdown]
-# **Explain.** Accuracy has converged: twice the steps change nothing on `match`. The loss has not. Cross-entropy falls on for as long as logits may grow, and so may everything that depends on margins, such as the size of an attack that is needed. Part 3 therefore attacks the longer runs, too.
+# **Explain.** Accuracy has converged: the second half changed next to nothing on `match`. The loss has not. Cross-entropy falls on for as long as logits may grow, and with the margins may change all that depends on them, such as the size of an attack that is needed. Part 3 therefore attacks the shorter runs, too.
 #
 # On `match` nothing separates the two: both solve it. Nor do parameters, they were matched. But a convolution uses each weight at many places, so equal parameters do not mean equal work: the profiling corner counts twice as many FLOPs for the CNN. **A budget is a choice**; say which one you held equal. On `texture` both are perfect. On `shape` the ViT guesses, and the CNN does a little better. They were free to use either cue, and both took the texture. Is that their nature or our doing? Part 4 asks.
 #
@@ -1296,8 +1291,8 @@ for name in MAKERS:
     )
     print(f"{name}: alarms {[masking_alarm(EPSILONS, *pair) for pair in zip(one.tolist(), many.tolist())]}")
 for name in MAKERS:
-    (right,) = robustness_curve(longer_runs[name][0].model, x_attacked, y_attacked, [eight], pgd10).tolist()
-    print(f"{name}, trained for {2 * STEPS} steps, seed 0: {right:.3f} under PGD-10 at 8/255")
+    (right,) = robustness_curve(shorter_runs[name][0].model, x_attacked, y_attacked, [eight], pgd10).tolist()
+    print(f"{name}, trained for {STEPS // 2} steps, seed 0: {right:.3f} under PGD-10 at 8/255")
 (vit_low, vit_high), (cnn_low, cnn_high) = (wilson(found_curves[name, "PGD-10"][0], ATTACKED) for name in MAKERS)
 better = {"ViT": vit_low > cnn_high, "CNN": cnn_low > vit_high}
 for name, where in better.items():
@@ -1311,7 +1306,7 @@ print("target, at least one eps where they separate:", "reached" if separate els
 # %% [markdown]
 # **Explain.** Read three things.
 #
-# - **The curves cross.** Against small changes the CNN holds longer, against larger ones the ViT. "Which one is more robust?" has no answer without an $\varepsilon$. With one point you could have published either headline. Twice the training does not change who is ahead at 8/255.
+# - **The curves cross.** Against small changes the CNN holds longer, against larger ones the ViT. "Which one is more robust?" has no answer without an $\varepsilon$. With one point you could have published either headline. Half the training had already decided who is ahead at 8/255.
 # - **FGSM flatters.** At 8/255 it leaves much accuracy standing that ten small steps take away, and to the ViT it does so at 16/255, too.
 # - **The alarm is silent.** That does not prove that nothing is hidden; a stronger attack (more steps, restarts, one that is adapted to the model) could lower all curves.
 #
@@ -2065,7 +2060,7 @@ def contestant(
     began = time.perf_counter()
     model, found = finetuned(name, *data[:2], classes, how, seed, pretrained)
     found |= {"training s": time.perf_counter() - began, "parameters": profiling.parameter_count(model)}
-    found |= {f"weights {key}": value.clone() for key, value in model.state_dict().items()}
+    found["weights"] = {key: value.clone() for key, value in model.state_dict().items()}
     _, found["answers"], found["classes"] = judged(model, data[2], how.batch, f"{name}, test")
     x, y = (part.to(profile.device()) for part in photographs_of(data[2], attacked_images))
 
@@ -2323,7 +2318,7 @@ plt.show()
 # - A shape bias belongs to a model and its data. Change the strength of a cue, and the bias turns round.
 # - Which images, whether together, whether by chance: taxonomy, kappa, McNemar. And a $p$ over images is no $p$ over trainings.
 # - An error type has a name that can be told from the picture, a number and a reason. "Hard" is no type.
-# - A curve that ends flat has not converged for that. Train twice as long, or stop by a rule, and ask what changes.
+# - A curve that ends flat has not converged for that. Compare with a training of another length, or stop by a rule, and ask what changes.
 # - Next week: all of these in one study of your own.
 
 # %% [markdown]
@@ -2371,6 +2366,6 @@ plt.show()
 # 1 point: conditions that differ, each with a number of the own run: large perturbations or noise (ViT), small ones, other sizes, faint textures (CNN), clean pictures of the training kind (no difference).
 # 1 point: cost with numbers: equal parameters, twice the FLOPs for the CNN; time and peak memory of an answer and of a training step as measured, on which machine and threads.
 # 1 point: inductive bias and generalization: a bias replaces data, a large gain with few images and less with many, and it limits what can be learned where it is wrong (Dosovitskiy et al. 2021, section 4.3); own CIFAR-10 or large-model run, where there is one.
-# 1 point: convergence and fairness: accuracy has converged (twice the steps), the loss has not; one seed, one data set; toy results do not carry over to pre-trained models.
+# 1 point: convergence and fairness: accuracy has converged (half the steps reach it), the loss has not; one seed, one data set; toy results do not carry over to pre-trained models.
 # 1 point: a missing measurement that could reverse the advice (own data, latency on the target device, other seeds, a stronger attack, larger models), and how.
 # ### END SOLUTION
