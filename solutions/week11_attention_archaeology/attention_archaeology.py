@@ -396,7 +396,7 @@ def train_pair(
     """Both models of a configuration, trained side by side, and then logged; `mirror` is told as well."""
     log = RunLog(root, config, mirror)
     classes = len(datasets.LAND_USES)
-    models = {name: build(of, classes, config["size"], config["seed"]) for name, of in config["models"].items()}
+    models = {name: build(config["models"][name], classes, config["size"], config["seed"]) for name in ("vit", "cnn")}
     losses: dict[str, list[tuple[int, float]]] = {name: [] for name in models}
 
     def train_one(name: str) -> None:
@@ -2501,7 +2501,7 @@ def reproduce_domain(folder: Path) -> None:
     results, config = reported(folder)
     train, test = datasets.domain_images(config["data"]["name"], None, config["size"])
     log = RunLog(folder / "reproduced", config)
-    for who in config["models"]:
+    for who in ("vit", "cnn"):
         model = fine_tuned(config, who, train, folder / "reproduced" / "kept", log)
         said = torch.cat([logits_of(model, part.float() / 255).argmax(1) for part in test.x.split(200)])
         share = (said == test.y).double().mean().item()
