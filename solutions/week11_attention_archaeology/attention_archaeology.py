@@ -617,7 +617,7 @@ layer_progression([of_kind[place] for place in range(4) for of_kind in OF_CLASS]
 twelve = [of_kind[place] for of_kind in OF_CLASS for place in range(2)]
 of_patches = [attention[:, :, 1:, 1:] / attention[:, :, 1:, 1:].sum(-1, keepdim=True) for attention in ATTENTION]
 places = PATCH * torch.cartesian_prod(torch.arange(4), torch.arange(4)).float()
-apart = (places[:, None] - places[None]).norm(dim=-1)
+apart = torch.cdist(places, places)
 DISTANCE = torch.stack([(attention * apart).sum(-1).mean((0, 2)) for attention in of_patches])  # (L, H), pixels
 ENTROPY = torch.stack([torch.special.entr(attention).sum(-1).mean((0, 2)) for attention in ATTENTION])  # nats
 

@@ -126,6 +126,7 @@ def test_a_notebook_names_its_week_and_kernel(tiny: Notebooks) -> None:
             "hours": 1,
             "libraries": [],
             "limits": {"cell_seconds": 2, "total_seconds": 20, "memory_gib": 1},
+            "reading": [],
         }
 
 

@@ -148,7 +148,7 @@ def test_away_from_a_checkout_it_uses_the_one_it_came_from(
 ) -> None:
     """As in Colab, whose notebooks run in /content."""
     monkeypatch.chdir(tmp_path)
-    assert "cell 2 (setup) was not run yet" in check("1 sdpa")
+    assert "cell 3 (setup) was not run yet" in check("1 sdpa")
 
 
 def test_an_answer_that_prints_without_end_is_stopped(

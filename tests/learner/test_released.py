@@ -31,7 +31,8 @@ def test_a_released_week_tells_what_its_source_says(name: str) -> None:
             assert isinstance(mine.words, Test)
             assert mine.words.points == theirs.words.points
         else:
-            assert mine.words.model_dump(exclude={"picture"}) == theirs.words.model_dump(exclude={"picture"})
+            authors = {"picture", "after", "measured"}  # words for the builder alone
+            assert mine.words.model_dump(exclude=authors) == theirs.words.model_dump(exclude=authors)
 
 
 def test_a_release_of_an_older_builder_is_read(bundle: Path) -> None:
