@@ -5,6 +5,7 @@ from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_d
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101
 from .data.photos import Photograph, photograph
+from .data.scenes import SCENE_CLASSES, SceneTarget, ShapeScenes, shape_scenes
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
 from .data.tiles import LAND_USES, FieldTiles, field_tiles
 
@@ -17,6 +18,7 @@ __all__ = [
     "LAND_USES",
     "QUADRANTS",
     "SCALES",
+    "SCENE_CLASSES",
     "SHAPES",
     "Cues",
     "Digits",
@@ -25,6 +27,8 @@ __all__ = [
     "Photograph",
     "PlantedGlyphs",
     "RenderedDigits",
+    "SceneTarget",
+    "ShapeScenes",
     "Shapes",
     "cifar10",
     "cifar100",
@@ -36,5 +40,6 @@ __all__ = [
     "photograph",
     "planted_glyphs",
     "rendered_digits",
+    "shape_scenes",
     "shapes",
 ]
