@@ -130,7 +130,7 @@ def _draw(n: int, size: int, radius: tuple[float, float], rng: np.random.Generat
         label=rng.integers(len(SCENE_CLASSES), size=n),
         color=color,
         radius=(size * rng.uniform(*radius, n)).astype(np.float32),
-        angle=rng.uniform(-0.4, 0.4, n).astype(np.float32),
+        angle=rng.uniform(-0.2, 0.2, n).astype(np.float32),
         tint=tint.astype(np.float32),
     )
 

@@ -1,0 +1,1017 @@
+# %% [markdown]
+# # Week 12: detection transformer
+#
+# **After this week you can**
+#
+# - convert, compare and differentiate boxes, and say why IoU alone teaches nothing when two boxes do not touch;
+# - assign predictions to objects one to one, and prove the assignment against all permutations;
+# - write the loss of DETR, which treats detection as the prediction of a set;
+# - build a small DETR from convolutions, an encoder and a decoder, with free queries or with reference points;
+# - compute mean average precision as COCO does, to the last digit of COCO's own program.
+#
+# **Time** about 7 hours: 1.5 of reading, 4.5 of coding, 1 of writing. **You need** attention and the ViT (weeks 1 and 2). Nothing depends on your answers of those weeks.
+#
+# **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. Two rules hold for all exercises: a function leaves its arguments as they are, and what it computes from tensors has their dtype and lies on their device. After you submit, hidden tests check the same ideas on other inputs.
+#
+# | letter | meaning | letter | meaning |
+# | --- | --- | --- | --- |
+# | $B$ | batch | $C$ | number of classes; class $C$ itself means "no object" |
+# | $Q$ | queries, the predictions for each image | $M$ | objects in an image |
+# | $h, w$ | rows and columns of the feature map | $d$ | width of the model |
+#
+# A box is four numbers: **xyxy** is (x1, y1, x2, y2), its corners; **cxcywh** is (center x, center y, width, height). x runs to the right, y down. The width is x2 - x1, without the +1 of old code. The model speaks cxcywh in shares of the image, from 0 to 1; the metric speaks xyxy in pixels.
+
+# %% setup=true
+# Run this cell first. It imports what the week uses, and makes random numbers the same each time.
+# "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from scipy.optimize import linear_sum_assignment
+from torch import nn
+from torchvision.ops import box_convert, generalized_box_iou
+
+from shared import checks, datasets, observe, plotting, profiling, session
+from shared import profiles as profile
+
+torch.manual_seed(0)
+torch.set_num_threads(1)  # this week's tensors are small: more threads cost more than they give
+session.begin()  # the style of figures, and %check
+
+# %% explore=true
+print(profile.describe())
+
+# %% [markdown]
+# ## The problem: how many numbers are the answer?
+#
+# A classifier answers with one label. A **detector** answers with a list: for each object a class and a box. How long is the list? That depends on the image, and the order of the list means nothing. A network gives a tensor of a fixed shape with a fixed order. So something has to give.
+#
+# Detectors before 2020 laid thousands of candidate boxes over the image, let each say yes or no, and threw away near copies afterwards (non-maximum suppression, NMS). **DETR** (Carion et al. 2020) does without: a fixed number of slots, each says a class *or* "no object", and the loss compares two **sets**.
+#
+# Here are scenes of the kind that we train on, 32 pixels wide, with one to three objects.
+
+
+# %% given="draw"
+CLASSES = datasets.SCENE_CLASSES
+
+
+def draw_boxes(
+    ax: Axes, image: torch.Tensor, boxes: torch.Tensor, words: Sequence[str] = (), color: str = "white"
+) -> None:
+    """An image (3, H, W) with boxes (M, 4), xyxy in pixels, and a word for each."""
+    height, width = image.shape[-2:]
+    ax.imshow(image.permute(1, 2, 0).clamp(0, 1), extent=(0, width, height, 0), interpolation="nearest")
+    for (x1, y1, x2, y2), word in itertools.zip_longest(boxes.tolist(), words, fillvalue=""):
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.8))
+        above = y1 > 0.12 * height
+        ax.text(
+            x1, y1 if above else y2, word, fontsize=8, color="black", va="bottom" if above else "top",
+            bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}, clip_on=True,
+        )  # fmt: skip
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.set_axis_off()
+
+
+def normalized(target: Mapping, size: int) -> dict:
+    """Labels, and boxes as DETR wants them: from xyxy in pixels to cxcywh in shares of the image."""
+    return {"labels": target["labels"], "boxes": box_convert(target["boxes"] / size, "xyxy", "cxcywh")}
+
+
+# %% explore=true
+SIZE = 32
+TRAIN, TEST = (
+    datasets.shape_scenes(n, size=SIZE, max_objects=3, radius=(0.14, 0.26), max_iou=0.1, seed=seed)
+    for n, seed in ((2000, 0), (200, 1))
+)
+fig, axes = plt.subplots(2, 6, figsize=(10, 3.6))
+for ax, image, target in zip(axes.flat, TRAIN.images, TRAIN.targets):
+    draw_boxes(ax, image, target["boxes"], [CLASSES[label] for label in target["labels"]])
+fig.suptitle("twelve scenes and what is in them")
+plt.show()
+print(f"{len(TRAIN.images):,} scenes to learn from, {len(TEST.images)} for the test")
+
+# %% [markdown]
+# ## Part 1. Two boxes, one number
+#
+# **Predict.** A box of side 1 slides away from its twin: first they overlap, then they touch, then there is a gap. Which measure of "how wrong" still tells you, across the gap, which way to move?
+
+# %% [markdown] about="boxes"
+# ### Exercise 1. Two ways to write a box
+#
+# A network predicts a center and a size, since these are easy to learn; areas and overlaps need corners. So every detector converts, there and back.
+#
+# $$x_1 = c_x - \tfrac{w}{2}, \quad y_1 = c_y - \tfrac{h}{2}, \quad x_2 = c_x + \tfrac{w}{2}, \quad y_2 = c_y + \tfrac{h}{2}$$
+#
+# | name | shape | meaning |
+# | --- | --- | --- |
+# | `b` | $(\dots, 4)$ float | boxes, any number of leading dimensions, also none |
+# | result | $(\dots, 4)$ | the same boxes, written the other way; a new tensor, through which gradients flow |
+#
+# torchvision has this as `box_convert`; here you write it.
+
+
+# %% exercise="boxes" difficulty=1 minutes=10
+def box_cxcywh_to_xyxy(b: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 4) from (center x, center y, width, height) to (x1, y1, x2, y2).
+
+    Raises
+    ------
+    ValueError : when the last dimension is not 4.
+    """
+    ### BEGIN SOLUTION
+    if b.shape[-1] != 4:
+        raise ValueError(f"a box has 4 numbers, got shape {tuple(b.shape)}")
+    center, size = b[..., :2], b[..., 2:]
+    return torch.cat([center - size / 2, center + size / 2], dim=-1)
+    ### END SOLUTION
+
+
+def box_xyxy_to_cxcywh(b: torch.Tensor) -> torch.Tensor:
+    """Boxes (..., 4) from (x1, y1, x2, y2) to (center x, center y, width, height).
+
+    Raises
+    ------
+    ValueError : when the last dimension is not 4.
+    """
+    ### BEGIN SOLUTION
+    if b.shape[-1] != 4:
+        raise ValueError(f"a box has 4 numbers, got shape {tuple(b.shape)}")
+    first, last = b[..., :2], b[..., 2:]
+    return torch.cat([(first + last) / 2, last - first], dim=-1)
+    ### END SOLUTION
+
+
+# %% look="boxes"
+# Look: the same box, written both ways, over a scene.
+with checks.look():
+    look_scene = datasets.shape_scenes(1, size=64, min_objects=3, seed=4)
+    look_boxes = look_scene.targets[0]["boxes"]
+    look_again = box_cxcywh_to_xyxy(box_xyxy_to_cxcywh(look_boxes))
+    fig, ax = plt.subplots(figsize=(3.4, 3.4))
+    draw_boxes(ax, look_scene.images[0], look_again)
+    ax.set_title("there and back")
+    plt.show()
+    for look_before, look_after in zip(look_boxes.tolist(), look_again.tolist()):
+        print("before", look_before, "  after", look_after)
+
+# %% [markdown] hints="boxes"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Half of the size lies on each side of the center. The other way round: the center is the mean of the corners, the size their difference.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     last dimension not 4: ValueError
+#     split the last dimension into the first two and the last two numbers
+#     corners: center minus half the size, center plus half the size
+#     put the four numbers together again, along the last dimension
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `b[..., :2]` are the first two numbers for any number of leading dimensions. `torch.cat([one, two], dim=-1)` puts pairs together; with `b.unbind(-1)` you get four tensors instead, and `torch.stack([...], dim=-1)` puts them together. Write into a new tensor: `b[..., 0] -= ...` changes the caller's boxes.
+#
+# </details>
+
+# %% [markdown] about="giou"
+# ### Exercise 2. Overlap, and distance where there is none
+#
+# **Intersection over union** (IoU) is the usual measure of how well two boxes agree. It is 0 for all boxes that do not touch, near or far, so it has no gradient there. **Generalized IoU** (Rezatofighi et al. 2019) takes off the part of the **hull**, the smallest box around both, that neither of them fills:
+#
+# $$\mathrm{IoU} = \frac{|A \cap B|}{|A \cup B|}, \qquad \mathrm{GIoU} = \mathrm{IoU} - \frac{|H| - |A \cup B|}{|H|}$$
+#
+# | name | shape | meaning |
+# | --- | --- | --- |
+# | `a`, `b` | $(N, 4)$, $(M, 4)$ xyxy | two lists of boxes; either may be empty |
+# | `eps` | float | no smaller number divides: divide by $\max(\lvert\cdot\rvert, \text{eps})$, so that boxes without area give 0 and not NaN |
+# | result | two tensors $(N, M)$ | `iou`, `giou` of each box of `a` with each of `b` |
+#
+# torchvision has `box_iou` and `generalized_box_iou`; here you write them.
+
+
+# %% exercise="giou" difficulty=2 minutes=30
+def pairwise_giou(a: torch.Tensor, b: torch.Tensor, eps: float = 1e-7) -> tuple[torch.Tensor, torch.Tensor]:
+    """IoU and generalized IoU of all pairs of boxes (Rezatofighi et al. 2019), differentiable.
+
+    Parameters
+    ----------
+    a : (N, 4) float, xyxy. b : (M, 4) float, xyxy. eps : areas that divide are at least this.
+
+    Returns
+    -------
+    iou, giou : (N, M) each. Finite, also for boxes without area.
+
+    Raises
+    ------
+    ValueError : when a box has x2 < x1 or y2 < y1.
+    """
+    ### BEGIN SOLUTION
+    for boxes in (a, b):
+        if (boxes[:, 2:] < boxes[:, :2]).any():
+            raise ValueError("a box has x2 < x1 or y2 < y1")
+    left_top, right_bottom = torch.maximum(a[:, None, :2], b[:, :2]), torch.minimum(a[:, None, 2:], b[:, 2:])
+    intersection = (right_bottom - left_top).clamp(min=0).prod(-1)
+    area_a, area_b = ((boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (a, b))
+    union = area_a[:, None] + area_b - intersection
+    hull = (torch.maximum(a[:, None, 2:], b[:, 2:]) - torch.minimum(a[:, None, :2], b[:, :2])).prod(-1)
+    iou = intersection / union.clamp(min=eps)
+    return iou, iou - (hull - union) / hull.clamp(min=eps)
+    ### END SOLUTION
+
+
+# %% look="giou"
+# Look: two unit squares, the right one ever further away. Which curve still falls when there is a gap?
+with checks.look():
+    look_gaps = torch.linspace(-1, 3, 161)
+    look_one = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    look_others = torch.stack([1 + look_gaps, 0 * look_gaps, 2 + look_gaps, 1 + 0 * look_gaps], dim=1)
+    look_iou, look_giou = pairwise_giou(look_one, look_others)
+    display(plotting.curves(
+        {"IoU": look_iou[0], "GIoU": look_giou[0]}, x=look_gaps, xlabel="gap between two unit squares",
+        ylabel="measure", title="Across a gap, only GIoU says how far",
+    ))  # fmt: skip
+
+# %% [markdown] hints="giou"
+# <details><summary>Hint 1: the idea</summary>
+#
+# The intersection of two boxes is a box: its left edge is the larger of the two left edges, its right edge the smaller of the two right edges. For the hull it is the other way round. Where a side of the intersection would be negative, there is no intersection.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     a box with x2 < x1 or y2 < y1: ValueError
+#     give a a new dimension, so that all pairs meet: (N, 1, 2) with (M, 2) is (N, M, 2)
+#     sides of the intersection: min of right/bottom - max of left/top, EACH at least 0
+#     area of the intersection, of a, of b; union = a + b - intersection
+#     hull: max of right/bottom - min of left/top
+#     iou = intersection / union; giou = iou - (hull - union) / hull; no divisor below eps
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `torch.maximum(a[:, None, :2], b[:, :2])` is (N, M, 2). `.clamp(min=0)` before `.prod(-1)`: two negative sides would have a positive product. `area_a[:, None] + area_b` is (N, M). `union.clamp(min=eps)` divides.
+#
+# </details>
+
+# %% [markdown]
+# **Look again at the figure.** Left of 0 the squares overlap: both curves fall. Right of 0 IoU is flat, while GIoU falls on toward -1. For a gap $d$ between two unit squares the hull has area $2 + d$ and the union 2, so $\mathrm{GIoU} = -d / (2 + d)$. The next cell checks both claims, and asks the gradient.
+
+# %% explore=true compare=true
+gaps = torch.linspace(0.1, 3, 30)
+moving = torch.stack([1 + gaps, 0 * gaps, 2 + gaps, 1 + 0 * gaps], dim=1).requires_grad_()
+iou, giou = pairwise_giou(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), moving)
+assert (giou[0].diff() < 0).all()
+assert (iou == 0).all()
+print(f"largest difference from -d / (2 + d): {(giou[0] + gaps / (2 + gaps)).abs().max():.0e}")
+for name, values in (("IoU", iou), ("GIoU", giou)):
+    (slope,) = torch.autograd.grad(values.sum(), moving, retain_graph=True)
+    print(f"{name:>4}: gradient of the left edge at gaps 0.1 and 3: {slope[0, 0]:+.3f}, {slope[-1, 0]:+.3f}")
+
+# %% [markdown]
+# ## Part 2. Who is responsible for which object?
+#
+# The model gives $Q$ predictions and the image has $M \le Q$ objects. Before there can be a loss, each object needs **one** prediction that is to answer for it. Two predictions for one object would be duplicates; none would be a miss.
+#
+# **Predict.** Each object takes the prediction that fits it best. What goes wrong?
+
+# %% [markdown] about="cost"
+# ### Exercise 3. What a pair would cost
+#
+# How badly does prediction $q$ fit object $m$? DETR adds three terms (Carion et al. 2020): the probability of the right class, the L1 distance of the boxes in cxcywh, and GIoU.
+#
+# $$\mathrm{cost}_{qm} = -\lambda_{\mathrm{class}}\; p_q(c_m) + \lambda_{\mathrm{L1}} \sum_{k=1}^{4} \lvert b_{qk} - g_{mk} \rvert - \lambda_{\mathrm{giou}}\; \mathrm{GIoU}(b_q, g_m)$$
+#
+# $p_q$ is the softmax over the $C + 1$ classes. It is the **probability**, not its logarithm: W2 asks why.
+#
+# | name | shape | meaning |
+# | --- | --- | --- |
+# | `logits` | $(Q, C + 1)$ | class scores of the predictions; the last class is "no object" |
+# | `boxes` | $(Q, 4)$ cxcywh | predicted boxes |
+# | `labels`, `gt_boxes` | $(M,)$ int64, $(M, 4)$ cxcywh | the objects; $M$ may be 0 |
+# | result | $(Q, M)$ | the cost of each pair |
+
+
+# %% exercise="cost" difficulty=3 minutes=30 uses="boxes, giou"
+def matching_cost(
+    logits: torch.Tensor,
+    boxes: torch.Tensor,
+    labels: torch.Tensor,
+    gt_boxes: torch.Tensor,
+    w_class: float = 1.0,
+    w_l1: float = 5.0,
+    w_giou: float = 2.0,
+) -> torch.Tensor:
+    """How badly each prediction fits each object of one image (Carion et al. 2020).
+
+    Parameters
+    ----------
+    logits : (Q, C + 1) float. boxes : (Q, 4) float, cxcywh. labels : (M,) int64, each in [0, C).
+    gt_boxes : (M, 4) float, cxcywh. w_class, w_l1, w_giou : the weights of the three terms.
+
+    Returns
+    -------
+    (Q, M) : -w_class * probability of the label + w_l1 * L1 distance - w_giou * GIoU.
+
+    Raises
+    ------
+    ValueError : when a label is not in [0, C): "no object" is never an object.
+    """
+    ### BEGIN SOLUTION
+    n_classes = logits.shape[-1] - 1
+    if ((labels < 0) | (labels >= n_classes)).any():
+        raise ValueError(f"labels must be in [0, {n_classes}), got {labels.tolist()}")
+    probability = logits.softmax(dim=-1)[:, labels]
+    distance = (boxes[:, None] - gt_boxes).abs().sum(dim=-1)
+    giou = pairwise_giou(box_cxcywh_to_xyxy(boxes), box_cxcywh_to_xyxy(gt_boxes))[1]
+    return -w_class * probability + w_l1 * distance - w_giou * giou
+    ### END SOLUTION
+
+
+# %% given="made-up"
+def made_up(seed: int, q: int, m: int, n_classes: int = 3, dtype: torch.dtype = torch.float32) -> tuple:
+    """Predictions and objects of one image at random: logits (q, C + 1), boxes (q, 4), labels (m,), boxes (m, 4)."""
+    draw = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(q, n_classes + 1, generator=draw, dtype=dtype)
+    centers = 0.2 + 0.6 * torch.rand(q + m, 2, generator=draw, dtype=dtype)
+    sizes = 0.05 + 0.35 * torch.rand(q + m, 2, generator=draw, dtype=dtype)
+    boxes = torch.cat([centers, sizes], dim=1)
+    return logits, boxes[:q], torch.randint(n_classes, (m,), generator=draw), boxes[q:]
+
+
+def made_up_batch(seed: int, q: int, counts: Sequence[int], dtype: torch.dtype = torch.float32) -> tuple:
+    """Outputs, targets and some assignment of a batch at random, with `counts` objects in its images."""
+    draw = torch.Generator().manual_seed(seed)
+    images = [made_up(1000 * seed + number, q, m, dtype=dtype) for number, m in enumerate(counts)]
+    outputs = {
+        "pred_logits": torch.stack([image[0] for image in images]),
+        "pred_boxes": torch.stack([image[1] for image in images]),
+    }
+    targets = [{"labels": labels, "boxes": boxes} for _, _, labels, boxes in images]
+    indices = [(torch.randperm(q, generator=draw)[:m].sort().values, torch.randperm(m, generator=draw)) for m in counts]
+    return outputs, targets, indices
+
+
+# %% look="cost"
+# Look: the cost of five predictions for two objects, and its three parts.
+with checks.look():
+    look_pair = made_up(3, 5, 2)
+    look_weights = {"class": (1, 0, 0), "L1": (0, 1, 0), "GIoU": (0, 0, 1), "all, 1 : 5 : 2": (1, 5, 2)}
+    fig, axes = plt.subplots(1, 4, figsize=(10, 3.6))
+    for ax, (look_name, look_w) in zip(axes, look_weights.items()):
+        plotting.heatmap(
+            ax, matching_cost(*look_pair, *map(float, look_w)), title=look_name, xlabel="object", ylabel="prediction",
+            annotate=True, colorbar=False,
+        )  # fmt: skip
+    fig.suptitle("what each pair costs")
+    plt.show()
+
+# %% [markdown] hints="cost"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Three tables of shape $(Q, M)$, added with their weights. For each you ask all pairs at once: predictions down, objects across.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     a label below 0, or not below C: ValueError
+#     softmax over the classes of each prediction; take the columns of the labels
+#     absolute differences of cxcywh of all pairs, summed over the four numbers
+#     GIoU of all pairs, both in xyxy
+#     -w_class * probability + w_l1 * distance - w_giou * GIoU
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `p[:, labels]` takes a column for each label, and gives (Q, 0) for no label. `boxes[:, None] - gt_boxes` is (Q, M, 4). `pairwise_giou` wants corners: convert both lists first.
+#
+# </details>
+
+# %% [markdown] about="match"
+# ### Exercise 4. The best assignment
+#
+# If each object simply took its cheapest prediction, two objects could take the same one. If they chose in turn, the first could leave the second only bad ones. The **Hungarian algorithm** finds the one-to-one assignment with the lowest *total* cost; SciPy has it as `linear_sum_assignment`.
+#
+# | name | shape | meaning |
+# | --- | --- | --- |
+# | `logits`, `boxes` | $(B, Q, C + 1)$, $(B, Q, 4)$ cxcywh | predictions of a batch |
+# | `targets` | list of $B$ dicts | `labels` $(M_i,)$ and `boxes` $(M_i, 4)$ cxcywh; $M_i$ differs, and may be 0 |
+# | result | list of $B$ pairs | `(q_idx, g_idx)`, int64, each of length $M_i$: prediction `q_idx[k]` answers for object `g_idx[k]`; sorted by `q_idx` |
+#
+# The choice is not differentiable, and need not be: no gradient flows through it.
+
+
+# %% exercise="match" difficulty=2 minutes=25 uses="boxes, giou, cost"
+def hungarian_match(
+    logits: torch.Tensor,
+    boxes: torch.Tensor,
+    targets: Sequence[Mapping[str, torch.Tensor]],
+    w_class: float = 1.0,
+    w_l1: float = 5.0,
+    w_giou: float = 2.0,
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """For each image the one-to-one assignment of predictions to objects with the lowest total `matching_cost`.
+
+    Parameters
+    ----------
+    logits : (B, Q, C + 1) float. boxes : (B, Q, 4) float, cxcywh.
+    targets : B dicts with "labels" (M,) int64 and "boxes" (M, 4) cxcywh. w_class, w_l1, w_giou : weights of the cost.
+
+    Returns
+    -------
+    B pairs (q_idx, g_idx) of int64 tensors (M,) on the device of the logits, sorted by q_idx. Each object is in it once.
+
+    Raises
+    ------
+    ValueError : when an image has more objects than there are predictions.
+    """
+    ### BEGIN SOLUTION
+    counts = [len(target["labels"]) for target in targets]
+    if max(counts) > logits.shape[1]:
+        raise ValueError(f"{max(counts)} objects, but only {logits.shape[1]} predictions")
+    labels, wanted = (torch.cat([target[name] for target in targets]) for name in ("labels", "boxes"))
+    flat = logits.detach().flatten(0, 1), boxes.detach().flatten(0, 1)
+    cost = matching_cost(*flat, labels, wanted, w_class, w_l1, w_giou).unflatten(0, logits.shape[:2])
+    pairs = []
+    for number, part in enumerate(cost.cpu().split(counts, dim=-1)):
+        rows, columns = linear_sum_assignment(part[number].numpy())
+        pairs.append((torch.as_tensor(rows).to(logits.device), torch.as_tensor(columns).to(logits.device)))
+    return pairs
+    ### END SOLUTION
+
+
+# %% look="match"
+# Look: the same costs as above; boxes mark the cells of the assignment. One in each column, none twice in a row.
+with checks.look():
+    look_logits, look_boxes, look_labels, look_gt = made_up(3, 6, 4)
+    look_cost = matching_cost(look_logits, look_boxes, look_labels, look_gt)
+    ((look_q, look_g),) = hungarian_match(
+        look_logits[None], look_boxes[None], [{"labels": look_labels, "boxes": look_gt}]
+    )
+    fig, ax = plt.subplots(figsize=(4.6, 4.6))
+    plotting.heatmap(
+        ax, look_cost, title="cost, and the assignment", xlabel="object", ylabel="prediction", annotate=True
+    )
+    for look_row, look_column in zip(look_q.tolist(), look_g.tolist()):
+        ax.add_patch(
+            Rectangle((look_column - 0.47, look_row - 0.47), 0.94, 0.94, fill=False, edgecolor="#D55E00", linewidth=3)
+        )
+    plt.show()
+    print(f"total cost {look_cost[look_q, look_g].sum():.2f}")
+    print(f"if each object took its cheapest: predictions {look_cost.argmin(0).tolist()}")
+
+# %% [markdown] hints="match"
+# <details><summary>Hint 1: the idea</summary>
+#
+# For each image: compute the cost, hand it to SciPy, turn the two arrays into tensors. Images do not compete for predictions. (Computing the cost for the whole batch at once and splitting it is quicker; it may wait.)
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     for logits, boxes and target of each image:
+#         more objects than predictions: ValueError
+#         cost of all pairs, without gradient, as a NumPy array
+#         rows and columns of linear_sum_assignment
+#         append both as int64 tensors
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `linear_sum_assignment(cost)` gives rows in ascending order and their columns. It wants an array that needs no gradient: `cost.detach().cpu().numpy()`. `torch.as_tensor(rows)` is int64 already.
+#
+# </details>
+
+# %% [markdown]
+# **Explain.** How much does the best assignment gain over choosing in turn? The next cell counts over a thousand images: objects in random order, each takes the cheapest prediction that is left.
+
+# %% explore=true compare=true
+worse, total = 0, 1000
+for seed in range(total):
+    logits, boxes, labels, gt_boxes = made_up(seed, 6, 4)
+    cost = matching_cost(logits, boxes, labels, gt_boxes)
+    ((q_idx, g_idx),) = hungarian_match(logits[None], boxes[None], [{"labels": labels, "boxes": gt_boxes}])
+    best, left, in_turn = cost[q_idx, g_idx].sum().item(), list(range(6)), 0.0
+    for column in range(4):
+        chosen = min(left, key=lambda row: cost[row, column].item())
+        left.remove(chosen)
+        in_turn += cost[chosen, column].item()
+    worse += in_turn > best + 1e-4
+print(f"choosing in turn costs more than the best assignment in {worse} of {total} images (6 predictions, 4 objects)")
+
+# %% [markdown]
+# **Explain.** Choosing in turn is the greedy answer, and greedy loses often. During training the difference matters twice: a poor assignment is a wrong target, and near ties flip from step to step. W4 comes back to that.
+#
+# ## Part 3. The loss of a set
+#
+# Now every prediction has a target: its object, or "no object". From here on all is ordinary supervised learning.
+#
+# **Predict.** In a scene with two objects and nine predictions seven targets say "no object". What would the model learn first if all nine counted the same?
+
+# %% [markdown] about="criterion"
+# ### Exercise 5. Three losses
+#
+# $$\mathcal{L}_{\mathrm{ce}} = \frac{\sum_{i,q} \omega_{t_{iq}} \cdot \bigl(-\log p_{iq}(t_{iq})\bigr)}{\sum_{i,q} \omega_{t_{iq}}}, \qquad
+# \mathcal{L}_{\mathrm{bbox}} = \frac{1}{N} \sum_{\text{pairs}} \lVert b_q - g_m \rVert_1, \qquad
+# \mathcal{L}_{\mathrm{giou}} = \frac{1}{N} \sum_{\text{pairs}} \bigl(1 - \mathrm{GIoU}(b_q, g_m)\bigr)$$
+#
+# The target $t_{iq}$ of prediction $q$ in image $i$ is the label of its object, or $C$ ("no object"). The weight $\omega$ is `no_object_weight` for class $C$ and 1 for all others. $N$ is the number of objects in the whole batch, at least 1.
+#
+# | name | shape | meaning |
+# | --- | --- | --- |
+# | `outputs` | dict | `pred_logits` $(B, Q, C + 1)$, `pred_boxes` $(B, Q, 4)$ cxcywh; other keys are not read |
+# | `targets` | list of $B$ dicts | `labels`, `boxes` cxcywh |
+# | `indices` | list of $B$ pairs | as `hungarian_match` gives them |
+# | result | dict of three numbers | tensors of shape $()$: `loss_ce`, `loss_bbox`, `loss_giou` |
+#
+# A batch without any object is legal: both box losses are 0, and `backward()` works.
+
+
+# %% exercise="criterion" difficulty=4 minutes=50 uses="boxes, giou"
+def set_criterion(
+    outputs: Mapping[str, torch.Tensor],
+    targets: Sequence[Mapping[str, torch.Tensor]],
+    indices: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    no_object_weight: float = 0.1,
+) -> dict[str, torch.Tensor]:
+    """The losses of DETR for one set of predictions and a given assignment (Carion et al. 2020).
+
+    Parameters
+    ----------
+    outputs : "pred_logits" (B, Q, C + 1) and "pred_boxes" (B, Q, 4) cxcywh. targets : B dicts with "labels" (M,) and
+    "boxes" (M, 4) cxcywh. indices : B pairs (q_idx, g_idx). no_object_weight : weight of class C in the cross-entropy.
+
+    Returns
+    -------
+    "loss_ce" : weighted mean over all predictions. "loss_bbox", "loss_giou" : L1 distance and 1 - GIoU, summed over the
+    pairs and divided by the number of objects in the batch, at least 1. Tensors of shape ().
+    """
+    ### BEGIN SOLUTION
+    logits, boxes = outputs["pred_logits"], outputs["pred_boxes"]
+    image = torch.cat([torch.full_like(q_idx, number) for number, (q_idx, _) in enumerate(indices)])
+    query = torch.cat([q_idx for q_idx, _ in indices])
+    labels = torch.cat([target["labels"][g_idx] for target, (_, g_idx) in zip(targets, indices, strict=True)])
+    wanted = torch.cat([target["boxes"][g_idx] for target, (_, g_idx) in zip(targets, indices, strict=True)])
+
+    no_object = logits.shape[-1] - 1
+    classes = torch.full(logits.shape[:2], no_object, dtype=torch.int64, device=logits.device)
+    classes[image, query] = labels
+    weight = torch.ones(no_object + 1, dtype=logits.dtype, device=logits.device)
+    weight[no_object] = no_object_weight
+    predicted = boxes[image, query]
+    giou = pairwise_giou(box_cxcywh_to_xyxy(predicted), box_cxcywh_to_xyxy(wanted))[1].diagonal()
+    count = max(1, sum(len(target["labels"]) for target in targets))
+    return {
+        "loss_ce": F.cross_entropy(logits.flatten(0, 1), classes.flatten(), weight),
+        "loss_bbox": (predicted - wanted).abs().sum() / count,
+        "loss_giou": (1 - giou).sum() / count,
+    }
+    ### END SOLUTION
+
+
+# %% look="criterion"
+# Look: the three losses of a random batch; and how the weight of "no object" shifts the first one.
+with checks.look():
+    look_outputs, look_targets, look_indices = made_up_batch(0, 9, (2, 0, 3))
+    for look_weight in (0.0, 0.1, 1.0):
+        look_losses = set_criterion(look_outputs, look_targets, look_indices, look_weight)
+        print(f"no_object_weight {look_weight}:", {name: round(value.item(), 3) for name, value in look_losses.items()})
+
+# %% [markdown] hints="criterion"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Make flat lists over the batch: for each pair the number of its image, its prediction, its label, its box. Then everything is one indexing operation, and no loop over pairs.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     image  = for each pair the number of its image
+#     query  = all q_idx behind each other
+#     labels, wanted = labels and boxes of the objects, in the order of g_idx, behind each other
+#     classes = a table (B, Q) full of C; at (image, query) the labels
+#     weights of the classes: 1, and no_object_weight for C
+#     loss_ce = weighted cross-entropy over all B * Q predictions
+#     predicted = boxes at (image, query)
+#     L1 and 1 - GIoU of predicted and wanted, pair by pair, summed, divided by the number of objects
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `classes[image, query] = labels` sets one cell for each pair. `F.cross_entropy(logits.flatten(0, 1), classes.flatten(), weight)` divides by the sum of the weights, as the formula does. `pairwise_giou(x, y)[1].diagonal()` is GIoU pair by pair. `torch.full_like(q_idx, number)` makes the list of image numbers for one image. A sum over nothing is 0 and still has a gradient; a mean over nothing is NaN.
+#
+# </details>
+
+# %% [markdown]
+# ## Part 4. The model
+#
+# Slots that speak to each other and look at the image: that is a transformer decoder. DETR's is the one of translation models, with three changes. All slots are decoded at once. The positions are added anew in every layer, to **queries and keys and never to values**: where something is decides who looks at it, not what is seen. And the slots are told apart by nothing but their *positional query*; their content starts at zero.
+#
+# Two kinds of positional queries are compared this week. **Learned**: $Q$ free vectors, as in DETR. **Reference**: $Q$ learnable points; the positional query is the sine embedding of the point, and the box is predicted *relative to the point*, as in Conditional DETR (Meng et al. 2021) and DAB-DETR (Liu et al. 2022).
+#
+# The sine embedding is given. It writes a point in $[0, 1]^2$ as waves of several lengths: near points get similar vectors.
+
+
+# %% given="sine"
+def sine_embedding(points: torch.Tensor, dim: int, cycles: float = 6.0) -> torch.Tensor:
+    """Points (..., 2), x and y in [0, 1], as vectors (..., dim): sines and cosines, first those of x, then those of y.
+
+    A quarter of `dim` are the frequencies of each axis, from one cycle over the image to nearly `cycles`.
+    """
+    count = dim // 4
+    frequencies = 2 * math.pi * cycles ** (torch.arange(count, dtype=points.dtype, device=points.device) / count)
+    angles = points[..., None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+
+
+# %% explore=true
+grid = torch.stack(torch.meshgrid(torch.linspace(0, 1, 41), torch.linspace(0, 1, 41), indexing="xy"), dim=-1)
+fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.4))
+for ax, point in zip(axes, ((0.3, 0.3), (0.5, 0.5), (0.9, 0.4))):
+    alike = sine_embedding(grid, 64) @ sine_embedding(torch.tensor(point), 64) / 32
+    shown = ax.imshow(alike, extent=(0, 1, 1, 0), cmap="RdBu_r", vmin=-1, vmax=1)
+    ax.plot(*point, "k+", markersize=12)
+    ax.set(title=f"point ({point[0]}, {point[1]})", xlabel="x", ylabel="y" if ax is axes[0] else "")
+fig.colorbar(shown, ax=axes, label="similarity of the embeddings")
+fig.suptitle("near points look alike")
+plt.show()
+
+# %% [markdown] about="model"
+# ### Exercise 6. TinyDETR
+#
+# | method | gives |
+# | --- | --- |
+# | `features(x)` | `tokens` $(B, hw, d)$ of images $(B, 3, H, W)$, and `positions` $(hw, d)$. A convolutional stem of stride 4: $h = H / 4$, $w = W / 4$ for sides that 4 divides. Tokens stand row by row. The position of the cell in row $r$ and column $c$ is `sine_embedding` of its center $((c + 0.5) / w,\ (r + 0.5) / h)$ |
+# | `encode(tokens, positions)` | `memory` $(B, N, d)$: `n_enc` layers of self-attention and a feed-forward network |
+# | `decode(memory, positions)` | the predictions, see below: `n_dec` layers of self-attention between the slots, cross-attention to the memory, and a feed-forward network |
+# | `forward(x)` | the three in a row |
+#
+# In **every** attention the positions are added to queries and keys and never to values: `positions` where tokens are asked or looked up, the positional queries where slots are. The content of the slots starts at zero.
+#
+# `decode` returns a dict:
+#
+# | key | shape | meaning |
+# | --- | --- | --- |
+# | `pred_logits` | $(B, Q, C + 1)$ | class scores after the last layer, from a linear layer that all decoder layers share |
+# | `pred_boxes` | $(B, Q, 4)$ | cxcywh, each number in $(0, 1)$ |
+# | `attention` | $(B, Q, N)$ | cross-attention weights of the last layer, averaged over heads |
+# | `aux` | list | a dict with `pred_logits` and `pred_boxes` for each earlier decoder layer, first to last |
+#
+# The parameter `queries` is $(Q, d)$ with `query_mode="learned"` and is the positional query itself. With `"reference"` it is $(Q, 2)$, the **logits** of the points: a point is `queries.sigmoid()`, its positional query is computed from `sine_embedding(point, d)` (directly, or through a small network), and with a predicted offset $(o_x, o_y)$ the center of the box is
+#
+# $$(c_x, c_y) = \sigma\bigl((o_x, o_y) + \operatorname{logit}(\text{point})\bigr)$$
+#
+# Everything else is yours: norms before or after, how wide, how many heads, which stem. `nn.MultiheadAttention` may be used. Dropout, if any, is off in eval mode.
+
+
+# %% exercise="model" difficulty=4 minutes=75
+class Layer(nn.Module):
+    """One layer of the encoder or the decoder: a suggestion. No test asks for it, so you may do without.
+
+    Parameters
+    ----------
+    width : d. crosses : whether it looks at a memory, as those of the decoder do.
+    """
+
+    def __init__(self, width: int, crosses: bool) -> None:
+        ### BEGIN SOLUTION
+        super().__init__()
+        self.own = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.cross = nn.MultiheadAttention(width, 4, batch_first=True) if crosses else None
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if crosses else 2))
+        ### END SOLUTION
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        at: torch.Tensor,
+        memory: torch.Tensor | None = None,
+        positions: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """x (B, L, d) at positions `at` (L, d) looks at itself and at the memory; also the weights of the latter."""
+        ### BEGIN SOLUTION
+        weights = None
+        x = self.norms[0](x + self.own(x + at, x + at, x, need_weights=False)[0])
+        if self.cross is not None:
+            seen, weights = self.cross(x + at, memory + positions, memory)
+            x = self.norms[1](x + seen)
+        return self.norms[-1](x + self.feed(x)), weights
+        ### END SOLUTION
+
+
+class TinyDETR(nn.Module):
+    """A small DETR (Carion et al. 2020), with free queries or with reference points (as Liu et al. 2022).
+
+    Parameters
+    ----------
+    n_classes : C. n_queries : Q. d_model : d, a multiple of 4. n_enc, n_dec : layers of encoder and decoder.
+    query_mode : "learned" or "reference". Methods, keys and shapes are those of the tables above.
+
+    Raises
+    ------
+    ValueError : when 4 does not divide d_model, or for another query_mode.
+    """
+
+    def __init__(
+        self,
+        n_classes: int,
+        n_queries: int = 9,
+        d_model: int = 64,
+        n_enc: int = 1,
+        n_dec: int = 2,
+        query_mode: str = "reference",
+    ) -> None:
+        ### BEGIN SOLUTION
+        super().__init__()
+        if d_model % 4:
+            raise ValueError(f"d_model={d_model} is not a multiple of 4")
+        if query_mode not in ("learned", "reference"):
+            raise ValueError(f'query_mode={query_mode!r} is neither "learned" nor "reference"')
+        self.d_model, self.query_mode = d_model, query_mode
+        half = d_model // 2
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, half, 3, stride=2, padding=1), nn.GroupNorm(2, half), nn.ReLU(),
+            nn.Conv2d(half, d_model, 3, stride=2, padding=1), nn.GroupNorm(4, d_model), nn.ReLU(),
+            nn.Conv2d(d_model, d_model, 3, padding=1), nn.GroupNorm(4, d_model), nn.ReLU(),
+        )  # fmt: skip
+        self.encoder = nn.ModuleList(Layer(d_model, crosses=False) for _ in range(n_enc))
+        self.decoder = nn.ModuleList(Layer(d_model, crosses=True) for _ in range(n_dec))
+        if query_mode == "learned":
+            self.queries = nn.Parameter(torch.randn(n_queries, d_model))
+        else:
+            self.queries = nn.Parameter(torch.logit(0.1 + 0.8 * torch.rand(n_queries, 2)))
+        self.class_head = nn.Linear(d_model, n_classes + 1)
+        self.box_head = nn.Sequential(
+            nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, 4)
+        )
+        ### END SOLUTION
+
+    def features(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (B, 3, H, W) as tokens (B, h * w, d), row by row, and the positions (h * w, d) of the cells."""
+        ### BEGIN SOLUTION
+        maps = self.stem(x)
+        h, w = maps.shape[-2:]
+        row, column = (torch.arange(n, dtype=x.dtype, device=x.device) + 0.5 for n in (h, w))
+        centers = torch.stack([(column / w).repeat(h), (row / h).repeat_interleave(w)], dim=-1)
+        return maps.flatten(2).transpose(1, 2), sine_embedding(centers, self.d_model)
+        ### END SOLUTION
+
+    def encode(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Tokens (B, N, d) that have looked at each other: the memory (B, N, d)."""
+        ### BEGIN SOLUTION
+        for layer in self.encoder:
+            tokens, _ = layer(tokens, positions)
+        return tokens
+        ### END SOLUTION
+
+    def decode(self, memory: torch.Tensor, positions: torch.Tensor) -> dict:
+        """Predictions from a memory (B, N, d) whose tokens have the positions (N, d)."""
+        ### BEGIN SOLUTION
+        if self.query_mode == "learned":
+            asked, reference = self.queries, torch.zeros_like(self.queries[:, :4])
+        else:
+            asked, reference = sine_embedding(self.queries.sigmoid(), self.d_model), F.pad(self.queries, (0, 2))
+        slots = memory.new_zeros(len(memory), *asked.shape)
+        layers = []
+        for layer in self.decoder:
+            slots, attention = layer(slots, asked, memory, positions)
+            boxes = (self.box_head(slots) + reference).sigmoid()
+            layers.append({"pred_logits": self.class_head(slots), "pred_boxes": boxes})
+        return layers[-1] | {"attention": attention, "aux": layers[:-1]}
+        ### END SOLUTION
+
+    def forward(self, x: torch.Tensor) -> dict:
+        """Predictions for images (B, 3, H, W): see `decode`."""
+        ### BEGIN SOLUTION
+        tokens, positions = self.features(x)
+        return self.decode(self.encode(tokens, positions), positions)
+        ### END SOLUTION
+
+
+# %% look="model"
+# Look: the shapes of everything, and where an untrained model puts its boxes.
+with checks.look():
+    torch.manual_seed(0)
+    look_model = TinyDETR(3).eval()
+    look_scene = datasets.shape_scenes(2, size=64, min_objects=3, seed=4)
+    with torch.no_grad():
+        look_tokens, look_positions = look_model.features(look_scene.images)
+        look_out = look_model(look_scene.images)
+    print("tokens", tuple(look_tokens.shape), "  positions", tuple(look_positions.shape))
+    for look_name in ("pred_logits", "pred_boxes", "attention"):
+        print(look_name, tuple(look_out[look_name].shape))
+    print("aux:", [sorted(look_layer) for look_layer in look_out["aux"]])
+    print(f"{profiling.parameter_count(look_model):,} parameters")
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.5))
+    for ax, look_image, look_found in zip(axes, look_scene.images, look_out["pred_boxes"]):
+        draw_boxes(ax, look_image, 64 * box_convert(look_found, "cxcywh", "xyxy"))
+    fig.suptitle("nine boxes that know nothing yet")
+    plt.show()
+
+# %% [markdown] hints="model"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Write one layer first, as a module of its own: attention among the inputs, attention to a memory, feed-forward, each added to what was there. Encoder and decoder are lists of it. In each attention ask: who gets a position? Queries and keys; the values are the bare tokens or slots.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     features: stem; flatten rows and columns to tokens; center of each cell; sine_embedding of the centers
+#     encode: for each layer: self-attention(query = key = x + positions, value = x), feed-forward
+#     decode:
+#         asked = positional queries, (Q, d);  slots = zeros (B, Q, d)
+#         for each layer:
+#             self-attention(query = key = slots + asked, value = slots)
+#             cross-attention(query = slots + asked, key = memory + positions, value = memory)
+#             feed-forward
+#             class scores; box = sigmoid(offset), in reference mode sigmoid(offset + logits of the point) for the center
+#         the last layer's predictions, its cross-attention, and the earlier layers as aux
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `maps.flatten(2).transpose(1, 2)` turns (B, d, h, w) into tokens row by row. The x of cell (r, c) is `(c + 0.5) / w`: `torch.arange(w)` repeated h times; its y is each row number repeated w times (`repeat_interleave`). `nn.MultiheadAttention(d, 4, batch_first=True)` returns output and weights, averaged over heads. `F.pad(self.queries, (0, 2))` appends two zeros, so that the size gets no reference. `memory.new_zeros(...)` lies where the memory lies.
+#
+# </details>
+
+# %% [markdown]
+# ## Part 5. How good is a detector?
+#
+# Each detection has a score. Whether it is right depends on a box that overlaps enough, has the same class, and is not taken by a better detection already. How many detections to keep depends on the user. **Average precision** needs no such choice: it goes down the list of all detections, best score first, and asks at each recall how precise the list still is.
+#
+# **Predict.** A detector finds each object twice, with nearly the same box. What happens to its average precision?
+
+# %% given="thresholds"
+COCO_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+
+# %% [markdown] about="metric"
+# ### Exercise 7. Mean average precision, as COCO computes it
+#
+# For one class and one IoU threshold $t$:
+#
+# 1. In each image take the 100 detections of the class with the highest scores. In descending order of score each takes, among the objects of the class in this image that are **still free**, the one of highest IoU, if that IoU is at least $t$: a **hit**. A detection that finds none is a false alarm.
+# 2. Put the detections of **all images** into one list, by descending score; equal scores keep their order (images first to last).
+# 3. Going down the list, precision is hits / detections so far, recall is hits / number of objects.
+# 4. The **envelope** at recall $r$ is the highest precision at any place of the list whose recall is at least $r$; 0 if there is none. Average precision is the mean of the envelope at $r = 0, 0.01, \dots, 1$.
+#
+# | name | type | meaning |
+# | --- | --- | --- |
+# | `scores`, `hits`, `n_objects` | $(N,)$ float, $(N,)$ bool, int | detections of one class in the order of the images, and how many objects there are |
+# | `preds` | list of dicts | for each image `boxes` $(D, 4)$ xyxy, `scores` $(D,)$, `labels` $(D,)$ |
+# | `targets` | list of dicts | for each image `boxes` $(M, 4)$ xyxy, `labels` $(M,)$ |
+# | result of the second | dict | `map`: mean over classes and thresholds. `map_50`, `map_75`: mean over classes at one threshold, NaN if it is not among `iou_thresholds`. `per_class`: label to its mean over thresholds |
+#
+# A class without any object in `targets` is left out, whatever was detected. A class of which nothing was detected has 0. If there are no objects at all, the three numbers are NaN and `per_class` is empty. All numbers are floats.
+
+
+# %% exercise="metric" difficulty=4 minutes=50 uses="giou"
+def average_precision(scores: torch.Tensor, hits: torch.Tensor, n_objects: int) -> float:
+    """Mean of the precision envelope at 101 recalls (steps 2 to 4).
+
+    Parameters
+    ----------
+    scores : (N,) float. hits : (N,) bool, whether the detection found an object. n_objects : at least 1.
+
+    Returns
+    -------
+    A float in [0, 1]; 0.0 without detections.
+    """
+    ### BEGIN SOLUTION
+    order = scores.argsort(descending=True, stable=True)
+    found = hits[order].double().cumsum(0)
+    precision = found / torch.arange(1, len(found) + 1)
+    envelope = precision.flip(0).cummax(0).values.flip(0)
+    at = torch.searchsorted(found / n_objects, torch.from_numpy(np.linspace(0, 1, 101)))
+    return torch.cat([envelope, torch.zeros(1)])[at].mean().item()
+    ### END SOLUTION
+
+
+def mean_average_precision(
+    preds: Sequence[Mapping[str, torch.Tensor]],
+    targets: Sequence[Mapping[str, torch.Tensor]],
+    iou_thresholds: Sequence[float] = COCO_THRESHOLDS,
+) -> dict:
+    """Mean average precision by the rules of COCO, for objects of all sizes.
+
+    Parameters
+    ----------
+    preds : for each image "boxes" (D, 4) xyxy, "scores" (D,), "labels" (D,) int64.
+    targets : for each image "boxes" (M, 4) xyxy, "labels" (M,) int64. iou_thresholds : least IoU of a hit.
+
+    Returns
+    -------
+    "map", "map_50", "map_75" : floats. "per_class" : a dict from label (int) to float.
+
+    Raises
+    ------
+    ValueError : when there are not as many entries in preds as in targets.
+    """
+    ### BEGIN SOLUTION
+    if len(preds) != len(targets):
+        raise ValueError(f"{len(preds)} images with predictions, {len(targets)} with targets")
+
+    def hits_at(overlap: list[list[float]], threshold: float) -> list[bool]:
+        """Whether each detection of an image, best first, finds an object that is still free."""
+        free, hits = list(range(len(overlap[0]) if overlap else 0)), []
+        for row in overlap:
+            best = max(free, key=lambda column: row[column], default=None)
+            hits.append(best is not None and row[best] >= threshold)
+            if hits[-1]:
+                free.remove(best)
+        return hits
+
+    table = {}
+    for label in sorted({int(one) for target in targets for one in target["labels"]}):
+        scores, overlaps, n_objects = [], [], 0
+        for pred, target in zip(preds, targets):
+            of_class = pred["labels"] == label
+            best = pred["scores"][of_class].argsort(descending=True, stable=True)[:100]
+            objects = target["boxes"][target["labels"] == label]
+            scores.append(pred["scores"][of_class][best])
+            overlaps.append(pairwise_giou(pred["boxes"][of_class][best], objects)[0].tolist())
+            n_objects += len(objects)
+        hits = ([hit for o in overlaps for hit in hits_at(o, threshold)] for threshold in iou_thresholds)
+        table[label] = [
+            average_precision(torch.cat(scores), torch.tensor(h, dtype=torch.bool), n_objects) for h in hits
+        ]
+    found = torch.tensor(list(table.values()), dtype=torch.float64).reshape(len(table), len(iou_thresholds))
+    column = {round(t, 4): number for number, t in enumerate(iou_thresholds)}
+    at = {t: found[:, column[t]].mean().item() if t in column else math.nan for t in (0.5, 0.75)}
+    per_class = {label: sum(values) / len(values) for label, values in table.items()}
+    return {"map": found.mean().item(), "map_50": at[0.5], "map_75": at[0.75], "per_class": per_class}
+    ### END SOLUTION
+
+
+# %% look="metric"
+# Look: precision against recall for twelve detections of eight objects, and the envelope.
+with checks.look():
+    look_hits = torch.tensor([1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0], dtype=torch.bool)
+    look_scores = torch.linspace(0.95, 0.1, 12)
+    look_ap = average_precision(look_scores, look_hits, 8)
+    look_rank = look_hits.double().cumsum(0)
+    look_precision, look_recall = look_rank / torch.arange(1, 13), look_rank / 8
+    fig, ax = plt.subplots(figsize=(6.2, 3.8))
+    ax.plot(look_recall, look_precision, "o-", label="going down the list")
+    look_envelope = [
+        max([p.item() for p, q in zip(look_precision, look_recall) if q >= r], default=0)
+        for r in np.linspace(0, 1, 101)
+    ]
+    ax.step(np.linspace(0, 1, 101), look_envelope, where="post", label="envelope at 101 recalls")
+    ax.set(xlabel="recall", ylabel="precision", ylim=(0, 1.05), title=f"average precision {look_ap:.3f}")
+    ax.legend()
+    plt.show()
+    print(f"mean of the drawn envelope: {np.mean(look_envelope):.3f}")
+
+# %% [markdown] hints="metric"
+# <details><summary>Hint 1: the idea</summary>
+#
+# Two separate questions. Which detections are hits? That is asked in each image alone, for one class and one threshold. How good is the list? That is asked once, over all images, and needs only scores, hits and the number of objects.
+#
+# </details>
+# <details><summary>Hint 2: pseudocode</summary>
+#
+#     average_precision:
+#         sort hits by descending score, stably
+#         running count of hits -> precision and recall at each place
+#         envelope: running maximum from the END of the list
+#         for each of the 101 recalls: envelope at the first place that reaches it, 0 if none does
+#     mean_average_precision:
+#         lengths differ: ValueError
+#         for each class in the targets:
+#             for each image: its detections of the class, best first, at most 100; IoU with its objects of the class
+#             for each threshold: walk down the detections; the best FREE object, a hit if its IoU reaches the threshold
+#             average_precision of all images together
+#         means over rows and columns of the table (class, threshold)
+#
+# </details>
+# <details><summary>Hint 3: nearly code</summary>
+#
+# `scores.argsort(descending=True, stable=True)`. `precision.flip(0).cummax(0).values.flip(0)` is the envelope. `torch.searchsorted(recall, r)` is the first place whose recall is at least r, or the length of the list: append a 0 to the envelope for that case. Compute the IoU once for each image, not once for each threshold. COCO's recalls are `np.linspace(0, 1, 101)`.
+#
+# </details>
+
+# %% [markdown]
+# ## Takeaways
+#
+# - placeholder
+#
+# ## Written questions
+#
+# Your instructor reads these. Short and exact beats long. Refer to figures and tables of *your* notebook.
+
+# %% [markdown] written="detr-and-yolo" points=5 minutes=15
+# **W1. placeholder (5 points).**
+#
+# ### BEGIN SOLUTION
+# x
+# ### END SOLUTION
