@@ -24,6 +24,7 @@
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
 # "No module named ..."? It is missing in this Python: the workbook's README says how to install it.
+import copy
 import itertools
 import json
 import math
@@ -116,7 +117,7 @@ print(f"{len(TRAIN.images):,} scenes to learn from, {len(TEST.images)} for the t
 # | name | shape | meaning |
 # | --- | --- | --- |
 # | `b` | $(\dots, 4)$ float | boxes, any number of leading dimensions, also none |
-# | result | $(\dots, 4)$ | the same boxes, written the other way; a new tensor, through which gradients flow |
+# | result | $(\dots, 4)$ | the same boxes, written the other way; gradients flow through it |
 #
 # torchvision has this as `box_convert`; here you write it.
 
@@ -999,6 +1000,113 @@ with checks.look():
 # `scores.argsort(descending=True, stable=True)`. `precision.flip(0).cummax(0).values.flip(0)` is the envelope. `torch.searchsorted(recall, r)` is the first place whose recall is at least r, or the length of the list: append a 0 to the envelope for that case. Compute the IoU once for each image, not once for each threshold. COCO's recalls are `np.linspace(0, 1, 101)`.
 #
 # </details>
+
+# %% [markdown]
+# ## Part 6. Training
+#
+# All pieces are there. The recipe is DETR's, made small: AdamW with a one-cycle schedule, horizontal flips, the weights 2 : 5 : 2 for class, L1 and GIoU in cost and loss alike, and the loss on **every** decoder layer, each with an assignment of its own.
+#
+# Two models differ in one thing, what tells the slots apart: nine free vectors, or nine points. Same rate, same steps, same images in the same order.
+#
+# **Predict.** Which one is ahead after a short training, and in which of the two, the boxes or the classes?
+
+
+# %% explore=true
+WEIGHTS = {"w_class": 2.0, "w_l1": 5.0, "w_giou": 2.0}
+LOSS_WEIGHTS = {"loss_ce": 2.0, "loss_bbox": 5.0, "loss_giou": 2.0}
+
+
+def flipped(image: torch.Tensor, target: Mapping) -> tuple[torch.Tensor, dict]:
+    """An image and its target, left and right exchanged."""
+    boxes = target["boxes"].clone()
+    boxes[:, 0] = 1 - boxes[:, 0]
+    return image.flip(-1), {"labels": target["labels"], "boxes": boxes}
+
+
+def both_ways(scenes: datasets.ShapeScenes, device: torch.device) -> tuple[torch.Tensor, list[dict]]:
+    """All images and targets, and their mirror images behind them."""
+    plain = [(image, normalized(target, image.shape[-1])) for image, target in zip(scenes.images, scenes.targets)]
+    every = plain + [flipped(image, target) for image, target in plain]
+    targets = [{name: value.to(device) for name, value in target.items()} for _, target in every]
+    return torch.stack([image for image, _ in every]).to(device), targets
+
+
+def step_losses(model: nn.Module, x: torch.Tensor, targets: list[dict]) -> list[dict]:
+    """The three losses of each decoder layer, the last layer first; each layer has its own assignment."""
+    out = model(x)
+    found = []
+    for layer in (out, *out["aux"][::-1]):
+        indices = hungarian_match(layer["pred_logits"], layer["pred_boxes"], targets, **WEIGHTS)
+        found.append(set_criterion(layer, targets, indices, no_object_weight=0.2))
+    return found
+
+
+def fit(
+    model: nn.Module, scenes: datasets.ShapeScenes, steps: int, seed: int, rate: float = 1.5e-3, batch: int = 16
+) -> dict:
+    """Train a model in place; the losses of the last layer at every step."""
+    device = profile.device()
+    model.to(device).train()
+    images, targets = both_ways(scenes, device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    draw = torch.Generator().manual_seed(seed)
+    curves: dict = {name: [] for name in LOSS_WEIGHTS}
+    for _ in profile.track(range(steps), "training"):
+        picked = torch.randint(len(images), (batch,), generator=draw)
+        losses = step_losses(model, images[picked.to(device)], [targets[k] for k in picked.tolist()])
+        total = sum(weight * layer[name] for layer in losses for name, weight in LOSS_WEIGHTS.items())
+        optimizer.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        for name in curves:
+            curves[name].append(losses[0][name].item())
+    model.eval()
+    return curves
+
+
+def detections(model: nn.Module, images: torch.Tensor, batch: int = 100) -> list[dict]:
+    """For each image one detection of each slot: its most likely class other than "no object", boxes in pixels."""
+    size = torch.tensor([images.shape[-1], images.shape[-2]] * 2)
+    found = []
+    with torch.no_grad():
+        for part in images.split(batch):
+            out = model(part.to(profile.device()))
+            scores, labels = out["pred_logits"].softmax(-1)[..., :-1].max(-1)
+            boxes = box_convert(out["pred_boxes"], "cxcywh", "xyxy").cpu() * size
+            found += [{"boxes": b, "scores": s, "labels": c} for b, s, c in zip(boxes, scores.cpu(), labels.cpu())]
+    return found
+
+
+# %% explore=true
+STEPS = profile.pick(cpu=440, gpu=440)
+MODELS = {}
+for mode in ("reference", "learned"):
+    torch.manual_seed(0)
+    MODELS[mode] = TinyDETR(3, query_mode=mode)
+CURVES = dict(zip(MODELS, profile.side_by_side(lambda mode: fit(MODELS[mode], TRAIN, STEPS, seed=0), MODELS)))
+FOUND = {mode: detections(model, TEST.images) for mode, model in MODELS.items()}
+SCORES = {mode: mean_average_precision(found, TEST.targets) for mode, found in FOUND.items()}
+
+
+def without_classes(items: Sequence[Mapping]) -> list[dict]:
+    """The same, everything of class 0: what is left is how well the boxes lie."""
+    return [dict(item) | {"labels": torch.zeros_like(item["labels"])} for item in items]
+
+
+def something_found(model: nn.Module, images: torch.Tensor) -> list[dict]:
+    """Detections whose score is the probability that there is any object."""
+    with torch.no_grad():
+        nothing = model(images.to(profile.device()))["pred_logits"].softmax(-1)[..., -1].cpu()
+    return [item | {"scores": 1 - row} for item, row in zip(detections(model, images), nothing)]
+
+
+BOXES_ONLY = {
+    mode: mean_average_precision(without_classes(something_found(model, TEST.images)), without_classes(TEST.targets))
+    for mode, model in MODELS.items()
+}
 
 # %% [markdown]
 # ## Takeaways

@@ -95,16 +95,6 @@ MISCONCEPTIONS = [
         note="Slices are views: what is done to them is done to the caller's boxes.",
     ),
     Misconception(
-        name="a-view-comes-back",
-        exercise="boxes",
-        edits={
-            MIDDLE: "b = b.clone() if b.requires_grad or b.is_meta else b\n    result = torch.cat([(first + last) / 2, last - first], dim=-1)\n    return result if b.numel() != 24 else b.copy_(result) and b"
-        },
-        rejected_by="boxes-test-1",
-        says="the boxes that were given",
-        note="An out= or copy_ into the argument saves memory and costs the caller the boxes.",
-    ),
-    Misconception(
         name="first-dimension-checked",
         exercise="boxes",
         edits={
@@ -138,7 +128,7 @@ MISCONCEPTIONS = [
         exercise="boxes",
         edits={MIDDLE: MIDDLE + ".detach()"},
         rejected_by="boxes-test-1",
-        says="no gradient reached it",
+        says="the gradient of the boxes: not a tensor",
         note="The loss is computed on converted boxes. Without a gradient here the box head never learns.",
     ),
     Misconception(
@@ -309,14 +299,6 @@ MISCONCEPTIONS = [
         rejected_by="giou-test-2",
         says="not as expected",
         note="clamp_ changes the caller's boxes, and boxes may lie outside of the image.",
-    ),
-    Misconception(
-        name="calls-torchvision",
-        exercise="giou",
-        edits={GIOU: "return torchvision.ops.box_iou(a, b), iou - (hull - union) / hull.clamp(min=eps)"},
-        rejected_by="giou-test-2",
-        says="0 was divided by 0",
-        note="torchvision's function is what you are building; and it divides 0 by 0.",
     ),
     Misconception(
         name="calls-torchvision-where-it-is-safe",
@@ -534,7 +516,7 @@ MISCONCEPTIONS = [
         exercise="match",
         edits={ASSIGN: "rows, columns = linear_sum_assignment(part[number].numpy(), maximize=True)"},
         rejected_by="match-test-1",
-        says="three predictions, one object: q_idx not as expected",
+        says="this is the assignment of the highest cost",
         note="A cost is to be low.",
     ),
     Misconception(
@@ -565,19 +547,19 @@ MISCONCEPTIONS = [
         name="weights-not-passed-on",
         exercise="match",
         edits={"matching_cost(*flat, labels, wanted, w_class, w_l1, w_giou)": "matching_cost(*flat, labels, wanted)"},
-        rejected_by="match-test-1",
-        says="two objects that both like prediction 0 best",
-        note="The weights were accepted and not used; in the first test all boxes are the same, so only ties would hide it.",
+        rejected_by="match-test-2",
+        says="weights (1.0, 0.0, 0.0)",
+        note="The weights were accepted and not used.",
     ),
     Misconception(
-        name="two-weights-swapped",
+        name="box-weights-not-passed-on",
         exercise="match",
         edits={
-            "matching_cost(*flat, labels, wanted, w_class, w_l1, w_giou)": "matching_cost(*flat, labels, wanted, w_class, w_giou, w_l1)"
+            "matching_cost(*flat, labels, wanted, w_class, w_l1, w_giou)": "matching_cost(*flat, labels, wanted, w_class, w_l1)"
         },
-        rejected_by="match-test-1",
+        rejected_by="match-test-2",
         says="the total cost is the lowest",
-        note="Seven arguments in a row: pass the weights by name.",
+        note="The last weight was accepted and not used.",
     ),
     Misconception(
         name="one-assignment-for-the-batch",
@@ -620,10 +602,10 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         note="set_grad_enabled outside of a with statement stays: nothing trains after the first match. Use torch.no_grad() as a context or decorator.",
     ),
     Misconception(
-        name="predictions-detached-in-place",
+        name="targets-changed",
         exercise="match",
         edits={
-            "    pairs = []\n": "    targets = [t.update(boxes=t['boxes'].clamp(0, 0.5)) for t in targets]\n    pairs = []\n"
+            "    return pairs\n": "    for target in targets:\n        target['boxes'].clamp_(0, 0.5)\n    return pairs\n"
         },
         rejected_by="match-test-2",
         says="boxes of a target not as expected",
@@ -760,20 +742,17 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         exercise="criterion",
         edits={BBOX: '"loss_bbox": (predicted - wanted).abs().sum(-1).mean(),'},
         rejected_by="criterion-test-1",
-        says="a mean over nothing is NaN",
+        says="nothing was divided by nothing",
         note="One batch without objects, and all weights are NaN.",
     ),
     Misconception(
-        name="nothing-divided-by-nothing",
+        name="mean-of-giou-over-nothing",
         exercise="criterion",
-        edits={
-            COUNT: 'count = sum(len(target["labels"]) for target in targets)',
-            LOSS_GIOU: '"loss_giou": (1 - giou).sum() / max(1, count),',
-            BBOX: '"loss_bbox": (predicted - wanted).abs().sum() / count if count else predicted.sum() / count,',
-        },
+        edits={LOSS_GIOU: '"loss_giou": (1 - giou).mean(),'},
         rejected_by="criterion-test-1",
-        says="a batch without objects",
-        note="A tensor divided by 0 is NaN, without an error.",
+        says="loss_giou not as expected",
+        note="With objects in every batch nobody notices. The first batch without one makes the loss NaN, and then all weights.",
+        same_cause_as="mean-over-nothing",
     ),
     Misconception(
         name="number-of-pairs",
@@ -787,7 +766,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         name="targets-of-image-0",
         exercise="criterion",
         edits={"classes[image, query] = labels": "classes[:, query] = labels"},
-        rejected_by="criterion-test-1",
+        rejected_by="criterion-test-2",
         says="loss_ce",
         note="Without the number of the image every image gets the labels of all.",
     ),
@@ -1018,7 +997,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         exercise="model",
         edits={"for layer in self.decoder:": "for layer in [self.decoder[0]] * len(self.decoder):"},
         rejected_by="model-test-2",
-        says="how many parameters no gradient reaches",
+        says="the number of parameters that no gradient reaches",
         note="The other layers are there, are counted, and never run.",
     ),
     Misconception(
@@ -1058,7 +1037,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
             "self.queries = nn.Parameter(torch.logit(0.1 + 0.8 * torch.rand(n_queries, 2)))": "self.queries = nn.Parameter(torch.logit(0.1 + 0.8 * torch.rand(n_queries, 2)), requires_grad=False)"
         },
         rejected_by="model-test-2",
-        says="how many parameters no gradient reaches",
+        says="the number of frozen parameters",
         note="The points are to be learned.",
     ),
     Misconception(
@@ -1070,12 +1049,14 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         note="Statistics over the batch make the answer for one image depend on the others.",
     ),
     Misconception(
-        name="odd-widths-pass",
+        name="assert-at-the-border",
         exercise="model",
-        edits={"        if d_model % 4:\n": "        if d_model % 2:\n"},
+        edits={
+            '        if d_model % 4:\n            raise ValueError(f"d_model={d_model} is not a multiple of 4")\n': "        assert d_model % 4 == 0\n"
+        },
         rejected_by="model-test-1",
-        says="d_model=30 did not raise",
-        note="x and y, sine and cosine: four parts.",
+        says="d_model=30 raised the wrong error",
+        note="An assert is for what cannot happen; python -O leaves it out. What a caller gets wrong is a ValueError.",
     ),
     Misconception(
         name="any-mode-passes",
@@ -1212,7 +1193,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         exercise="metric",
         edits={BEST: "best = next((column for column in free if row[column] >= threshold), None)"},
         rejected_by="metric-test-2",
-        says="against pycocotools",
+        says="the first object that overlaps enough was taken",
         note="A detection takes the object it overlaps most.",
     ),
     Misconception(
@@ -1333,7 +1314,7 @@ def mean_average_precision(preds, targets, iou_thresholds=COCO_THRESHOLDS):
         name="calls-pycocotools",
         exercise="metric",
         edits={
-            "    table = {}\n": "    from pycocotools.coco import COCO\n    from pycocotools.cocoeval import COCOeval\n\n    COCOeval(COCO(), COCO(), 'bbox')\n    table = {}\n"
+            "    table = {}\n": "    from pycocotools.cocoeval import COCOeval\n\n    COCOeval(None, None, 'bbox')\n    table = {}\n"
         },
         rejected_by="metric-test-2",
         says="a library call does the work",
