@@ -626,7 +626,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         name="class-0-is-nothing",
         exercise="criterion",
         edits={
-            "logits.shape[:2], no_object, dtype": "logits.shape[:2], 0, dtype",
+            "logits.shape[:2], no_object, device": "logits.shape[:2], 0, device",
             "weight[no_object] = no_object_weight": "weight[0] = no_object_weight",
         },
         rejected_by="criterion-test-1",
@@ -636,7 +636,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
     Misconception(
         name="unmatched-say-class-0",
         exercise="criterion",
-        edits={"logits.shape[:2], no_object, dtype": "logits.shape[:2], 0, dtype"},
+        edits={"logits.shape[:2], no_object, device": "logits.shape[:2], 0, device"},
         rejected_by="criterion-test-1",
         says="and the weight was given to the last class",
         note="zeros() is a full table of class 0, a real class.",
@@ -774,7 +774,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         name="labels-in-the-order-of-the-file",
         exercise="criterion",
         edits={
-            'labels = torch.cat([target["labels"][g_idx] for target, (_, g_idx) in zip(targets, indices, strict=True)])': 'labels = torch.cat([target["labels"][: len(g_idx)] for target, (_, g_idx) in zip(targets, indices, strict=True)])'
+            'labels = torch.cat([target["labels"][g_idx] for target, (_, g_idx) in zip(targets, indices)])': 'labels = torch.cat([target["labels"][: len(g_idx)] for target, (_, g_idx) in zip(targets, indices)])'
         },
         rejected_by="criterion-test-2",
         says="loss_ce",
@@ -784,7 +784,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         name="boxes-in-the-order-of-the-file",
         exercise="criterion",
         edits={
-            'wanted = torch.cat([target["boxes"][g_idx] for target, (_, g_idx) in zip(targets, indices, strict=True)])': 'wanted = torch.cat([target["boxes"][: len(g_idx)] for target, (_, g_idx) in zip(targets, indices, strict=True)])'
+            'wanted = torch.cat([target["boxes"][g_idx] for target, (_, g_idx) in zip(targets, indices)])': 'wanted = torch.cat([target["boxes"][: len(g_idx)] for target, (_, g_idx) in zip(targets, indices)])'
         },
         rejected_by="criterion-test-2",
         says="loss_bbox not as expected",
@@ -1294,7 +1294,7 @@ def mean_average_precision(preds, targets, iou_thresholds=COCO_THRESHOLDS):
         name="first-threshold-is-map-50",
         exercise="metric",
         edits={
-            "column = {round(t, 4): number for number, t in enumerate(iou_thresholds)}": "column = {0.5: 0, 0.75: min(5, len(iou_thresholds) - 1)}"
+            "column = {threshold: number for number, threshold in enumerate(iou_thresholds)}": "column = {0.5: 0, 0.75: min(5, len(iou_thresholds) - 1)}"
         },
         rejected_by="metric-test-2",
         says="map_50 with the thresholds 0.75 and 0.5",

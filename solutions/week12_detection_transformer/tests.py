@@ -154,6 +154,11 @@ with checks.step("boxes without area"):
         )
         checks.close(came, wanted, name)
 
+with checks.step("boxes of side 1e-4, smaller than eps at its default"):
+    tiny = torch.tensor([[0.0, 0.0, 1e-4, 1e-4]], dtype=torch.float64)
+    for name, came in zip(("iou", "giou"), pairwise_giou(tiny, tiny)):
+        checks.close(came, torch.full((1, 1), 0.1, dtype=torch.float64), f"{name}, 1e-8 / 1e-7")
+
 with checks.step("small boxes with eps = 0.5, far above their areas"):
     small = 0.3 * some_boxes(3, 4, torch.float64)
     for which, (name, came) in enumerate(zip(("iou", "giou"), pairwise_giou(small, small, 0.5))):
@@ -1252,6 +1257,13 @@ with checks.step("130 detections in an image, and the object is found by the las
     checks.close(torch.tensor(came), torch.tensor(1.0), "map where the 130th detection is the first of its class", causes={
         "100 detections of all classes were taken; it is 100 of each class": torch.tensor(0.0),
     })  # fmt: skip
+
+with checks.step("the 100th detection of an image, and the 101st"):
+    for place, wanted in ((100, 0.01), (101, 0.0)):
+        row = boxes_in_a_row(*[20.0 * k for k in range(1, place)], 0.0)
+        guessed = [found(row, torch.linspace(1, 0.1, place).tolist(), [0] * place)]
+        came = mean_average_precision(guessed, [there(boxes_in_a_row(0.0), [0])])["map"]
+        checks.close(torch.tensor(came), torch.tensor(wanted), f"map where only number {place} is a hit")
 
 with checks.step("an overlap that is exactly the threshold"):
     half = [found(torch.tensor([[0.0, 0.0, 2.0, 1.0]]), [0.9], [0])]
