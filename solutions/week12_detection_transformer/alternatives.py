@@ -123,7 +123,7 @@ def matching_cost(logits, boxes, labels, gt_boxes, w_class=1.0, w_l1=5.0, w_giou
 ''',
     ),
     Alternative(
-        name="image-by-image",
+        name="one-image-after-another",
         exercise="match",
         code='''
 @torch.no_grad()
