@@ -37,6 +37,7 @@ def test_week12_reference_queries_reach_the_target_and_lead() -> None:
         "without_classes",
         "WEIGHTS",
         "LOSS_WEIGHTS",
+        "EVERY",
     )
     options = {"size": 32, "max_objects": 3, "radius": (0.14, 0.26), "max_iou": 0.1}
     scenes = names["datasets"].shape_scenes
