@@ -934,12 +934,12 @@ def mean_average_precision(
 
     def hits_at(overlap: list[list[float]], threshold: float) -> list[bool]:
         """Whether each detection of an image, best first, finds an object that is still free."""
-        free, hits = list(range(len(overlap[0]) if overlap else 0)), []
+        taken, hits = set(), []
         for row in overlap:
-            best = max(free, key=lambda column: row[column], default=None)
+            best = max((k for k in range(len(row)) if k not in taken), key=row.__getitem__, default=None)
             hits.append(best is not None and row[best] >= threshold)
             if hits[-1]:
-                free.remove(best)
+                taken.add(best)
         return hits
 
     table = {}

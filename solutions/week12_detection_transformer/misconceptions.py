@@ -30,9 +30,9 @@ ORDER = "order = scores.argsort(descending=True, stable=True)"
 ENVELOPE = "envelope = precision.flip(0).cummax(0).values.flip(0)"
 RECALLS = "at = torch.searchsorted(found / n_objects, torch.from_numpy(np.linspace(0, 1, 101)))"
 MEAN = "return torch.cat([envelope, torch.zeros(1)])[at].mean().item()"
-BEST = "best = max(free, key=lambda column: row[column], default=None)"
+BEST = "best = max((k for k in range(len(row)) if k not in taken), key=row.__getitem__, default=None)"
 HIT = "hits.append(best is not None and row[best] >= threshold)"
-TAKEN = "            if hits[-1]:\n                free.remove(best)\n"
+TAKEN = "            if hits[-1]:\n                taken.add(best)\n"
 HUNDRED = 'best = pred["scores"][of_class].argsort(descending=True, stable=True)[:100]'
 CLASSES = 'sorted({int(one) for target in targets for one in target["labels"]})'
 
@@ -1108,6 +1108,42 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         says="the attention is that of the last layer",
         note="The last layer makes the prediction that is drawn beside the map.",
     ),
+    Misconception(
+        name="positions-in-the-values-not-in-the-keys",
+        exercise="model",
+        edits={CROSS: "self.cross(x + at, memory, memory + positions)"},
+        rejected_by="model-test-1",
+        says="keys and values are swapped: the positions belong to the keys",
+        note="Third and second argument of the attention, exchanged. Every shape fits.",
+    ),
+    Misconception(
+        name="embedding-of-the-logits",
+        exercise="model",
+        edits={REFERENCE: "sine_embedding(self.queries, self.d_model), F.pad(self.queries, (0, 2))"},
+        rejected_by="model-test-2",
+        says="the embedding was made of the logits, not of the point",
+        note="The tokens' positions are points in [0, 1]. A slot whose embedding is made of a logit asks at another place than it answers for.",
+    ),
+    Misconception(
+        name="encoder-that-passes-through",
+        exercise="model",
+        edits={
+            "Layer(d_model, crosses=False) for _ in range(n_enc)": "Layer(d_model, crosses=False) for _ in range(n_enc - 1)"
+        },
+        rejected_by="model-test-2",
+        says="encode gives the tokens as they came",
+        note="One layer too few; with a single one, none at all.",
+    ),
+    Misconception(
+        name="relu-behind-the-boxes",
+        exercise="model",
+        edits={
+            "nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, 4)": "nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, 4), nn.ReLU()"
+        },
+        rejected_by="model-test-2",
+        says="some boxes are wider than half of the image",
+        note="A sigmoid of what is never negative is never below one half: no small box can be said.",
+    ),
     # ---- exercise 7: mean average precision
     Misconception(
         name="area-under-the-curve",
@@ -1181,8 +1217,8 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         name="best-object-even-if-taken",
         exercise="metric",
         edits={
-            BEST: "best = max(range(len(row)), key=lambda column: row[column], default=None)",
-            HIT: "hits.append(best in free and row[best] >= threshold)",
+            BEST: "best = max(range(len(row)), key=row.__getitem__, default=None)",
+            HIT: "hits.append(best is not None and best not in taken and row[best] >= threshold)",
         },
         rejected_by="metric-test-2",
         says="the free one was not tried",
@@ -1191,7 +1227,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
     Misconception(
         name="first-object-that-is-enough",
         exercise="metric",
-        edits={BEST: "best = next((column for column in free if row[column] >= threshold), None)"},
+        edits={BEST: "best = next((k for k in range(len(row)) if k not in taken and row[k] >= threshold), None)"},
         rejected_by="metric-test-2",
         says="the first object that overlaps enough was taken",
         note="A detection takes the object it overlaps most.",
