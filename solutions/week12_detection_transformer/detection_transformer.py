@@ -1188,7 +1188,9 @@ for number, (mode, curves) in enumerate(CURVES.items()):
     axes[3].plot(
         range(EVERY, STEPS, EVERY), curves["moved"], "o" + ("-", "--")[number], markersize=3, label=f"{mode} queries"
     )
-axes[3].set(xlabel="step", ylabel="share", title=f"objects whose slot changed in {EVERY} steps", ylim=(0, 1))
+axes[3].set(
+    xlabel="step", ylabel="share", ylabel="share of objects", title=f"slot changed in {EVERY} steps", ylim=(0, 1)
+)
 axes[3].grid(alpha=0.3)
 axes[3].legend()
 fig.suptitle(f"three losses of the last layer, means over {SHOWN} steps, and how stable the assignment is")
@@ -1206,7 +1208,7 @@ fig.suptitle('reference queries: all slots that say "no object" with less than o
 plt.show()
 
 # %% [markdown]
-# **Explain.** Look at the last column of the table first. Boxes are learned early: without asking for the class, both models are far ahead of the baselines. What limits AP50 after so few steps is the class: a circle and a square of a few pixels look much alike. How far a longer training closes the gap, and which queries lead from other seeds, the test below prints for 20 seeds and three budgets (440, 600 and 1,200 steps); it takes minutes for each seed:
+# **Explain.** Look at the last column of the table first (this is one seed of each). Boxes are learned early: without asking for the class, both models are far ahead of the baselines. What limits AP50 after so few steps is the class: a circle and a square of a few pixels look much alike. How far a longer training closes the gap, and which queries lead from other seeds, the test below prints for 20 seeds and three budgets (440, 600 and 1,200 steps); it takes minutes for each seed:
 #
 # ```bash
 # WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week12.py
@@ -1325,6 +1327,8 @@ for mode, model in MODELS.items():
 print(profiling.table(rows, title="pairs of sure slots on the same object"))
 
 # %% [markdown]
+# **Explain.** Most scenes have few duplicates from either layer: where each slot has a territory, two of them rarely reach the same object. Compare the layers of each model. A layer that is sure of more objects also has more pairs of sure slots, so after so short a training the last layer need not have fewer. A clean test takes the self-attention out of a model that was trained with it.
+#
 # ### Precision and recall
 #
 # The envelope of your average precision, for each class at two thresholds. It never rises: a higher recall can only cost precision.
@@ -1351,7 +1355,7 @@ def envelope(found: Sequence[Mapping], label: int, threshold: float) -> list[flo
     return [float(precision[recall >= r].max(initial=0)) for r in np.linspace(0, 1, 101)]
 
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.0), sharey=True)
 for ax, threshold in zip(axes, (0.5, 0.75)):
     for label, name in enumerate(CLASSES):
         heights = envelope(FOUND["reference"], label, threshold)
@@ -1364,7 +1368,7 @@ for ax, threshold in zip(axes, (0.5, 0.75)):
             linestyle=("-", "--", ":")[label],
         )
     ax.set(xlabel="recall", title=f"IoU of at least {threshold}", ylim=(0, 1.05))
-    ax.legend(loc="upper right", fontsize=9)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3, fontsize=9)
     ax.grid(alpha=0.3)
 axes[0].set_ylabel("precision")
 fig.suptitle("reference queries")
@@ -1492,7 +1496,7 @@ fig.suptitle('above: new scenes; below: a photograph of coins. Words: the class,
 plt.show()
 
 # %% [markdown]
-# **Explain.** Nothing in the loss speaks of images like these, and nothing promises anything for them. What transfers, boxes around things that stand out, and what does not, the class, is what the next weeks are about: real data, and pre-trained backbones.
+# **Explain.** The model is sure and wrong: boxes lie on the dark ground between the coins as well, and some are called triangles. The loss never spoke of images like these, so the probability of "something" is no warning either. What helps is what the next weeks are about: real data, and pre-trained backbones.
 #
 # ### What a step costs
 
