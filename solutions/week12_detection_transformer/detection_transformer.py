@@ -1188,9 +1188,7 @@ for number, (mode, curves) in enumerate(CURVES.items()):
     axes[3].plot(
         range(EVERY, STEPS, EVERY), curves["moved"], "o" + ("-", "--")[number], markersize=3, label=f"{mode} queries"
     )
-axes[3].set(
-    xlabel="step", ylabel="share", ylabel="share of objects", title=f"slot changed in {EVERY} steps", ylim=(0, 1)
-)
+axes[3].set(xlabel="step", ylabel="share of objects", title=f"slot changed in {EVERY} steps", ylim=(0, 1))
 axes[3].grid(alpha=0.3)
 axes[3].legend()
 fig.suptitle(f"three losses of the last layer, means over {SHOWN} steps, and how stable the assignment is")
