@@ -1294,17 +1294,6 @@ with checks.step("scores with many ties, against pycocotools"):
     preds, targets = noisy(3, 40, 2, tied=True)
     compare(mean_average_precision(preds, targets), coco_says(preds, targets))
 
-with checks.step("one image with many objects and many ties, against pycocotools"):
-    rows = noisy(4, 60, 2, tied=True)
-    crowd = [
-        [{
-            "boxes": torch.cat([item["boxes"] + 300.0 * k for k, item in enumerate(part)]),
-            **{name: torch.cat([item[name] for item in part]) for name in part[0] if name != "boxes"},
-        }]
-        for part in rows
-    ]  # fmt: skip
-    compare(mean_average_precision(*crowd), coco_says(*crowd))
-
 with checks.step("one image, one class"):
     preds, targets = noisy(6, 1, 1)
     compare(mean_average_precision(preds, targets), coco_says(preds, targets))
@@ -1320,7 +1309,7 @@ with checks.step("130 detections in an image, and the object is found by the las
     objects = [there(boxes_in_a_row(-20.0, 0.0), [0, 0]), there(boxes_in_a_row(0.0), [0])]
     both = [row, found(boxes_in_a_row(0.0), [0.05], [0])]
     checks.close(torch.tensor(mean_average_precision(both, objects)["map"]), torch.tensor(coco_says(both, objects)["map"]), "map", causes={
-        "all detections of an image were taken; COCO takes the best 100": lambda: True,
+        "all detections of an image were taken; COCO takes the best 100": torch.tensor((34 + 67 * 3 / 131) / 101),
     })  # fmt: skip
     two = [{"boxes": row["boxes"], "scores": row["scores"], "labels": torch.tensor([1] * 129 + [0])}]
     came = mean_average_precision(two, [there(boxes_in_a_row(-20.0), [0])])["map"]
@@ -1334,6 +1323,17 @@ with checks.step("the 100th detection of an image, and the 101st"):
         guessed = [found(row, torch.linspace(1, 0.1, place).tolist(), [0] * place)]
         came = mean_average_precision(guessed, [there(boxes_in_a_row(0.0), [0])])["map"]
         checks.close(torch.tensor(came), torch.tensor(wanted), f"map where only number {place} is a hit")
+
+with checks.step("one image with many objects and many ties, against pycocotools"):
+    rows = noisy(4, 60, 2, tied=True)
+    crowd = [
+        [{
+            "boxes": torch.cat([item["boxes"] + 300.0 * k for k, item in enumerate(part)]),
+            **{name: torch.cat([item[name] for item in part]) for name in part[0] if name != "boxes"},
+        }]
+        for part in rows
+    ]  # fmt: skip
+    compare(mean_average_precision(*crowd), coco_says(*crowd))
 
 with checks.step("an overlap that is exactly the threshold"):
     half = [found(torch.tensor([[0.0, 0.0, 2.0, 1.0]]), [0.9], [0])]
