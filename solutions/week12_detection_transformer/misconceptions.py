@@ -761,6 +761,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         rejected_by="criterion-test-2",
         says="it was divided by the number of pairs",
         note="Mostly the same number. Where it is not, objects that nobody answers for would vanish from the loss.",
+        same_cause_as="mean-over-nothing",
     ),
     Misconception(
         name="targets-of-image-0",
