@@ -97,10 +97,7 @@ MISCONCEPTIONS = [
     Misconception(
         name="first-dimension-checked",
         exercise="boxes",
-        edits={
-            TO_CORNERS: TO_CORNERS.replace("box_", "box_")[:-1]
-            + ":  # noqa\n    if b.shape[0] == 4 and b.ndim > 1:\n        b = b.T\n"
-        },
+        edits={TO_CORNERS: TO_CORNERS + "\n    b = b.T if b.ndim == 2 and len(b) == 4 else b"},
         rejected_by="boxes-test-1",
         says="shape (4, 3)",
         note="Four boxes of three numbers are not three boxes of four.",
