@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +19,9 @@ from .durations import report_durations
 from .graded_class import class_once as class_once
 from .graded_class import graded as graded
 from .tiny_week import WEEK, write_tiny_week
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,3 +68,27 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     found = unproven_weeks()
     return [f"no proof of their content, so their variants run: {', '.join(found) or 'no week'}"]
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """The pretended GPU, with PROFILE=gpu."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    from .pretended_gpu import pretended_gpu
+
+    matplotlib.use("agg")
+    with pretended_gpu(monkeypatch) as device:
+        yield device
+    plt.close("all")
+
+
+@pytest.fixture
+def cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CIFAR-10 as a folder of images, in the folder of data sets."""
+    from .gpu_data import CIFAR10, save_images
+
+    for part, count in (("train", 6), ("test", 4)):
+        save_images(tmp_path / "cifar10" / part, CIFAR10, count, 32)
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))

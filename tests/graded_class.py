@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import shutil
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from autograder.building.build import build_week, write_week
 from autograder.course.folder import Course
 from autograder.execution.executor import here
 from autograder.grading.grade import grade_week
+from autograder.reporting.class_page import class_of
+from autograder.reporting.class_stats import ClassFacts
 from autograder.week.notebooks import Notebooks
 from autograder.week.source import load_week
 
@@ -37,6 +40,10 @@ ANSWERS = {
 }
 """Learner -> answers by cell; what is not there stays as it was handed out."""
 BROKEN = "erin"
+TITLE = {WEEK: "01 Doubling"}
+POINTS = {"ann": 80.0, "bob": 40.0, "cleo": 0.0, "dan": 0.0, FORMULA: 80.0, ATTACK: 40.0, "Zoë 李": 40.0}
+WAITING = {"ann", ATTACK, "Zoë 李"}
+"""Learners whose written answer a person has to read."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,10 @@ def make(root: Path) -> None:
         hand_in(course, learner, json.dumps(notebook))
     hand_in(course, BROKEN, "{")
     grade_week(folder, course, crew=here(2))
+
+
+def facts_of(graded: GradedClass) -> ClassFacts:
+    return class_of(graded.built, graded.course)
 
 
 def hand_in(course: Course, learner: str, text: str) -> None:
@@ -96,3 +107,8 @@ def graded(class_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(root)
     monkeypatch.delenv("WORKBOOK_COURSE", raising=False)
     return GradedClass(root, Course.at(root, Path("course")), build_week(load_week(root / "solutions" / WEEK)))
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.reader(file))

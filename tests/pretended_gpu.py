@@ -122,6 +122,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     import torch.optim
 
     from shared import profiles
+    from shared.runtime import profiles as defined
 
     real, tensor = torch.optim.AdamW, torch.tensor
 
@@ -133,7 +134,8 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
 
     with monkeypatch.context() as patch, Placing():
         patch.setenv("PROFILE", "gpu")
-        patch.setattr(profiles, "device", lambda: DEVICE)
+        for module in (profiles, defined):
+            patch.setattr(module, "device", lambda: DEVICE)
         patch.setattr(profiles, "side_by_side", lambda work, items: [work(item) for item in items])  # not in threads
         patch.setattr(torch, "Generator", PlacedGenerator)
         patch.setattr(torch, "tensor", copied)

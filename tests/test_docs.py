@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from pathlib import Path
 
@@ -87,6 +89,18 @@ def test_named_files_exist(page: Path) -> None:
         folder = name.replace(".", "/")
         named.append(f"{folder}/__main__.py" if (ROOT / folder).is_dir() else f"{folder}.py")
     assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["troubleshooting", "prerequisites"])
+def test_code_on_a_page_prints_what_stands_below_it(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```python\n(.*?)^```\n.*?^```text\n(.*?)^```\n", text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == text.count("```python") > 0
+    for code, below in shown:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, page, "exec"), {"__name__": page})
+        assert printed.getvalue() == below
 
 
 def test_the_limit_of_a_file_is_that_of_the_code() -> None:

@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import linecache
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
-from shared.datasets import LabeledImages
-
-from .chosen import long_weeks
-from .pretended_gpu import DEVICE, OnGpu, pretended_gpu
+from .chosen import ROOT
+from .gpu_data import IMAGENETTE, kept_settings, of_week, save_images, some_images, without_processes, without_weights
+from .pretended_gpu import DEVICE, OnGpu
 from .training_seeds.names import names_with
-
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-IMAGENETTE = (
-    *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
-    *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
-)
-"""WordNet's numbers of the ten classes: the names of the folders."""
-
-
-def of_week(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(name not in long_weeks(), reason="not among the chosen weeks")
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
-    matplotlib.use("agg")
-    with pretended_gpu(monkeypatch) as device:
-        yield device
-    plt.close("all")
-
-
-def save_images(folder: Path, classes: tuple[str, ...], count: int, size: int, suffix: str = "jpg") -> None:
-    """`count` colored noise images of each class, each class in a folder of its own; a class has a color of its own."""
-    draw = np.random.default_rng(0)
-    for number, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for image in range(count):
-            noise = draw.integers(0, 80, (size, size, 3)) + np.array([20 * number % 170, 60 * number % 170, 90])
-            Image.fromarray(noise.astype(np.uint8)).save(folder / name / f"{name}_{image}.{suffix}")
-
-
-@pytest.fixture
-def cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for part, count in (("train", 6), ("test", 4)):
-        save_images(tmp_path / "cifar10" / part, CIFAR10, count, 32)
-    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
-
 
 # the pretended GPU itself
 
@@ -103,22 +64,42 @@ def test_training_on_it_changes_what_lies_there_as_on_the_cpu(gpu: torch.device)
     assert trained(gpu) == trained("cpu")
 
 
-def some_images(classes: int, each: int, size: int = 32) -> LabeledImages:
-    draw = torch.Generator().manual_seed(0)
-    x = torch.rand(classes * each, 3, size, size, generator=draw)
-    return LabeledImages(x, torch.arange(classes).repeat(each), tuple(f"class_{name}" for name in "abcdefgh"[:classes]))
+# week 02
 
 
-def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
-    """timm makes its models with random weights; some of them under other names."""
-    import timm
+@of_week("week02_vision_transformer")
+def test_week02_compares_patches_on_photographs(
+    cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = names_with("week02_vision_transformer", "compare_patches")
+    names["compare_patches"](40, 20, steps=20, width=32, depth=1, seed=0)
+    said = capsys.readouterr().out
+    assert "CIFAR-10, 40 training images, batches of 64, 20 test images" in said
+    rows = [re.split(r"\s{2,}", line) for line in said.splitlines() if line.startswith("p = ")]
+    steps = {name: int(count) for name, count, *_ in rows}
+    assert steps.pop("p = 4") == steps.pop("p = 8, equal steps") == 20
+    cost = {side: names["vit_flops"](32, 32, side, 32, 1, 2.0, 3, 10) for side in (4, 8)}
+    assert abs(steps.pop("p = 8, equal FLOPs") * cost[8] - 20 * cost[4]) <= cost[8] / 2
+    assert steps == {}, said
 
-    real = timm.create_model
 
-    def create(name: str, pretrained: bool = False, **named: Any) -> Any:
-        return real(other.get(name.partition(".")[0], name), pretrained=False, **named)
+def measured_again(*_: Any) -> Any:
+    """In the place of what takes long, where a second run should draw from what was kept."""
+    raise AssertionError("measured again")
 
-    monkeypatch.setattr(timm, "create_model", create)
+
+# week 02
+
+
+@of_week("week02_vision_transformer")
+def test_week02_reads_digits_with_every_variant(gpu: torch.device) -> None:
+    wanted = ("handwriting", "ANOTHER_ORDER", "USUAL", "VARIANTS", "readers", "read_digits")
+    names = names_with("week02_vision_transformer", *wanted)
+    made = names["readers"](range(1))
+    assert [name for name, _, _ in made] == list(names["VARIANTS"])
+    for _, seed, model in made:
+        assert all(part.device == gpu for part in model.parameters())
+        assert 0 <= names["read_digits"](model, seed, names["ANOTHER_ORDER"], steps=1) <= 1
 
 
 # week 03
@@ -126,24 +107,53 @@ def without_weights(monkeypatch: pytest.MonkeyPatch, **other: str) -> None:
 
 @of_week("week03_training")
 def test_week03_trains_on_photographs_and_fine_tunes(
-    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+    cifar10: None,
+    gpu: torch.device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = names_with("week03_training", "photographs", "food", "small_models")
+    names = names_with("week03_training", "photographs", "three_ways", "small_models", "kept")
     both = names["photographs"](0, 40, 20, steps=4, batch=8, width=32, depth=1, mixing=True)
     assert all(0 <= share <= 1 for share in both)
     without_weights(monkeypatch, vit_base_patch16_224="vit_tiny_patch16_224")
-    loader = torch.utils.data.DataLoader
-    monkeypatch.setattr(  # no other processes
-        torch.utils.data,
-        "DataLoader",
-        lambda data, batch, shuffle=False, drop_last=False, **_: loader(data, batch, shuffle, drop_last=drop_last),
-    )
-    large = some_images(3, 2, 224)
+    without_processes(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    large = some_images(3, 4, 224)
     pairs = list(zip(large.x, large.y.tolist(), strict=True))
     monkeypatch.setattr(names["datasets"], "food101", lambda **_: pairs)
-    assert 0 <= names["food"]("frozen", 1, 2) <= 1
+    one_way = names["way_on_photographs"]
+    names["way_on_photographs"] = lambda way, folder, epochs: one_way(way, folder, epochs, batch=4, watched=3)
+    names["three_ways"]("food", "", 2, measure=True)
+    said = capsys.readouterr().out
+    assert re.search(r"frozen +\d+\.\d% +\d+\.\d% +2 ", said)
+    assert "full: the attention moved by" in said
+    assert plt.get_fignums(), "curves and attention were drawn"
+    found = names["kept"].results("kept/food_frozen.json", kept_settings("food_frozen"), None)
+    assert len(found["train loss"]) == len(found["seconds"]) == 2
+    assert len(found["test accuracy"]) == 3
+    assert torch.equal(found["attention"]["before"], found["attention"]["after"]), "frozen attention stays"
+    assert found["attention"]["before"].shape == (3, 14, 14)
+    full = names["kept"].results("kept/food_full.json", kept_settings("food_full"), None)
+    assert not torch.equal(full["attention"]["before"], full["attention"]["after"])
+    capsys.readouterr()
+    names["three_ways"]("food", "", 2, measure=False)
+    assert "full: the attention moved by" in capsys.readouterr().out, "a second run draws without training"
     monkeypatch.setattr(names["datasets"], "cifar100", lambda **_: some_images(3, 2))
     assert len(names["small_models"](1, 2)) == 2
+
+
+# week 04
+
+
+@of_week("week04_hierarchical")
+def test_week04_trains_two_stages_beside_a_flat_vit(gpu: torch.device, capsys: pytest.CaptureFixture[str]) -> None:
+    names = names_with("week04_hierarchical", "against_flat")
+    shapes = names["datasets"].shapes
+    found = names["against_flat"](shapes(12, seed=1), shapes(6, seed=2), steps=2, batch=4)
+    assert set(found) == {"two stages", "flat ViT"}
+    assert all(0 <= share <= 1 for share in found.values())
+    assert capsys.readouterr().out.count("of 6 new pictures") == 2
 
 
 # week 05
@@ -189,25 +199,48 @@ def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
 
 @of_week("week07_contrastive")
 def test_week07_classifies_without_a_shot_and_trains_on_captions(
-    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import open_clip  # type: ignore[import-untyped]
 
-    names = names_with("week07_contrastive", "pretrained_clip", "classify", "flickr_pairs", "train_on_captions")
+    names = names_with(
+        "week07_contrastive", "pretrained_clip", "classify", "zero_shot_table", "train_on_captions", "learned_from",
+        "kept",
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
     real = open_clip.create_model_and_transforms
     monkeypatch.setattr(open_clip, "create_model_and_transforms", lambda name, pretrained: real(name))
     clip = names["pretrained_clip"]("ViT-B-32", "none")
     assert 0 <= names["classify"](*clip, some_images(3, 1), ["a photo of a {}.", "a {}."]) <= 1
+    for name in ("cifar10", "cifar100"):
+        monkeypatch.setattr(names["datasets"], name, lambda **_: some_images(3, 1))
+    monkeypatch.setattr(open_clip, "OPENAI_IMAGENET_TEMPLATES", open_clip.OPENAI_IMAGENET_TEMPLATES[:2])
+    shares = names["zero_shot_table"]("ViT-B-32", "none")
+    assert set(shares) == {"CIFAR-10", "CIFAR-100"}
+    assert all(len(both) == 2 and all(0 <= share <= 1 for share in both) for both in shares.values())
 
-    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     save_images(tmp_path / "flickr8k", ("Images",), 20, 48)
     lines = [f"Images_{k}.jpg,a {word} picture {k}" for k in range(20) for word in ("first", "second")]
     (tmp_path / "flickr8k" / "captions.txt").write_text("image,caption\n" + "\n".join(lines), encoding="utf-8")
-    images, captions = names["flickr_pairs"]()
-    assert images.shape == (20, 3, 32, 32)
-    assert captions[3] == ["a first picture 3", "a second picture 3"]
-    found = names["train_on_captions"](images, captions, steps=2, batch=4, width=16)
-    assert set(found) == {"recall at 1", "recall at 5"}
+    pairs = names["datasets"].captioned_images(tmp_path / "flickr8k", 32)
+    assert pairs.captions[3] == ["a first picture 3", "a second picture 3"]
+    found = names["train_on_captions"](pairs.x, pairs.captions, steps=3, batch=4, width=16)
+    assert len(found["loss"]) == len(found["scale"]) == len(found["retrieval"]) == 3
+    assert found["held back"] == 2
+    assert set(found["retrieval"][-1]) == {"step", "recall at 1", "recall at 5"}
+    assert found["retrieval"][-1]["recall at 5"] == 1, "of two captions both are among the first five"
+    with pytest.raises(ValueError, match="1 pairs are too few"):
+        names["train_on_captions"](pairs.x[:1], pairs.captions[:1], steps=1, batch=1, width=16)
+
+    sizes = {"steps": 3, "batch": 4, "width": 16}
+    names["learned_from"]("clip_mine", sizes, lambda: pairs, images=20)
+    capsys.readouterr()
+    names["learned_from"]("clip_mine", sizes, None, images=20)
+    said = capsys.readouterr().out
+    assert "clip mine, 3 steps: recall at 1" in said
+    names["learned_from"]("clip_mine", sizes, None, images=21)
+    assert "not measured here" in capsys.readouterr().out
+    assert plt.get_fignums(), "both runs drew"
 
 
 # week 08
@@ -215,20 +248,39 @@ def test_week07_classifies_without_a_shot_and_trains_on_captions(
 
 @of_week("week08_features_and_probes")
 def test_week08_probes_features_of_photographs_and_of_famous_encoders(
-    cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cifar10: None,
+    gpu: torch.device,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names = names_with("week08_features_and_probes", "photograph_curves", "famous_encoders")
+    names = names_with("week08_features_and_probes", "photograph_curves", "famous_encoders", "FAMOUS")
     names["photograph_curves"](60, 20, 60, 2, (2,))
     said = capsys.readouterr().out
     assert re.search(r"random filters +1,024 +[01]\.\d{3}", said)
     without_weights(
         monkeypatch, vit_base_patch14_dinov2="vit_small_patch14_dinov2", vit_base_patch16_224="vit_tiny_patch16_224"
     )
-    names["famous_encoders"](some_images(4, 12), some_images(4, 3), (2,), 2, weights=False)
-    said = capsys.readouterr().out
-    assert "DINOv2 ViT-B/14" in said
-    assert "CLIP ViT-B/32" in said
-    assert "ViT from scratch, all labels" in said
+
+    def judge(steps: int = 2) -> str:
+        folder = tmp_path / "kept"
+        names["famous_encoders"](some_images(4, 12), some_images(4, 3), (2,), steps, folder, weights=False)
+        axes = [ax for number in plt.get_fignums() for ax in plt.figure(number).axes]
+        assert [ax.get_title().partition(":")[0] for ax in axes] == list(names["FAMOUS"])[:2]
+        assert all(sum(len(points.get_offsets()) for points in ax.collections) == 12 for ax in axes)
+        plt.close("all")
+        return capsys.readouterr().out
+
+    said = judge()
+    assert "CLIP ViT-B/32, captions" in said
+    assert re.search(r"from scratch, all labels: [01]\.\d{3}; loss .*: \d\.\d\d, \d\.\d\d", said)
+    names["read_encoder"] = names["scratch_result"] = measured_again
+    again = judge()  # a second run draws from what was kept
+    assert [line for line in again.splitlines() if "kept" not in line] == [
+        line for line in said.splitlines() if "kept" not in line
+    ]
+    with pytest.raises(AssertionError, match="measured again"):
+        judge(steps=3)
 
 
 # week 09
@@ -236,14 +288,19 @@ def test_week08_probes_features_of_photographs_and_of_famous_encoders(
 
 @of_week("week09_interpretability")
 def test_week09_reads_attention_on_photographs(
-    cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
+    cifar10: None, gpu: torch.device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = names_with("week09_interpretability", "photographs", "styles")
-    figures = names["photographs"](40, 3, 24, 2, 6)
+    figures = names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
     assert len(figures) == 2
     said = capsys.readouterr().out
     assert "CIFAR-10, 40 training images, 3 steps: test accuracy" in said
     assert re.search(r"relevance +\d\.\d{3} +\d\.\d{3}", said)
+    names["train_on_photos"] = None  # a second run trains nothing, and judges the weights that were kept
+    names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
+    again = capsys.readouterr().out
+    assert "delete it to measure again" in again
+    assert said.partition("\n")[2] == again.partition("\n")[2]
 
 
 @of_week("week09_interpretability")
@@ -252,15 +309,47 @@ def test_week09_reads_pretrained_vits_on_imagenette(
 ) -> None:
     """Folders as torchvision's Imagenette unpacks them; a small model without weights."""
     names = names_with("week09_interpretability", "imagenette", "IMAGENET_OF_IMAGENETTE", "famous_vits")
+    shown: list[plt.Figure] = []
+    names["display"] = shown.append
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     for part in ("train", "val"):
         save_images(tmp_path / "imagenette2-320" / part, IMAGENETTE, 1, 40, "JPEG")
     photos, labels = names["imagenette"](3, 160)
     assert photos.shape == (3, 3, 160, 160)
     assert labels.tolist() == [0, 497, 701], "ImageNet's numbers of the first, the fifth and the last of the ten"
-    (gallery,) = names["famous_vits"](("test_vit.r160_in1k",), photos, labels, weights=False)
+
+    real, made = names["pretrained_vit"], []
+
+    def with_registers(name: str, weights: bool, size: int) -> Any:
+        """The second model has what DINOv2's has: no classifier, and four registers."""
+        made.append(name)
+        if name == "test_vit.r160_in1k":
+            return real(name, weights, size)
+        create = {"img_size": size, "patch_size": 16, "embed_dim": 24, "depth": 2, "num_heads": 2}
+        return names["timm"].create_model("vit_small_patch14_reg4_dinov2", **create).eval().to(gpu)
+
+    names["pretrained_vit"] = with_registers
+    both, folder = ("test_vit.r160_in1k", "vit_small_patch14_reg4_dinov2"), tmp_path / "kept"
+    (gallery,) = names["famous_vits"](both, photos, labels, folder, weights=False, shown=2)
     assert isinstance(gallery, plt.Figure)
-    assert "correlation of layer and distance" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.count("correlation of layer and distance") == 2
+    assert said.count("early layers look local: ") == 2
+    assert re.search(r"the atlas, 6 pages: .*test_vit.r160_in1k.pdf", said)
+    assert re.search(r"the atlas, 2 pages: .*vit_small_patch14_reg4_dinov2.pdf", said)
+    assert said.count("relevance: deletion area") == 1, "only a model with a classifier can be judged"
+    assert len(shown) == 3 + 1 + 2 + 1 + 1, (
+        "three pages and the matrices of one, two and the matrices of the other; the layers"
+    )
+    (page, *_) = shown
+    assert len(page.axes[0].texts) == 1 + 2, "the name of the layer, and both heads"
+
+    names["famous_vits"](both, photos, labels, folder, weights=False, shown=2)
+    again = capsys.readouterr().out
+    assert made == list(both), "a second run draws from what was kept"
+    assert [line for line in again.splitlines() if "kept" not in line] == [
+        line for line in said.splitlines() if "kept" not in line
+    ]
 
 
 # week 10
@@ -277,22 +366,94 @@ def test_week10_compares_both_models_on_photographs(
     assert "kappa" in said
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Week 10's comparison of large models, on two small ones without weights and without processes that load data."""
+    names = names_with("week10_vit_vs_cnn", "large_duel", "validation_split", "LARGE", "STRONG_ATTACKS", "GROUPS")
+    names["BOUNDS"] = (0, 2 / 255, 8 / 255)
+    names["LARGE"].update(ViT="test_vit.r160_in1k", CNN="test_resnet.r160_in1k")
+    monkeypatch.setattr(names["profile"], "pick", lambda cpu, gpu: cpu)
+    return names
+
+
+def labeled_pictures(count: int) -> list[tuple[torch.Tensor, int]]:
+    pictures = torch.rand(count, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    return [(picture, number % 3) for number, picture in enumerate(pictures)]
+
+
 @of_week("week10_vit_vs_cnn")
 def test_week10_fine_tunes_attacks_and_draws_large_models(
-    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gpu: torch.device, large: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = names_with("week10_vit_vs_cnn", "large_duel", "LARGE")
-    names["LARGE"].update(ViT="test_vit.r160_in1k", CNN="test_resnet.r160_in1k")
+    """A second run trains nothing, and prints and draws the same."""
     shown: list[Any] = []
-    names["display"] = shown.append
-    monkeypatch.setattr(names["profile"], "pick", lambda cpu, gpu: cpu)  # no processes that load data
-    pictures = torch.rand(6, 3, 160, 160, generator=torch.Generator().manual_seed(0))
-    data = [(picture, number % 3) for number, picture in enumerate(pictures)]
-    names["large_duel"](data, data, 3, 2, 2, [0], 2, pretrained=False)
-    said = capsys.readouterr().out
-    assert said.count("r160_in1k") == 2
-    assert "PGD-20 8" in said
-    assert len(shown) == 1
+    large["display"] = shown.append
+    pairs = labeled_pictures(12)
+    learn, valid = large["validation_split"](pairs, pairs, 4)
+
+    def duel(epochs: int = 2) -> list[str]:
+        how = large["FineTuning"](epochs=epochs, patience=1, batch=4)
+        large["large_duel"]((learn, valid, pairs), ("a", "b", "c"), how, [0], 2, tmp_path / "kept", pretrained=False)
+        return capsys.readouterr().out.splitlines()
+
+    said = duel()
+    assert sum("r160_in1k" in line for line in said) == 2
+    assert any("PGD-20 8" in line for line in said)
+    assert len([line for line in said if re.search(r"seed 0: [12] epochs in \d+\.\d\d h;", line)]) == 2
+    assert any(line.startswith("only ViT wrong, most often:") for line in said)
+    assert len([line for line in said if "JS divergence of maps" in line]) == 2
+    assert len(shown) == 2
+    written = json.loads((tmp_path / "kept" / "CNN_0.json").read_text(encoding="utf-8"))
+    assert {"rate", "loss", "validation", "right"} == set(written["result"]["curve"][0])
+    assert written["settings"]["images"] == [8, 4, 12]
+    assert {"answers", "maps attacked", "weights/body.fc.weight"} <= set(written["tensors"])
+
+    large["contestant"] = measured_again
+    assert [line for line in duel() if "kept" not in line] == [line for line in said if "kept" not in line]
+    assert len(shown) == 4
+    with pytest.raises(AssertionError, match="measured again"):
+        duel(epochs=3)  # another recipe is another training
+
+
+@of_week("week10_vit_vs_cnn")
+def test_week10_trains_large_models_until_patience_ends_at_the_last_rate(
+    gpu: torch.device, large: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = labeled_pictures(4)
+    losses, states = [3.0, 2.0, 2.5, 1.9, 2.1, 2.2], []
+
+    def judged(model: torch.nn.Module, *_: Any) -> tuple[float, torch.Tensor, torch.Tensor]:
+        states.append(next(model.parameters()).detach().clone())
+        return losses[len(states) - 1], torch.zeros(4), torch.zeros(4)
+
+    large["judged"] = judged
+
+    def tuned(epochs: int, patience: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        states.clear()
+        how = large["FineTuning"](epochs, patience, batch=4)
+        model, found = large["finetuned"]("CNN", pairs, pairs, 3, how, 0, pretrained=False)
+        assert not model.training
+        return next(model.parameters()), found
+
+    weight, found = tuned(epochs=9, patience=1)
+    assert [row["rate"] for row in found["curve"]] == [1e-4, 1e-4, 1e-4, 1e-5, 1e-5]
+    assert [row["validation"] for row in found["curve"]] == losses[:5]
+    assert found["converged"]
+    assert torch.equal(weight.cpu(), states[3].cpu()), "the best weights, not the last ones"
+    assert not torch.equal(states[3].cpu(), states[4].cpu())
+    for limit in (2, 4):
+        _, found = tuned(limit, patience=1)
+        assert len(found["curve"]) == limit
+        assert not found["converged"]
+
+
+def test_week10_holds_validation_images_back() -> None:
+    split = names_with("week10_vit_vs_cnn", "validation_split")["validation_split"]
+    learn, valid = split([f"augmented {k}" for k in range(10)], [f"plain {k}" for k in range(10)], 3)
+    assert len(learn) == 7
+    assert all(text.startswith("augmented") for text in learn)
+    assert all(text.startswith("plain") for text in valid)
+    assert sorted(int(text.split()[1]) for text in [*learn, *valid]) == list(range(10))
 
 
 # week 11
@@ -303,26 +464,60 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """EuroSAT's folders, two small models without weights: everything that the notebook does with the real ones."""
-    names = names_with("week11_attention_archaeology", "domain_images", "pretrained_pair", "domain_study")
+    wanted = ("domain_study", "reproduce_domain", "UNITS", "DOMAIN_PACKAGE", "DOMAIN_LAST")
+    names = names_with("week11_attention_archaeology", *wanted)
+    lesson = (ROOT / "solutions" / "week11_attention_archaeology" / "attention_archaeology.py").read_text(
+        encoding="utf-8"
+    )
+    monkeypatch.setitem(
+        linecache.cache, "<week 11>", (len(lesson), None, lesson.splitlines(keepends=True), "<week 11>")
+    )
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
     classes = ("Forest", "Highway", "River")
     save_images(tmp_path / "eurosat" / "2750", classes, 10, 64)
-    train, test = names["domain_images"]("eurosat", None, 160)
+    train, test = names["datasets"].domain_images("eurosat", None, 160)
     assert train.classes == classes
     assert train.x.shape == (24, 3, 160, 160)
     assert train.x.dtype == torch.uint8
     assert test.y.bincount().tolist() == [2, 2, 2], "a fifth of each class"
-    pair = names["pretrained_pair"](classes, False, ("test_vit.r160_in1k", "test_resnet.r160_in1k"))
-    pair.vit.blocks = pair.vit.blocks[:3]
-    path = names["domain_study"](train, test, pair, 2, 3, tmp_path / "runs", batch=4, judged=4)
-    report = path.read_text(encoding="utf-8")
-    layers, heads = len(pair.vit.blocks), pair.vit.blocks[0].attn.num_heads
+    both = ("test_vit.r160_in1k", "test_resnet.r160_in1k")
+
+    def study() -> Path:
+        return Path(names["domain_study"](train, test, both, 2, 3, tmp_path, batch=4, judged=4, pretrained=False))
+
+    path = study()
+    report, project = path.read_text(encoding="utf-8"), tmp_path / "archaeology_eurosat"
+    assert path == project / "report" / "report.md"
+    made = names["load_study"](project / "checkpoint")
+    layers, heads = len(made.vit.blocks), made.vit.blocks[0].attn.num_heads
     assert f"of {layers * heads} heads" in report
-    assert {file.name for file in path.parent.glob("*.png")} == {"heads.png", "rows_0.png"}
+    atlas = {f"atlas_of_layer_{layer}.png" for layer in range(layers)}
+    assert {file.name for file in path.parent.glob("*.png")} == {"heads.png", "progression_from_0.png"} | atlas
     assert "vit: one step of FGSM" in report
     assert "cnn: one step of FGSM" in report
     assert "| gray |" in report
-    assert "typed by hand: []" in capsys.readouterr().out
+    assert "| vit | test_vit.r160_in1k | 160 |" in report
+    said = capsys.readouterr().out
+    assert "typed by hand: []" in said
+    assert "attention under attack" in said
+
+    code = (project / "domain.py").read_text(encoding="utf-8")
+    assert "def fine_tune(" in code
+    assert "reproduce_domain(Path(__file__)" in code
+
+    names["fine_tune"] = names["measured"] = None  # a second run trains nothing and measures nothing
+    study()
+    assert path.read_text(encoding="utf-8") == report
+    assert capsys.readouterr().out.count("delete it to measure again") == 3
+
+    assert made.names == both
+    assert made.images.shape[-1] == 160
+    assert "python -m archaeology_eurosat.domain" in (project / "README.md").read_text(encoding="utf-8")
+    (run,) = (project / "runs").iterdir()
+    assert '"vit": "test_vit.r160_in1k"' in (run / "config.json").read_text(encoding="utf-8")
+    events = EventAccumulator(str(project / "tracked" / run.name))
+    events.Reload()
+    assert [event.step for event in events.Scalars("vit_loss")] == [0], "every 50 steps"
 
 
 @of_week("week11_attention_archaeology")
@@ -332,7 +527,7 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
     import timm
     import torchvision.datasets as sets
 
-    names = names_with("week11_attention_archaeology", "domain_images", "pretrained_pair")
+    names = names_with("week11_attention_archaeology")
     monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
 
     def offline(*args: Any, **named: Any) -> Any:
@@ -340,13 +535,13 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
 
     monkeypatch.setattr(sets, "EuroSAT", offline)
     with pytest.raises(FileNotFoundError, match=rf"EuroSAT is not in {tmp_path}.*no network.*WORKBOOK_DATA"):
-        names["domain_images"]("eurosat", None, 224)
+        names["datasets"].domain_images("eurosat", None, 224)
     monkeypatch.setitem(sys.modules, "medmnist", None)
     with pytest.raises(ImportError, match="pip install medmnist"):
-        names["domain_images"]("bloodmnist", None, 224)
+        names["datasets"].domain_images("bloodmnist", None, 224)
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(FileNotFoundError, match="hf download timm/vit_base_patch16_224"):
-        names["pretrained_pair"](("a", "b"))
+        names["build"]("vit_base_patch16_224.augreg2_in21k_ft_in1k", 2, 224, weights=True)
 
 
 # week 12

@@ -68,11 +68,12 @@ def test_links_of_a_bundle_lead_into_it() -> None:
     files = bundle_files(ROOT, released_weeks(ROOT)[:1])
     found = {name: content.decode() for name, content in files.items() if name.endswith(".md")}
     folders = {parent.as_posix() for name in files for parent in Path(name).parents}
-    assert set(found) == {"README.md", "docs/learning.md", "docs/troubleshooting.md"}
+    pages = ("prerequisites", "learning", "troubleshooting", "datasets")
+    assert set(found) == {"README.md", *(f"docs/{page}.md" for page in pages)}
     for name, text in found.items():
         assert dangling(text, set(files), Path(name).parent.as_posix()) == [], name
         named = re.findall(r"`([\w.]+/[\w./-]+)`", text) + re.findall(r"`python -m (\S+)", text)
-        made = ("work/", ".venv/", "backups/", "solutions/")  # a learner's own, and what only a clone has
+        made = ("work/", ".venv/", "backups/", "solutions/", "DATA/")  # a learner's own, and what only a clone has
         absent = [path for path in named if not path.startswith(made) and path.rstrip("/") not in {*files, *folders}]
         assert absent == [], name
 

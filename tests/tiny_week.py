@@ -112,6 +112,22 @@ total_seconds = 20
 memory_gib = 1
 """
 
+READING = """
+[[reading]]
+title = "Attention Is All You Need"
+authors = "Vaswani et al."
+year = 2017
+url = "https://arxiv.org/abs/1706.03762"
+sections = "section 3.2"
+minutes = 30
+why = "It doubles the number of heads."
+kind = "paper"
+must = true
+"""
+"""What the week may name to read, behind its `WEEK_TOML`; its lesson then is `TIMED`."""
+TIME = "about 1 hour: 0.5 of reading, 0.5 of coding"
+TIMED = LESSON.replace("# # A tiny week\n", f"# # A tiny week\n#\n# **Time** {TIME}.\n")
+
 MISCONCEPTIONS = """from autograder.week.variants import Misconception
 
 MISCONCEPTIONS = [

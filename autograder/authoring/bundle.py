@@ -41,7 +41,10 @@ GRADERS_TOOL = "$(SANDBOX)"
 """What `setup` installs for graders alone."""
 README = Path(__file__).parent / "bundle.md"
 """The README of the archive, written for learners. Its `$names` are filled in by `learners_readme`."""
-DOCS = ("docs/learning.md", "docs/troubleshooting.md", "docs/pictures/notebook.png", "docs/pictures/watch.gif")
+DOCS = (
+    *(f"docs/{page}.md" for page in ("prerequisites", "learning", "troubleshooting", "datasets")),
+    *("docs/pictures/notebook.png", "docs/pictures/watch.gif"),
+)
 """What that README links to."""
 ANYWHERE = 25
 """Syntax nodes from which a statement of a solution tells something even in a file that has nothing to do with it."""

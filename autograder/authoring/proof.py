@@ -24,6 +24,8 @@ from ..week.source import Week
 FILE = "proof.json"
 HERE = Path(__file__).parent
 LEFT_OUT = ("building", "repair")
+TEXTS = ("readings.py",)
+"""Modules that make a text of a lesson and nothing else."""
 COUNTED = "requirements.txt"
 """The pins count and not what is installed: a machine with another Python, or torch without CUDA, proves the same."""
 
@@ -109,9 +111,10 @@ def content(week: Week, part: Part) -> str:
 
 
 def running_files() -> list[Path]:
-    """The files that run cells and judge them. Of those that grading depends on, rules for authors, and what reads
-    the notebooks of others, have no part in it."""
-    return [path for path in judging_files() if path.parent.name not in LEFT_OUT or path.name == "build.py"]
+    """The files that run cells and judge them. Of those that grading depends on, rules for authors, texts, and what
+    reads the notebooks of others, have no part in it."""
+    found = [path for path in judging_files() if path.parent.name not in LEFT_OUT or path.name == "build.py"]
+    return [path for path in found if path.name not in TEXTS]
 
 
 def _pins(root: Path) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -30,35 +31,54 @@ def execute(built: Notebooks, root: Path, on_cell: Callable[[str], None] = lambd
     WorkbookError
         naming the cells with pictures that have no text alternative.
     """
+    folder = root / "build" / "executed" / built.week.name
+    notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
+    run(built.week, notebook, folder, on_cell)
+    (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
+    return notebook
+
+
+def run(
+    week: Week,
+    notebook: NotebookNode,
+    folder: Path,
+    on_cell: Callable[[str], None] = lambda cell_id: None,
+    *,
+    cell_seconds: int | None = 600,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Run the cells of a notebook, in place, in a kernel that starts in `folder`; no `%check` cells.
+
+    Raises
+    ------
+    BuildError, WorkbookError
+        as `execute` does.
+    """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    folder = root / "build" / "executed" / built.week.name
     folder.mkdir(parents=True, exist_ok=True)
-    notebook = nbformat.from_dict(json.loads(json.dumps(built.instructor)))
     for cell in notebook.cells:
         if cell.metadata.workbook.kind != Check.key and "skip-execution" in cell.metadata.get("tags", []):
             cell.metadata["tags"] = [tag for tag in cell.metadata["tags"] if tag != "skip-execution"]
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=cell_seconds,
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=lambda cell, **_: on_cell(cell.id),
     )
     try:
-        client.execute()
+        client.execute(env=dict(env or os.environ))
     except CellExecutionError as error:
         failed = [c.id for c in notebook.cells if any(o.output_type == "error" for o in c.get("outputs", []))]
-        cell = next((cell for cell in built.week.cells if cell.id in failed), built.week.cells[0])
+        cell = next((cell for cell in week.cells if cell.id in failed), week.cells[0])
         message = f"{cell.id} fails: {error.ename}: {error.evalue}"
         raise BuildError([Problem(cell.path, cell.line, message, "fix the cell")]) from None
-    (folder / f"{built.week.topic}.ipynb").write_text(to_text(notebook), encoding="utf-8")
     if silent := [cell.id for cell in notebook.cells if any(map(_without_text, cell.get("outputs", [])))]:
         raise WorkbookError(
-            f"{built.week.name}: a picture without a text for those who cannot see it in {', '.join(silent)}",
+            f"{week.name}: a picture without a text for those who cannot see it in {', '.join(silent)}",
             "show a figure of matplotlib, after session.begin() in the set-up cell: it gets one",
         )
-    return notebook
 
 
 def _without_text(output: NotebookNode) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..week.cells import About, Explore, Hints, Look, Text, Written
+from ..week.cells import About, Explore, Hints, Look, Measured, Readings, Text, Written
 from ..week.source import load_week
 from ..week.variants import load_variants
 
-SHOWN = About | Explore | Hints | Look | Text | Written
+SHOWN = About | Explore | Hints | Look | Measured | Readings | Text | Written
 """Cells that no test depends on."""
 EVERYTHING = "everything"
 WAKE_MS = 300
@@ -46,7 +46,7 @@ def snapshot(folder: Path) -> Snapshot:
     parts: dict[str, list[str]] = {name: [] for name in week.exercises}
     for variant in (*variants.misconceptions, *variants.alternatives):
         parts[variant.exercise].append(repr(variant))
-    common, shown = [repr(week.info)], []
+    common, shown = [repr((week.info.limits, week.info.libraries))], []
     for cell in week.cells:
         text = f"{cell.words!r}\n{cell.source}"
         if isinstance(cell.words, SHOWN):

@@ -15,12 +15,13 @@ from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ..core.errors import BuildError
-from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Setup, Test, Written
+from ..week.cells import About, Cell, Check, Exercise, Explore, Given, Measured, Readings, Setup, Test, Written
 from ..week.marks import has_hidden_tests
 from ..week.notebooks import SKIPPED_WHEN_GRADING, Notebooks, content_of, to_text
 from ..week.presenting import attach_pictures, fold, go_on
 from ..week.source import Week
 from ..week.validation import read_json
+from .colab import repository_of, with_colab
 from .leaks import leaks
 from .lint import check
 from .rules_files import author_notes
@@ -50,7 +51,7 @@ def _nbgrader(cell: Cell) -> dict[str, object]:
         return base | {"grade": True, "solution": False, "locked": True, "points": words.points}
     if isinstance(words, Written):
         return base | {"grade": True, "solution": True, "locked": False, "points": words.points}
-    if isinstance(words, Setup | Given):
+    if isinstance(words, Setup | Given | Readings):
         return base | {"grade": False, "solution": False, "locked": True}
     return {}
 
@@ -83,6 +84,7 @@ def _week_metadata(week: Week) -> dict[str, object]:
         "hours": info.hours,
         "libraries": list(info.libraries),
         "limits": info.limits.model_dump(),
+        "reading": [reading.model_dump() for reading in info.reading],
     }
 
 
@@ -126,6 +128,8 @@ def _to_node(week: Week, cell: Cell) -> NotebookNode:
     node.metadata["workbook"] = _workbook(week, cell)
     if tags := _tags(cell):
         node.metadata["tags"] = tags
+    if isinstance(cell.words, Measured):
+        node.metadata |= {"editable": False, "deletable": False}
     return node
 
 
@@ -211,9 +215,10 @@ def with_expected_outputs(built: Notebooks) -> NotebookNode:
     return notebook
 
 
-def _released_files(built: Notebooks) -> dict[str, bytes]:
+def _released_files(built: Notebooks, root: Path) -> dict[str, bytes]:
     """What `weeks/<name>/` holds: the learner notebook and the pictures beside the source."""
-    files = {f"{built.week.topic}.ipynb": built.learner_text.encode()}
+    learner = with_colab(built.learner, built.week, repository_of(root))
+    files = {f"{built.week.topic}.ipynb": to_text(learner).encode()}
     return files | {picture.name: picture.read_bytes() for picture in sorted(built.week.folder.glob("*.png"))}
 
 
@@ -222,7 +227,7 @@ def write_source(built: Notebooks, root: Path) -> None:
     week = built.week
     source = root / "build" / "source" / week.name
     source.mkdir(parents=True, exist_ok=True)
-    for name, content in _released_files(built).items():
+    for name, content in _released_files(built, root).items():
         (source / name).write_bytes(content)
     (source / f"{week.topic}.ipynb").write_text(to_text(with_expected_outputs(built)), encoding="utf-8")
 
@@ -239,7 +244,7 @@ def write_week(built: Notebooks, root: Path) -> bool:
     if notes := author_notes(week):
         raise BuildError(notes)
     write_source(built, root)
-    files = _released_files(built)
+    files = _released_files(built, root)
     target = root / "weeks" / week.name
     target.mkdir(parents=True, exist_ok=True)
     changed = False
@@ -258,18 +263,18 @@ def stale(built: Notebooks, root: Path) -> list[str]:
     week = built.week
     target = root / "weeks" / week.name
     found = []
-    for name, content in _released_files(built).items():
+    for name, content in _released_files(built, root).items():
         path = target / name
         if not path.is_file():
             found.append(f"{path.relative_to(root)} is missing")
         elif path.read_bytes() != content:
             found.append(f"{path.relative_to(root)} is not what {week.folder.relative_to(root)}/ builds")
-    left_over = {path.name for path in target.glob("*") if path.is_file()} - set(_released_files(built))
+    left_over = {path.name for path in target.glob("*") if path.is_file()} - set(_released_files(built, root))
     found += [f"{(target / name).relative_to(root)} is left over" for name in sorted(left_over)]
     pictures = {f"{c.words.picture}.png" for c in week.cells if isinstance(c.words, Explore) and c.words.picture}
     found += [
         f"{name} of {week.name} is not recorded: `workbook record`"
-        for name in sorted(pictures - set(_released_files(built)))
+        for name in sorted(pictures - set(_released_files(built, root)))
     ]
     compared = {cell.id for cell in week.cells if cell.words.compare}
     if compared != set(expected_outputs(week)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ..core.errors import Problem
 from ..week.cells import Cell
 from ..week.source import Week
-from . import rules, rules_files, rules_names, rules_tests
+from . import rules, rules_files, rules_names, rules_readings, rules_tests
 
 FIRST = (rules.check_syntax, rules.check_marks)
 """What breaks one of these cannot be read, so that the others would only repeat it."""
-THEN = (*rules.RULES, *rules_names.RULES, *rules_tests.RULES, *rules_files.RULES)
+THEN = (*rules.RULES, *rules_names.RULES, *rules_tests.RULES, *rules_files.RULES, *rules_readings.RULES)
 
 
 def check(week: Week) -> list[Problem]:

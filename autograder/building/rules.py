@@ -13,7 +13,7 @@ from ..week.cells import About, Cell, Check, Exercise, Explore, Hints, Look, Set
 from ..week.drawn import drawn_titles
 from ..week.marks import has_hidden_tests, regions
 from ..week.names import codes, reachable
-from ..week.source import MAGIC, Week
+from ..week.source import Week
 
 AUTOGRADED_POINTS = 80
 WRITTEN_POINTS = 20
@@ -205,7 +205,7 @@ def check_syntax(week: Week, problem: Finding) -> Iterator[Problem]:
     for cell in week.cells:
         if cell.words.cell_type == "code":
             try:
-                ast.parse(MAGIC.sub("", cell.source))
+                ast.parse(cell.python)
             except SyntaxError as error:
                 yield problem(cell, f"{cell.id} does not parse: {error.msg}", "fix the syntax", line=error.lineno or 1)
 

@@ -11,6 +11,8 @@ from importlib.machinery import PathFinder
 
 from ..core.errors import BuildError, Problem
 from ..week.cells import Cell, Exercise, Explore, Test, Written
+from ..week.measured import FILE as MEASURED
+from ..week.measured import data_of, read_measured
 from ..week.source import Week
 from ..week.validation import line_of_key, read_json, read_text
 from .rules import Finding, parsed
@@ -173,4 +175,23 @@ def check_outputs(week: Week, problem: Finding) -> Iterator[Problem]:
             yield from error.problems
 
 
-RULES = (check_modules, check_pictures, check_links, check_hours, check_earlier_weeks, check_outputs)
+def check_measured(week: Week, problem: Finding) -> Iterator[Problem]:
+    """A measurement is found by its data set: no two cells name the same, and nothing is kept that no cell names."""
+    seen: dict[str, Cell] = {}
+    for cell in week.cells:
+        data = data_of(cell)
+        if data and data in seen:
+            message = f"a second cell that is measured on {data!r}; the first is at line {seen[data].line}"
+            yield problem(cell, message, "draw and print in one of them")
+        seen.setdefault(data, cell)
+    try:
+        known = read_measured(week.folder).cells
+    except BuildError as error:
+        yield from error.problems
+        return
+    for data in sorted(set(known) - set(seen)):
+        message = f"a measurement on {data!r} is kept, and no cell says so"
+        yield Problem(week.folder / MEASURED, 1, message, f'write measured="{data}" into the header, or remove it')
+
+
+RULES = (check_modules, check_pictures, check_links, check_hours, check_earlier_weeks, check_outputs, check_measured)

@@ -56,6 +56,7 @@ def build(
     from ..building.build import build_week, stale, write_week
     from ..building.rules_files import author_notes
     from ..week.locate import find_root, open_week
+    from ..week.measured import changed_since
 
     root = find_root()
     complaints_found, problems = [], []
@@ -72,6 +73,9 @@ def build(
             continue
         learner = Path("weeks") / built.week.name / f"{built.week.topic}.ipynb"
         console.print(f"{learner}: {'written' if changed else 'unchanged'}, {len(built.week.exercises)} exercises")
+        for data in changed_since(built.week.cells, built.week.folder):
+            again = f"workbook record {name[:6]} --real-data FOLDER"
+            console.print(f"  code that was measured on {data} has changed since: {again}")
     if problems:
         raise BuildError(problems)
     if complaints_found:
@@ -181,30 +185,51 @@ def record(
     keep_nothing: Annotated[
         bool, typer.Option("--keep-nothing", help="only execute and measure, as for PROFILE=gpu")
     ] = False,
+    real_data: Annotated[
+        Path | None,
+        typer.Option(help="instead: measure the cells for real data, which lies in this folder", show_default=False),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="with --real-data: budget of each cell (default: its own)", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="with --real-data: of what the cells draw")] = 0,
 ) -> None:
     """Execute the instructor notebook; keep the outputs of its compared cells and its picture beside the source.
 
-    Also writes the executed notebook to build/executed/ and prints how long the slowest cells took.
+    Also writes the executed notebook to build/executed/ and prints how long the slowest cells took. With --real-data it
+    runs the cells that say measured="..." and what they need, and keeps what they show in measured.json.
 
     Example: [bold]workbook record week01[/bold]
     """
+    from ..authoring.measure import Asked, measure
     from ..authoring.record import execute, keep, slowest
     from ..building.build import build_week, write_source, write_week
     from ..building.rules_files import author_notes
     from ..week.locate import find_root, open_week
     from .tables import progress
 
+    if real_data is None and (minutes is not None or seed):
+        raise WorkbookError("--minutes and --seed are for measured cells", "say --real-data FOLDER, too")
+    if real_data is not None and keep_nothing:
+        raise WorkbookError("--real-data and --keep-nothing do not go together", "say one of them")
     root = find_root()
     built = build_week(open_week(root, week))
-    with progress(f"execute {built.week.name}", console, len(built.instructor.cells)) as bar:
-        executed = execute(built, root, bar.advance)
-    if not keep_nothing:
-        for path in keep(built.week, executed):
-            console.print(f"{path.relative_to(root)}: written")
+    if real_data is not None:
+        with progress(f"measure {built.week.name}", console, len(built.instructor.cells)) as bar:
+            written = measure(built, root, Asked(real_data, minutes, seed), bar.advance)
+    else:
+        with progress(f"execute {built.week.name}", console, len(built.instructor.cells)) as bar:
+            executed = execute(built, root, bar.advance)
+        written = [] if keep_nothing else keep(built.week, executed)
+        console.print(slowest(built.week, executed))
+    for path in written:
+        console.print(f"{path.relative_to(root)}: written")
+    if written:
+        built = build_week(open_week(root, week))
         write_source(built, root)
         if not author_notes(built.week):
             write_week(built, root)
-    console.print(slowest(built.week, executed))
 
 
 @app.command()

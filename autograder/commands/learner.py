@@ -40,9 +40,10 @@ def start(
 ) -> None:
     """Copy a released week into work/, where you answer it. Never overwrites an answer.
 
-    Where you renamed your notebook it asks, and makes no blank one beside it. Where the course was updated, --again
-    brings the new text, tests and pictures into your copy. Your answers and your own cells stay in their places, and
-    the former file is kept in work/WEEK/backups/.
+    Beside it stands LOG.md, your log with the week's readings, which is written once. Where you renamed your notebook
+    it asks, and makes no blank one beside it. Where the course was updated, --again brings the new text, tests and
+    pictures into your copy. Your answers and your own cells stay in their places, and the former file is kept in
+    work/WEEK/backups/.
 
     Example: [bold]workbook start 1[/bold]
     """

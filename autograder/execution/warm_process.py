@@ -121,7 +121,7 @@ def last_words(output: IO[str]) -> str:
     return (output.read().strip() or "no message").splitlines()[-1]
 
 
-def hung_up(connection: socket.socket) -> bool:
+def disconnected(connection: socket.socket) -> bool:
     """Whether the other side has closed the socket. A killed process does so just before the system calls it dead."""
     try:
         return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
@@ -166,7 +166,7 @@ class WarmProcess:
         with self._starting:
             if self._closed:
                 raise WorkbookError("the warm process was closed", "start another")
-            if self._process and self._process.poll() is None and not hung_up(self.control):
+            if self._process and self._process.poll() is None and not disconnected(self.control):
                 return
             self._end()
             self.control, theirs = socket.socketpair()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..execution.warm_process import WarmProcess, greeting_on, hung_up, last_words, spawn, warm_up_parts
+from ..execution.warm_process import WarmProcess, disconnected, greeting_on, last_words, spawn, warm_up_parts
 from .steps import Step, Tell, nobody
 
 IDLE_SECONDS = 15 * 60
@@ -113,7 +113,7 @@ class Lasting(WarmProcess):
             when there is none and it cannot be started.
         """
         with self._connecting:
-            if self._connected and not hung_up(self.control):
+            if self._connected and not disconnected(self.control):
                 return
             can_start()
             if self._idle_seconds <= 0:

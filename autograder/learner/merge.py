@@ -15,12 +15,12 @@ import nbformat
 from nbformat.notebooknode import NotebookNode
 
 from ..repair.repair import align, clean, extras_after, text_of
-from ..week.cells import Cell, Exercise, Given, Setup, Test, Written
+from ..week.cells import Cell, Exercise, Given, Readings, Setup, Test, Written
 from ..week.notebooks import Notebooks, to_text
 from ..week.presenting import FOLDED_WORDS
 
 ANSWERS = Exercise | Written
-LOCKED = Setup | Given | Test
+LOCKED = Setup | Given | Test | Readings
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Merge:
             ours = cell.metadata.get("workbook")
             kind = ours.get("kind") if isinstance(ours, dict) else None
             gone = self.base is not None and self.base.get(str(cell.get("id"))) == text_of(cell)
-            if gone or kind in ("setup", "given", "test"):
+            if gone or kind in ("setup", "given", "test", "readings"):
                 known = {id_.id for id_ in self.release.learner.cells}
                 if cell.get("id") in known or _grade_id(cell) in known:
                     yield cell  # one of several copies
@@ -179,8 +179,8 @@ def _named(cell: Cell) -> str:
     key = cell.words.key
     if key == "test":
         return f"test {cell.id}"
-    if key == "setup":
-        return "the set-up cell"
+    if key in ("setup", "readings"):
+        return "the set-up cell" if key == "setup" else "the reading list"
     return f"{words[key]} {cell.name}" if key in words else f"{key or 'text'} cell {cell.line}"
 
 

@@ -17,6 +17,8 @@ from ..week.notebooks import Notebooks
 from ..week.source import Week, WeekInfo
 
 OWN_WORDS = ("difficulty", "minutes", "uses")
+KEPT = ("title", "version", "hours", "libraries", "limits", "reading")
+"""Keys of `week.toml` that a released notebook knows."""
 
 
 def open_released(root: Path, asked: str) -> Notebooks:
@@ -51,7 +53,7 @@ def read_week(folder: Path, path: Path, notebook: NotebookNode) -> Week:
     """The week that a released notebook was built from, as far as a learner may know it."""
     said = notebook.metadata.get("workbook", {})
     known: dict[str, Any] = {"title": folder.name, "summary": "", "hours": 1}
-    known |= {key: said[key] for key in ("title", "version", "hours", "libraries", "limits") if key in said}
+    known |= {key: said[key] for key in KEPT if key in said}
     where = "its metadata"
     try:
         info = WeekInfo.model_validate(known | {"libraries": tuple(known.get("libraries", ("torch",)))})

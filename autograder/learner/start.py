@@ -16,6 +16,8 @@ from ..repair.damage import Damage, DamagedError
 from ..repair.repair import align, parse_notebook, read_handed_in, read_notebook
 from ..week.notebooks import Notebooks, to_text
 from .locations import notebook_path, usual_path
+from .log import NAME as LOG
+from .log import write_log
 from .merge import Merged, merge
 from .released import open_released
 from .renamed import elsewhere, others, refusal
@@ -102,6 +104,9 @@ def start_week(root: Path, name: str, *, again: bool = False) -> Begun:
         for path in sorted(path for path in source.iterdir() if path.is_file()):
             place = mine if path.name == usual_path(root, name).name else target / path.name
             begun.files.append((place, _place(root, path, place, mine, begun, again)))
+        if not (target / LOG).exists():  # it is the learner's from then on
+            write_log(target / LOG, open_released(root, name).week)
+            begun.files.append((target / LOG, "ready"))
     except OSError as error:
         why = f"{error.strerror}{' (nothing was lost)' if mine.exists() else ''}"
         raise WorkbookError(

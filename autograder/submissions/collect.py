@@ -70,7 +70,7 @@ class Collection:
         return sum(1 for one in self.fates if one.week)
 
     @property
-    def nobodys(self) -> tuple[str, ...]:
+    def unmatched(self) -> tuple[str, ...]:
         """Files that could be submissions and belong to nobody, each with the reason."""
         lost = (Fate.REFUSED, Fate.UNREADABLE)
         return tuple(f"{one.file}: {one.why}" for one in self.fates if one.fate in lost and not one.learner)
@@ -127,7 +127,7 @@ def collect(
     whose = open_ones | {n: said[n] for n, fate in fates.items() if fate.learner}  # also who sent no notebook
     if not whose:
         raise WorkbookError(f"{short(source)} holds no notebook of {week}", "name the folder or the .zip that does")
-    fates |= {n: fate for n, claim in open_ones.items() if (fate := _nobodys(found[n], claim, topic))}
+    fates |= {n: fate for n, claim in open_ones.items() if (fate := _unmatched(found[n], claim, topic))}
     whose = {n: claim for n, claim in whose.items() if n not in fates or fates[n].learner}
     assigned = _folders(group, whose, week, whole_groups)
     shares = _shares(found, whose, assigned, fates, group, exchange, guessing=reading.layout is None)
@@ -259,7 +259,7 @@ def _named(entry: Entry, claim: Claim) -> Claim:
     return replace(claim, learner=name_in_receipt(entry), layout=Layout.RECEIPT)
 
 
-def _nobodys(entry: Entry, claim: Claim, topic: str) -> Fated | None:
+def _unmatched(entry: Entry, claim: Claim, topic: str) -> Fated | None:
     """The fate of an entry that is not read, or that is nobody's; None for one that is somebody's."""
     if claim.unclear:
         return Fated(entry.shown, Fate.REFUSED, why=clean(claim.unclear, 300))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
+"""Lines for IPython, which are no Python."""
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 
 
@@ -45,6 +48,14 @@ class Given(Words):
     after: str = ""
     """In `tests.py`, for a function that several tests use: the id of the cell that it stands behind. Learners see it
     folded, as the tests."""
+
+
+class Readings(Words):
+    """What the week names to read. Locked; no author writes it: it is made of week.toml."""
+
+    key = "readings"
+    cell_type = "markdown"
+    readings: Literal[True]
 
 
 class About(Words):
@@ -107,6 +118,15 @@ class Explore(Words):
     explore: Literal[True]
     picture: Slug | None = None
     """`workbook record` saves the last figure of the cell as this PNG beside the source."""
+    measured: Slug | None = None
+    """The folder of a real data set, such as `cifar10`: `workbook record --real-data` keeps what the cell shows."""
+
+
+class Measured(Words):
+    """What an explore cell showed on real data. No author writes it: it is made of `measured.json`. Locked."""
+
+    key = "measured"
+    cell_type = "markdown"
 
 
 class Written(Words):
@@ -129,7 +149,7 @@ AUTHORED: tuple[type[Words], ...] = (Setup, Given, About, Exercise, Test, Hints,
 """What a header in a lesson may say."""
 
 
-KINDS: tuple[type[Words], ...] = (*AUTHORED, Check)
+KINDS: tuple[type[Words], ...] = (*AUTHORED, Check, Readings)
 
 
 @dataclass(frozen=True)
@@ -147,3 +167,8 @@ class Cell:
         """The exercise or question that the cell belongs to; empty for text, set-up and explore cells."""
         value = getattr(self.words, self.words.key, "") if self.words.key else ""
         return value if isinstance(value, str) else ""
+
+    @property
+    def python(self) -> str:
+        """The source without lines for IPython."""
+        return MAGIC.sub("", self.source)

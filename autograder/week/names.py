@@ -5,10 +5,18 @@ from __future__ import annotations
 import ast
 import dis
 import warnings
+from collections.abc import Sequence
 from types import CodeType
+from typing import Protocol
 
 from .cells import Cell, Explore, Look, Test
-from .source import Week
+
+
+class Lesson(Protocol):
+    """What has cells: a week, whose module reads names with this one."""
+
+    @property
+    def cells(self) -> Sequence[Cell]: ...
 
 
 def codes(source: str) -> list[CodeType]:
@@ -46,7 +54,7 @@ def defined(source: str) -> set[str]:
     return own.union(*(_named(code, "STORE_GLOBAL") for code in compiled))
 
 
-def reachable(week: Week, cell: Cell) -> set[str]:
+def reachable(week: Lesson, cell: Cell) -> set[str]:
     """Ids of the graded cells whose definitions a cell can reach through the names it uses."""
     makers: dict[str, list[Cell]] = {}
     for other in week.cells:

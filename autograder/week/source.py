@@ -25,6 +25,7 @@ from .cells import (
     Exercise,
     Given,
     Hints,
+    Readings,
     Setup,
     Test,
     Text,
@@ -32,6 +33,8 @@ from .cells import (
     Written,
 )
 from .headers import header_lines, unreadable
+from .measured import with_measured
+from .readings import Reading, as_table
 from .validation import complaints, read_text, read_toml
 
 JUPYTEXT_OWN = {"lines_to_next_cell", "lines_to_end_of_cell_marker"}
@@ -41,8 +44,6 @@ PINNED = "pinned.json"
 """In the copy of a week that a class is pinned to (see `course.pins`)."""
 WEEK_FOLDER = re.compile(r"^week(?P<number>\d\d)_(?P<topic>[a-z0-9_]+)$")
 
-MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
-"""Lines for IPython, which are not Python."""
 CHECK_CELL = "# the visible tests on what you have now (%check is not found? run the set-up cell first)\n%check {name}"
 """What stands below each stub."""
 
@@ -68,6 +69,9 @@ class WeekInfo(BaseModel):
     prerequisites: tuple[int, ...] = ()
     libraries: tuple[str, ...] = ("torch",)
     """Modules that the week imports, such as `timm`: the grader imports them once, before the first submission."""
+    reading: tuple[Reading, ...] = ()
+    reproduces: str = ""
+    """The figure or number of a paper that the lesson shows again: which, what is the same, and what is not."""
     limits: Limits = Limits()
 
 
@@ -105,8 +109,8 @@ class Week:
     @property
     def code(self) -> str:
         """All its code cells, as one source in Python; magics are left out."""
-        codes = (cell.source for cell in self.cells if cell.words.cell_type == "code")
-        return "\n".join(MAGIC.sub("", code) for code in codes)
+        codes = (cell.python for cell in self.cells if cell.words.cell_type == "code")
+        return "\n".join(codes)
 
     def of_kind(self, kind: type[Words], name: str | None = None) -> list[Cell]:
         """The cells of one kind, in order; with `name`, only those of that exercise or question."""
@@ -272,6 +276,16 @@ def with_checks(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     return tuple(found)
 
 
+def with_readings(cells: Sequence[Cell], info: WeekInfo, number: int) -> tuple[Cell, ...]:
+    """The cells with what the week names to read, above the set-up cell; unchanged where it names nothing."""
+    place = next((place for place, cell in enumerate(cells) if isinstance(cell.words, Setup)), None)
+    if place is None or not (info.reading or info.reproduces):
+        return tuple(cells)
+    source = as_table(info.reading, info.reproduces, number)
+    table = Cell("readings", Readings(readings=True), source, cells[place].line, cells[place].path)
+    return (*cells[:place], table, *cells[place:])
+
+
 def load_info(folder: Path) -> WeekInfo:
     """Read `week.toml`. Raises `WorkbookError` when it is missing, `BuildError` when it is not what it should be."""
     path = folder / "week.toml"
@@ -297,4 +311,5 @@ def load_week(folder: Path) -> Week:
     tests = folder / TESTS
     if tests.is_file():
         lesson = placed(lesson, parse(read_text(tests), tests))
-    return Week(folder, info, with_checks(lesson))
+    lesson = with_measured(with_checks(lesson), folder)
+    return Week(folder, info, with_readings(lesson, info, int(match["number"])))

@@ -10,7 +10,6 @@ them where the test runs.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,15 +57,25 @@ def state_of(model: Any) -> dict[str, list[Any]]:
 
 
 def _settings(part: Any) -> str:
-    """The class of a part, its plain attributes such as `fused_attn`, and methods that were put into it."""
+    """The class of a part and its attributes: plain values such as `fused_attn`, tensors, and of others their names."""
     found = {name: value for name, value in vars(part).items() if not name.startswith("_") and name != "training"}
-    plain = [f"{name}={value!r}" for name, value in found.items() if isinstance(value, bool | int | float | str)]
-    methods = [name for name, value in found.items() if inspect.isroutine(value)]
-    return " ".join([type(part).__name__, *sorted(plain), *sorted(methods)])
+    return " ".join([type(part).__name__, *sorted(name + _shown(value) for name, value in found.items())])
+
+
+def _shown(value: Any) -> str:
+    """What is compared of an attribute's value, besides that it is there."""
+    import torch
+
+    if isinstance(value, bool | int | float | str):
+        return f"={value!r}"
+    return f"={_digest(value)}" if isinstance(value, torch.Tensor) else ""
 
 
 def _digest(tensor: Any) -> str:
-    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:12]
+    import torch
+
+    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)  # NumPy knows no bfloat16
+    return hashlib.sha256(content.numpy().tobytes()).hexdigest()[:12]
 
 
 def asked(fn: Callable[..., Any], model: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def data_folder() -> Path:
     return Path(os.environ.get("WORKBOOK_DATA") or Path.home() / ".cache" / "workbook")
 
 
+def on_disk(name: str) -> bool:
+    """Whether `WORKBOOK_DATA` is set and its folder holds this data set as a folder of images, such as `cifar10`."""
+    return "WORKBOOK_DATA" in os.environ and (data_folder() / name).is_dir()
+
+
 def cifar10(root: Path | str | None = None, *, train: bool = True, limit: int | None = None) -> LabeledImages:
     """CIFAR-10 (Krizhevsky 2009): 60,000 photographs of 32 x 32 pixels in 10 classes.
 

@@ -23,7 +23,7 @@ def attention_overlay(
     `query_cell` is the (row, column) of the patch that asks; it is outlined. One unit of either axis is one patch.
 
     Raises:
-        ValueError: an argument has another shape, or `query_cell` lies outside the grid.
+        ValueError: an argument has the wrong shape, or `query_cell` lies outside the grid.
     """
     picture, weights = (
         as_picture(image, "attention_overlay"),
@@ -44,7 +44,7 @@ def attention_over_image(
     """Left: an image (3, H, W), floats in [0, 1], and its patches. Right: `attention_overlay` of it.
 
     Raises:
-        ValueError: an argument has another shape, or `query_cell` lies outside the grid.
+        ValueError: an argument has the wrong shape, or `query_cell` lies outside the grid.
     """
     picture, weights = (
         as_picture(image, "attention_over_image"),

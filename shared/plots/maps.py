@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_SIDE = 64  # pixels an image takes in the sheet
-_GAP = 6
-_BLOCK = 14  # more room between blocks of rows
+SIDE = 64  # pixels an image takes in the sheet
+GAP = 6
+BLOCK = 14  # more room between blocks of rows
 
 
 def map_gallery(
@@ -64,38 +64,41 @@ def draw_maps(
         raise ValueError(f"map_gallery needs boxes ({count}, 4), got {outlines.shape}")
 
     names = ["image", *rows]
-    block = len(names) * (_SIDE + _GAP) + _BLOCK
-    sheet = np.ones((-(-count // columns) * block - _BLOCK, columns * (_SIDE + _GAP), 3))
+    block = len(names) * (SIDE + GAP) + BLOCK
+    sheet = np.ones((-(-count // columns) * block - BLOCK, columns * (SIDE + GAP), 3))
     for index, picture in enumerate(pictures):
-        left = index % columns * (_SIDE + _GAP)
+        left = index % columns * (SIDE + GAP)
         for line, name in enumerate(names):
-            top = index // columns * block + line * (_SIDE + _GAP)
-            shown = picture if line == 0 else _tinted(picture, rows[name][index])
-            sheet[top : top + _SIDE, left : left + _SIDE] = _resized(shown)
+            top = index // columns * block + line * (SIDE + GAP)
+            shown = picture if line == 0 else tinted(picture, rows[name][index])
+            sheet[top : top + SIDE, left : left + SIDE] = resized(shown)
             if outlines is not None:
-                x1, y1, x2, y2 = outlines[index] * np.array([_SIDE / width, _SIDE / height] * 2)
+                x1, y1, x2, y2 = outlines[index] * np.array([SIDE / width, SIDE / height] * 2)
                 place = (left + x1 - 0.5, top + y1 - 0.5), x2 - x1, y2 - y1
                 ax.add_patch(Rectangle(*place, fill=False, edgecolor="white", linewidth=2.4))
                 ax.add_patch(Rectangle(*place, fill=False, edgecolor="#D55E00", linewidth=1.2))
             if index % columns == 0:
-                ax.text(-_GAP, top + _SIDE / 2, name, ha="right", va="center", fontsize=10)
+                ax.text(-GAP, top + SIDE / 2, name, ha="right", va="center", fontsize=10)
     ax.imshow(sheet, interpolation="nearest")
     ax.set_axis_off()
     ax.set_title(title)
 
 
-def _tinted(picture: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The picture (H, W, 3), gray and dimmed, under the colors of weights (gh, gw)."""
+def tinted(picture: np.ndarray, weights: np.ndarray, top: float | None = None) -> np.ndarray:
+    """The picture (H, W, 3), gray and dimmed, under the colors of weights (gh, gw), from 0 to `top`.
+
+    By default the greatest weight has the brightest color.
+    """
     import matplotlib as mpl
 
-    share = np.clip(weights / max(float(weights.max()), np.finfo(float).tiny), 0, 1)
+    share = np.clip(weights / max(float(weights.max()) if top is None else top, np.finfo(float).tiny), 0, 1)
     (height, width), (down, across) = picture.shape[:2], weights.shape
     share = share.repeat(height // down, axis=0).repeat(width // across, axis=1)
     gray = 0.8 * picture.mean(axis=-1, keepdims=True)
     return 0.3 * gray + 0.7 * mpl.colormaps["viridis"](share)[..., :3]
 
 
-def _resized(picture: np.ndarray) -> np.ndarray:
-    """The picture in `_SIDE` x `_SIDE` pixels, each the nearest of the picture."""
-    rows, columns = ((np.arange(_SIDE) + 0.5) * size / _SIDE for size in picture.shape[:2])
+def resized(picture: np.ndarray) -> np.ndarray:
+    """The picture in `SIDE` x `SIDE` pixels, each the nearest of the picture."""
+    rows, columns = ((np.arange(SIDE) + 0.5) * size / SIDE for size in picture.shape[:2])
     return picture[rows.astype(int)][:, columns.astype(int)]

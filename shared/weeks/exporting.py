@@ -13,6 +13,7 @@ import importlib
 import inspect
 import linecache
 import symtable
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ def write_package(
     *,
     first: Mapping[str, str] | None = None,
     last: Mapping[str, str] | None = None,
+    copied: Sequence[str] = (),
 ) -> None:
     """Write modules of functions, classes and constants, with everything of the notebook that these use.
 
@@ -52,6 +54,8 @@ def write_package(
     modules : name of the file without .py -> (what it is, names of what stands in it).
     names : name -> object, the globals of the notebook.
     first, last : module -> code at the beginning and at the end of its file.
+    copied : modules of libraries, such as "shared.weeks.study". What is used of them is written out as well, with all it
+        needs there, and not imported.
 
     Raises
     ------
@@ -61,30 +65,33 @@ def write_package(
     made: dict[str, Module] = {}
     where: dict[str, str] = {}
 
-    def place(name: str, module: str, user: str) -> None:
-        """Make a name known in a module."""
+    def place(name: str, module: str, user: str, names: Mapping[str, Any]) -> None:
+        """Make a name known in a module; `names` are those of the notebook, or of the library that uses it."""
         if name in where:
             if where[name] != module:
                 made[module].own.setdefault(where[name], set()).add(name)
             return
         if name not in names:
             raise LookupError(f"{user} uses {name}, which is not defined; run the cell that defines it")
-        if line := import_of(name, names[name]):
+        home = getattr(names[name], "__module__", None)
+        if isinstance(home, str) and home in copied:  # names that stand there for type checkers alone are the notebook's
+            names = ChainMap(vars(importlib.import_module(home)), dict(names))
+        elif line := import_of(name, names[name]):
             made[module].imports.add(line)
             return
         source = source_of(name, names)
         where.update(dict.fromkeys(bound_by(source) or {name}, module))
         for other in sorted(needed_by(source)):
-            place(other, module, name)
+            place(other, module, name, names)
         made[module].parts.append(source)
 
     for module, (about, inside) in modules.items():
         made[module] = Module(about)
         for name in inside:
-            place(name, module, f"the list of {module}.py")
+            place(name, module, f"the list of {module}.py", names)
         end = (last or {}).get(module, "").strip()
         for name in sorted(needed_by(end)):
-            place(name, module, f"the end of {module}.py")
+            place(name, module, f"the end of {module}.py", names)
         made[module].parts += [end] if end else []
         text = _text(made[module], folder.name, (first or {}).get(module, ""))
         (folder / f"{module}.py").write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@
 # - say what attention cannot do without positions, and how well the best possible layer does then;
 # - read one row of attention weights as a picture, and know what it does not tell you.
 #
-# **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products. No earlier week.
+# **Time** about 12 hours: 4 of reading, 6 of coding, 2 of debugging. **You need** Python, PyTorch tensors and modules, and matrix products; ten questions in `docs/prerequisites.md` of the workbook show whether you know them. No earlier week.
 #
 # **How to work.** Each exercise gives you a stub, a `%check` cell right below it that runs the visible tests, a cell that draws what you have so far, three folded hints, and the tests themselves, folded as well: a click on the dots shows them. Run `%check` as often as you like. It stops at the first thing that is wrong and says what it saw. One rule holds for all exercises: a function leaves its arguments as they are, unless its docstring says that it changes them. After you submit, hidden tests check the same ideas on other inputs.
 #
@@ -103,6 +103,8 @@ for length_of_query in (0.1, 1.0, 10.0):
 # - A large negative number must fit the dtype. `-1e9` does not fit float16, whose smallest number is -65504.
 #
 # A row with no allowed key has no right answer, but it must stay finite, and so must its gradient. One `nan` there would spread through the whole batch.
+#
+# **Two ways to write a product.** `a @ b` multiplies the last two dimensions. `torch.einsum` names all of them: for `a` of $(B, n, k)$ and `b` of $(B, k, m)$, `torch.einsum("bnk, bkm -> bnm", a, b)` is `a @ b`. A letter that is missing behind the arrow is summed over. Where you would otherwise have to think about which dimension is which, and transpose first, einsum reads better. Use either.
 
 
 # %% exercise="sdpa" difficulty=2 minutes=60
@@ -187,6 +189,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `key.transpose(-2, -1)` swaps the last two dimensions. `scores.masked_fill(condition, number)` writes `number` wherever `condition` is true; the condition is "mask is 0", and comparing with `==` works for bool, integer and float masks alike. `torch.finfo(dtype).min` is the lowest finite number of a dtype. The softmax needs `dim=-1`. Keep an `nn.Dropout` as a submodule, so that `.eval()` switches it off.
+#
+# </details>
+#
+# <details><summary>My rows sum to less than 1, or a row is nan</summary>
+#
+# Less than 1: the mask was applied after the softmax. Mask the scores. `nan`: a row without any allowed key got `-inf` everywhere; the lowest finite number leaves such a row even, and finite.
 #
 # </details>
 
@@ -329,6 +337,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `torch.arange(n, device=...)` gives the numbers. `lengths[:, None]` is a column $(B, 1)$; comparing a row with it gives $(B, L)$. Index with `None` to insert dimensions: `m[:, None, None, :]`. `.tril()` keeps the lower triangle, and works on bool tensors.
+#
+# </details>
+#
+# <details><summary>The size of tensor a must match the size of tensor b</summary>
+#
+# Numbers `(L,)` against lengths `(B,)` do not line up: make the lengths a column, `lengths[:, None]`. And a mask of shape $(B, L)$ does not broadcast to $(B, H, L, L)$: two dimensions of size 1 are missing between $B$ and $L$.
 #
 # </details>
 
@@ -585,6 +599,12 @@ with checks.look():
 # Scores and average cost $H L^2 d$ multiply-adds each, and $H d = D$. So both together are $2 L^2 D$ multiply-adds, and the number of heads has gone. Return an `int`: no `/`.
 #
 # </details>
+#
+# <details><summary>I get half of what is expected, or a float</summary>
+#
+# Half: each multiply-add counts as 2 FLOPs. A float: somewhere stands `/`; use `//`, or products only.
+#
+# </details>
 
 # %% [markdown]
 # ### Profiling corner
@@ -722,6 +742,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `torch.randn(..., generator=g, device=g.device)`: without `generator=` the numbers come from the global state, and the batch cannot be repeated. `tensor.flip(k)` reverses dimension `k`; the dimensions here are batch 0, token 1, entry 2. `torch.rand` is uniform on [0, 1): it has variance 1/12, not 1.
+#
+# </details>
+#
+# <details><summary>My floor for ten tokens is 0.9</summary>
+#
+# That is $1 - 1/10$: the token itself was counted as a candidate. For an even length it is never its own target, so nine are left.
 #
 # </details>
 
@@ -1093,6 +1119,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `weights[..., i, j:]` picks row `i` and the columns from `j` on. `row.sum(-1, keepdim=True)` keeps a dimension of size 1, so that the division broadcasts as it should. `.unflatten(-1, (gh, gw))` folds row by row.
+#
+# </details>
+#
+# <details><summary>My map is shifted, or does not sum to 1</summary>
+#
+# Shifted: prefix tokens count in rows *and* columns of the weights. Not 1: what went to the prefix was dropped; divide by the sum of what is left.
 #
 # </details>
 

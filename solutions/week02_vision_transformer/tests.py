@@ -983,24 +983,24 @@ with checks.step("32 x 32 pixels, p = 8"):
 with checks.step("p = 16 does not divide a height of 30"):
     checks.raises(ValueError, token_count, 30, 32, 16, name="30 x 32 pixels with p = 16")
 
-with checks.step("4 x 2 pixels, p = 2, D = 2, one block, r = 4, one channel, 3 classes, counted by hand"):
+with checks.step("4 x 2 pixels, p = 2, D = 2, one block, r = 4, one channel, 5 classes, counted by hand"):
     # T = 3. Multiply-adds: projections 4*3*2*2 = 48, scores and average 2*3*3*2 = 36, MLP 2*3*2*8 = 96,
-    # patches 2*4*2 = 16, head 2*3 = 6; together 202
-    came = vit_flops(4, 2, 2, 2, 1, 4.0, 1, 3)
+    # patches 2*4*2 = 16, head 2*5 = 10; together 206
+    came = vit_flops(4, 2, 2, 2, 1, 4.0, 1, 5)
     checks.equal(
         came,
-        404,
-        "vit_flops(4, 2, 2, 2, 1, 4.0, 1, 3)",
+        412,
+        "vit_flops(4, 2, 2, 2, 1, 4.0, 1, 5)",
         causes={
-            "multiply-adds were counted once; each is 2 FLOPs": 202,
-            "the class token is missing in the blocks": 268,
-            "the class token was embedded like a patch": 420,
+            "multiply-adds were counted once; each is 2 FLOPs": 206,
+            "the class token is missing in the blocks": 276,
+            "the class token was embedded like a patch": 428,
             "the head is missing": 392,
-            "three channels are counted, whatever `channels` says": 468,
-            "the patch embedding is missing": 372,
-            "the output projection of attention is missing": 380,
-            "only one of the two products with T x T entries was counted": 368,
-            "only one of the two linear layers of the MLP was counted": 308,
+            "three channels are counted, whatever `channels` says": 476,
+            "the patch embedding is missing": 380,
+            "the output projection of attention is missing": 388,
+            "only one of the two products with T x T entries was counted": 376,
+            "only one of the two linear layers of the MLP was counted": 316,
             "the result must be an int: round the hidden width with int(), and avoid `/`": lambda: isinstance(
                 came, float
             ),

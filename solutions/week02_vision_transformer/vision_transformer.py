@@ -50,6 +50,17 @@ session.begin()  # the style of figures, and %check
 print(profile.describe())
 
 # %% [markdown]
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
+# | --- | --- | --- | --- | --- | --- |
+# | "Look: the same photograph", "Profiling corner" | CIFAR-10 | 170 MB to fetch | *not measured yet* | *not measured yet* | *not measured yet* |
+# | "Milestone" | none; weights of ViT-Ti/16 by timm | 23 MB to fetch | *not measured yet* | *not measured yet* | *not measured yet* |
+# | "can it learn at all?", "Four sentences" | `shapes` and `digits`, no download | none | *not measured yet* | *not measured yet* | *not measured yet* |
+#
+# This would measure them: `PROFILE=gpu workbook record --keep-nothing week02`. Licenses, and where files go: `docs/datasets.md` of the workbook.
+
+# %% [markdown]
 # ## Part 1. An image is a row of patches
 #
 # A transformer reads a row of vectors. A sentence is one already: each word is looked up in a table. An image is not. It has $32 \times 32$ pixels even when it is tiny, and attention over 1,024 pixels compares a million pairs.
@@ -326,6 +337,12 @@ with checks.look():
 # A convolution with `kernel_size=p, stride=p` gives $(B, D, g_h, g_w)$. `.flatten(2)` joins the last two dimensions, `.transpose(1, 2)` brings the tokens to the front. For a linear layer, flatten timm's weight from dimension 1 on. Copy inside `with torch.no_grad():` by `parameter.copy_(...)`, or use `load_state_dict`.
 #
 # </details>
+#
+# <details><summary>My tokens are (B, D, N)</summary>
+#
+# A convolution gives channels before places. After `.flatten(2)` swap the last two dimensions; a `reshape` to $(B, N, D)$ has the right shape and mixes up the numbers.
+#
+# </details>
 
 # %% [markdown]
 # ### Look: do similar patches get similar tokens?
@@ -513,6 +530,12 @@ with checks.look():
 # `parameter.expand(B, -1, -1)` shows one row $B$ times without copying; gradients add up in the one parameter. `torch.cat([a, b], dim=1)` joins along the tokens. For cells row by row: cell $n$ lies in row `n // gw` and column `n % gw`; or `torch.meshgrid(rows, columns, indexing="ij")`. `column[:, None] * w` is the outer product.
 #
 # </details>
+#
+# <details><summary>Sizes of tensors must match except in dimension 1</summary>
+#
+# The class token has a batch of 1, the tokens one of $B$. Show it $B$ times with `.expand` before you put it in front.
+#
+# </details>
 
 # %% [markdown]
 # ### Look: what the fixed positions know
@@ -610,6 +633,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # Transpose **before** you unfold the grid: `reshape(1, D, gh, gw)` straight from `(1, gh*gw, D)` mixes cells with channels. `F.interpolate(image, size=(gh, gw), mode="bicubic", align_corners=False)`; leave `antialias` off. The way back: flatten the last two dimensions, transpose, and `torch.cat` along dimension 1.
+#
+# </details>
+#
+# <details><summary>The resized positions look scrambled</summary>
+#
+# Then cells and channels were mixed: the tokens $(1, N, D)$ were reshaped to an image where they must be transposed first.
 #
 # </details>
 
@@ -882,6 +911,12 @@ with checks.look():
 # `{key.removeprefix(start): value for ... if key.startswith(start)}` picks a share. Use `"blocks.1."` with the final dot, or block 1 also gets the weights of blocks 10 and 11. `features[:, 0]` is the class token of every image. Norm and head are plain PyTorch layers: `load_state_dict` takes `weight` and `bias`.
 #
 # </details>
+#
+# <details><summary>Unexpected key(s) in state_dict: "0.norm1.weight"</summary>
+#
+# The prefix `blocks.1` also begins the names of blocks 10 and 11. Cut off `blocks.1.`, with its last dot.
+#
+# </details>
 
 # %% [markdown]
 # ### Milestone: the real thing
@@ -1010,6 +1045,12 @@ with checks.look():
 # With $r = 4$ a block has $12 T D^2 + 2 T^2 D$ multiply-adds. The heads do not appear: $H$ heads of width $D/H$. `int(dim * mlp_ratio)` keeps the result an int; use `//` and no `/`.
 #
 # </details>
+#
+# <details><summary>My count is off by a little</summary>
+#
+# Then $N$ and $T$ were mixed up: the embedding works on the patches, the blocks on the patches and the class token, the head on one token.
+#
+# </details>
 
 # %% [markdown]
 # ### Profiling corner: one model, three patch sizes
@@ -1100,6 +1141,94 @@ for side in (16, 8, 4):
 print(profiling.table(rows, title=f"{batch_size} images at once, D = {width}, {blocks} blocks"))
 
 # %% [markdown]
+# ### Photographs: what do smaller patches buy?
+#
+# They cost nearly four times as much. Are they worth it? The cell below trains your ViT from scratch on real CIFAR-10, where you have it on disk (set `WORKBOOK_DATA`; about three minutes on two cores, and `WORKBOOK_MINUTES` asks for more steps and more images). Three runs, from one seed and with the same batches: patches of 8 and of 4 for **equal steps**, and patches of 8 for as many more steps as make **equal FLOPs**.
+#
+# **Predict.** Which of the three is right most often? And which two do you have to compare, if your machine is the limit?
+
+
+# %% explore=true measured="cifar10"
+def train_on_photographs(
+    train: datasets.LabeledImages,
+    test: datasets.LabeledImages,
+    side: int,
+    steps: int,
+    width: int,
+    depth: int,
+    seed: int,
+) -> Callable[[], list[float]]:
+    """A model with patches of this side, and its training to be called: accuracy on the test images, ten times."""
+    device = profile.device()
+    torch.manual_seed(seed)
+    model = VisionTransformer(32, side, 3, len(train.classes), width, depth, width // 32, mlp_ratio=2.0).to(device)
+    mean, std = train.x.mean((0, 2, 3), keepdim=True), train.x.std((0, 2, 3), keepdim=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
+    draw = torch.Generator().manual_seed(seed)
+    stops = {round(steps * tenth / 10) for tenth in range(1, 11)}
+
+    def right() -> float:
+        with torch.no_grad():
+            found = [model(((x - mean) / std).to(device)).argmax(-1).cpu() for x in test.x.split(500)]
+        return (torch.cat(found) == test.y).float().mean().item()
+
+    def run() -> list[float]:
+        measured = []
+        for step in range(1, steps + 1):
+            picked = torch.randint(len(train.x), (64,), generator=draw)
+            flip = torch.rand(64, 1, 1, 1, generator=draw) < 0.5
+            x = torch.where(flip, train.x[picked].flip(-1), train.x[picked])
+            optimizer.zero_grad()
+            F.cross_entropy(model(((x - mean) / std).to(device)), train.y[picked].to(device)).backward()
+            optimizer.step()
+            schedule.step()
+            if step in stops:
+                measured.append(right())
+        return measured
+
+    return run
+
+
+def compare_patches(images: int, tests: int, steps: int, width: int, depth: int, seed: int) -> None:
+    """Print and draw accuracy against FLOPs for patches of 8 and 4, at equal steps and at equal FLOPs."""
+    train, test = datasets.cifar10(limit=images), datasets.cifar10(train=False, limit=tests)
+    flops = {side: vit_flops(32, 32, side, width, depth, 2.0, 3, len(train.classes)) for side in (8, 4)}
+    more = round(steps * flops[4] / flops[8])
+    names = {"p = 4": (4, steps), "p = 8, equal steps": (8, steps), "p = 8, equal FLOPs": (8, more)}
+    runs = [train_on_photographs(train, test, *one, width, depth, seed) for one in names.values()]
+    found = dict(zip(names, profile.side_by_side(lambda run: run(), runs)))
+    _, ax = plt.subplots(figsize=(6.5, 4))
+    rows = []
+    for (name, (side, count)), marker in zip(names.items(), "os^"):
+        spent = 3 * 64 * count * flops[side]  # a backward pass costs two forward passes
+        ax.plot([spent * tenth / 1e13 for tenth in range(1, 11)], found[name], marker=marker, label=name)
+        rows.append(
+            {"model": name, "steps": f"{count:,}", "TFLOPs of the training": f"{spent / 1e12:,.0f}"}
+            | {"right": f"{found[name][-1]:.1%}"}
+        )
+    print(profiling.table(rows, title=f"CIFAR-10, {images:,} training images, batches of 64, {tests:,} test images"))
+    print(f"95 % interval of a share of 0.5 on {tests:,} images: ± {1.96 * (0.25 / tests) ** 0.5:.1%}; one seed")
+    ax.set(xlabel="TFLOPs of the training so far", ylabel="test accuracy", title="CIFAR-10: patches of 4 and of 8")
+    ax.legend(loc="lower right")
+    plt.show()
+
+
+budget = profile.budget(minutes=3)
+if profile.current() is profile.Profile.GPU:
+    compare_patches(50_000, 10_000, 20_000, 192, 9, budget.seed)
+elif datasets.on_disk("cifar10"):
+    compare_patches(budget.scaled(10_000, at_most=50_000), 5_000, budget.scaled(700), 64, 4, budget.seed)
+else:
+    print(
+        "Patches of 4 and 8 on CIFAR-10: not measured in this run. With WORKBOOK_DATA=FOLDER this cell would measure it,"
+    )
+    print("  with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg")
+
+# %% [markdown]
+# **Explain.** Read the last column twice. At equal steps the small patches are ahead, beyond the interval: more tokens see more. But they had four times the FLOPs, and the third row shows what else those buy: with large patches and four times as many steps the model is ahead of both. "Smaller patches are better" and "smaller patches are not worth it" come from one table; which one you say depends on what you hold equal. And none of it is final: one seed, a small model, a short training, in which none of the curves has ended its climb for certain.
+
+# %% [markdown]
 # ### What positions are for
 #
 # Now the question of the shuffled photograph. A model without positions sees a bag of patches. You can measure that with one number: shuffle the patches of the *image*, and look whether the logits move.
@@ -1183,6 +1312,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `torch.randperm(n, generator=torch.Generator().manual_seed(seed))` does not touch the global random state. `patches[:, order]` reorders dimension 1. The grid is height and width divided by $p$, not the square root of $N$: images need not be square. `module.training` tells the mode and can be set; `model.modules()` gives all modules, the model itself first (`model.train(True)` would switch every one of them). What stands under `finally:` behind a `try:` runs in any case. `.item()` makes a float.
+#
+# </details>
+#
+# <details><summary>Index is out of bounds for dimension 0</summary>
+#
+# The permutation was applied to the batch: `patches[order]`. Patches are dimension 1: `patches[:, order]`.
 #
 # </details>
 
@@ -1303,6 +1438,152 @@ print("            chance: 25%")
 # %% [markdown]
 # **Explain.** Same model, same data, same steps; the only difference is a table of 16 fixed vectors. With it the model reached 87 to 96 % over five seeds; without it 24 to 29 % over three, which is guessing. Neither table was learned here: learned positions that start at 0.02 find the answer too, but after more steps than you want to wait for (80 % and 40 % after 300, two seeds).
 
+# %% [markdown]
+# ### Four sentences that you will read
+#
+# You will read that (a) learned positions beat fixed ones, (b) a ViT needs its class token, (c) patches must come row by row, and (d) 8 to 12 heads are best. Each of them is cheap to try: handwritten digits of scikit-learn, $8 \times 8$ pixels, $p = 2$, so 16 patches; 1,347 digits to learn from, 450 for the test, 100 steps. All rows of a seed see the same batches.
+#
+# For (a), two things must not change at once: what the table of positions *starts* as, and whether it *learns*. So two starts come twice, learned and frozen. The sines are those of exercise 3 without what all cells have in common, scaled to the size of the random start, 0.5.
+#
+# **Predict.** Which of the ten rows lose? How far apart are "learned" and "frozen" from the same start?
+
+
+# %% explore=true
+import itertools
+
+from scipy import stats
+
+handwriting = datasets.digits()
+
+
+class Reader(nn.Module):
+    """A ViT for 8 x 8 pixels whose answer is read from the class token, or from the mean of the patch tokens."""
+
+    def __init__(self, start: str, learned: bool, from_mean: bool, heads: int) -> None:
+        super().__init__()
+        self.vit = VisionTransformer(8, 2, 1, 10, embed_dim=64, depth=2, num_heads=heads, mlp_ratio=2.0)
+        self.head, self.from_mean = nn.Linear(64, 10), from_mean
+        sines = sincos_2d((4, 4), 64) - sincos_2d((4, 4), 64).mean(0)
+        drawn = torch.randn(1, 17, 64)
+        tables = {"none": 0 * drawn, "random 0.02": 0.02 * drawn, "random 0.5": 0.5 * drawn}
+        tables["sines"] = F.pad(0.5 * sines / sines.std(), (0, 0, 1, 0))[None]  # the class token has no place
+        (positions,) = [p for p in self.vit.parameters() if p.shape == (1, 17, 64)]
+        with torch.no_grad():
+            positions.copy_(tables[start])
+        positions.requires_grad_(learned)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.vit.forward_features(images)
+        return self.head(tokens[:, 1:].mean(1) if self.from_mean else tokens[:, 0])
+
+
+def read_digits(model: nn.Module, seed: int, order: torch.Tensor, steps: int = 100) -> float:
+    """Train on digits whose 16 patches stand in this order; share of right answers on the test digits."""
+    x_train, x_test = (
+        unpatchify(patchify(x, 2)[:, order], 2, (4, 4), 1) for x in (handwriting.x_train, handwriting.x_test)
+    )
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-3, fused=True)
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        picked = torch.randint(len(x_train), (32,), generator=draw)
+        x, y = x_train[picked].to(profile.device()), handwriting.y_train[picked].to(profile.device())
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    with torch.no_grad():
+        answers = model(x_test.to(profile.device())).argmax(-1).cpu()
+    return (answers == handwriting.y_test).float().mean().item()
+
+
+ROW_BY_ROW = torch.arange(16)
+ANOTHER_ORDER = torch.randperm(16, generator=torch.Generator().manual_seed(9))
+USUAL = "random 0.5, learned"
+VARIANTS = {  # start of the positions, whether they learn, whether the mean is read, heads
+    "no positions": ("none", False, False, 4),
+    "random 0.02, learned": ("random 0.02", True, False, 4),
+    USUAL: ("random 0.5", True, False, 4),
+    "random 0.5, frozen": ("random 0.5", False, False, 4),
+    "sines, learned": ("sines", True, False, 4),
+    "sines, frozen": ("sines", False, False, 4),
+    "mean of the patch tokens": ("random 0.5", True, True, 4),
+    "patches in another order": ("random 0.5", True, False, 4),
+    "1 head": ("random 0.5", True, False, 1),
+    "16 heads": ("random 0.5", True, False, 16),
+}
+
+
+def readers(seeds: range) -> list[tuple[str, int, nn.Module]]:
+    """An untrained model for each variant and seed."""
+    made = []
+    for name, seed in itertools.product(VARIANTS, seeds):
+        torch.manual_seed(seed)
+        made.append((name, seed, Reader(*VARIANTS[name]).to(profile.device())))
+    return made
+
+
+def trained(made: tuple[str, int, nn.Module]) -> float:
+    name, seed, model = made
+    return read_digits(model, seed, ANOTHER_ORDER if "order" in name else ROW_BY_ROW)
+
+
+def compared(seeds: range) -> list[dict[str, str]]:
+    """Accuracies of each variant in percent, and how they differ from the usual one, with a 95 % interval."""
+    models = readers(seeds)
+    found = 100 * torch.tensor(profile.side_by_side(trained, models)).reshape(len(VARIANTS), len(seeds))
+    rows = []
+    for name, shares in zip(VARIANTS, found):
+        gaps = shares - found[list(VARIANTS).index(USUAL)]
+        half = stats.t.ppf(0.975, len(seeds) - 1) * gaps.std().item() / math.sqrt(len(seeds))
+        against = "" if name == USUAL else f"{gaps.mean():+.1f} ± {half:.1f}"
+        spread = f"{shares.min():.1f} to {shares.max():.1f}"
+        rows.append(
+            {"variant": name, "mean": f"{shares.mean():.1f}", "lowest to highest": spread, "difference": against}
+        )
+    return rows
+
+
+SEEDS = profile.pick(cpu=range(3), gpu=range(20))
+title = f"test accuracy in %, {len(SEEDS)} seeds; difference to '{USUAL}' of the same seed, with a 95 % interval"
+print(profiling.table(compared(SEEDS), title=title))
+
+# %% [markdown]
+# For (c) no training is needed. Take any model, put the patches into another order, and its positions into the same order:
+
+# %% explore=true compare=true
+torch.manual_seed(0)
+in_rows = VisionTransformer(8, 2, 1, 10, embed_dim=64, depth=2, num_heads=4).eval()
+reordered = copy.deepcopy(in_rows)
+(positions,) = [p for p in reordered.parameters() if p.shape == (1, 17, 64)]
+with torch.no_grad():
+    positions[:, 1:] = positions[:, 1:][:, ANOTHER_ORDER]
+    shuffled = unpatchify(patchify(handwriting.x_test, 2)[:, ANOTHER_ORDER], 2, (4, 4), 1)
+    by_rows, by_order = in_rows(handwriting.x_test), reordered(shuffled)
+print("images differ:", not torch.equal(shuffled, handwriting.x_test))
+print("logits within 1e-4 of each other:", torch.allclose(by_rows, by_order, rtol=0, atol=1e-4))
+
+# %% [markdown]
+# **Explain.** Three seeds are few. "Patches in another order" came out at +3.5 ± 3.0, an interval without 0, though you have just seen that the order changes nothing. One in twenty such intervals misses, and there are nine in the table. So here is the same table with `SEEDS = range(20)`:
+#
+# | variant | mean | lowest to highest | difference to the usual one |
+# | --- | --- | --- | --- |
+# | no positions | 56.2 | 48.7 to 63.8 | -36.6 ± 2.0 |
+# | random 0.02, learned | 68.6 | 61.1 to 73.1 | -24.2 ± 2.0 |
+# | **random 0.5, learned** (the usual one) | 92.8 | 90.0 to 96.0 | |
+# | random 0.5, frozen | 92.6 | 89.6 to 94.2 | -0.2 ± 0.6 |
+# | sines, learned | 89.6 | 83.1 to 92.2 | -3.2 ± 1.5 |
+# | sines, frozen | 87.4 | 81.6 to 92.7 | -5.4 ± 1.6 |
+# | mean of the patch tokens | 92.6 | 86.7 to 95.6 | -0.2 ± 1.3 |
+# | patches in another order | 93.3 | 90.9 to 95.1 | +0.5 ± 1.0 |
+# | 1 head | 81.8 | 75.6 to 88.2 | -11.0 ± 1.8 |
+# | 16 heads | 95.6 | 90.9 to 98.0 | +2.8 ± 1.1 |
+#
+# - **(a) Learned against fixed: the start decides, not the learning.** A random table that never moves is as good as one that learns. The same learned table started at 0.02 loses 24 points in 100 steps: whoever compares *that* with fixed positions measures the start. Sines lose a few points here, learned or not. What every run needs is *some* positions. In the large: ViT-B/16 reached 61.4 % without positions, 64.2 % with learned 1-D ones and 64.0 % with learned 2-D ones (Dosovitskiy et al. 2021, table 8; 5-shot, ImageNet).
+# - **(b) The class token is a convention.** Reading the mean of the patch tokens is as good here. The authors of the ViT saw their first try with the mean fail, and found that it only wanted another learning rate (appendix D.3, figure 9). But a model must be read as it was trained.
+# - **(c) Any fixed order will do.** Reordered patches with reordered positions are the same computation, up to the rounding of sums. Learned positions start as random numbers, which are in no order, so training cannot tell either. Row by row is a convention between you and whoever loads your weights. (Sines are another matter: they say that row 1 lies between rows 0 and 2, so they must be laid out as the patches are.)
+# - **(d) No number of heads is best everywhere.** One head is clearly too few; 16 heads of width 4 win here. The sentence comes from translation: Vaswani et al. (2017, table 3, rows A) found 8 and 16 heads best of 1, 4, 8, 16 and 32, by less than one BLEU. DeiT takes 3, 6 and 12 heads so that each is 64 wide (Touvron et al. 2021, table 1). All of them cost the same number of FLOPs (week 1), and weeks 9 and 11 measure how many of a trained model's heads it can do without.
+#
+# All this is one small task and 100 steps. It does not say what is best for photographs; it says that none of the four is a law.
+
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.9))
 left, middle, right = fig.subfigures(1, 3, width_ratios=(1.25, 1.1, 1.15))
@@ -1335,6 +1616,7 @@ plt.show()
 # - The class token and the positions are two small parameters. Without the positions a ViT sees a bag of patches, exactly.
 # - Learned positions belong to one grid. To use another image size, resize them like an image; the prefix stays.
 # - Pre-norm, exact GELU, eps 1e-6, token 0: each is a detail that costs you the last digits, and only a comparison with large random weights shows it.
+# - Learned or fixed positions, class token or mean, this order or that: conventions that hardly cost accuracy. Having positions at all, and starting them large enough to be heard, is what counted.
 # - At usual sizes the linear layers are the bill. The cost grows as $1/p^2$ until $T = 6D$ tokens, then as $1/p^4$.
 # - Next week you train it, with the tricks that make a ViT work on little data.
 
@@ -1365,13 +1647,13 @@ plt.show()
 # ### END SOLUTION
 
 # %% [markdown] written="places" points=5 minutes=30
-# **W3. Places (5 points).** What can a ViT without positions not do, and which numbers of exercise 8 and of the experiment show it? Compare learned with fixed positions, and 1-D with 2-D ones. Is the class token necessary?
+# **W3. Places (5 points).** What can a ViT without positions not do, and which numbers of exercise 8 and of the experiment show it? Somebody compares learned positions that start at 0.02 with sines, and writes "fixed positions are better": what is wrong with that, and what besides accuracy would make *you* choose learned or fixed ones? What does a 2-D position say that a 1-D number does not? And may you read a downloaded model by the mean of its patch tokens, because the mean did as well as the class token in your table?
 #
 # ### BEGIN SOLUTION
 # 2 points: logits do not change under permutation of patches: sensitivity at rounding level without positions, far above with them (1 point); the quarter of the picture on new pictures: near chance without, nearly all right with them (1 point). Learning a batch by heart shows nothing.
-# 1 point: learned: any form, tied to one grid, must be resized; fixed: no parameters, any grid.
+# 1 point: two things changed at once, the start and the learning (rows "random 0.02" and "random 0.5" of the table); learned: any form, tied to one grid, must be resized; fixed: no parameters, any grid.
 # 1 point: 1-D numbers cells row by row and leaves the grid to be learned; 2-D gives row and column; cells one below the other are then related from the start. In Dosovitskiy et al. 2021 (appendix D.4) learned 1-D, 2-D and relative positions differ little; none at all is clearly worse.
-# 1 point: the class token is optional: the mean of the patch tokens works as well with a suitable learning rate (same paper, appendix D.3); both are trained conventions, so a loaded model must be read as it was trained.
+# 1 point: no: class token and mean are both trained conventions, equally good when trained for (table; same paper, appendix D.3, with a suitable learning rate), so a loaded model must be read as it was trained.
 # ### END SOLUTION
 
 # %% [markdown] written="patch-cost" points=6 minutes=30

@@ -643,7 +643,8 @@ with checks.step("cutmix of four images of 16 x 12 pixels, 50 draws, alpha = 100
     own = soft[:, torch.arange(4), y]
     checks.close(own, kept, "the label's weight of the image itself, against the share of pixels it kept", causes={
         "the weight is that of the whole box, which was cut off at the border: count the pixels": lambda: (
-            bool(((own[own < 0.999] - 0.5).abs() < 0.1).all())
+            # a box that is cut off leaves more of the image than its whole size would (sides are rounded)
+            bool((own < 0.999).any() and ((own[own < 0.999] - 0.5).abs() < 0.1).all() and (own < kept + 0.05).all())
         ),
         "the weights of image and partner changed places": lambda: checks.near(own[kept < 1], 1 - kept[kept < 1]),
     })  # fmt: skip

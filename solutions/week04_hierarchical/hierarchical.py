@@ -51,6 +51,17 @@ session.begin()  # the style of figures, and %check
 # %% explore=true
 print(profile.describe())
 
+# %% [markdown]
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
+# | --- | --- | --- | --- | --- | --- |
+# | "Milestone" | none; weights of Swin-T by timm | 113 MB to fetch | *not measured yet* | *not measured yet* | *not measured yet* |
+# | two stages beside a flat ViT | `shapes`, no download | none | *not measured yet* | *not measured yet* | *not measured yet* |
+# | "Experiment", "The comparison matrix" | none; random weights | none | *not measured yet* | *not measured yet* | *not measured yet* |
+#
+# This would measure them: `PROFILE=gpu workbook record --keep-nothing week04`. Licenses, and where files go: `docs/datasets.md` of the workbook.
+
 # %% given="helpers"
 Size = int | tuple[int, int]
 
@@ -291,6 +302,12 @@ with checks.look():
 # Token $n$ lies in row `n // ww` and column `n % ww`. `a[:, None] - a[None, :]` has query differences along dimension 0. `dc` goes from $-(w_w - 1)$ to $w_w - 1$: that is $2 w_w - 1$ values, and adding $w_w - 1$ makes it start at 0.
 #
 # </details>
+#
+# <details><summary>My index has negative numbers, or two offsets share a row</summary>
+#
+# Negative: both differences must be moved to start at 0. Shared: the row digit counts in steps of $2 w_w - 1$, the number of values of the column digit, not of its largest value.
+#
+# </details>
 
 # %% [markdown]
 # ## Part 2. The shift
@@ -422,6 +439,12 @@ with checks.look():
 # `torch.arange(h) >= h - s` marks the last $s$ rows; with $s = 0$ it marks none. `2 * a + b` gives each of the four combinations its own number; `a + b` does not. `window_partition` wants four dimensions: `region[None, :, :, None]`. `ids[:, :, None] != ids[:, None, :]` compares each token with each. `torch.zeros(...).masked_fill(apart, -math.inf)`.
 #
 # </details>
+#
+# <details><summary>Two opposite corners may see each other</summary>
+#
+# Then the two directions were added: a token that wrapped in its row only and one that wrapped in its column only got the same number. Each of the four combinations needs its own.
+#
+# </details>
 
 # %% [markdown] about="attention"
 # ### Exercise 4. Attention in a window
@@ -533,6 +556,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # `qkv(x).reshape(n, T, 3, H, d).permute(2, 0, 3, 1, 4)` unpacks into three. `table[index]` is $(T, T, H)$; `.permute(2, 0, 1)`, not `reshape`. `scores.unflatten(0, (-1, len(mask)))` makes (images, windows, …): images first, because `window_partition` lists all windows of one image before the next. `mask[:, None]` gives every head the same mask. Back with `.flatten(0, 1)`.
+#
+# </details>
+#
+# <details><summary>It is right for one image, and wrong for two</summary>
+#
+# The windows of all images lie in one batch, image by image. Taken apart as (windows, images) the mask meets the wrong windows.
 #
 # </details>
 
@@ -877,6 +906,12 @@ with checks.look():
 # `x[:, 1::2, 0::2]` is the slice for (1, 0). `F.pad` counts dimensions from the last: `(0, 0, 0, right, 0, bottom)` leaves the channels alone. `torch.cat([...], dim=-1)`.
 #
 # </details>
+#
+# <details><summary>Right shape, other numbers than timm's</summary>
+#
+# The order of the four slices: timm goes down first, (0, 0), (1, 0), (0, 1), (1, 1).
+#
+# </details>
 
 # %% [markdown]
 # ### Milestone: the real thing
@@ -960,17 +995,26 @@ torch.manual_seed(0)
 sample = datasets.shapes(32, seed=0)
 hits = train(TinySwin().to(device), ((sample.x - 0.5) / 0.25).to(device), sample.shape.to(device), steps=40, batch=32)
 print(f"accuracy on the 32 pictures: {hits[0]:.0%} at first, {hits[-1]:.0%} after 39 steps; target: 100 %")
-if profile.current() is profile.Profile.GPU:
-    lesson, exam = datasets.shapes(2000, seed=1), datasets.shapes(500, seed=2)
+
+
+def against_flat(lesson: datasets.Shapes, exam: datasets.Shapes, steps: int, batch: int) -> dict[str, float]:
+    """Train two stages and a flat ViT of about the same size on the shapes of pictures; accuracies on new ones."""
     flat = {"img_size": 32, "patch_size": 4, "embed_dim": 48, "depth": 4, "num_heads": 3, "num_classes": 6}
+    found = {}
     for name, model in (("two stages", TinySwin()), ("flat ViT", timm.models.VisionTransformer(**flat))):
-        model.to(device)
-        train(model, ((lesson.x - 0.5) / 0.25).to(device), lesson.shape.to(device), steps=2000, batch=64)
+        model.to(profile.device())
+        x, y = (part.to(profile.device()) for part in ((lesson.x - 0.5) / 0.25, lesson.shape))
+        train(model, x, y, steps=steps, batch=batch)
         with torch.inference_mode():
-            right = (model(((exam.x - 0.5) / 0.25).to(device)).argmax(-1).cpu() == exam.shape).float().mean()
-        print(
-            f"{name:>12}: {profiling.parameter_count(model):,} parameters, {right:.0%} of 500 new pictures (one seed)"
-        )
+            answers = model(((exam.x - 0.5) / 0.25).to(profile.device())).argmax(-1).cpu()
+        found[name] = (answers == exam.shape).float().mean().item()
+        size = profiling.parameter_count(model)
+        print(f"{name:>12}: {size:,} parameters, {found[name]:.0%} of {len(exam.x)} new pictures (one seed)")
+    return found
+
+
+if profile.current() is profile.Profile.GPU:
+    against_flat(datasets.shapes(2000, seed=1), datasets.shapes(500, seed=2), steps=2000, batch=64)
 
 # %% [markdown]
 # ## Part 4. An honest comparison
@@ -1050,6 +1094,12 @@ with checks.look():
 # <details><summary>Hint 3: nearly code</summary>
 #
 # Equation 2 of the paper, doubled: $8\,hw\,C^2 + 4\,M^2\,hw\,C$. With `window=None` put $hw$ in place of $M^2$. Only `*` and `+`: the result is an int.
+#
+# </details>
+#
+# <details><summary>Windows cost as much as global attention</summary>
+#
+# Each token is compared with the $M^2$ tokens of its window, not with $M$, and not with all $hw$.
 #
 # </details>
 

@@ -811,7 +811,7 @@ with checks.step("no shift: one changed token moves its window and nothing else"
     block.load_timm(timm_block(8, 2, (8, 12), 4, 0, seed=1).state_dict())
     moves_only(changed(block, (8, 12), (5, 9)), reach((8, 12), 4, 0, (5, 9)), {})
 
-for cell, what in (((3, 5), "in the middle"), ((0, 5), "at the upper edge"), ((7, 11), "in the corner")):
+for cell, what in (((5, 5), "in the middle"), ((0, 5), "at the upper edge"), ((7, 11), "in the corner")):
     with checks.step(f"shift 2: one changed token {what}, {cell}, moves its shifted window and nothing else"):
         block = SwinBlock(8, 2, 4, 2).eval()
         block.load_timm(timm_block(8, 2, (8, 12), 4, 2, seed=1).state_dict())
@@ -1068,25 +1068,25 @@ with checks.step("a map and weights of bfloat16"):
 ### END HIDDEN TESTS
 
 # %% test="merging" points=4
-with checks.step("a square of 1 2 / 3 4, one channel; the reduction picks the second and the third of the four"):
+with checks.step("a square of 1 2 / 3 4, one channel; the reduction gives twice the second of the four, and the third"):
     # norm of (1, 3, 2, 4): mean 2.5, variance 1.25; (1 - 2.5) / sqrt(1.25) = -1.341641, and so on
     merging = PatchMerging(1)
-    pick = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    pick = torch.tensor([[0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])
     merging.load_timm({"norm.weight": torch.ones(4), "norm.bias": torch.zeros(4), "reduction.weight": pick})
     square = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
     came = merging(square)
     checks.shape(came, (1, 1, 1, 2), "the merged map")
     checks.close(
         came.flatten(),
-        torch.tensor([0.447212, -0.447212]),
+        torch.tensor([0.894424, -0.447212]),
         "the two channels, made from the tokens at (1, 0) and (0, 1)",
         atol=2e-5,
         causes={
             "the order is (0,0), (0,1), (1,0), (1,1): it trains, but no checkpoint fits; first down, then right": (
-                torch.tensor([-0.447212, 0.447212])
+                torch.tensor([-0.894424, 0.447212])
             ),
-            "there is no layer norm": torch.tensor([3.0, 2.0]),
-            "the norm stands after the reduction; it must stand before": torch.tensor([0.99998, -0.99998]),
+            "there is no layer norm": torch.tensor([6.0, 2.0]),
+            "the norm stands after the reduction; it must stand before": torch.tensor([1.0, -1.0]),
             "the four tokens were averaged; they must stand side by side, 4C numbers": torch.zeros(2),
         },
     )
@@ -1098,7 +1098,8 @@ with checks.step("PatchMerging(3) on two maps of 4 x 6"):
 with checks.step("the same with numbers that nobody has seen"):
     square = checks.normal(checks.fresh_seed())(1, 2, 2, 1)
     down_first = square[0, :, :, 0].T.flatten()
-    checks.close(merging(square).flatten(), F.layer_norm(down_first, (4,))[1:3], "the two channels", atol=2e-5)
+    wanted = F.layer_norm(down_first, (4,))[1:3] * torch.tensor([2.0, 1.0])
+    checks.close(merging(square).flatten(), wanted, "the two channels", atol=2e-5)
 
 
 # %% test="merging" points=4 forbids="timm.models.swin_transformer.PatchMerging"

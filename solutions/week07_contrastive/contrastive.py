@@ -38,19 +38,6 @@
 # | the text tower | 6 | numbers to a vector |
 # | the dual encoder | 7 | both vectors in one space |
 # | zero-shot | 8 | classify with words |
-#
-# <details><summary>On Colab</summary>
-#
-# Run this in a cell of its own before the next one. `ADDRESS` is where your course's repository lies.
-#
-#     !git clone ADDRESS workbook
-#     !pip install -q open_clip_torch
-#     !pip install -q --no-deps -e workbook
-#     import sys; sys.path.insert(0, "workbook")
-#
-# With a GPU, also write `%env PROFILE=gpu` there: the same cells then train longer, on more pictures.
-#
-# </details>
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
@@ -921,8 +908,14 @@ def text_encoder(model: DualEncoder, tokenizer: CaptionTokenizer) -> Callable[[l
 
 
 # %% explore=true
+from shared import kept
+
 steps, batch = profile.pick(cpu=120, gpu=1500), profile.pick(cpu=96, gpu=512)
 model, tokenizer, history = train(seen, steps, batch, seed=0)
+print(
+    "loss, floor, scale and bias of every step:",
+    kept.save("kept/clip_history.json", history | {"batch": batch, "seed": 0}),
+)
 
 
 def smooth(values: Sequence[float], window: int = 10) -> list[float]:
@@ -981,7 +974,7 @@ print("target for after, at least 0.3:", "reached" if gaps["after"] >= 0.3 else 
 #
 # Here is the trick that made CLIP famous. You want to know which of $K$ things a picture shows. Write each thing as a sentence, encode the $K$ sentences, and take the one that is nearest to the picture. No training, no labels: **zero-shot**. The text tower writes the weights of a linear classifier for you.
 #
-# Which sentence? "red circle", "a red circle", "a photo of a red circle" are three different vectors. Radford et al. (2021, section 3.1.4) take many templates and average the vectors, not the answers: then the ensemble costs nothing when a picture comes.
+# Which sentence? "red circle", "a red circle", "a photo of a red circle" are three different vectors. Radford et al. (2021, section 3.1.4, "Prompt engineering and ensembling") take many templates and average the vectors, not the answers: then the ensemble costs nothing when a picture comes. (You will read that prompts are in section 3.3. That one is about robustness to natural distribution shift.)
 
 # %% [markdown] about="zero-shot"
 # ### Exercise 8. A classifier made of words
@@ -1391,10 +1384,32 @@ for what, a, b in (
     )
 
 # %% [markdown]
-# The weights are random here, since no download is needed for that. With `PROFILE=gpu` the next cell puts **trained** weights in: `ViT-B-32`, trained on two billion pairs of LAION, classifies CIFAR-10 and CIFAR-100 with one template and with 80 (those of the CLIP authors for ImageNet, which open_clip brings along). It also trains your small CLIP on real captions: Flickr8k, if you put it at `flickr8k/captions.txt` and `flickr8k/Images/` in the folder of `WORKBOOK_DATA`.
+# The weights are random here, since no download is needed for that.
+#
+# ### Trained weights, real captions, your own pictures
+#
+# With `PROFILE=gpu` the next cells put **trained** weights into your class: `ViT-B-32`, trained on two billion pairs of LAION, classifies CIFAR-10 and CIFAR-100 with one template and with 80 (those of the CLIP authors for ImageNet, which open_clip brings along). Then your small CLIP learns from real captions. Give it **your own pairs**, too: that needs no GPU. Set `WORKBOOK_PAIRS` to one of these before you start Jupyter, or write its path into the cell:
+#
+# | what you have | how it looks |
+# | --- | --- |
+# | a file of JSON lines | `{"image": "cat.jpg", "caption": "a cat on a chair"}`, one pair a line; the image is found from the folder of the file |
+# | a folder of images with texts | `cat.jpg` and beside it `cat.txt`, one caption a line |
+# | a folder like Flickr8k | `captions.txt` with the columns `image,caption`, the images beside it or in `Images/` |
+#
+# A line that is wrong is named, with its file and number. Use as many pairs as you can get: a few hundred are enough to see the loss fall, and far too few to find anything among pictures that were held back.
+#
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
+#
+# | cells | data set | disk | GPU memory | time | result |
+# | --- | --- | --- | --- | --- | --- |
+# | zero-shot, ViT-B-32 | CIFAR-10, 170 MB, and CIFAR-100, 169 MB; downloaded; the publisher states no license | 0.6 GB of weights (151 million numbers), downloaded by open_clip, and the data | *not measured yet* | *not measured yet* | *not measured yet* |
+# | your CLIP on Flickr8k | Flickr8k, 8,091 photographs, 1.1 GB; put `captions.txt` and `Images/` into `flickr8k/` in the folder of `WORKBOOK_DATA`; the photographs belong to people on Flickr, so read the terms where you get it | the data | *not measured yet* | *not measured yet* | *not measured yet* |
+# | your CLIP on your own pairs | yours | your images | *not measured yet* | *not measured yet* | yours |
+#
+# `PROFILE=gpu workbook record --keep-nothing week07` measures the first two. Every run keeps its curves, its time and its memory in `kept/` beside this notebook, and the weights beside them; a second run reads them and draws.
 
 # %% explore=true
-import csv
+import os
 
 
 def not_measured(what: str) -> None:
@@ -1433,78 +1448,180 @@ def classify(
     return right / len(data.y)
 
 
-def flickr_pairs(folder: str = "flickr8k", limit: int | None = None) -> tuple[torch.Tensor, list[list[str]]]:
-    """Images (n, 3, 32, 32) in [0, 1], and their captions, from `captions.txt` with the columns image and caption."""
-    from PIL import Image
-    from torchvision.transforms.functional import center_crop, pil_to_tensor, resize
+def zero_shot_table(name: str, weights: str) -> dict[str, list[float]]:
+    """Accuracy of a pre-trained CLIP on each data set, with one template and with all of the CLIP authors'."""
+    clip = pretrained_clip(name, weights)
+    groups = (["a photo of a {}."], [template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES])
+    loaders = {"CIFAR-10": datasets.cifar10, "CIFAR-100": datasets.cifar100}
+    test_sets = {label: load(train=False) for label, load in loaders.items()}
+    return {label: [classify(*clip, data, group) for group in groups] for label, data in test_sets.items()}
 
-    root = datasets.data_folder() / folder
-    if not (root / "captions.txt").is_file():
-        raise FileNotFoundError(
-            f"{root}/captions.txt is missing: a table with the columns image and caption, images in {root}/Images"
-        )
-    captions: dict[str, list[str]] = {}
-    with (root / "captions.txt").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            captions.setdefault(row["image"], []).append(row["caption"])
-    pictures = []
-    for name in list(captions)[:limit]:
-        with Image.open(root / "Images" / name) as file:
-            pictures.append(center_crop(resize(pil_to_tensor(file.convert("RGB")), 32, antialias=True), [32, 32]))
-    return torch.stack(pictures).float() / 255, list(captions.values())[:limit]
+
+pretrained_name = {"model": "ViT-B-32", "weights": "laion2b_s34b_b79k"}
+shares = kept.results(
+    "kept/clip_zero_shot.json",
+    pretrained_name,
+    (lambda: zero_shot_table(*pretrained_name.values())) if profile.current() is profile.Profile.GPU else None,
+)
+if shares is None:
+    not_measured("ViT-B-32 on CIFAR-10 and CIFAR-100, 1 template and 80")
+for label, (one, all_of_them) in (shares or {}).items():
+    print(f"{label}, zero-shot: one template {one:.1%}, 80 templates {all_of_them:.1%}")
+
+# %% [markdown]
+# The training below is the one above with real captions: any number of them for a picture, of which each step draws one. One picture in ten is held back. The question to it is **retrieval**: among the captions of all pictures that were held back, does it find its own at the first place, or among the first five?
+
+
+# %% explore=true
+def retrieval(
+    model: DualEncoder, images: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, count: int = 5
+) -> dict[str, float]:
+    """The share of images (n, 3, 32, 32) that find the caption of the same row at place 1, and among the first `count`."""
+    model.eval()
+    with torch.no_grad():
+        texts = model.encode_text(ids, mask)
+        best = zero_shot_predict(model.encode_image(images), texts, min(count, len(texts))).cpu()
+    model.train()
+    found = best == torch.arange(len(best))[:, None]
+    return {"recall at 1": found[:, 0].float().mean().item(), f"recall at {count}": found.any(1).float().mean().item()}
 
 
 def train_on_captions(
-    images: torch.Tensor, captions: list[list[str]], steps: int, batch: int, width: int
-) -> dict[str, float]:
-    """Train a dual encoder on real pairs; share of held-back images that find one of their captions among the first 1 and 5."""
-    device, draw, length = profile.device(), torch.Generator().manual_seed(0), 24
-    cut = len(images) * 9 // 10
+    images: torch.Tensor, captions: list[list[str]], steps: int, batch: int, width: int, seed: int = 0
+) -> dict:
+    """Train a dual encoder on images (n, 3, 32, 32) in [0, 1], each with some captions; one in ten is held back.
+
+    Returns the loss and the scale of every step, the retrieval among the images that were held back at some steps, the
+    words of the tokenizer, and the weights.
+    """
+    device, draw, length = profile.device(), torch.Generator().manual_seed(seed), 24
+    cut = len(images) - max(1, len(images) // 10)
+    if cut < 1:
+        raise ValueError(f"{len(images)} pairs are too few: one is held back, and one must be left to learn from")
     tokenizer = CaptionTokenizer([caption for group in captions[:cut] for caption in group])
-    torch.manual_seed(0)
-    model = DualEncoder(
-        ImageTower(width), TextEncoder(len(tokenizer.words), length, width, 4, 4), width, width, width
-    ).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+    torch.manual_seed(seed)
+    text_tower = TextEncoder(len(tokenizer.words), length, width, 4, 4)
+    model = DualEncoder(ImageTower(width), text_tower, width, width, width).to(device)
+    rest = [p for p in model.parameters() if p is not model.logit_scale.log_scale]
+    groups = [{"params": rest, "weight_decay": 0.05}, {"params": [model.logit_scale.log_scale], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.15)
     x = normalized(images).to(device)
-    for _ in profile.track(range(steps), "training on captions"):
+    new_ids, new_mask = (part.to(device) for part in tokenizer.encode([group[0] for group in captions[cut:]], length))
+    history: dict[str, list] = {"loss": [], "scale": [], "retrieval": []}
+    for step in profile.track(range(1, steps + 1), "training on captions"):
         picked = torch.randint(cut, (batch,), generator=draw)
         texts = [captions[k][int(torch.randint(len(captions[k]), (1,), generator=draw))] for k in picked.tolist()]
         ids, mask = (part.to(device) for part in tokenizer.encode(texts, length))
-        loss = clip_loss(*model(x[picked.to(device)], ids, mask))
+        image_emb, text_emb, scale = model(x[picked.to(device)], ids, mask)
+        loss = clip_loss(image_emb, text_emb, scale)
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(rest, 1.0)
         optimizer.step()
+        schedule.step()
         model.logit_scale.clamp_()
-    model.eval()
-    with torch.no_grad():
-        ids, mask = (part.to(device) for part in tokenizer.encode([group[0] for group in captions[cut:]], length))
-        best = zero_shot_predict(
-            model.encode_image(x[cut:]), model.encode_text(ids, mask), min(5, len(images) - cut)
-        ).cpu()
-    own = torch.arange(len(best))[:, None]
-    return {
-        "recall at 1": (best[:, :1] == own).any(1).float().mean().item(),
-        "recall at 5": (best == own).any(1).float().mean().item(),
-    }
+        history["loss"].append(loss.item())
+        history["scale"].append(scale.item())
+        if step % max(1, steps // 10) == 0 or step == steps:
+            history["retrieval"].append({"step": step} | retrieval(model, x[cut:], new_ids, new_mask))
+    return history | {"held back": len(images) - cut, "words": list(tokenizer.words), "weights": model.state_dict()}
 
 
-if profile.current() is profile.Profile.GPU:
-    clip = pretrained_clip("ViT-B-32", "laion2b_s34b_b79k")
-    many = [template("{}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
-    for label, data in (("CIFAR-10", datasets.cifar10(train=False)), ("CIFAR-100", datasets.cifar100(train=False))):
-        one, all_of_them = (classify(*clip, data, group) for group in (["a photo of a {}."], many))
-        print(f"{label}, zero-shot: one template {one:.1%}, {len(many)} templates {all_of_them:.1%}")
-    if (datasets.data_folder() / "flickr8k" / "captions.txt").is_file():
-        print(
-            "Flickr8k, trained from scratch at 32 x 32:",
-            train_on_captions(*flickr_pairs(), steps=3000, batch=256, width=192),
-        )
+def show_training(found: dict, batch: int, title: str) -> None:
+    """Draw the loss and the retrieval of a training, and print where it ended."""
+    _, (left, right) = plt.subplots(1, 2, figsize=(11.5, 3.6))
+    left.plot(range(1, len(found["loss"]) + 1), found["loss"], linewidth=1)
+    left.axhline(math.log(batch), color="0.3", linestyle="--", linewidth=1.4, label=f"guessing, ln {batch}")
+    left.set(xlabel="step", ylabel="nats", title=f"{title}: loss", ylim=(0, None))
+    left.legend(fontsize=9)
+    at = [row["step"] for row in found["retrieval"]]
+    for name in [name for name in found["retrieval"][0] if name != "step"]:
+        right.plot(at, [row[name] for row in found["retrieval"]], marker="o", markersize=4, label=name)
+    right.axhline(1 / found["held back"], color="0.3", linestyle="--", linewidth=1.4, label="chance at 1")
+    right.set(xlabel="step", ylabel="share", ylim=(0, 1.05), title=f"retrieval among {found['held back']} held back")
+    right.legend(fontsize=9)
+    plt.show()
+    last = ", ".join(f"{name} {value:.1%}" for name, value in found["retrieval"][-1].items() if name != "step")
+    print(f"{title}, {len(found['loss'])} steps: {last}; chance at 1 {1 / found['held back']:.1%}")
+
+
+def learned_from(
+    name: str, sizes: dict[str, int], load: Callable[[], datasets.CaptionedImages] | None, **version: object
+) -> None:
+    """Train on the pairs that `load` gives, or read what was kept of such a training; draw it."""
+
+    def compute() -> dict:
+        pairs = load()
+        return train_on_captions(pairs.x, pairs.captions, **sizes)
+
+    if (found := kept.results(f"kept/{name}.json", sizes | version, compute if load else None)) is None:
+        not_measured(f"a small CLIP, {name}")
     else:
-        print(f"Flickr8k: not measured here; put captions.txt and Images/ into {datasets.data_folder()}/flickr8k")
+        show_training(found, sizes["batch"], name.replace("_", " "))
+
+
+LARGE_RUN = {"steps": 3000, "batch": 256, "width": 192}
+FLICKR = datasets.data_folder() / "flickr8k"
+here = profile.current() is profile.Profile.GPU and (FLICKR / "captions.txt").is_file()
+learned_from("clip_flickr8k", LARGE_RUN, (lambda: datasets.captioned_images(FLICKR, 32)) if here else None)
+MY_PAIRS = os.environ.get("WORKBOOK_PAIRS", "")  # or write here: your folder, or your file of JSON lines
+if MY_PAIRS:
+    my_pairs = datasets.captioned_images(MY_PAIRS, 32)
+    sizes = profile.pick(cpu={"steps": 300, "batch": 32, "width": 64}, gpu=LARGE_RUN)
+    counts = {"images": len(my_pairs.files), "captions": sum(len(group) for group in my_pairs.captions)}
+    learned_from("clip_my_pairs", sizes, lambda: my_pairs, pairs=MY_PAIRS, **counts)
 else:
-    not_measured("ViT-B-32 on CIFAR-10 and CIFAR-100, 1 template and 80")
-    not_measured("a small CLIP on Flickr8k")
+    print("your own pairs: set WORKBOOK_PAIRS to a folder or a file of JSON lines, or write its path into this cell")
+
+# %% [markdown]
+# ### Take it with you: `train_clip.py`
+#
+# A notebook is a place to learn in, not to train in. This cell writes **your** answers, as they stand in your cells, into one script beside this notebook, with everything they need of it. Its last lines make it a program:
+#
+#     python train_clip.py --steps 300                          # colored shapes
+#     python train_clip.py --pairs my_pairs.jsonl --steps 3000  # your own pairs
+#
+# It writes the history of the training, the settings and the words to `trained/history.json`, and the weights to `trained/model.pt`. Run the cell again after you have changed an answer.
+
+# %% explore=true
+import argparse
+from pathlib import Path
+
+from shared import exporting
+
+SCRIPT_END = """
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train a small CLIP on images and captions.")
+    parser.add_argument("--pairs", help="a file of JSON lines or a folder; colored shapes where it is left out")
+    parser.add_argument("--shapes", type=int, default=3000, help="how many colored shapes")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--width", type=int, default=64, help="of both towers; a multiple of 4")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", default="trained", help="folder of history.json and model.pt")
+    asked = parser.parse_args()
+    if asked.pairs:
+        pairs = datasets.captioned_images(asked.pairs, 32)
+        images, captions = pairs.x, pairs.captions
+    else:
+        made = datasets.shapes(asked.shapes, seed=1)
+        images, captions = made.x, [list(forms) for forms in zip(*caption_forms(made.captions))]
+    found = train_on_captions(images, captions, asked.steps, asked.batch, asked.width, asked.seed)
+    weights = found.pop("weights")
+    print("wrote", kept.save(f"{asked.out}/history.json", found | {"settings": vars(asked)}))
+    torch.save(weights, f"{asked.out}/model.pt")
+    print(", ".join(f"{name} {value:.3g}" for name, value in found["retrieval"][-1].items()))
+
+
+if __name__ == "__main__":
+    main()
+"""
+SCRIPT = {
+    "train_clip": ("A small CLIP, trained from scratch: exported from the notebook of week 7.", ["train_on_captions"])
+}
+exporting.write_package(Path(), SCRIPT, globals(), last={"train_clip": SCRIPT_END})
+print("train_clip.py:", len(Path("train_clip.py").read_text(encoding="utf-8").splitlines()), "lines")
 
 # %% [markdown]
 # ### Profiling corner: what a batch costs

@@ -31,7 +31,7 @@
 import copy
 import difflib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -57,6 +57,9 @@ torch.set_num_threads(1)  # this week's tensors are small: more threads cost mor
 session.begin()  # the style of figures, and %check
 
 # %% explore=true
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)  # NumPy and scikit-learn, too: their threads would mostly wait for each other
 print(profile.describe())
 
 # %% [markdown]
@@ -1262,48 +1265,66 @@ with checks.look():
 # </details>
 
 # %% [markdown]
-# ### Three pictures of 200 digits
+# ### Four pictures of 200 digits
 #
-# **Predict.** Which picture will look best: raw pixels, random features, or MAE's? Will the number agree with your eye?
+# These are test images, which no encoder has seen. The supervised encoder was trained with 100 labels and the MAE encoder with none. Each is drawn as its loss would have it: the supervised one by its class token, MAE by the mean of its patches.
+#
+# **Predict.** Which picture will look best: raw pixels, random features, supervised or self-supervised ones? Will the number agree with your eye?
+
 
 # %% explore=true
-chosen = torch.arange(200)
-maps = {}
-for name, test_f in (
-    ("raw pixels", pixels[1]),
-    ("random", features["random", 0, "norm", "mean"][1]),
-    ("MAE", features["MAE", 0, "norm", "mean"][1]),
-):
-    x = StandardScaler().fit_transform(test_f[chosen]) if name != "raw pixels" else test_f[chosen].numpy()
-    maps[name] = TSNE(perplexity=20, init="pca", max_iter=500, random_state=0).fit_transform(x)
-    flat, full = (neighbor_purity(v, data.y_test[chosen], 5) for v in (maps[name], x))
-    print(
-        f"{name:>10}: purity of 5 neighbors {flat:.3f} in the picture, {full:.3f} in the {x.shape[1]} dimensions it was made of"
-    )
+def tsne(features: np.ndarray, perplexity: float = 20, steps: int = 500) -> np.ndarray:
+    """Places (n, 2) of features (n, D), the same on every call."""
+    return TSNE(perplexity=perplexity, init="pca", max_iter=steps, random_state=0).fit_transform(features)
 
 
-def draw_map(ax: plt.Axes, places: np.ndarray, title: str) -> None:
-    for digit in range(10):
-        at = places[(data.y_test[chosen] == digit).numpy()]
-        ax.scatter(*at.T, s=14, color=plt.get_cmap("tab10")(digit), label=str(digit))
-        central = np.linalg.norm(at[:, None] - at, axis=-1).sum(axis=0).argmin()  # the name stands at one of its points
-        ax.annotate(str(digit), at[central], ha="center", va="center", fontsize=13, weight="bold",
-                    bbox={"boxstyle": "circle,pad=0.12", "facecolor": "white", "alpha": 0.8, "linewidth": 0})  # fmt: skip
+def draw_map(ax: plt.Axes, places: np.ndarray, labels: np.ndarray, names: Sequence[str], title: str) -> None:
+    """Points in the colors of at most ten classes; the name of each class stands at one of its points."""
+    for label, name in enumerate(names):
+        at = places[labels == label]
+        ax.scatter(*at.T, s=14, color=plt.get_cmap("tab10")(label))
+        central = np.linalg.norm(at[:, None] - at, axis=-1).sum(axis=0).argmin()
+        ax.annotate(name, at[central], ha="center", va="center", fontsize=13 if len(name) == 1 else 9, weight="bold",
+                    bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.8, "linewidth": 0})  # fmt: skip
     ax.set(title=title, xticks=[], yticks=[])
 
 
-fig, axes = plt.subplots(1, 3, figsize=(13, 4.3))
-for ax, (name, places) in zip(axes, maps.items()):
-    draw_map(ax, places, f"{name}: purity {neighbor_purity(places, data.y_test[chosen], 5):.2f}")
+chosen, digit_names = torch.arange(200), [str(digit) for digit in range(10)]
+shown = data.y_test[chosen].numpy()
+POOLINGS = {"random": ("mean", "cls"), "supervised": ("cls", "mean"), "MAE": ("mean", "cls")}  # the one drawn first
+
+
+def prepared(name: str, pooling: str) -> np.ndarray:
+    """Standardized features (200, D) of the chosen test images, from `norm` and seed 0."""
+    return StandardScaler().fit_transform(features[name, 0, "norm", pooling][1][chosen])
+
+
+maps, rows = {}, []
+for name in ("raw pixels", *POOLINGS):
+    shown_as, other = POOLINGS.get(name, ("", ""))
+    x = prepared(name, shown_as) if shown_as else pixels[1][chosen].numpy()
+    maps[name] = tsne(x)
+    in_picture, in_full = (neighbor_purity(v, data.y_test[chosen], 5) for v in (maps[name], x))
+    row = {"features": name, "drawn": shown_as, "purity in the picture": in_picture, "in all dimensions": in_full}
+    if other:
+        row |= {"other": other, "the other's": neighbor_purity(prepared(name, other), data.y_test[chosen], 5)}
+    rows.append(row)
+print(profiling.table(rows, title="purity of 5 neighbors among 200 test images, seed 0"))
+fig, axes = plt.subplots(2, 2, figsize=(9.6, 8.6))
+for ax, (name, places), row in zip(axes.flat, maps.items(), rows):
+    draw_map(ax, places, shown, digit_names, f"{name}: purity {row['purity in the picture']:.2f}")
 plt.show()
+
+# %% [markdown]
+# **Explain.** Compare supervised with self-supervised. The supervised encoder was *told* what belongs together, and its loss pulled the classes apart, in the one token that its head reads: islands. MAE's loss never heard of classes; what clusters there are come from what digits look like. Then read the last column. It has the purity of the pooling that was *not* drawn, and it could have told another story: in the mean of its patches the supervised encoder falls behind MAE. So a picture of features needs a line below it that says which token they are.
 
 # %% [markdown]
 # Now look at what the picture does *not* say. The same MAE features again, with another perplexity:
 
 # %% explore=true
 test_f = StandardScaler().fit_transform(features["MAE", 0, "norm", "mean"][1][chosen])
-again = TSNE(perplexity=40, init="pca", max_iter=500, random_state=0).fit_transform(test_f)
-centers = [np.stack([v[(data.y_test[chosen] == c).numpy()].mean(0) for c in range(10)]) for v in (maps["MAE"], again)]
+again = tsne(test_f, perplexity=40)
+centers = [np.stack([v[shown == c].mean(0) for c in range(10)]) for v in (maps["MAE"], again)]
 apart = [np.linalg.norm(c[:, None] - c[None], axis=-1) for c in centers]
 pairs = np.triu_indices(10, 1)
 widths = [np.ptp(v, axis=0).max() for v in (maps["MAE"], again)]
@@ -1370,17 +1391,17 @@ print(f"20 neighbors with features in float16: {same:.1%} of the labels are the 
 # %% [markdown]
 # ## Photographs
 #
-# Digits are aligned, centered and gray: pixels do well on them. Photographs are none of that. The cell below runs your functions on **real CIFAR-10**, where you have it on disk (set `WORKBOOK_DATA`; about four minutes on two CPU cores). Four ways to describe an image, none of which has seen a label:
+# Digits are aligned, centered and gray: pixels do well on them. Photographs are none of that. The cell below runs your functions on **real CIFAR-10**, where you have it on disk (set `WORKBOOK_DATA`; about four minutes on two CPU cores, and `WORKBOOK_MINUTES` asks for a longer pre-training). Four ways to describe an image, none of which has seen a label:
 #
 # | features | what they are |
 # | --- | --- |
 # | raw pixels | $16 \times 16$ in color, 768 numbers |
 # | random ViT | patches of 4, width 128, four blocks, the weights of the start |
 # | random filters | 256 whitened patches of training images as filters of one convolution, then ReLU, averaged in four quadrants (after Coates, Ng and Lee 2011, whose filters are learned without labels, too) |
-# | short MAE | the same ViT, after a pre-training of a few minutes on 10,000 images, three quarters hidden |
+# | short MAE | the same ViT, after a pre-training of some minutes, three quarters hidden |
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
 def not_measured(what: str, target: str, how: str) -> None:
     print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
@@ -1417,7 +1438,7 @@ class RandomFilters(nn.Module):
 
 
 def photograph_curves(
-    train_images: int, test_images: int, mae_images: int, mae_steps: int, budgets: Sequence[int]
+    train_images: int, test_images: int, mae_images: int, mae_steps: int, budgets: Sequence[int], seed: int = 0
 ) -> None:
     """Print accuracy of neighbors and probes on CIFAR-10 for four kinds of features."""
     train, test = (
@@ -1431,8 +1452,8 @@ def photograph_curves(
     small = nn.Sequential(nn.AvgPool2d(2), nn.Flatten())
     models = {
         "raw pixels": (small, "1"),
-        "random ViT": (vit_for_photographs(0), "norm"),
-        "short MAE": (pretrain_mae(vit_for_photographs(0), every[:mae_images], mae_steps, 0, ratio=0.75), "norm"),
+        "random ViT": (vit_for_photographs(seed), "norm"),
+        "short MAE": (pretrain_mae(vit_for_photographs(seed), every[:mae_images], mae_steps, seed, ratio=0.75), "norm"),
         "random filters": (RandomFilters(every), "flat"),
     }
     rows = []
@@ -1443,25 +1464,27 @@ def photograph_curves(
         for k in (1, 5, 20):
             row[f"k = {k}"] = f"{neighbor_accuracy(train_f, y_train, test_f, test.y, k):.3f}"
         table = label_efficiency(
-            (train_f, y_train), (test_f, test.y), budgets, 2, 0,
+            (train_f, y_train), (test_f, test.y), budgets, 2, seed,
             fit=lambda x, y, seed: linear_probe(x, y, (0.001, 0.01), seed),
         )  # fmt: skip
         row |= {f"{entry['budget']} a class": f"{entry['mean']:.3f} ± {entry['std']:.3f}" for entry in table}
         rows.append(row)
+    print(f"MAE: {mae_images:,} images without labels, {mae_steps:,} steps")
     title = f"CIFAR-10: neighbors among {train_images:,} images, then probes; {test_images:,} test images"
     print(profiling.table(rows, title=title))
     print(f"95 % interval of one accuracy of 0.5 on {test_images:,} images: ± {1.96 * (0.25 / test_images) ** 0.5:.3f}")
 
 
-with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
+budget = profile.budget(minutes=4)
 if profile.current() is profile.Profile.GPU:
     photograph_curves(50_000, 10_000, 50_000, 20_000, (5, 50, 500))
-elif with_data:
-    photograph_curves(4_000, 2_000, 10_000, 1_000, (5, 20, 100))
+elif datasets.on_disk("cifar10"):
+    mae_images, mae_steps = budget.scaled(10_000, at_most=50_000), budget.scaled(1_000)
+    photograph_curves(4_000, 2_000, mae_images, mae_steps, (5, 20, 100), budget.seed)
 else:
     not_measured(
         "Probes on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week08, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
 
 # %% [markdown]
@@ -1469,10 +1492,27 @@ else:
 #
 # ### On a GPU: pretrained encoders
 #
-# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. Target: a probe on DINOv2 features with 10 % of the labels is at least 5 points above a ViT trained from scratch with all of them.
+# With `PROFILE=gpu` the next cell judges three famous encoders on CIFAR-100: DINOv2 (no labels), a ViT-B trained on ImageNet-21k (labels), and CLIP (captions). All are ViT-B; you read all of them with the same class. (DINOv2 is Oquab et al. 2023: section 3 is about its data, section 4 about its loss. A list that names section 4.2 is wrong, there is none.) Beside the numbers it draws t-SNE of ten classes from DINOv2 and from the supervised ViT, side by side. In the end it trains a ViT from scratch with all labels, for the target.
+#
+# | what | needs |
+# | --- | --- |
+# | data | CIFAR-100: 60,000 photographs of 32 x 32 pixels in 100 classes, a download of 169 MB; its page asks users to cite Krizhevsky (2009). Fetched into `WORKBOOK_DATA`, or images put at `cifar100/{train,test}/CLASS/` there |
+# | weights | 87 million numbers each for DINOv2's ViT-B and the supervised one (timm, Apache 2.0), and open_clip's ViT-B-32: about 1.3 GB in the cache of Hugging Face |
+# | memory of the GPU | *not measured yet*. The images of CIFAR-100 take 0.7 GB; batches of 256 pictures of 224 x 224 pixels pass an encoder without gradients |
+# | time | *not measured yet* |
+# | kept | `kept/week08/`: for each encoder a JSON with its accuracies and a file with its picture; for the ViT from scratch its loss curve and weights. A second run draws from them |
+# | target | a probe on DINOv2 features with 10 % of the labels (50 a class) at least 5 points above the ViT from scratch with all of them |
+# | result | *not measured yet*; `PROFILE=gpu workbook record --keep-nothing week08` would measure it |
+#
+# **Predict.** Which of the two pictures will have the purer neighborhoods, that of the encoder with labels or that without? Neither was trained on CIFAR-100.
 
 
 # %% explore=true
+from pathlib import Path
+
+from shared import kept
+
+
 class Prepared(nn.Module):
     """A backbone behind its own size and normalization: takes images in [0, 1] of any size."""
 
@@ -1488,38 +1528,38 @@ class Prepared(nn.Module):
         return self.backbone((images - self.mean) / self.std)
 
 
-def pretrained_encoders(weights: bool = True, size: int = 224) -> Iterator[tuple[str, nn.Module, str]]:
-    """Name, model and layer of each encoder; with `weights=False` the same architectures with random weights."""
+FAMOUS = {
+    "DINOv2 ViT-B/14, no labels": "vit_base_patch14_dinov2.lvd142m",
+    "ViT-B/16, ImageNet-21k labels": "vit_base_patch16_224.augreg2_in21k_ft_in1k",
+    "CLIP ViT-B/32, captions": "ViT-B-32",
+}
+
+
+def pretrained_encoder(name: str, weights: bool, size: int) -> tuple[nn.Module, str]:
+    """A model and the layer to read; with `weights=False` the same architecture with random weights."""
     import open_clip
 
-    for name, label in (
-        ("vit_base_patch14_dinov2.lvd142m", "DINOv2 ViT-B/14, no labels"),
-        ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "ViT-B/16, ImageNet-21k labels"),
-    ):
-        try:
-            model = timm.create_model(name, pretrained=weights, num_classes=0, img_size=size)
-        except OSError as error:
-            raise FileNotFoundError(
-                f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-                f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-            ) from error
-        yield label, Prepared(model, model.pretrained_cfg["mean"], model.pretrained_cfg["std"], size), "backbone.norm"
+    where = f"timm/{name}" if name.startswith("vit") else "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
     try:
-        clip = open_clip.create_model("ViT-B-32", pretrained="laion2b_s34b_b79k" if weights else None)
+        if name.startswith("vit"):
+            model = timm.create_model(name, pretrained=weights, num_classes=0, img_size=size)
+            return Prepared(model, model.pretrained_cfg["mean"], model.pretrained_cfg["std"], size), "backbone.norm"
+        clip = open_clip.create_model(name, pretrained="laion2b_s34b_b79k" if weights else None)
     except OSError as error:
         raise FileNotFoundError(
-            f"the weights of open_clip's ViT-B-32 are not in the cache and could not be downloaded ({error}). Run "
-            "`hf download laion/CLIP-ViT-B-32-laion2B-s34B-b79K` on a machine with network and copy ~/.cache/huggingface."
+            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
+            f"`hf download {where}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
         ) from error
-    yield (
-        "CLIP ViT-B/32, captions",
-        Prepared(clip.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD),
-        "backbone",
-    )
+    return Prepared(clip.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD), "backbone"
 
 
-def train_from_scratch(train: datasets.LabeledImages, steps: int, width: int = 192, depth: int = 9) -> nn.Module:
-    """A ViT (p = 4) trained on all labels, with flips and moved crops; takes images in [0, 1]."""
+def train_from_scratch(
+    train: datasets.LabeledImages, steps: int, width: int = 192, depth: int = 9
+) -> tuple[nn.Module, list[float]]:
+    """A ViT (p = 4) trained on all labels, with flips and moved crops, and the mean loss of every hundred steps.
+
+    The model takes images in [0, 1].
+    """
     device = profile.device()
     torch.manual_seed(0)
     model = VisionTransformer(
@@ -1530,54 +1570,98 @@ def train_from_scratch(train: datasets.LabeledImages, steps: int, width: int = 1
     whole = Prepared(model, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), 32).to(device)
     x, y = train.x.to(device), train.y.to(device)
 
+    losses: list[torch.Tensor] = []
+
     def loss(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         row, column = torch.randint(9, (2,), generator=generator).tolist()
         images = F.pad(x[rows.to(device)], (4, 4, 4, 4))[:, :, row : row + 32, column : column + 32]
         if torch.rand((), generator=generator) < 0.5:
             images = images.flip(-1)
-        return F.cross_entropy(whole(images), y[rows.to(device)], label_smoothing=0.1)
+        found = F.cross_entropy(whole(images), y[rows.to(device)], label_smoothing=0.1)
+        losses.append(found.detach())
+        return found
 
-    return optimize(whole, loss, len(x), steps, 1e-3, 0)
+    optimize(whole, loss, len(x), steps, 1e-3, 0)
+    return whole, [part.mean().item() for part in torch.stack(losses).split(100)]
 
 
-def famous_encoders(
+def read_encoder(
+    name: str,
     train: datasets.LabeledImages,
     test: datasets.LabeledImages,
     budgets: Sequence[int],
-    scratch_steps: int,
-    weights: bool = True,
-    size: int = 224,
-) -> None:
-    """Print neighbors and probes for pretrained encoders, and a ViT from scratch with all labels."""
-    device, rows = profile.device(), []
-    for label, model, layer in pretrained_encoders(weights, size):
-        train_f, test_f = (
-            extract_dataset(FeatureExtractor(model.to(device), [layer], "cls"), part.x.to(device), 256)[0][layer]
-            .float()
-            .cpu()
-            for part in (train, test)
-        )
-        row: dict[str, object] = {"encoder": label}
-        for k in (1, 5, 20):
-            row[f"k = {k}"] = f"{neighbor_accuracy(train_f, train.y, test_f, test.y, k, temperature=0.07):.3f}"
-        table = label_efficiency(
-            (train_f, train.y),
-            (test_f, test.y),
-            budgets,
-            1,
-            0,
-            fit=lambda x, y, seed: linear_probe(x, y, (0.001, 0.01), seed),
-        )
-        rows.append(row | {f"{entry['budget']} a class": f"{entry['mean']:.3f}" for entry in table})
-    print(profiling.table(rows, title="neighbors (T = 0.07) with all labels, then probes"))
-    model = train_from_scratch(train, scratch_steps)
+    weights: bool,
+    size: int,
+) -> dict[str, object]:
+    """Neighbors with all labels, probes with few, and t-SNE of the test images of the first ten classes."""
+    model, layer = pretrained_encoder(name, weights, size)
+    device = profile.device()
+    read = FeatureExtractor(model.to(device), [layer], "cls")
+    train_f, test_f = (extract_dataset(read, part.x.to(device), 256)[0][layer].float().cpu() for part in (train, test))
+    neighbors = {k: neighbor_accuracy(train_f, train.y, test_f, test.y, k, temperature=0.07) for k in (1, 5, 20)}
+    probes = label_efficiency(
+        (train_f, train.y),
+        (test_f, test.y),
+        budgets,
+        1,
+        0,
+        fit=lambda x, y, seed: linear_probe(x, y, (0.001, 0.01), seed),
+    )
+    some = test.y < 10
+    x = StandardScaler().fit_transform(test_f[some])
+    return {
+        "neighbors": neighbors, "probes": probes, "purity": neighbor_purity(x, test.y[some], 5),
+        "places": torch.from_numpy(tsne(x, min(30, (len(x) - 1) / 3), 1000)),
+    }  # fmt: skip
+
+
+def scratch_result(train: datasets.LabeledImages, test: datasets.LabeledImages, steps: int) -> dict[str, object]:
+    """Accuracy of the ViT from scratch, its loss curve, its weights."""
+    model, losses = train_from_scratch(train, steps)
     with torch.no_grad():
-        said = torch.cat([model(chunk.to(device)).argmax(1).cpu() for chunk in test.x.split(1000)])
-    print(f"ViT from scratch, all labels: {(said == test.y).double().mean():.3f}")
+        said = torch.cat([model(chunk.to(profile.device())).argmax(1).cpu() for chunk in test.x.split(1000)])
+    return {"accuracy": (said == test.y).double().mean().item(), "losses": losses, "weights": dict(model.state_dict())}
+
+
+def famous_encoders(
+    train: datasets.LabeledImages, test: datasets.LabeledImages, budgets: Sequence[int], scratch_steps: int, folder: Path,
+    weights: bool = True, size: int = 224,
+) -> None:  # fmt: skip
+    """Print neighbors and probes for pretrained encoders, and a ViT from scratch with all labels; draw two of them.
+
+    What takes long is kept in `folder`.
+    """
+    images = {"images": [len(train.x), len(test.x)]}
+    found = {}
+    for label, name in FAMOUS.items():
+        settings = images | {"encoder": name, "budgets": list(budgets), "weights": weights, "size": size}
+        measure = partial(read_encoder, name, train, test, budgets, weights, size)
+        found[label] = kept.results(folder / f"{name}.json", settings, measure)
+    rows = [
+        {"encoder": label}
+        | {f"k = {k}": f"{value:.3f}" for k, value in one["neighbors"].items()}
+        | {f"{entry['budget']} a class": f"{entry['mean']:.3f}" for entry in one["probes"]}
+        for label, one in found.items()
+    ]
+    print(profiling.table(rows, title="neighbors (T = 0.07) with all labels, then probes"))
+    shown = test.y[test.y < 10]
+    _, axes = plt.subplots(1, 2, figsize=(13.5, 6.4))
+    for ax, label in zip(axes, list(FAMOUS)[:2]):
+        places = found[label]["places"].numpy()
+        title = f"{label}: purity {neighbor_purity(places, shown, 5):.2f} here, {found[label]['purity']:.2f} in full"
+        draw_map(ax, places, shown.numpy(), test.classes[:10], title)
+    plt.show()
+    settings = images | {"steps": scratch_steps}
+    scratch = kept.results(folder / "scratch.json", settings, partial(scratch_result, train, test, scratch_steps))
+    print(
+        f"ViT from scratch, all labels: {scratch['accuracy']:.3f}; loss in the first hundred steps and in the last:",
+        end="",
+    )
+    print(f" {scratch['losses'][0]:.2f}, {scratch['losses'][-1]:.2f}")
 
 
 if profile.current() is profile.Profile.GPU:
-    famous_encoders(datasets.cifar100(), datasets.cifar100(train=False), (5, 50, 500), 20_000)
+    famous_encoders(datasets.cifar100(), datasets.cifar100(train=False), (5, 50, 500), 20_000, Path("kept/week08"))
 else:
     not_measured(
         "DINOv2, supervised ViT-B and CLIP on CIFAR-100", "DINOv2 with 10 % of the labels 5 points above scratch with all",
@@ -1599,7 +1683,13 @@ draw_curves(ax)
 ax.set_title("what a label buys")
 ax.legend(fontsize=9)
 ax = right.subplots()
-draw_map(ax, maps["MAE"], f"MAE, t-SNE: purity {neighbor_purity(maps['MAE'], data.y_test[chosen], 5):.2f}")
+draw_map(
+    ax,
+    maps["MAE"],
+    shown,
+    digit_names,
+    f"MAE, t-SNE: purity {neighbor_purity(maps['MAE'], data.y_test[chosen], 5):.2f}",
+)
 plt.show()
 
 # %% [markdown]

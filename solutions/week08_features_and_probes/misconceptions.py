@@ -1143,7 +1143,7 @@ MISCONCEPTIONS = [
             ROWS: "rows = torch.cat([of_class[torch.randint(len(of_class), (budget,), generator=torch.Generator().manual_seed(repeat))] for of_class in ranked])"
         },
         rejected_by="budget-test-1",
-        says="images are drawn with replacement",
+        says="an image is in the subset more than once",
         note="The same label bought twice.",
     ),
     Misconception(

@@ -737,7 +737,9 @@ with checks.step(
     checks.shape(came, (1,), "the labels")
     checks.dtype(came, torch.int64, "the labels")
     checks.equal(came.item(), 0, "the label of the nearest", causes={
-        "this is the nearest in distance; here the angle counts": 1,
+        "this is the nearest in distance; here the angle counts": lambda: (
+            came.item() == 1 == knn_classify(train_f[:3].flip(0), torch.arange(3), torch.tensor([[1.0, 0.0]]), 1).item()
+        ),
         "this is the largest dot product: the training features are not of length 1": 2,
         "this is the farthest: the smallest similarities were taken": 3,
     })  # fmt: skip
@@ -1351,7 +1353,7 @@ with checks.step("60 training images of three classes (30, 12 and 18), budgets 2
             "the subset is drawn from all images, so classes come as often as they happen to": lambda: (
                 sum(found) == len(rows) and len(set(found)) > 1
             ),
-            "images are drawn with replacement": lambda: sum(found) < len(rows),
+            "an image is in the subset more than once": lambda: sum(found) < len(rows),
         })  # fmt: skip
         checks.equal(sorted(asked), list(range(1000, 1010)), "the images that the probe is scored on", causes={
             "the probe is scored on training images": lambda: max(asked) < 1000,

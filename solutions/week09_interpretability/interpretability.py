@@ -676,7 +676,155 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %% [markdown]
-# **Explain.** Each dot is a head. The mean distance stays near that of even attention in every layer: no layer of this model is local. It has no reason to be. Neighboring cells of clutter have nothing to say about a glyph. "Early layers look nearby" is a statement about models that were trained on photographs, and the cell for pretrained models at the end prints it for two of them.
+# **Explain.** Each dot is a head. The mean distance stays near that of even attention in every layer: no layer of this model is local. It has no reason to be. Neighboring cells of clutter have nothing to say about a glyph. "Early layers look nearby" is a statement about models that were trained on photographs. The atlas below asks two that you can train here, and the one at the end asks pretrained ones.
+#
+# You will also read that early layers are *more uniform*, and that you should remove a layer norm if yours are. Both cannot be said of a model whose early layers are local: a head that looks at its neighborhood is not even. Here the entropies of both seeds say: the patches of layer 1 are the most even, by little (2.79 nats of at most 2.83; later layers 2.67 to 2.75), and its class token is the sharpest. So ask *whose* attention is meant, and print it. Removing a norm was not tried here, and no paper named at the top of this week advises it.
+
+# %% [markdown]
+# ### The atlas: every layer, every head, twelve pictures
+#
+# One picture is an anecdote. An **atlas** shows them all: a contact sheet for each layer, the heads in rows, the pictures in columns, all maps in the same colors. Beside each head stand its entropy and its mean distance, so that you can check what your eyes say.
+#
+# Two models go into it. The one you know, whose evidence fits into one patch. And a ViT that learns real digits of $8 \times 8$ pixels with patches of $2 \times 2$: there a stroke crosses patches, so that it may pay to look at a neighbor. Its twin has four **registers**, tokens that belong to no patch and start empty. Darcet et al. (2024) added such tokens to large ViTs, which otherwise turn patches of the background into scratch paper that attracts attention.
+#
+# "Early layers look local" is a claim, so it gets a rule before the numbers are seen. **Confirmed**: the mean distance of layer 1 is at most 0.9 of that of even attention, and in the last layer this share is higher by at least 0.1. Else **refuted**, for this model.
+#
+# **Predict.** For which of the three models will it be confirmed?
+
+
+# %% explore=true
+def survey(model: VisionTransformer, x: torch.Tensor, part: int = 100) -> tuple[list, dict[str, torch.Tensor]]:
+    """What an atlas needs of a model: for each layer the maps (H, n, gh, gw) of the class token, and numbers (L, H).
+
+    The numbers are means over images and patch queries; `peak` is how many times the mean share the patch gets that is
+    attended to most.
+    """
+    grid, patch, prefix = model.patch_embed.grid_size, model.patch_embed.patch_size[0], model.num_prefix_tokens
+    sheets: list[list[torch.Tensor]] = [[] for _ in model.blocks]
+    found: dict[str, list[torch.Tensor]] = {
+        "distance": [],
+        "entropy": [],
+        "sparsity": [],
+        "prefix mass": [],
+        "peak": [],
+    }
+    for images in x.split(part):
+        maps, _ = collect_attention(model, images)
+        for sheet, attn in zip(sheets, maps):
+            sheet.append(attn[:, :, 0, prefix:].unflatten(-1, grid).transpose(0, 1).cpu())
+        received = [attn[:, :, prefix:, prefix:].mean(2) for attn in maps]  # by each patch, (B, H, n)
+        of_part = {
+            "distance": [attention_distance(attn, grid, patch, prefix) for attn in maps],
+            "entropy": [attention_entropy(attn)[:, :, prefix:].mean((0, 2)) for attn in maps],
+            "sparsity": [hoyer_sparsity(attn)[:, :, prefix:].mean((0, 2)) for attn in maps],
+            "prefix mass": [prefix_mass(attn, prefix)[:, :, prefix:].mean((0, 2)) for attn in maps],
+            "peak": [(share.amax(-1) / share.mean(-1)).mean(0) for share in received],
+        }
+        for name, values in of_part.items():
+            found[name].append(len(images) / len(x) * torch.stack(values).cpu())
+    return [torch.cat(sheet, 1) for sheet in sheets], {name: torch.stack(parts).sum(0) for name, parts in found.items()}
+
+
+def even_distance(model: VisionTransformer) -> float:
+    """The distance in pixels that even attention to all patches would have."""
+    grid, patch = model.patch_embed.grid_size, model.patch_embed.patch_size[0]
+    patches = grid[0] * grid[1]
+    return attention_distance(torch.full((1, 1, patches, patches), 1 / patches), grid, patch, 0).item()
+
+
+def progression(name: str, measures: dict[str, torch.Tensor], even: float) -> str:
+    """A table of the layers, and whether early layers look local: "confirmed" or "refuted", with the numbers."""
+    share = measures["distance"] / even
+    rows = [
+        {"layer": layer + 1, "distance, px": f"{row.mean() * even:.2f}", "of even": f"{row.mean():.2f}",
+         "its heads": f"{row.min():.2f} to {row.max():.2f}"}
+        | {key: f"{values[layer].mean():.2f}" for key, values in measures.items() if key != "distance"}
+        for layer, row in enumerate(share)
+    ]  # fmt: skip
+    first, last = share[0].mean().item(), share[-1].mean().item()
+    verdict = "confirmed" if first <= 0.9 and last - first >= 0.1 else "refuted"
+    said = f"early layers look local: {verdict} (layer 1 at {first:.2f} of even attention, layer {len(share)} at {last:.2f})"
+    return profiling.table(rows, title=f"{name}; even attention: {even:.2f} px") + "\n" + said
+
+
+def digit_vit(registers: int, seed: int = 0) -> VisionTransformer:
+    """A ViT for 8 x 8 pixels: p = 2, so 16 patches; width 48, 4 blocks, 4 heads; class token and some registers."""
+    torch.manual_seed(seed)
+    model = VisionTransformer(
+        img_size=8, patch_size=2, in_chans=1, num_classes=10, embed_dim=48, depth=4, num_heads=4, mlp_ratio=2.0,
+        reg_tokens=registers, weight_init="jax",
+    )  # fmt: skip
+    nn.init.normal_(model.pos_embed, std=0.3)
+    return model
+
+
+def train_on_digits(model: VisionTransformer, steps: int = 200) -> VisionTransformer:
+    """Train on scikit-learn's digits with AdamW; the model in eval mode."""
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=4e-3, weight_decay=0.05, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        rows = torch.randint(len(DIGITS.x_train), (48,), generator=generator)
+        optimizer.zero_grad()
+        F.cross_entropy(model(DIGITS.x_train[rows]), DIGITS.y_train[rows]).backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+DIGITS = datasets.digits()
+of_digits = dict(zip((0, 4), profile.side_by_side(train_on_digits, [digit_vit(0), digit_vit(4)])))
+ATLAS = {"glyphs": survey(models[0], x_test)}
+EVEN = {"glyphs": even_distance(models[0])}
+for registers, model in of_digits.items():
+    name = f"digits, {registers} registers"
+    with torch.no_grad():
+        right = (model(DIGITS.x_test).argmax(1) == DIGITS.y_test).double().mean()
+    print(f"{name}: test accuracy {right:.3f} on {len(DIGITS.y_test)} digits")
+    ATLAS[name], EVEN[name] = survey(model, DIGITS.x_test), even_distance(model)
+for name, (_, measures) in ATLAS.items():
+    print(progression(name, measures, EVEN[name]))
+
+
+# %% explore=true
+def beside(measures: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What stands beside each head of an atlas."""
+    return {"nats": measures["entropy"], "px": measures["distance"]}
+
+
+sheets, measures = ATLAS["glyphs"]
+plotting.attention_atlas(
+    test.x[first_of_class], [sheet[:, first_of_class] for sheet in sheets], beside(measures), boxes=test.bbox[first_of_class],
+    title="seed 0, glyphs: where the class token looks; the glyph is outlined",
+)  # fmt: skip
+
+# %% explore=true
+of_each = [int((DIGITS.y_test == label).nonzero()[0]) for label in range(10)] + [10, 11]
+gray = DIGITS.x_test[of_each] - DIGITS.x_test.min()
+sheets, measures = ATLAS["digits, 4 registers"]
+plotting.attention_atlas(
+    gray / gray.max(), [sheet[:, of_each] for sheet in sheets], beside(measures),
+    title="digits, 4 registers: where the class token looks",
+)  # fmt: skip
+
+# %% explore=true
+fig, axes = plt.subplots(1, 4, figsize=(14, 3.6))
+for number, (name, (_, measures)) in enumerate(ATLAS.items()):
+    for ax, (key, what) in zip(axes, (("distance", "distance, share of even"), ("entropy", "entropy, nats"), ("sparsity", "Hoyer sparsity"), ("prefix mass", "mass on prefix tokens"))):  # fmt: skip
+        values = measures[key] / EVEN[name] if key == "distance" else measures[key]
+        plotting.dots_by_layer(
+            ax, values, ylabel=what, label=name, number=number, even=None if number or key != "distance" else 1.0
+        )
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+fig.suptitle("patch queries: a dot for each head, a line for their mean")
+plt.show()
+
+# %% [markdown]
+# **Explain.** Go through one contact sheet row by row, and say for each head what it does before you read the numbers beside it. Then compare.
+#
+# - The claim is refuted for all three, by the rule that you read first: the mean distance stays near that of even attention from the first layer to the last. On digits single heads do look a little nearer than others. Small models, trained for seconds, learn *what* to look for. Whether that is for want of data or of size, these three cannot say.
+# - What does change is how sharply they look. On digits layer 1 looks most evenly, and the layers behind it have less entropy and more of Hoyer's sparsity. Local and sharp are two things.
+# - The twin's five prefix tokens are 5 of its 21 keys, and get somewhat less of the attention than 5 / 21: they are keys like others. That says nothing about large models; what registers do there is for the atlas of pretrained models at the end to show.
 
 # %% [markdown] about="similarity"
 # ### Exercise 5. Which heads do the same?
@@ -1315,22 +1463,22 @@ def randomized(model: VisionTransformer, fresh: VisionTransformer) -> dict[str, 
 
 
 stages = {seed: randomized(model, glyph_vit(1000 + seed).eval()) for seed, model in models.items()}
-kept = {kind: [] for kind in ("attention", "rollout", "relevance", "contrast")}
+surviving = {kind: [] for kind in ("attention", "rollout", "relevance", "contrast")}
 for seed in seeds:
     at_stage = [explanations(changed, x_test[:200], said[seed][:200]) for changed in stages[seed].values()]
-    for kind, rows in kept.items():
+    for kind, rows in surviving.items():
         rows.append([rank_correlation(explained[seed][kind][:200], maps[kind]) for maps in at_stage])
 print(
     profiling.table(
         [
             {"map": kind} | {stage: f"{value:.2f}" for stage, value in zip(stages[0], np.mean(rows, axis=0))}
-            for kind, rows in kept.items()
+            for kind, rows in surviving.items()
         ],
         title=f"rank correlation with the map of the trained model, mean over seeds {seeds}",
     )
 )  # fmt: skip
 for kind in ("attention", "rollout", "relevance"):
-    print(f"{kind}, everything random: {spread([row[-1] for row in kept[kind]])} (target: below 0.5)")
+    print(f"{kind}, everything random: {spread([row[-1] for row in surviving[kind]])} (target: below 0.5)")
 fresh_maps = explanations(stages[0]["everything"], x_test[:10], said[0][:10])
 panel = {
     f"{kind}, {what}": maps[kind][:10]
@@ -1344,7 +1492,7 @@ plotting.map_gallery(
 
 # %% explore=true
 def draw_kept(ax: plt.Axes) -> None:
-    for number, (kind, rows) in enumerate(kept.items()):
+    for number, (kind, rows) in enumerate(surviving.items()):
         values = np.array(rows)
         ax.plot(
             range(values.shape[1]),
@@ -1426,25 +1574,46 @@ print(
 #
 # ## Photographs
 #
-# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core) and runs all of them.
+# On photographs nobody plants the truth. What remains are the tests that need none: deletion, insertion, random weights. The cell below trains a small ViT on **real CIFAR-10** where you have it on disk (set `WORKBOOK_DATA`; about three minutes of one CPU core, and `WORKBOOK_MINUTES` asks for a longer training) and runs all of them.
+#
+# | what | needs |
+# | --- | --- |
+# | data | CIFAR-10 as JPEG files in `WORKBOOK_DATA/cifar10/{train,test}/CLASS/`: 60,000 images of 32 x 32 pixels; with `PROFILE=gpu` torchvision's download is used where there is none |
+# | two cores | 10,000 images, 800 steps of 64 |
+# | a GPU | 50,000 images, 20,000 steps of 64; memory and time *not measured yet* |
+# | kept | `kept/week09/cifar10.json` with the loss of each step, and the weights beside it: a second run trains nothing |
+# | result | *not measured yet* on a GPU; `PROFILE=gpu workbook record --keep-nothing week09` would measure it |
 
 
-# %% explore=true
+# %% explore=true measured="cifar10"
+from pathlib import Path
+
+from IPython.display import display
+
+from shared import kept
+
+
 def not_measured(what: str, target: str, how: str) -> None:
     print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
 
-def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth: int) -> VisionTransformer:
-    """A ViT (p = 4, 65 tokens) trained with flips and shifts on images that are standardized already."""
-    torch.manual_seed(0)
+def photo_vit(seed: int, classes: int, width: int, depth: int) -> VisionTransformer:
+    """A ViT for photographs of 32 x 32 pixels: p = 4, so 64 patches and the class token."""
+    torch.manual_seed(seed)
     model = VisionTransformer(
-        img_size=32, patch_size=4, num_classes=len(train.classes), embed_dim=width, depth=depth, num_heads=width // 24,
+        img_size=32, patch_size=4, num_classes=classes, embed_dim=width, depth=depth, num_heads=width // 24,
         mlp_ratio=2.0, weight_init="jax",
-    ).to(train.x.device)  # fmt: skip
+    )  # fmt: skip
     nn.init.normal_(model.pos_embed, std=0.2)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05, fused=True)
+    return model.eval()
+
+
+def train_on_photos(model: VisionTransformer, train: datasets.LabeledImages, steps: int, seed: int = 0) -> dict:
+    """Train with flips and shifts on images that are standardized already: the weights, and the loss of each step."""
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-3, weight_decay=0.05, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=steps, pct_start=0.1)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
+    losses = []
     for _ in profile.track(range(steps), "training"):
         rows = torch.randint(len(train.x), (64,), generator=generator).to(train.x.device)
         down, across, flip = (int(torch.randint(high, (), generator=generator)) for high in (5, 5, 2))
@@ -1454,16 +1623,38 @@ def train_photo_vit(train: datasets.LabeledImages, steps: int, width: int, depth
         loss.backward()
         optimizer.step()
         schedule.step()
-    return model.eval()
+        losses.append(loss.item())
+    return {"loss": losses} | model.eval().state_dict()
 
 
-def photographs(train_images: int, steps: int, width: int, depth: int, judged: int) -> None:
-    """Train on CIFAR-10; print and draw the tests that need no planted truth."""
+def photographs(
+    train_images: int,
+    steps: int,
+    width: int,
+    depth: int,
+    judged: int,
+    seed: int = 0,
+    folder: Path = Path("kept/week09"),
+) -> tuple[plt.Figure, plt.Figure]:
+    """Train on CIFAR-10, or take the weights that were kept; print and draw the tests that need no planted truth."""
     device = profile.device()
     sets = datasets.cifar10(limit=train_images), datasets.cifar10(train=False, limit=2000)
     mean, std = sets[0].x.mean((0, 2, 3), keepdim=True), sets[0].x.std((0, 2, 3), keepdim=True)
     train, held = (datasets.LabeledImages(((s.x - mean) / std).to(device), s.y.to(device), s.classes) for s in sets)
-    model = train_photo_vit(train, steps, width, depth)
+    model = photo_vit(seed, len(train.classes), width, depth).to(device)
+    settings = {
+        "images": train_images,
+        "steps": steps,
+        "width": width,
+        "depth": depth,
+        "batch": 64,
+        "rate": 1e-3,
+        "seed": seed,
+    }
+    found = kept.results(folder / "cifar10.json", settings, lambda: train_on_photos(model, train, steps, seed))
+    losses = found.pop("loss")
+    model.load_state_dict(found)
+    print(f"cross entropy of a batch: {losses[0]:.2f} at first, {np.mean(losses[-20:]):.2f} in the last 20 steps")
     with torch.no_grad():
         logits = torch.cat([model(chunk) for chunk in held.x.split(500)])
     print(
@@ -1476,11 +1667,10 @@ def photographs(train_images: int, steps: int, width: int, depth: int, judged: i
     shares = [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
     deleted = {kind: deletion_curve(model, x, y, maps, shares).cpu() for kind, maps in found.items()}
     inserted = {kind: deletion_curve(model, x, y, maps, shares, insert=True).cpu() for kind, maps in found.items()}
-    torch.manual_seed(1)
-    fresh = VisionTransformer(img_size=32, patch_size=4, num_classes=10, embed_dim=width, depth=depth, num_heads=width // 24, mlp_ratio=2.0, weight_init="jax").to(device)  # fmt: skip
+    fresh = photo_vit(1, 10, width, depth).to(device)
     changed = {
         name: explanations(stage, x, y)
-        for name, stage in randomized(model, fresh.eval()).items()
+        for name, stage in randomized(model, fresh).items()
         if name in ("head", "everything")
     }
     print(profiling.table([
@@ -1522,21 +1712,20 @@ def photographs(train_images: int, steps: int, width: int, depth: int, judged: i
     )
 
 
-with_data = "WORKBOOK_DATA" in os.environ and (datasets.data_folder() / "cifar10").is_dir()
-figures = None
+budget = profile.budget(minutes=3)
+figures: tuple[plt.Figure, ...] = ()
 if profile.current() is profile.Profile.GPU:
     figures = photographs(50_000, 20_000, 192, 9, 2000)
-elif with_data:
-    figures = photographs(10_000, 800, 72, 4, 200)
+elif datasets.on_disk("cifar10"):
+    images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(800)
+    figures = photographs(images, steps, 72, 4, 200, budget.seed)
 else:
     not_measured(
         "Maps on CIFAR-10", "none, a comparison",
-        "WORKBOOK_DATA=FOLDER workbook record --keep-nothing week09, with images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
+        "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
     )  # fmt: skip
-figures[0] if figures else None
-
-# %% explore=true
-figures[1] if figures else None
+for figure in figures:
+    display(figure)
 
 # %% [markdown]
 # **Explain.** If you ran it on two cores, look for four things. The model is weak, and a map of a weak model explains a weak model.
@@ -1548,7 +1737,19 @@ figures[1] if figures else None
 #
 # ### On a GPU: pretrained models
 #
-# With `PROFILE=gpu` the next cell reads two pretrained ViTs on Imagenette, ten classes of ImageNet. Targets: the mean attention distance grows with the layer (Spearman's correlation above 0.6), and rollout and relevance beat random maps in deletion and insertion. It draws the gallery for 20 photographs, and distance and entropy of all 12 layers and heads.
+# With `PROFILE=gpu` the next cells read four pretrained ViTs on Imagenette, ten classes of ImageNet: a ViT-B/16 and a DeiT-S/16 that were trained with labels, and two DINOv2 ViT-B/14 that were not, one of them with four registers. For each model they print the progression through all layers with the verdict on "early layers look local", draw the measures of all heads, and write an atlas of 24 photographs, a page for each layer, into one PDF beside this notebook. The two with a classifier also go through deletion and insertion.
+#
+# | what | needs |
+# | --- | --- |
+# | data | Imagenette, 320 px: 342 MB as an archive; its repository is under the Apache License 2.0, the photographs are ImageNet's |
+# | weights | 86, 22, 86 and 86 million numbers in float32 (ViT-B, DeiT-S, twice DINOv2's ViT-B): 1.1 GB on disk in timm's cache |
+# | memory of the GPU | one image at a time for attention; deletion runs batches of 50 photographs: *not measured yet* |
+# | time | *not measured yet* |
+# | kept | `kept/week09/`: a JSON and the maps of each model, and its atlas as PDF. A second run draws from them |
+# | targets | the mean distance grows with the layer (Spearman above 0.6); rollout and relevance beat random maps in deletion and insertion |
+# | result | *not measured yet*; `PROFILE=gpu workbook record --keep-nothing week09` would measure it |
+#
+# **Predict.** Which of the four will confirm that early layers look local? And what will registers do to `peak`, the share of the patch that is attended to most?
 
 
 # %% explore=true
@@ -1577,9 +1778,10 @@ def imagenette(count: int, size: int = 224) -> tuple[torch.Tensor, torch.Tensor]
     )
 
 
-def pretrained_vit(name: str, weights: bool) -> VisionTransformer:
+def pretrained_vit(name: str, weights: bool, size: int) -> VisionTransformer:
+    """A ViT of timm for images of `size`: positions that were learned for another size are interpolated."""
     try:
-        return timm.create_model(name, pretrained=weights).eval().to(profile.device())
+        return timm.create_model(name, pretrained=weights, img_size=size).eval().to(profile.device())
     except OSError as error:
         raise FileNotFoundError(
             f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
@@ -1587,64 +1789,114 @@ def pretrained_vit(name: str, weights: bool) -> VisionTransformer:
         ) from error
 
 
-def famous_vits(names: Sequence[str], photos: torch.Tensor, labels: torch.Tensor, weights: bool = True) -> list:
-    """Print and draw, for each model, what this week measures; the figures of the galleries."""
-    device, galleries = profile.device(), []
-    for name in names:
-        model = pretrained_vit(name, weights)
-        mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
-        x, y = ((photos - mean) / std).to(device), labels.to(device)
-        grid, patch, prefix = model.patch_embed.grid_size, model.patch_embed.patch_size[0], model.num_prefix_tokens
-        found: dict[str, list[torch.Tensor]] = {"attention": [], "rollout": [], "relevance": []}
-        distance, entropy, right = [], [], []
-        for image, label in zip(x.split(1), y.split(1)):  # one image at a time: 12 maps of a ViT-B take 22 MB
-            maps, logits = collect_attention(model, image)
-            distance.append(torch.stack([attention_distance(attn, grid, patch, prefix) for attn in maps]).cpu())
-            entropy.append(torch.stack([attention_entropy(attn).mean((0, 2)) for attn in maps]).cpu())
-            right.append((logits.argmax(1) == label).item())
-            found["attention"].append(maps[-1].mean(1)[:, 0, prefix:])
-            found["rollout"].append(attention_rollout(maps)[:, 0, prefix:])
-            found["relevance"].append(gradient_relevance(model, image, logits.argmax(1)))
-        maps_of = {kind: torch.cat(parts).reshape(-1, *grid) for kind, parts in found.items()}
-        maps_of["random"] = torch.rand(len(x), *grid, generator=torch.Generator().manual_seed(0)).to(device)
-        means = torch.stack(distance).mean(0)  # (L, H)
-        order = rank_correlation(torch.arange(len(means))[None, :, None], means.mean(1)[None, :, None])
-        print(f"{name}: accuracy {np.mean(right):.3f} on {len(x)} photographs")
-        print(f"  mean distance by layer, px: {spread(means.mean(1).tolist())}")
-        print(f"  correlation of layer and distance: {order:.2f} (target: above 0.6)")
-        print(
-            f"  spread of the heads in the first and the last layer: {means[0].std():.1f} and {means[-1].std():.1f} px"
+def judged(model: VisionTransformer, x: torch.Tensor, y: torch.Tensor, shown: int) -> dict:
+    """Accuracy, areas of deletion and insertion for four kinds of maps, and three kinds of maps of `shown` images."""
+    grid, prefix = model.patch_embed.grid_size, model.num_prefix_tokens
+    found: dict[str, list[torch.Tensor]] = {"attention": [], "rollout": [], "relevance": []}
+    right = []
+    for image, label in zip(x.split(1), y.split(1)):  # one image at a time: 12 maps of a ViT-B take 22 MB
+        maps, logits = collect_attention(model, image)
+        right.append((logits.argmax(1) == label).item())
+        found["attention"].append(maps[-1].mean(1)[:, 0, prefix:])
+        found["rollout"].append(attention_rollout(maps)[:, 0, prefix:])
+        found["relevance"].append(gradient_relevance(model, image, logits.argmax(1)))
+    maps_of = {kind: torch.cat(parts).reshape(-1, *grid) for kind, parts in found.items()}
+    kept_maps = {f"map {kind}": maps[:shown] for kind, maps in maps_of.items()}
+    maps_of["random"] = torch.rand(len(x), *grid, generator=torch.Generator().manual_seed(0)).to(x.device)
+    shares = np.linspace(0, 1, 11).tolist()
+
+    def judge(images: torch.Tensor) -> torch.Tensor:
+        return torch.cat([model(chunk) for chunk in images.split(50)])
+
+    areas = {
+        kind: {
+            "deletion": area(deletion_curve(judge, x, y, maps, shares).cpu(), shares),
+            "insertion": area(deletion_curve(judge, x, y, maps, shares, insert=True).cpu(), shares),
+        }
+        for kind, maps in maps_of.items()
+    }
+    return {"accuracy": float(np.mean(right)), "areas": areas} | kept_maps
+
+
+def read_vit(name: str, photos: torch.Tensor, labels: torch.Tensor, weights: bool, shown: int) -> dict:
+    """What this week measures of a ViT of timm; as tensors the maps of the first `shown` photographs."""
+    model = pretrained_vit(name, weights, photos.shape[-1])
+    mean, std = (torch.tensor(model.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))
+    x, y = ((photos - mean) / std).to(profile.device()), labels.to(profile.device())
+    sheets, measures = survey(model, x, part=1)
+    found = {"measures": {key: values.tolist() for key, values in measures.items()}, "even": even_distance(model)}
+    found["atlas"] = torch.stack([sheet[:, :shown] for sheet in sheets])  # (L, H, n, gh, gw)
+    return found | (judged(model, x, y, shown) if model.num_classes else {})
+
+
+def draw_vit(name: str, found: dict, photos: torch.Tensor, folder: Path) -> plt.Figure | None:
+    """Print and draw what `read_vit` found, write the atlas as PDF; the gallery of the maps, where there is one."""
+    measures = {key: torch.tensor(values) for key, values in found["measures"].items()}
+    print(progression(name, measures, found["even"]))
+    layer = torch.arange(len(measures["distance"]))
+    order = rank_correlation(layer[None, :, None], measures["distance"].mean(1)[None, :, None])
+    print(f"  correlation of layer and distance: {order:.2f} (target: above 0.6)")
+    sheets = found["atlas"]
+    shown, top = photos[: sheets.shape[2]], plotting.brightest(list(sheets))
+    pages = [
+        plotting.attention_atlas(
+            shown, [sheet], {unit: values[[number]] for unit, values in beside(measures).items()},
+            names=[f"layer {number + 1}"], title=name, top=top,
         )
-        shares = np.linspace(0, 1, 11).tolist()
-        judge = lambda images, model=model: torch.cat([model(chunk) for chunk in images.split(50)])  # noqa: E731
-        for kind, maps in maps_of.items():
-            deleted = deletion_curve(judge, x, y, maps, shares).cpu()
-            inserted = deletion_curve(judge, x, y, maps, shares, insert=True).cpu()
-            print(
-                f"  {kind:>9}: deletion area {area(deleted, shares):.3f}, insertion area {area(inserted, shares):.3f}"
+        for number, sheet in enumerate(sheets)
+    ]  # fmt: skip
+    print(f"  the atlas, {len(pages)} pages: {plotting.save_pages(folder / f'{name}.pdf', pages)}")
+    for number in sorted({0, len(pages) // 2, len(pages) - 1}):
+        display(pages[number])
+    display(plotting.head_matrices(measures, title=f"{name}: all heads"))
+    if "areas" not in found:
+        return None
+    print(f"  accuracy {found['accuracy']:.3f} on {len(photos)} photographs")
+    for kind, areas in found["areas"].items():
+        print(f"  {kind:>9}: deletion area {areas['deletion']:.3f}, insertion area {areas['insertion']:.3f}")
+    maps = {kind: found[f"map {kind}"] for kind in ("attention", "rollout", "relevance")}
+    return plotting.map_gallery(shown[:20], {kind: of_kind[:20] for kind, of_kind in maps.items()}, title=name)
+
+
+def famous_vits(
+    names: Sequence[str], photos: torch.Tensor, labels: torch.Tensor, folder: Path, weights: bool = True, shown: int = 24
+) -> list[plt.Figure]:  # fmt: skip
+    """Read each model, or what was kept of it; print, draw, and compare their layers; the galleries of maps."""
+    galleries = []
+    fig, axes = plt.subplots(1, 3, figsize=(13, 4))
+    for number, name in enumerate(names):
+        settings = {
+            "model": name,
+            "photographs": len(photos),
+            "size": photos.shape[-1],
+            "weights": weights,
+            "shown": shown,
+        }
+        found = kept.results(
+            folder / f"{name}.json", settings, lambda name=name: read_vit(name, photos, labels, weights, shown)
+        )
+        galleries.append(draw_vit(name, found, photos, folder))
+        for ax, key in zip(axes, ("distance", "prefix mass", "peak")):
+            values = torch.tensor(found["measures"][key]) / (found["even"] if key == "distance" else 1)
+            plotting.dots_by_layer(
+                ax, values, ylabel=f"{key}, share of even" if key == "distance" else key, label=name, number=number
             )
-        _, axes = plt.subplots(1, 2, figsize=(11, 3.6))
-        for ax, values, what in (
-            (axes[0], means, "distance, px"),
-            (axes[1], torch.stack(entropy).mean(0), "entropy, nats"),
-        ):
-            ax.plot(np.repeat(range(1, len(values) + 1), values.shape[1]), values.flatten(), "o", alpha=0.5)
-            ax.plot(range(1, len(values) + 1), values.mean(1), color="black")
-            ax.set(title=name, xlabel="layer", ylabel=what)
-        plt.show()
-        del maps_of["random"]
-        galleries.append(plotting.map_gallery(photos[:20], {k: v[:20].cpu() for k, v in maps_of.items()}, title=name))
-    return galleries
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    display(fig)
+    plt.close(fig)
+    return [gallery for gallery in galleries if gallery]
 
 
+FAMOUS = (
+    "vit_base_patch16_224.augreg2_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k", "vit_base_patch14_dinov2.lvd142m",
+    "vit_base_patch14_reg4_dinov2.lvd142m",
+)  # fmt: skip
 famous: list = []
 if profile.current() is profile.Profile.GPU:
-    famous = famous_vits(
-        ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "deit_small_patch16_224.fb_in1k"), *imagenette(200)
-    )
+    famous = famous_vits(FAMOUS, *imagenette(200), Path("kept/week09"))
 else:
     not_measured(
-        "Distance, rollout and relevance of two pretrained ViTs", "distance grows with the layer, Spearman above 0.6",
+        "All layers and heads, rollout and relevance of four pretrained ViTs", "distance grows with the layer, Spearman above 0.6",
         "PROFILE=gpu workbook record --keep-nothing week09",
     )  # fmt: skip
 famous[0] if famous else None

@@ -796,7 +796,7 @@ with checks.step("one block without norm and MLP: the gradient for key j is what
             came = checks.beside(lambda fn, *rest: fn(*rest), gradient_relevance, model, images, label)
             checks.shape(came, (3, 4), "the relevance", causes={
                 "the class token is still in the map; every cell would be shifted by one": lambda: tuple(came.shape) == (3, 5),
-                "this is the whole matrix; the row of the class token is asked for": lambda: came.ndim == 3,
+                "this is the whole matrix; the row of the class token is asked for": lambda: tuple(came.shape) in ((3, 5, 5), (3, 5, 4)),
             })  # fmt: skip
             checks.close(came, wanted, f"the relevance for class {label}", causes={
                 "negative products were made positive; they are cut off at 0": product.abs().mean(1),
@@ -1011,7 +1011,10 @@ with checks.step("only the top left patch of four matters; image 0's map knows i
     checks.shape(came, (5,), "the curve")
     checks.close(came, torch.tensor([1.0, 0.5, 0.5, 0.5, 0.0]), "accuracy after deletion", causes={
         "the first image's order was used for all images": torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0]),
-        "the patches that were to be deleted are the only ones left": torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0]),
+        "the patches that were to be deleted are the only ones left": lambda: (
+            checks.near(came, torch.tensor([0.0, 0.5, 0.5, 0.5, 1.0]))
+            and bool((deletion_curve(TopLeft(), images * 0, labels * 0, maps, quarters) == 1).all())  # dark either way
+        ),
     })  # fmt: skip
 
 

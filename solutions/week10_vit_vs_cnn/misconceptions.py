@@ -922,6 +922,16 @@ MISCONCEPTIONS = [
         note="A curve can fall first and rise later.",
     ),
     Misconception(
+        name="attacks-mixed-up",
+        exercise="curve",
+        edits={
+            "if any(many > one + slack for _, one, many in points):": "if any(one > many + slack for _, one, many in points):"
+        },
+        rejected_by="curve-test-1",
+        says="the two attacks were mixed up",
+        note="More steps leave less accuracy. That is how it should be, and no alarm.",
+    ),
+    Misconception(
         name="one-step-must-not-survive",
         exercise="curve",
         edits={SURVIVES: "if any(one > slack for eps, one, _ in points if eps >= value_range):"},

@@ -285,13 +285,34 @@ def render_report(results, out_dir):
 
 {{ r["question"] }}
 
-## Methodology
+{{ r["paragraphs"]["Introduction"] }}
+
+## Data
 
 - data: {{ r["data"]["name"] }}, {{ r["data"]["train"] }} and {{ r["data"]["test"] }}
 - classes: {% for c in r["data"]["classes"] %}{{ c }}; {% endfor %}
+
+{{ r["paragraphs"]["Data"] }}
+
+## Architecture
+{% for a in r["architecture"] %}
+- {{ a["model"] }}: {{ a["name"] }} for {{ a["size"] }} pixels, {{ a["parameters"] }} parameters
+{% endfor %}
+{{ r["paragraphs"]["Architecture"] }}
+
+## Training procedure
+
 - steps: {{ r["training"]["steps"] }} in {{ r["training"]["run"] }}
 
+{{ r["paragraphs"]["Training procedure"] }}
+
+## Methods
+
+{{ r["paragraphs"]["Methods"] }}
+
 ## Quantitative results
+
+{{ r["paragraphs"]["Quantitative results"] }}
 {% for m in ["vit", "cnn"] %}
 - {{ m }}: {{ r["accuracy"][m]["accuracy"] | n }}, 95 % from {{ r["accuracy"][m]["low"] | n }} to {{ r["accuracy"][m]["high"] | n }}
 - {{ m }} on the evidence: {{ r["evidence"][m] | n }}
@@ -301,26 +322,42 @@ Heads: {{ r["heads"]["count"] }}; {% for k in ["mean", "low", "high"] %}{{ k }} 
 - layer {{ h["layer"] }}, head {{ h["head"] }}: {{ h["importance"] | n }} from {{ h["low"] | n }} to {{ h["high"] | n }}
 {% endfor %}
 ## Qualitative results
+
+{{ r["paragraphs"]["Qualitative results"] }}
 {% for name, file in r["figures"].items() %}
 ![{{ name }}]({{ file }})
 {% endfor %}
 ## Comparison
 
-{{ v }}
+{{ v }} {{ r["paragraphs"]["Comparison"] }}
 {% for row in r["robustness"] %}
 - epsilon {{ row["eps"] }}: {{ row["vit"] | n }} and {{ row["cnn"] | n }}
 {% endfor %}
-## Failure analysis
+## Failure modes
+
+{{ r["paragraphs"]["Failure modes"] }}
 {% for f in r["failures"] %}
 - {{ f["owner"] }}, {{ f["condition"] }}: {{ f["hits"] }} of {{ f["errors"] }}, {{ f["share"] | n }} over {{ f["base"] | n }}, lift {{ f["lift"] | n }}, p {{ f["p"] | n }}, corrected {{ f["p_holm"] | n }}
 {% endfor %}
+## When to use which
+
+{{ r["paragraphs"]["When to use which"] }}
+
 ## Insights
+
+{{ r["paragraphs"]["Insights"] }}
 {% for text in r["insights"] %}
 - {{ text }}{% endfor %}
 
 ## Limitations
+
+{{ r["paragraphs"]["Limitations"] }}
 {% for text in r["limitations"] %}
 - {{ text }}{% endfor %}
+
+## Future work
+
+{{ r["paragraphs"]["Future work"] }}
 """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["n"] = number

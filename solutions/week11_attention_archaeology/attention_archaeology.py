@@ -13,7 +13,7 @@
 # - write a report in which no number was typed by hand;
 # - ship an interactive demo, and test it without a browser.
 #
-# **Time** about 16 hours: 2 of reading, 9 of coding, 5 of experiments and writing. **You need** weeks 8, 9 and 10. What this week needs of them (attention maps, rollout, Grad-CAM, PGD) is given, so nothing depends on your answers there.
+# **Time** about 18 hours: 2 of reading, 8 of coding, 8 of experiments and writing. **You need** weeks 8, 9 and 10. What this week needs of them (attention maps, rollout, Grad-CAM, PGD) is given, so nothing depends on your answers there.
 #
 # **How to work.** This is the project of this part of the course. You write its seven parts here; each has a stub, a cell that draws, tests you can read and three folded hints. At the end one cell exports them as a small package, `archaeology/`, with a checkpoint, a report and the demo. That folder is what you show to people.
 #
@@ -47,7 +47,7 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy.stats import chi2_contingency, fisher_exact, spearmanr
 from timm.models.vision_transformer import VisionTransformer
@@ -55,6 +55,21 @@ from torch import nn
 
 from shared import apps, checks, datasets, exporting, observe, plotting, profiling, session, unchanged
 from shared import profiles as profile
+from shared.study import (
+    EXAMPLE,
+    as_maps,
+    enlarged,
+    interval,
+    leaves,
+    numbers_in,
+    read_tile,
+    reported,
+    share_in_patches,
+    shows,
+    strangers,
+    turned,
+    write_readme,
+)  # fmt: skip
 
 torch.manual_seed(0)
 torch.set_num_threads(1)  # small models: more threads cost more than they give
@@ -107,7 +122,7 @@ plt.show()
 # | `.load()` | list of dicts | all whole lines of the file as it is now, in order; none where nothing was logged. A line is whole when it ends with an end of line. The file is UTF-8, whatever the encoding of your machine |
 # | `.best(metric, mode)` | dict | the line with the largest (`"max"`) or smallest (`"min"`) value; lines without the metric or with NaN do not count; of equal ones the first |
 #
-# `mirror` is how Weights & Biases comes in without being needed: `mirror=lambda step, metrics: wandb.log(metrics, step=step)`.
+# `mirror` is how a tracker comes in without being needed. The given `tracker.open(name, root)` makes one: TensorBoard by default, Weights & Biases offline with `WORKBOOK_TRACKER=wandb` where it is installed. It can be called as `mirror(step, metrics)`.
 
 
 # %% exercise="runlog" difficulty=2 minutes=45
@@ -231,6 +246,18 @@ with checks.look():
 # ### Two models, one budget
 #
 # Now the subjects of the study: a ViT with patches of 8 and a convolutional network of nearly the same size. Both take pixels in $[0, 1]$; the normalization is their first layer, so that an attack measures $\varepsilon$ in pixels. Both see the same batches in the same order, turned and mirrored at random. Read the given code: it is all the training there is.
+#
+# **The configuration says which models are studied**, by name, and at which size of image. `build` makes a model from its name: one of the two small ones, or any ViT or ResNet of timm. The log, the checkpoint, the exported project and the demo all rest on that, so what you hand over later is what you studied, be it these two or a ViT-B.
+#
+# | given | what it is |
+# | --- | --- |
+# | `small_vit(seed)`, `small_cnn(seed)` | the two subjects; `scrambled_vit` is a still smaller one for tests |
+# | `build(name, classes, size, seed, weights)` | a model by its name, normalization included; `weights` asks for pretrained ones |
+# | `fit(model, x, y, steps, rate, seed)` | the training; `turned(images, way)` mirrors, upends or transposes tiles |
+# | `logits_of(model, images)` | logits in eval mode, in batches, on the CPU |
+# | `interval(hits, n)` | Wilson's 95 % interval of a share |
+# | `Study` | both models, images, labels, names of the classes, names of the models |
+# | `train_pair(config, train, root, mirror)` | both models of a configuration, trained and logged |
 
 
 # %% given="networks"
@@ -281,11 +308,30 @@ def small_cnn(seed: int, widths: Sequence[int] = (24, 48, 96, 112), classes: int
     return nn.Sequential(parts).to(memory_format=torch.channels_last).eval()  # convolutions are faster that way
 
 
-def turned(images: torch.Tensor, way: int) -> torch.Tensor:
-    """Images mirrored, upended or transposed: one of 8 ways in which a tile stays a tile of its class."""
-    images = images.flip(-1) if way & 1 else images
-    images = images.flip(-2) if way & 2 else images
-    return images.transpose(-1, -2) if way & 4 else images
+def build(name: str, classes: int, size: int, seed: int = 0, weights: bool = False) -> nn.Module:
+    """A model by its name: "small_vit", "small_cnn", or one of timm. It takes pixels (B, 3, size, size) in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError : when pretrained weights are asked for and cannot be had; the message says how to fetch them.
+    """
+    own = {"small_vit": small_vit, "small_cnn": small_cnn}
+    if name in own:
+        return own[name](seed, classes=classes)
+    torch.manual_seed(seed)
+    config = timm.get_pretrained_cfg(name)
+    sized = {"img_size": size} if config.fixed_input_size else {}  # positions are learned for one size
+    try:
+        model = timm.create_model(name, pretrained=weights, num_classes=classes, **sized)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
+            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
+        ) from error
+    parent, _, first = config.first_conv.rpartition(".")
+    normalized = nn.Sequential(Normalize(config.mean, config.std), model.get_submodule(config.first_conv))
+    setattr(model.get_submodule(parent), first, normalized)
+    return model.eval()
 
 
 def fit(
@@ -322,14 +368,6 @@ def logits_of(model: nn.Module, images: torch.Tensor, batch: int = 200) -> torch
         return torch.cat([model(part.to(device)).cpu() for part in images.split(batch)])
 
 
-def interval(hits: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of `hits` in `n` (Wilson 1927)."""
-    share, z = hits / n, 1.96
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """Two trained models and the images they are studied on.
@@ -339,6 +377,7 @@ class Study:
     vit, cnn : modules in eval mode that map pixels (B, 3, s, s) in [0, 1] to logits (B, classes).
     images : (n, 3, s, s) float in [0, 1]. labels : (n,) int64. classes : their names.
     cam_layer : name of the layer of `cnn` whose maps Grad-CAM reads.
+    names : what `build` makes the two models from.
     """
 
     vit: nn.Module
@@ -347,13 +386,17 @@ class Study:
     labels: torch.Tensor
     classes: tuple[str, ...]
     cam_layer: str = "features"
+    names: tuple[str, str] = ("small_vit", "small_cnn")
 
 
 # %% given="pair"
-def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[dict[str, nn.Module], "RunLog"]:
-    """Both models of a configuration, trained side by side, and then logged."""
-    log = RunLog(root, config)
-    models = {"vit": small_vit(config["seed"]), "cnn": small_cnn(config["seed"])}
+def train_pair(
+    config: dict, train: datasets.FieldTiles, root: Path, mirror: Callable[[int, dict[str, float]], object] | None = None
+) -> tuple[dict[str, nn.Module], "RunLog"]:  # fmt: skip
+    """Both models of a configuration, trained side by side, and then logged; `mirror` is told as well."""
+    log = RunLog(root, config, mirror)
+    classes = len(datasets.LAND_USES)
+    models = {name: build(config["models"][name], classes, config["size"], config["seed"]) for name in ("vit", "cnn")}
     losses: dict[str, list[tuple[int, float]]] = {name: [] for name in models}
 
     def train_one(name: str) -> None:
@@ -373,12 +416,16 @@ def train_pair(config: dict, train: datasets.FieldTiles, root: Path) -> tuple[di
 # **Predict.** Same data, same batches, same number of weights within a few percent. Which model wins on tiles, and by how much? On which class will the ViT with its coarse patches fail?
 
 # %% explore=true
+from shared import tracker
+
 CONFIG = {
     "data": {"name": "field_tiles", "train": len(TRAIN.x), "test": len(TEST.x), "seeds": [0, 1]},
+    "models": {"vit": "small_vit", "cnn": "small_cnn"}, "size": 32,
     "steps": 200, "batch": 64, "seed": int(os.environ.get("SEED", 0)), "rate": {"vit": 2e-3, "cnn": 3e-3},
 }  # fmt: skip
 HERE = Path("archaeology")  # the project's folder, beside this notebook
-MODELS, RUN = train_pair(CONFIG, TRAIN, HERE / "runs")
+with tracker.open(config_hash(CONFIG), HERE / "tracked", config=CONFIG) as track:
+    MODELS, RUN = train_pair(CONFIG, TRAIN, HERE / "runs", track)
 STUDY = Study(MODELS["vit"], MODELS["cnn"], TEST.x, TEST.y, LAND_USES)
 LOGITS = {name: logits_of(model, TEST.x) for name, model in MODELS.items()}
 RIGHT = {name: LOGITS[name].argmax(1) == TEST.y for name in MODELS}
@@ -397,6 +444,7 @@ print(f"target: both at least 0.85. Reached: {target:.3f}")
 assert target >= 0.85 or CONFIG["seed"], "the study goes on only with two models that work"
 
 # %% explore=true
+print(f"the same curves in a browser: tensorboard --logdir {HERE / 'tracked'}")
 lines = RUN.load()
 series = {
     name: [line[f"{name}_loss"] for line in lines if f"{name}_loss" in line][-CONFIG["steps"] // 10 :]
@@ -415,6 +463,20 @@ plotting.curves(
 # ## Part 2. What is each head for?
 #
 # A ViT of four layers with four heads has 16 attention maps an image. A gallery of them is pretty. But *bright does not mean needed*: a head may look at the evidence while nobody reads what it says. So we ask twice. First by looking, then by taking heads away.
+
+
+# %% [markdown]
+# What you need of weeks 9 and 10 is given, since nothing of this week may depend on your answers there. You know all of it:
+#
+# | given | what it is | week |
+# | --- | --- | --- |
+# | `attention_of(model, images)` | attention of each layer, $(B, H, N, N)$ | 9 |
+# | `rolled_out(attentions)` | rollout of the class token, $(B, N)$ | 9 |
+# | `as_maps(rows, grid)` | rows of weights as maps that sum to 1, $(\dots, g_h, g_w)$ | |
+# | `share_in_patches(mask, patch)` | share of each patch that a mask covers | |
+# | `grad_cam(model, layer, images, targets)` | Grad-CAM, $(B, h, w)$ | 10 |
+# | `pgd(model, x, y, eps)`, `carlini_wagner(model, x, y)` | attacked pixels; the L2 distance of the nearest error that was found | 10 |
+# | `robustness(study, images, labels, epsilons)` | accuracy of both models under PGD, with intervals | 10 |
 
 
 # %% given="reading"
@@ -456,17 +518,6 @@ def rolled_out(attentions: Sequence[torch.Tensor], residual: float = 0.5) -> tor
         mixed = mixed + residual * torch.eye(mixed.shape[-1], device=mixed.device)
         seen = mixed[:, 0] if seen is None else torch.einsum("bn,bnm->bm", seen, mixed)
     return seen
-
-
-def as_maps(rows: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Rows of weights (..., N) as maps (..., gh, gw) that sum to 1: what is no patch is left out."""
-    patches = rows[..., -grid[0] * grid[1] :]
-    return (patches / patches.sum(-1, keepdim=True)).unflatten(-1, grid)
-
-
-def share_in_patches(mask: torch.Tensor, patch: int) -> torch.Tensor:
-    """The share of each patch that a mask (B, s, s) covers: (B, s / patch, s / patch) float."""
-    return F.avg_pool2d(mask[:, None].float(), patch)[:, 0]
 
 
 def grad_cam(model: nn.Module, layer: str, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -541,37 +592,52 @@ def robustness(study: Study, images: torch.Tensor, labels: torch.Tensor, epsilon
 # %% explore=true
 GRID, PATCH = (4, 4), 8
 ATTENTION = attention_of(STUDY.vit, TEST.x)
-shown = [int(((TEST.y == kind) & RIGHT["vit"]).nonzero()[4]) for kind in (0, 2, 4)]
-fig, axes = plt.subplots(3, 9, figsize=(13.5, 4.9))
-for line, index in zip(axes, shown):
-    line[0].imshow(TEST.x[index].permute(1, 2, 0))
-    line[0].set_title(LAND_USES[TEST.y[index]], fontsize=11)
-    line[1].imshow(TEST.evidence[index], cmap="gray", vmin=0, vmax=1)
-    line[1].set_title("evidence", fontsize=11)
-    for layer, attention in enumerate(ATTENTION):
-        heads = as_maps(attention[index, :, 0], GRID)
-        for ax, heat, text in ((line[2 + layer], heads.mean(0), f"layer {layer}"),):
-            plotting.attention_overlay(ax, TEST.x[index], heat, title=text)
-            ax.set_title(text, fontsize=11)
-    plotting.attention_overlay(
-        line[6], TEST.x[index], as_maps(rolled_out([a[[index]] for a in ATTENTION]), GRID)[0], title="rollout"
+SHARE = share_in_patches(TEST.evidence, PATCH)
+ROLLOUT = as_maps(rolled_out(ATTENTION), GRID)
+CAM = torch.cat([grad_cam(STUDY.cnn, "features", x, y) for x, y in zip(TEST.x.split(200), TEST.y.split(200))])
+
+
+def layer_progression(chosen: list[int]) -> plt.Figure:
+    """Tiles in columns; below each the evidence, the mean of the heads in each layer, rollout, and Grad-CAM."""
+    rows = {"evidence": SHARE[chosen]}
+    rows |= {f"layer {k}": as_maps(attention[chosen, :, 0].mean(1), GRID) for k, attention in enumerate(ATTENTION)}
+    return plotting.map_gallery(
+        TEST.x[chosen], rows | {"rollout": ROLLOUT[chosen], "Grad-CAM": CAM[chosen]}, columns=12,
+        title="from layer to layer (mean of the heads, class token), rollout, and the CNN's Grad-CAM",
+    )  # fmt: skip
+
+
+OF_CLASS = [((TEST.y == kind) & RIGHT["vit"]).nonzero()[:, 0].tolist() for kind in range(len(LAND_USES))]
+layer_progression([of_kind[place] for place in range(4) for of_kind in OF_CLASS])
+
+# %% [markdown]
+# These are means over heads. Here is every head by itself, on two tiles of each class, with its entropy and its mean distance beside it. **Before you go on**, write down for three heads what you think each one does.
+
+# %% explore=true
+twelve = [of_kind[place] for of_kind in OF_CLASS for place in range(2)]
+of_patches = [attention[:, :, 1:, 1:] / attention[:, :, 1:, 1:].sum(-1, keepdim=True) for attention in ATTENTION]
+places = PATCH * torch.cartesian_prod(torch.arange(4), torch.arange(4)).float()
+apart = (places[:, None] - places[None]).norm(dim=-1)
+DISTANCE = torch.stack([(attention * apart).sum(-1).mean((0, 2)) for attention in of_patches])  # (L, H), pixels
+ENTROPY = torch.stack([torch.special.entr(attention).sum(-1).mean((0, 2)) for attention in ATTENTION])  # nats
+
+
+def head_atlas() -> plt.Figure:
+    """All heads of all layers on twelve tiles."""
+    maps = [attention[twelve, :, 0, 1:].unflatten(-1, GRID).transpose(0, 1) for attention in ATTENTION]
+    return plotting.attention_atlas(
+        TEST.x[twelve],
+        maps,
+        {"nats": ENTROPY, "px": DISTANCE},
+        first=0,
+        title="where the class token looks, head by head",
     )
-    cam = grad_cam(STUDY.cnn, "features", TEST.x[[index]], TEST.y[[index]])[0]
-    plotting.attention_overlay(line[7], TEST.x[index], cam, title="CNN: Grad-CAM")
-    strongest = torch.stack([a[index, :, 0] for a in ATTENTION]).flatten(0, 1)
-    strongest = as_maps(strongest, GRID)
-    plotting.attention_overlay(
-        line[8], TEST.x[index], strongest[strongest.amax((1, 2)).argmax()], title="sharpest head"
-    )
-for ax in axes.flat:
-    ax.set_axis_off()
-    ax.title.set_fontsize(11)
-fig.suptitle("from layer to layer (mean of the heads, class token), rollout, and the CNN's Grad-CAM beside them")
-plt.show()
+
+
+head_atlas()
 
 # %% explore=true
 HAS_EVIDENCE = TEST.evidence.any((1, 2))
-SHARE = share_in_patches(TEST.evidence, PATCH)
 
 
 def mass_on_evidence(maps: torch.Tensor) -> torch.Tensor:
@@ -580,9 +646,7 @@ def mass_on_evidence(maps: torch.Tensor) -> torch.Tensor:
 
 
 AREA = SHARE.mean((1, 2))
-ROLLOUT = as_maps(rolled_out(ATTENTION), GRID)
 ABOVE = (mass_on_evidence(ROLLOUT) > AREA)[HAS_EVIDENCE].double().mean().item()
-CAM = torch.cat([grad_cam(STUDY.cnn, "features", x, y) for x, y in zip(TEST.x.split(200), TEST.y.split(200))])
 ABOVE_CAM = (mass_on_evidence(CAM) > AREA)[HAS_EVIDENCE].double().mean().item()
 print(
     f"images with evidence: {int(HAS_EVIDENCE.sum())} of {len(TEST.y)}; it covers {AREA[HAS_EVIDENCE].mean():.3f} of them"
@@ -1185,27 +1249,32 @@ with checks.look():
 # %% explore=true
 CARDS = specialization_matrix(ATTENTION, SHARE, PATCH)
 TWINS = twins([attention[:100] for attention in ATTENTION])
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.9))
-for ax, (across, up, xlabel, ylabel) in zip(
-    axes,
-    (
-        (0, 1, "distance in pixels", "entropy in nats"),
-        (4, 5, "mass on the evidence", "importance"),
-        (2, 5, "sparsity", "importance"),
-    ),
-):
-    table = torch.cat([CARDS, IMPORTANCE.flatten()[:, None]], dim=1)
+OF_CARD = {name: column.reshape(4, 4) for name, column in zip(CARD, CARDS.T)}
+UNITS = {"distance": "pixels", "entropy": "nats", "sparsity": "0 to 1", "class_mass": "share", "evidence_mass": "share"}
+
+
+def card_matrices() -> plt.Figure:
+    """The five columns of the cards, and the importance, each as a matrix of layers and heads."""
+    named = {f"{name.replace('_', ' ')} ({UNITS[name]})": matrix for name, matrix in OF_CARD.items()}
+    return plotting.head_matrices(
+        named | {"importance (mean ablation)": IMPORTANCE}, diverging=("importance (mean ablation)",), first=0
+    )
+
+
+card_matrices()
+
+# %% explore=true
+fig, axes = plt.subplots(1, 5, figsize=(14, 3.6), sharey=True)
+for ax, (name, matrix) in zip(axes, OF_CARD.items()):
     for layer in range(4):
-        of_layer = slice(4 * layer, 4 * layer + 4)
-        ax.scatter(
-            table[of_layer, across], table[of_layer, up], s=45, color=plotting.COLORS[layer], label=f"layer {layer}"
-        )
-    rho = spearmanr(table[:, across], table[:, up]).statistic
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=f"Spearman {rho:.2f}")
+        ax.scatter(matrix[layer], IMPORTANCE[layer], s=40, color=plotting.COLORS[layer], label=f"layer {layer}")
+    rho = spearmanr(matrix.flatten(), IMPORTANCE.flatten()).statistic
+    ax.set(xlabel=f"{name.replace('_', ' ')} ({UNITS[name]})", title=f"Spearman {rho:.2f}")
     ax.grid(alpha=0.3)
-axes[1].axvline(float(AREA[HAS_EVIDENCE].mean()), color="0.4", linestyle="--")
-axes[1].text(float(AREA[HAS_EVIDENCE].mean()), axes[1].get_ylim()[1], " area", va="top", fontsize=10, color="0.3")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
+axes[0].set_ylabel("importance")
+axes[4].axvline(float(AREA[HAS_EVIDENCE].mean()), color="0.4", linestyle="--")
+axes[4].text(float(AREA[HAS_EVIDENCE].mean()), axes[4].get_ylim()[1], " area", va="top", fontsize=10, color="0.3")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
 plt.show()
 top = RANKING["mean"][0]
 card = dict(zip(CARD, CARDS[4 * top["layer"] + top["head"]].tolist()))
@@ -1216,7 +1285,7 @@ print(
 print("twins:", ", ".join(f"{k // 4}.{k % 4} ~ {int(t) // 4}.{int(t) % 4}" for k, t in enumerate(TWINS)))
 
 # %% [markdown]
-# **Explain.** Read the three panels against your prediction. If looking at the evidence made a head important, the middle panel would rise. The bare facts of such a scatter are 16 points of one model: say so when you write about it. And "its twin could replace it" is a claim that ablation can test: take away a head, its twin, and both.
+# **Explain.** Read the five panels against your prediction. If looking at the evidence made a head important, the last panel would rise. The bare facts of such a scatter are 16 points of one model: say so when you write about it. And "its twin could replace it" is a claim that ablation can test: take away a head, its twin, and both.
 
 # %% [markdown]
 # ## Part 3. How does it break?
@@ -1450,18 +1519,66 @@ print(
 )
 
 # %% explore=true
-fig, axes = plt.subplots(2, 6, figsize=(13, 4.9))
-for line, (owner, of_owner) in zip(axes, (("only the ViT", WRONG["vit"] & ~WRONG["cnn"]), ("the CNN", WRONG["cnn"]))):
-    for ax, index in zip(line, of_owner.nonzero()[:6, 0].tolist()):
-        ax.imshow(SURVEY.x[index].permute(1, 2, 0))
-        signs = [name for name, holds in CONDITIONS.items() if holds[index]]
-        said = SAID["vit" if owner == "only the ViT" else "cnn"][index]
-        under = textwrap.fill(", ".join(signs) or "no condition", 22)
-        ax.set_title(f"{LAND_USES[SURVEY.y[index]]}, said: {LAND_USES[said]}\n{under}", fontsize=8.5)
-for ax in axes.flat:
-    ax.set_axis_off()
-fig.suptitle("failures: above of the ViT alone, below of the CNN; the conditions that hold are named")
+SURVEY_SHARE = share_in_patches(SURVEY.evidence, PATCH)
+SURVEY_ROLLOUT = torch.cat([as_maps(rolled_out(attention_of(STUDY.vit, part)), GRID) for part in SURVEY.x.split(400)])
+
+
+def draw_failures() -> plt.Figure:
+    """Six failures of the ViT alone and six of the CNN: the tile, its evidence, and what the model looked at."""
+    fig, axes = plt.subplots(6, 6, figsize=(11.5, 12))
+    owners = (("vit", WRONG["vit"] & ~WRONG["cnn"]), ("cnn", WRONG["cnn"]))
+    for block, (who, of_owner) in zip((axes[:3], axes[3:]), owners):
+        chosen = of_owner.nonzero()[:6, 0].tolist()
+        cam = grad_cam(STUDY.cnn, "features", SURVEY.x[chosen], SAID["cnn"][chosen])
+        for column, (index, heat) in enumerate(zip(chosen, SURVEY_ROLLOUT[chosen] if who == "vit" else cam)):
+            signs = ", ".join(name for name, holds in CONDITIONS.items() if holds[index]) or "no condition"
+            said = f"{LAND_USES[SURVEY.y[index]]}, said: {LAND_USES[SAID[who][index]]}\n{textwrap.shorten(signs, 30)}"
+            on_it = (heat * SURVEY_SHARE[index]).sum() / heat.sum().clamp(min=1e-12)
+            block[0, column].imshow(SURVEY.x[index].permute(1, 2, 0))
+            block[0, column].set_title(said, fontsize=8)
+            block[1, column].imshow(SURVEY.evidence[index], cmap="gray", vmin=0, vmax=1)
+            block[1, column].set_title(f"evidence: {SURVEY_SHARE[index].mean():.0%}", fontsize=8)
+            plotting.attention_overlay(block[2, column], SURVEY.x[index], heat, title="")
+            block[2, column].set_title(f"{'rollout' if who == 'vit' else 'Grad-CAM'}: {on_it:.0%} on it", fontsize=8)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    fig.suptitle("failures, and where the model looked: above of the ViT alone, below of the CNN", fontsize=12)
+    return fig
+
+
+draw_failures()
 plt.show()
+
+# %% [markdown]
+# Six pictures are six pictures. Does the ViT look away from the evidence where it fails? For each condition, the share of the rollout that lies on the evidence, above its area: where the ViT is right, where it is wrong, and the difference with a 95 % bootstrap interval. And the same for how the rollout of each class spreads, since a look that is spread over everything captures nothing.
+
+# %% explore=true
+EXCESS = ((SURVEY_ROLLOUT * SURVEY_SHARE).sum((1, 2)) - SURVEY_SHARE.mean((1, 2))).double()
+SPREAD = torch.special.entr(SURVEY_ROLLOUT).sum((1, 2)).double()
+
+
+def gap(values: torch.Tensor, wrong: torch.Tensor, draws: int = 1000) -> tuple[float, float, float]:
+    """Mean of `values` where wrong minus mean where right, and the ends of its 95 % bootstrap interval over images."""
+    parts, generator = (values[wrong], values[~wrong]), torch.Generator().manual_seed(0)
+    means = [part[torch.randint(len(part), (draws, len(part)), generator=generator)].mean(1) for part in parts]
+    low, high = (means[0] - means[1]).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    return (parts[0].mean() - parts[1].mean()).item(), low, high
+
+
+rows, LOOKS = [], {}
+for name, holds in {"all tiles with evidence": torch.ones_like(WRONG["vit"]), **CONDITIONS}.items():
+    among = holds & (SURVEY_SHARE.mean((1, 2)) > 0)
+    if among.sum() and 0 < int(WRONG["vit"][among].sum()) < int(among.sum()):
+        LOOKS[name] = gap(EXCESS[among], WRONG["vit"][among])
+        spread = gap(SPREAD[among], WRONG["vit"][among])
+        rows.append({
+            "condition": name, "tiles": int(among.sum()), "wrong": int(WRONG["vit"][among].sum()),
+            "on evidence, right": f"{EXCESS[among & ~WRONG['vit']].mean():+.3f}",
+            "wrong ": f"{EXCESS[among & WRONG['vit']].mean():+.3f}",
+            "difference": "{:+.3f} ({:+.3f} to {:+.3f})".format(*LOOKS[name]),
+            "entropy, difference": "{:+.3f} ({:+.3f} to {:+.3f})".format(*spread),
+        })  # fmt: skip
+print(profiling.table(rows, title="rollout of the ViT: mass on the evidence above its area, and entropy in nats"))
 
 
 # %% explore=true
@@ -1486,7 +1603,9 @@ fig.legend(*ax.get_legend_handles_labels(), loc="outside right upper", title="er
 plt.show()
 
 # %% [markdown]
-# **Explain.** A lift of 2 with a corrected p below 0.05 is a pattern. It is not yet a mechanism. See *little evidence*: the table says how many of these tiles are houses, which are small. Is it the little evidence, or is it the class? The lift cannot tell. A **control** can: change *only* the condition. For haze that is easy. The next cell takes tiles with little haze, adds haze by hand, and counts.
+# **Explain.** First the attention: an interval that excludes 0 says that the ViT looks elsewhere where it fails, under that condition. One that includes 0 says that it looked at the right place and still said something wrong; then "its attention does not capture it" is no reason. Both answers are findings.
+#
+# A lift of 2 with a corrected p below 0.05 is a pattern. It is not yet a mechanism. See *little evidence*: the table says how many of these tiles are houses, which are small. Is it the little evidence, or is it the class? The lift cannot tell. A **control** can: change *only* the condition. For haze that is easy. The next cell takes tiles with little haze, adds haze by hand, and counts.
 
 # %% explore=true
 clear = SURVEY.haze < 0.2
@@ -1512,89 +1631,41 @@ for added in (0.0, 0.3, 0.6):
 # - every number of the results is in the report;
 # - every number of the report is in the results.
 #
-# The given `strangers` checks the second. `EXAMPLE` shows what results look like; its numbers are made up.
+# A report is more than numbers, though. Why this data, how the models are built, what was done, when to use which model: those are **your own paragraphs**. They are part of the results, too, one text for each section, so the report still is a function of one thing.
+#
+# | given | what it is |
+# | --- | --- |
+# | `EXAMPLE` | what results look like; its numbers and sentences are made up. Print it |
+# | `HEADINGS`, `VERDICTS` | the sections of a report; the sentences of a verdict |
+# | `leaves(results)` | all numbers and strings inside |
+# | `numbers_in(text, results)` | the numbers of a text, but for those in strings of the results |
+# | `shows(token, value)` | whether a written number is a value, exactly or rounded |
+# | `strangers(text, results)` | the numbers of a text that no result gave: checks the second sentence |
+#
+# ```python
+# EXAMPLE = {
+#     "title": "A study of nothing", "question": ..., "data": {"name": ..., "train": 1741, "test": 463, "classes": [...]},
+#     "architecture": [{"model": "vit", "name": "made_up_vit", "size": 48, "parameters": 131762}, ...],
+#     "training": {"steps": 211, "run": "0123456789ab"}, "accuracy": {"vit": {"accuracy": 0.8713, "low": ..., "high": ...}, "cnn": ...},
+#     "heads": {"count": 18, "stability": {"mean": ..., "low": ..., "high": ...}, "top": [{"layer": 2, "head": 1, "importance": ...}, ...]},
+#     "evidence": {"vit": 0.7836, "cnn": 0.9024}, "robustness": [{"eps": 2.5, "vit": 0.4379, "cnn": 0.3162}, ...],
+#     "failures": [...],  # rows of exercise 5
+#     "figures": {"heads": "heads.png", ...}, "insights": ["...", ...], "limitations": ["...", ...],
+#     "paragraphs": {"Introduction": "Fields are asked about by farmers.", "Data": ..., ...},  # one for each of HEADINGS
+# }
+# ```
 
 
 # %% given="report"
 HEADINGS = (
-    "Introduction", "Methodology", "Quantitative results", "Qualitative results", "Comparison", "Failure analysis",
-    "Insights", "Limitations",
+    "Introduction", "Data", "Architecture", "Training procedure", "Methods", "Quantitative results", "Qualitative results",
+    "Comparison", "Failure modes", "When to use which", "Insights", "Limitations", "Future work",
 )  # fmt: skip
 VERDICTS = {
     "vit": "The ViT is ahead: its interval lies above the CNN's.",
     "cnn": "The CNN is ahead: its interval lies above the ViT's.",
     "undecided": "Neither model is clearly ahead: their intervals overlap.",
 }
-EXAMPLE = {
-    "title": "A study of nothing", "question": "What do two models look at?",
-    "data": {"name": "made_up_tiles", "train": 1741, "test": 463, "classes": ["rows", "river", "soil"]},
-    "training": {"steps": 211, "run": "0123456789ab"},
-    "accuracy": {
-        "vit": {"accuracy": 0.8713, "low": 0.8377, "high": 0.8989}, "cnn": {"accuracy": 0.9371, "low": 0.9112, "high": 0.9557},
-    },
-    "heads": {
-        "count": 18, "stability": {"mean": 0.7231, "low": 0.5519, "high": 0.8642},
-        "top": [
-            {"layer": 2, "head": 1, "importance": 0.4127, "low": 0.3541, "high": 0.4733},
-            {"layer": 0, "head": 3, "importance": 0.1918, "low": 0.1467, "high": 0.2396},
-        ],
-    },
-    "evidence": {"vit": 0.7836, "cnn": 0.9024},
-    "robustness": [{"eps": 0.0, "vit": 0.8713, "cnn": 0.9371}, {"eps": 2.5, "vit": 0.4379, "cnn": 0.3162}],
-    "failures": [
-        {"owner": "vit_only", "condition": "haze", "errors": 47, "hits": 29, "share": 0.6170, "base": 0.3348,
-         "lift": 1.8430, "p": 0.0000613, "p_holm": 0.0003678},
-        {"owner": "both", "condition": "haze", "errors": 0, "hits": 0, "share": math.nan, "base": 0.3348,
-         "lift": math.nan, "p": 1.0, "p_holm": 1.0},
-    ],
-    "figures": {"heads": "heads.png", "robustness": "under_attack.png"},
-    "insights": ["Head 2.1 carries the model: without it the cross entropy rises by 0.413."],
-    "limitations": ["One data set.", "One seed."],
-}  # fmt: skip
-
-
-def leaves(results: object) -> list:
-    """All numbers and strings inside nested dicts and lists, in order."""
-    if isinstance(results, Mapping):
-        return [leaf for value in results.values() for leaf in leaves(value)]
-    if isinstance(results, list | tuple):
-        return [leaf for value in results for leaf in leaves(value)]
-    return [results]
-
-
-def numbers_in(text: str, results: Mapping) -> list[str]:
-    """The numbers of a text, as written. Those in the strings of the results, in links and inside words do not count."""
-    text = re.sub(r"\]\([^)]*\)", "]", text)
-    for word in sorted((leaf for leaf in leaves(results) if isinstance(leaf, str) and leaf), key=len, reverse=True):
-        text = text.replace(word, " ")
-    return re.findall(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])", text)
-
-
-def shows(token: str, value: float) -> bool:
-    """Whether a written number is this value: exactly, rounded to three decimals or digits or more, or in percent.
-
-    A zero is only 0: what was rounded to nothing is not shown.
-    """
-    number = float(token.replace(",", ""))
-    if number == value or token == f"{value:.3g}":
-        return True
-    if isinstance(value, int) or math.isnan(value) or number == 0:
-        return False
-    mantissa, _, exponent = token.replace(",", "").lstrip("-").partition("e")
-    decimals, digits = len(mantissa.partition(".")[2]), len(mantissa.replace(".", "").lstrip("0"))
-    half = 0.5000001 * 10.0 ** (int(exponent or 0) - decimals)  # of the last digit that is written
-    rounded = (decimals >= 3 or digits >= 3) and abs(number - value) <= half
-    return rounded or (decimals >= 1 and abs(number - 100 * value) <= half)
-
-
-def strangers(text: str, results: Mapping) -> list[str]:
-    """The numbers of a text that are in no result. 95 (of "95 %") and 255 (of epsilon) may stand anywhere."""
-    values = [leaf for leaf in leaves(results) if isinstance(leaf, int | float)]
-    return [
-        token
-        for token in numbers_in(text, results)
-        if token not in ("95", "255") and not any(shows(token, v) for v in values)
-    ]
 
 
 # %% [markdown] about="report"
@@ -1607,7 +1678,8 @@ def strangers(text: str, results: Mapping) -> list[str]:
 #
 # The report is Markdown with these rules:
 #
-# - `# title`, then the sections `## Introduction` ... in the order of `HEADINGS`, each once. What goes where is yours; a natural choice stands in the table below.
+# - `# title`, then the sections `## Introduction` ... in the order of `HEADINGS`, each once. Where numbers and lists go is yours; a natural choice stands in the table below.
+# - Each section has the author's own text, `results["paragraphs"][heading]`, in full and as it stands: it may have several paragraphs, or be empty. A heading of `HEADINGS` without one: `KeyError` that names it, and no report.
 # - **Every number of the results** is in it: floats rounded to three decimals or more, or to three significant digits or more (`:.3g`), or in percent with one decimal or more. What is not 0 never becomes 0.000, as a small p-value would. NaN becomes `n/a`. Also every string, and every row of a list.
 # - **No other number.** So no "16 heads", no "p < 0.05" by hand, no numbered lists. Numbers inside the strings of the results are fine.
 # - A table, wherever you make one, is one of Markdown: a header, a line of dashes, and rows of as many cells.
@@ -1615,13 +1687,16 @@ def strangers(text: str, results: Mapping) -> list[str]:
 # - Each figure is linked once, `![name](file)`. A figure whose file is not in `out_dir`: `FileNotFoundError` that names it, and no report.
 # - A key of `EXAMPLE` that is missing, at any depth: `KeyError` that names it, and no report. (Which figures there are is free.)
 #
-# | section | what |
+# | section | what, beside the author's text |
 # | --- | --- |
-# | Introduction, Methodology | question; data, classes, training |
+# | Introduction, Data | question; data, classes |
+# | Architecture | a row for each model |
+# | Training procedure, Methods | steps, run |
 # | Quantitative results | accuracy, heads, stability, evidence |
 # | Qualitative results | figures |
 # | Comparison | verdict, robustness |
-# | Failure analysis | the table of exercise 5 |
+# | Failure modes | the table of exercise 5 |
+# | When to use which, Future work | the author's text |
 # | Insights, Limitations | a list each |
 
 
@@ -1674,9 +1749,11 @@ def render_report(results: Mapping, out_dir: Path | str) -> Path:
     stability, evidence = heads["stability"], results["evidence"]
     sections = (
         results["question"],
-        f"Data: {data['name']}, {data['train']} tiles for training and {data['test']} for the test, in the classes "
-        f"{', '.join(data['classes'])}. Both models were trained for {training['steps']} steps; the run is "
-        f"`{training['run']}`. All intervals are 95 % intervals.",
+        f"{data['name']}: {data['train']} images for training and {data['test']} for the test, in the classes "
+        f"{', '.join(data['classes'])}.",
+        table(results["architecture"], ("model", "name", "size", "parameters")),
+        f"Both models were trained for {training['steps']} steps; the run is `{training['run']}`.",
+        "All intervals are 95 % intervals.",
         table(models, ("model", "accuracy", "low", "high"))
         + f"\n\nThe most important of {heads['count']} heads, by mean ablation:\n\n"
         + table(heads["top"], ("layer", "head", "importance", "low", "high"))
@@ -1690,10 +1767,14 @@ def render_report(results: Mapping, out_dir: Path | str) -> Path:
         + "\n\nAccuracy under attack, epsilon in 255ths:\n\n"
         + table(results["robustness"], ("eps", "vit", "cnn")),
         table(results["failures"], ("owner", "condition", "errors", "hits", "share", "base", "lift", "p", "p_holm")),
+        "",
         items(results["insights"]),
         items(results["limitations"]),
+        "",
     )
-    parts = [f"# {results['title']}", *(f"## {head}\n\n{text}" for head, text in zip(HEADINGS, sections))]
+    parts = [f"# {results['title']}"]
+    for heading, text in zip(HEADINGS, sections):
+        parts += [f"## {heading}", results["paragraphs"][heading], text]
     path = out_dir / "report.md"
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
@@ -1725,8 +1806,8 @@ with checks.look():
 #         each figure: its file in out_dir? else FileNotFoundError
 #         written(value): n/a for NaN, :.3g for floats, str for the rest
 #         table(rows, names): header, dashes, one line a row
-#         a text for each of the eight sections
-#         title, then heading and text of each, with empty lines between
+#         a text for each of the sections, maybe empty
+#         title, then of each section heading, own text and made text, with empty lines between
 #         write, return the path
 #
 # </details>
@@ -1738,13 +1819,67 @@ with checks.look():
 
 
 # %% [markdown]
+# ### Your own paragraphs
+#
+# The source of this project asks for 15 to 25 pages: architecture, data, training procedure, methods, results, failure modes, when to use which, limits, future work. Tables and figures come from the results. The rest is yours to write. The next cell says what belongs into each section and how many words it usually takes, and counts. Write into `PARAGRAPHS`. Wherever you state a number, put it in with an f-string, as the one text does that is there: then it cannot go stale. The written questions at the end say how these texts are judged.
+
+# %% explore=true
+ASKED = {
+    "Introduction": (200, "the question, why anybody should care, what is new beside weeks 9 and 10"),
+    "Data": (250, "where images and labels come from, classes, split, what the conditions mean, what they cannot show"),
+    "Architecture": (
+        350,
+        "both models from pixels to logits, with sizes, and a drawing or a table; what makes the comparison fair",
+    ),
+    "Training procedure": (
+        300,
+        "optimizer, schedule, batches, augmentation, seeds, cost in time; how the recipe was chosen",
+    ),
+    "Methods": (
+        500,
+        "maps, ablation, bootstrap, attacks, taxonomy: each with its formula, its source, and what it cannot tell",
+    ),
+    "Quantitative results": (
+        400,
+        "accuracy, ranking of heads, stability, robustness: what each number says, with its interval",
+    ),
+    "Qualitative results": (
+        500,
+        "what each head of the atlas does; what the 54 comparisons show, with counts; what is habit",
+    ),
+    "Comparison": (300, "why the two differ in accuracy and under attack: a cause, and what would refute it"),
+    "Failure modes": (
+        500,
+        "a name and a description for each kind of failure; where attention fails and where it does not",
+    ),
+    "When to use which": (
+        250,
+        "for which data, budget and risk you would take which model, with the numbers that decide",
+    ),
+    "Insights": (150, "what the list below has in common"),
+    "Limitations": (300, "threats to validity, each with the direction in which it bends a result"),
+    "Future work": (200, "the next three experiments, what each would cost, and which result would change your mind"),
+}
+PARAGRAPHS = dict.fromkeys(HEADINGS, "") | {
+    "Data": f"""The tiles are drawn by a generator, {len(TRAIN.x)} for training and {len(TEST.x)} for the test, from different
+seeds. The generator knows which pixels are the evidence for the class: on average {AREA[HAS_EVIDENCE].mean():.1%} of a tile.""",
+}
+rows = [
+    {"section": name, "words asked": words, "written": len(PARAGRAPHS[name].split()), "what belongs there": textwrap.shorten(what, 88)}
+    for name, (words, what) in ASKED.items()
+]  # fmt: skip
+print(profiling.table(rows))
+print(f"written: {sum(row['written'] for row in rows):,} of {sum(words for words, _ in ASKED.values()):,} words")
+
+# %% [markdown]
 # ### The report of this study
 #
-# Now fill it. All numbers come from variables of this notebook, the figures from the same functions that drew them above. The insights are yours: write each as an f-string around a number, so that it cannot go stale either. Two are there to start with.
+# Now fill it. All numbers come from variables of this notebook, the figures from the same functions that drew them above. The insights are yours: write each as an f-string around a number, so that it cannot go stale either. Three are there to start with. The gallery sets 54 tiles side by side, with what the ViT and the CNN looked at.
 
 # %% explore=true
 REPORT = HERE / "report"
 REPORT.mkdir(parents=True, exist_ok=True)
+compared = [int(index) for index in range(0, 400, 7)][:54]
 with plt.ioff():
     for name, draw, size in (
         ("heads", draw_heads, (8, 3.4)), ("robustness", draw_robustness, (5.4, 3.6)), ("failures", draw_taxonomy, (7.4, 3.6)),
@@ -1755,42 +1890,49 @@ with plt.ioff():
             ax.legend(fontsize=9, title="errors of", loc="upper left", bbox_to_anchor=(1.0, 1.0))
         fig.savefig(REPORT / f"{name}.png", dpi=110)
         plt.close(fig)
-    fig, axes = plt.subplots(4, 9, figsize=(13, 6.2))
-    for column, index in zip([axes[:, k] for k in range(9)], range(0, 400, 45)):
-        column[0].imshow(TEST.x[index].permute(1, 2, 0))
-        column[0].set_title(LAND_USES[TEST.y[index]], fontsize=10)
-        column[1].imshow(TEST.evidence[index], cmap="gray", vmin=0, vmax=1)
-        plotting.attention_overlay(column[2], TEST.x[index], ROLLOUT[index], title="")
-        plotting.attention_overlay(column[3], TEST.x[index], CAM[index], title="")
-    for ax in axes.flat:
-        ax.set_axis_off()
-    fig.suptitle("tile, evidence, rollout of the ViT, Grad-CAM of the CNN")
-    fig.savefig(REPORT / "gallery.png", dpi=90)
-    plt.close(fig)
+    looked = draw_failures()
+    plt.close(looked)
+    drawn = {
+        "atlas": head_atlas(), "cards": card_matrices(), "failed looks": looked,
+        "progression": layer_progression([of_kind[place] for place in range(4) for of_kind in OF_CLASS]),
+        "gallery": plotting.map_gallery(
+            TEST.x[compared], {"evidence": SHARE[compared], "rollout": ROLLOUT[compared], "Grad-CAM": CAM[compared]}, columns=18,
+            title="tile, evidence, rollout of the ViT, Grad-CAM of the CNN",
+        ),
+    }  # fmt: skip
+    for name, fig in drawn.items():
+        fig.savefig(REPORT / f"{name.replace(' ', '_')}.png", dpi=90, bbox_inches="tight")
 
 top, worst = RANKING["mean"][0], min(FAILURES, key=lambda row: row["p_holm"])
 RESULTS = {
     "title": "Attention archaeology on field tiles",
     "question": "What does each head of a small ViT do, how does it break, and how does a CNN of the same size differ?",
     "data": {"name": "field_tiles", "train": len(TRAIN.x), "test": len(TEST.x), "classes": list(LAND_USES)},
+    "architecture": [
+        {"model": name, "name": of, "size": CONFIG["size"], "parameters": profiling.parameter_count(MODELS[name])}
+        for name, of in CONFIG["models"].items()
+    ],
     "training": {"steps": CONFIG["steps"], "run": RUN.folder.name},
     "accuracy": ACCURACY,
     "heads": {"count": 16, "top": RANKING["mean"][:5], "stability": STABILITY["mean"]},
     "evidence": {"vit": ABOVE, "cnn": ABOVE_CAM},
     "robustness": [{key: row[key] for key in ("eps", "vit", "cnn")} for row in ROBUST],
     "failures": FAILURES,
-    "figures": {name: f"{name}.png" for name in ("heads", "gallery", "robustness", "failures")},
+    "figures": {name: f"{name.replace(' ', '_')}.png" for name in ("heads", "robustness", "failures", *drawn)},
     "insights": [
         f"Head {top['layer']}.{top['head']} matters most: without what it knows, the cross entropy rises by "
         f"{top['importance']:.3f} ({top['low']:.3f} to {top['high']:.3f}); see the figure of the heads.",
         f"The clearest pattern of failures: {worst['owner']} under {worst['condition']}, {worst['lift']:.2f} times as often "
         f"as anywhere (corrected p {worst['p_holm']:.2g}); see the figure of the failures.",
+        "Where the ViT is wrong, the share of its rollout on the evidence, above the area, differs by {:+.3f} ({:+.3f} to {:+.3f}) "
+        "from where it is right; see the figure of the failed looks.".format(*LOOKS["all tiles with evidence"]),
     ],
     "limitations": [
         "One generated data set; haze and clutter are simple models of what cameras see.",
         f"One seed ({CONFIG['seed']}); the intervals are over images, not over trainings.",
         f"The attack takes few steps and {len(TEST.y[FEW])} images; a stronger one can only lower the curves.",
     ],
+    "paragraphs": PARAGRAPHS,
 }  # fmt: skip
 path = render_report(RESULTS, REPORT)
 (REPORT / "results.json").write_text(json.dumps(RESULTS, indent=1), encoding="utf-8")
@@ -1799,6 +1941,8 @@ print(
     f"{path}: {len(text.split())} words, {len(numbers_in(text, RESULTS))} numbers, typed by hand: {strangers(text, RESULTS)}"
 )
 assert not strangers(text, RESULTS)
+pages = len(text.split()) / 450 + len(RESULTS["figures"]) / 2
+print(f"about {pages:.0f} pages, at 450 words a page and half a page for each of {len(RESULTS['figures'])} figures")
 print("\n".join(line for line in text.splitlines() if line)[:1900], "\n...")
 
 # %% [markdown]
@@ -1816,34 +1960,17 @@ print("\n".join(line for line in text.splitlines() if line)[:1900], "\n...")
 # | `st.error("...")` | a red box | |
 # | `left, right = st.columns(2)`, `with left:` | things side by side | |
 #
-# And it can be tested without a browser: `AppTest` runs a page in this process. The given `apps.visit` opens a page, clicks, and tells what is shown. Below are the pieces for the page.
+# And it can be tested without a browser: `AppTest` runs a page in this process. The given `apps.visit` opens a page, clicks, and tells what is shown. The pieces for the page are given:
+#
+# | given | what it is |
+# | --- | --- |
+# | `enlarged(tile, heat=None)` | a tile $(3, s, s)$ in $[0, 1]$ as a picture for `st.image`; with a map over it, gray and tinted |
+# | `read_tile(file, size)` | an upload as a tile $(3, \text{size}, \text{size})$; `OSError` or `Image.DecompressionBombError` where it cannot be one |
+# | `head_heat(vit, tile, layer, head)` | what the class token looks at in one head: a map $(g_h, g_w)$ |
+# | `untrained_study(seed)` | a small `Study` for tests |
 
 
 # %% given="demo"
-def enlarged(tile: torch.Tensor, heat: torch.Tensor | None = None, times: int = 8) -> np.ndarray:
-    """A tile (3, s, s) in [0, 1] as a picture (8 s, 8 s, 3) uint8; with `heat` (gh, gw) gray and tinted, yellow is most."""
-    picture = tile.permute(1, 2, 0).numpy()
-    if heat is not None:
-        side = tile.shape[-1] // heat.shape[-1]
-        level = (heat / heat.max().clamp(min=1e-12)).numpy().repeat(side, 0).repeat(side, 1)
-        tint = plt.get_cmap("viridis")(level)[..., :3]
-        picture = 0.45 * picture.mean(-1, keepdims=True) + 0.55 * tint
-    return (255 * picture.clip(0, 1) + 0.5).astype(np.uint8).repeat(times, 0).repeat(times, 1)
-
-
-def read_tile(file: object, size: int) -> torch.Tensor:
-    """An uploaded image as a tile (3, size, size) in [0, 1]: in RGB, cut to a square, resized.
-
-    Raises
-    ------
-    OSError : when it is no image, or broken (also Pillow's UnidentifiedImageError, which is one).
-    Image.DecompressionBombError : when it claims to be absurdly large.
-    """
-    with Image.open(file) as image:
-        square = ImageOps.fit(image.convert("RGB"), (size, size))
-    return torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1).float() / 255
-
-
 def head_heat(vit: nn.Module, tile: torch.Tensor, layer: int, head: int) -> torch.Tensor:
     """What the class token looks at in one head: tile (1, 3, s, s) to a map (gh, gw)."""
     return as_maps(attention_of(vit, tile)[layer][0, head, 0], vit.patch_embed.grid_size)
@@ -1978,61 +2105,64 @@ with checks.look():
 # %% [markdown]
 # ### Export: the project as a folder
 #
-# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with your helpers and constants and the imports that each file needs; a checkpoint of the two models with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
+# Until now all of it lives in this notebook. The next cell writes it out as a small package: **the source of your functions, as it stands in the cells above**, split into five files, with your helpers and constants and the imports that each file needs; a checkpoint of the two models, by their names, with 24 tiles; the report; and a README. Nothing is copied by hand, so nothing can drift. Run it again after every change.
+#
+# | given | what it is |
+# | --- | --- |
+# | `save_study(study, folder)`, `load_study(folder)` | the checkpoint: weights, tiles, and a `study.json` that says what `build` makes the models from |
+# | `reported(folder)` | results and configuration of a project |
+# | `reproduce(folder)` | trains again from the configuration of the report's run, and compares |
+# | `export_project(folder, study, results)` | the package, the checkpoint and the README |
 
 
 # %% given="export"
 def save_study(study: Study, folder: Path, tiles: int = 24) -> None:
-    """A checkpoint of a study of `small_vit` and `small_cnn`: weights, some tiles, names of the classes."""
+    """A checkpoint of a study: weights, some tiles, and what is needed to build both models again."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, model in (("vit", study.vit), ("cnn", study.cnn)):
-        save_file(
-            {key: value.contiguous() for key, value in model.state_dict().items()}, folder / f"{name}.safetensors"
-        )
-    save_file(
-        {"images": study.images[:tiles].contiguous(), "labels": study.labels[:tiles].contiguous()},
-        folder / "tiles.safetensors",
-    )
-    (folder / "study.json").write_text(
-        json.dumps({"classes": study.classes, "cam_layer": study.cam_layer}), encoding="utf-8"
-    )
+        weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+        save_file(weights, folder / f"{name}.safetensors")
+    some = {"images": study.images[:tiles].cpu().contiguous(), "labels": study.labels[:tiles].cpu().contiguous()}
+    save_file(some, folder / "tiles.safetensors")
+    about = {
+        "models": dict(zip(("vit", "cnn"), study.names)), "size": study.images.shape[-1], "classes": study.classes,
+        "cam_layer": study.cam_layer,
+    }  # fmt: skip
+    (folder / "study.json").write_text(json.dumps(about), encoding="utf-8")
 
 
 def load_study(folder: Path) -> Study:
-    """What `save_study` wrote."""
-    about, tiles = (
-        json.loads((folder / "study.json").read_text(encoding="utf-8")),
-        load_file(folder / "tiles.safetensors"),
-    )
-    models = small_vit(0, classes=len(about["classes"])), small_cnn(0, classes=len(about["classes"]))
+    """What `save_study` wrote, with the models that were studied."""
+    about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    tiles, names = load_file(folder / "tiles.safetensors"), (about["models"]["vit"], about["models"]["cnn"])
+    models = [build(name, len(about["classes"]), about["size"]) for name in names]
     for name, model in zip(("vit", "cnn"), models):
         model.load_state_dict(load_file(folder / f"{name}.safetensors"))
-    return Study(*models, tiles["images"], tiles["labels"], tuple(about["classes"]), about["cam_layer"])
+    return Study(*models, tiles["images"], tiles["labels"], tuple(about["classes"]), about["cam_layer"], names)
 
 
 def reproduce(folder: Path) -> None:
     """Train again from the configuration in the report's run, and print what comes beside what was reported."""
-    reported = json.loads((folder / "report" / "results.json").read_text(encoding="utf-8"))
-    config = json.loads((folder / "runs" / reported["training"]["run"] / "config.json").read_text(encoding="utf-8"))
+    results, config = reported(folder)
     train, test = (
         datasets.field_tiles(config["data"][part], seed)
         for part, seed in zip(("train", "test"), config["data"]["seeds"])
     )
     models, log = train_pair(config, train, folder / "reproduced")
-    print(f"run {log.folder.name}, reported as {reported['training']['run']}")
+    print(f"run {log.folder.name}, reported as {results['training']['run']}")
     for name, model in models.items():
         share = (logits_of(model, test.x).argmax(1) == test.y).double().mean().item()
-        print(f"{name}: accuracy {share:.4f}, reported {reported['accuracy'][name]['accuracy']:.4f}")
+        print(f"{name}: accuracy {share:.4f}, reported {results['accuracy'][name]['accuracy']:.4f}")
 
 
 PACKAGE = {
     "models": ("The two models, their training, and the checkpoint.", (
-        "Normalize", "small_vit", "small_cnn", "turned", "fit", "logits_of", "interval", "Study", "save_study", "load_study")),
+        "Normalize", "small_vit", "small_cnn", "build", "turned", "fit", "logits_of", "interval", "Study", "save_study", "load_study")),
     "analysis": ("What heads do, what they are for, and how models break.", (
         "CARD", "attention_of", "rolled_out", "as_maps", "share_in_patches", "grad_cam", "pgd", "head_means", "HeadAblator",
         "head_effects", "rank_heads", "split_half", "head_card", "specialization_matrix", "twins", "failure_taxonomy")),
     "experiments": ("Runs with a name and a log; `python -m archaeology.experiments` trains again.", (
-        "config_hash", "RunLog", "train_pair", "robustness", "reproduce")),
+        "config_hash", "RunLog", "train_pair", "robustness", "reported", "reproduce")),
     "report": ("The report, a function of the results.", (
         "HEADINGS", "VERDICTS", "leaves", "numbers_in", "shows", "strangers", "verdict", "render_report")),
     "app": ("The demo: `streamlit run archaeology/app.py`.", ("enlarged", "read_tile", "head_heat", "page")),
@@ -2045,28 +2175,24 @@ LAST = {
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
+COPIED = ("shared.weeks.study", "shared.weeks.tiles")  # helpers of this week that the project brings along
+
+
+def export_project(
+    folder: Path, study: Study, results: Mapping, package: Mapping = PACKAGE, last: Mapping = LAST, again: str = "experiments"
+) -> None:  # fmt: skip
+    """Write modules, checkpoint and README of a study; report and run are there already."""
+    exporting.write_package(folder, package, globals(), first=FIRST, last=last, copied=COPIED)
+    save_study(study, folder / "checkpoint")
+    write_readme(folder, results, study.names, study.images.shape[-1], again)
+
+
 # %% explore=true
-exporting.write_package(HERE, PACKAGE, globals(), first=FIRST, last=LAST)
-save_study(STUDY, HERE / "checkpoint")
-README = f"""# Attention archaeology
-
-A study of a ViT and a CNN on {RESULTS["data"]["name"]}: what each head is for, how both models break, and when they fail.
-
-| what | where |
-| --- | --- |
-| the report, with every number from `results.json` beside it | `report/report.md` |
-| the demo | `streamlit run archaeology/app.py --server.fileWatcherType none` |
-| training again, accuracy beside the reported one | `python -m archaeology.experiments` |
-| the run of the report: configuration and log | `runs/{RUN.folder.name}/` |
-| weights and {24} tiles | `checkpoint/` |
-
-Run both commands in the folder that holds `archaeology/`, in the environment of the workbook. The code is exported from the
-notebook's cells; change it there. The models learn from generated tiles, so nothing has to be downloaded.
-"""
-(HERE / "README.md").write_text(README, encoding="utf-8")
+export_project(HERE, STUDY, RESULTS)
 for file in sorted(HERE.glob("*.py")):
     print(f"{file}: {len(file.read_text(encoding='utf-8').splitlines())} lines")
 print("checkpoint:", sum(file.stat().st_size for file in (HERE / "checkpoint").iterdir()) // 1024, "KiB")
+print((HERE / "checkpoint" / "study.json").read_text(encoding="utf-8"))
 
 # %% [markdown]
 # ### Milestone: the demo runs without this notebook
@@ -2151,83 +2277,23 @@ print(f"the study needed {len(EFFECTS) * 17} passes over {len(TEST.x)} tiles for
 #
 # ### The same study on real satellite images
 #
-# With `PROFILE=gpu` the next cell does all of this with a ViT-B/16 and a ResNet-50, pretrained on ImageNet and fine-tuned on **EuroSAT** (27,000 satellite images in ten classes of land use; Helber et al. 2019). Set `DOMAIN=bloodmnist` or `DOMAIN=pathmnist` for medical images instead (`pip install medmnist`). EuroSAT comes without a split, so a seeded stratified one is made: a fifth is the test. Target: both above 85 %. Your functions are used as they are; there, 144 heads want to be ranked. Nobody has marked the evidence in these images, so that row of the report says `n/a`; the conditions of the failures are what pixels tell (dark, flat, gray). The report and 50 rows of maps lie in the folder of the run.
+# With `PROFILE=gpu` the next cell does all of this with a ViT-B/16 and a ResNet-50, pretrained on ImageNet and fine-tuned on **EuroSAT**, satellite images in ten classes of land use (Helber et al. 2019). Set `DOMAIN=bloodmnist` or `DOMAIN=pathmnist` for medical images instead (`pip install medmnist`). EuroSAT comes without a split, so a seeded stratified one is made: a fifth is the test. Your functions are used as they are; there, 144 heads want to be ranked. Nobody has marked the evidence in these images, so that row of the report says `n/a`; the conditions of the failures are what pixels tell (dark, flat, gray).
+#
+# | what | needs |
+# | --- | --- |
+# | data | EuroSAT (RGB): 27,000 images of 64 x 64 pixels, about 92 MB, under the MIT license; enlarged to 224 x 224 bytes they take 4.1 GB of memory |
+# | weights | 87 and 26 million numbers in float32 for `vit_base_patch16_224.augreg2_in21k_ft_in1k` and `resnet50.a1_in1k`: 0.4 GB in timm's cache, and 0.4 GB for the checkpoint of the fine-tuned pair, once in `kept/` and once in the project |
+# | memory of the GPU | a ViT-B/16 and AdamW's state, batches of 64 images in bfloat16: *not measured yet* |
+# | time | 1,500 steps for each model, then 145 passes over 500 images and PGD of 20 steps: *not measured yet* |
+# | kept | `archaeology_eurosat/kept/`: the weights of both models, and all that was measured. A second run draws without training |
+# | targets | both above 85 % |
+# | result | *not measured yet*; `PROFILE=gpu workbook record --keep-nothing week11` would measure it |
+#
+# What comes out is a project of its own, `archaeology_eurosat/`: a report with the atlas of all 144 heads and 50 rows of layer progressions, the code, the checkpoint of **these** two models, and a demo that shows them: `streamlit run archaeology_eurosat/app.py --server.fileWatcherType none`. Your paragraphs for it go into `paragraphs` of the call.
 
 
 # %% explore=true
-def domain_images(name: str, limit: int | None, size: int) -> tuple[datasets.LabeledImages, datasets.LabeledImages]:
-    """Training and test images (n, 3, size, size) in [0, 1] of "eurosat", or of a set of MedMNIST."""
-    from torchvision.datasets import EuroSAT
-
-    root = datasets.data_folder()
-    if name == "eurosat":
-        try:
-            found = EuroSAT(root, download=not (root / "eurosat" / "2750").is_dir())
-        except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(
-                f"EuroSAT is not in {root} and could not be downloaded ({error}). Fetch EuroSAT.zip (RGB) on a machine with "
-                f"network, unpack it to {root}/eurosat/2750/CLASS/NAME.jpg, or set WORKBOOK_DATA to its folder."
-            ) from error
-        labels, draw = torch.tensor(found.targets), torch.Generator().manual_seed(0)
-        mixed = torch.randperm(len(labels), generator=draw)
-        by_class = mixed[labels[mixed].sort(stable=True).indices]
-        test = torch.zeros(len(labels), dtype=torch.bool)
-        test[by_class[::5]] = True
-        parts = [
-            [(found[int(i)][0], int(labels[i])) for i in mixed[of_part[mixed]][:limit]] for of_part in (~test, test)
-        ]
-        classes = tuple(found.classes)
-    else:
-        try:
-            import medmnist
-        except ImportError as error:
-            raise ImportError(
-                f"DOMAIN={name} needs the package medmnist: pip install medmnist, or use DOMAIN=eurosat"
-            ) from error
-        about = medmnist.INFO[name]
-        kind, classes = getattr(medmnist, about["python_class"]), tuple(about["label"].values())
-        try:
-            sets = [kind(split=split, download=True, size=64, root=str(root)) for split in ("train", "test")]
-        except (OSError, RuntimeError) as error:
-            raise FileNotFoundError(f"{name} is not in {root} and could not be downloaded ({error}).") from error
-        parts = [
-            [
-                (image.convert("RGB"), int(label[0]))
-                for image, label in (part[i] for i in range(min(limit or len(part), len(part))))
-            ]
-            for part in sets
-        ]
-    made = []
-    for part in parts:
-        pixels = torch.stack([torch.from_numpy(np.asarray(image.resize((size, size))).copy()) for image, _ in part])
-        made.append(
-            datasets.LabeledImages(pixels.permute(0, 3, 1, 2), torch.tensor([label for _, label in part]), classes)
-        )
-    return made[0], made[1]
-
-
-def pretrained_pair(
-    classes: tuple[str, ...],
-    weights: bool = True,
-    names: tuple[str, str] = ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "resnet50.a1_in1k"),
-) -> Study:
-    """A ViT and a ResNet of timm that take pixels in [0, 1] of 224 x 224; without images yet."""
-    models = []
-    for name in names:
-        try:
-            model = timm.create_model(name, pretrained=weights, num_classes=len(classes))
-        except OSError as error:
-            raise FileNotFoundError(
-                f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-                f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-            ) from error
-        normalize = Normalize(model.pretrained_cfg["mean"], model.pretrained_cfg["std"])
-        if hasattr(model, "patch_embed"):
-            model.patch_embed.proj = nn.Sequential(normalize, model.patch_embed.proj)
-        else:
-            model.conv1 = nn.Sequential(normalize, model.conv1)
-        models.append(model.eval())
-    return Study(*models, torch.zeros(0, 3, 224, 224), torch.zeros(0, dtype=torch.int64), classes, "layer4")
+from shared import kept
 
 
 def fine_tune(
@@ -2291,99 +2357,164 @@ def forensics(
     return rows, said
 
 
-def draw_study(
-    pair: Study, x: torch.Tensor, y: torch.Tensor, effects: torch.Tensor, cards: torch.Tensor, rows: int, folder: Path
-) -> dict[str, str]:
-    """The figures of a study, shown and saved: all heads, then layer progressions beside Grad-CAM, ten rows a figure."""
-    (layers, heads), grid = effects.shape[:2], pair.vit.patch_embed.grid_size
-    files = {}
+def fine_tuned(config: dict, who: str, train: datasets.LabeledImages, folder: Path, log: RunLog) -> nn.Module:
+    """A model of a configuration, fine-tuned, or as it was kept; in eval mode on the device of the profile."""
+    name, classes = config["models"][who], len(train.classes)
 
-    def keep(name: str) -> None:
-        files[name] = f"{name}.png"
-        plt.savefig(folder / files[name], dpi=90)
-        plt.show()
-
-    axes = plt.subplots(1, 3, figsize=(13, 0.35 * layers + 1.6))[1]
-    of_card = dict(zip(CARD, cards.T.reshape(len(CARD), layers, heads)))
-    for ax, values, title in (
-        (axes[0], effects.mean(2), "importance (mean ablation)"), (axes[1], of_card["distance"], "distance in pixels"),
-        (axes[2], of_card["entropy"], "entropy in nats"),
-    ):  # fmt: skip
-        plotting.heatmap(ax, values, title=title, xlabel="head", ylabel="layer", diverging=ax is axes[0])
-    keep("heads")
-    columns = [0, layers // 4, layers // 2, 3 * layers // 4, layers - 1]
-    for begin in range(0, rows, 10):
-        shown = range(begin, min(begin + 10, rows))
-        axes = plt.subplots(len(shown), len(columns) + 3, figsize=(13, 1.7 * len(shown)), squeeze=False)[1]
-        for line, index in zip(axes, shown):
-            image, picture = x[index : index + 1], x[index].cpu()
-            maps = attention_of(pair.vit, image)
-            looks = {f"layer {layer}": as_maps(maps[layer][0, :, 0].mean(0), grid) for layer in columns}
-            looks["rollout"] = as_maps(rolled_out(maps), grid)[0]
-            looks["Grad-CAM"] = grad_cam(pair.cnn, pair.cam_layer, image, y[index : index + 1])[0]
-            line[0].imshow(picture.permute(1, 2, 0))
-            line[0].set_title(textwrap.shorten(pair.classes[y[index]], 22), fontsize=9)
-            for ax, (title, heat) in zip(line[1:], looks.items()):
-                plotting.attention_overlay(ax, picture, heat.cpu(), title=title)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        keep(f"rows_{begin}")
-    return files
-
-
-def domain_study(
-    train: datasets.LabeledImages, test: datasets.LabeledImages, pair: Study, steps: int, rows: int, root: Path,
-    name: str = "eurosat", batch: int = 64, judged: int = 500,
-) -> Path:  # fmt: skip
-    """The whole study on real images, (n, 3, 224, 224) bytes: fine-tune, ask every head, attack, sort, draw, report."""
-    device, models = profile.device(), {"vit": pair.vit, "cnn": pair.cnn}
-    log = RunLog(root, {"data": name, "train": len(train.x), "steps": steps, "batch": batch})
-    accuracy, wrong = {}, {}
-    for who, model in models.items():
-        rate = 3e-5 if who == "vit" else 1e-3
+    def work() -> dict[str, torch.Tensor]:
+        model = build(name, classes, config["size"], config["seed"], config["pretrained"]).to(profile.device())
         fine_tune(
-            model.to(device), train, steps, rate, batch, lambda step, loss: log.log(step, **{f"{who}_loss": loss})
-        )
+            model, train, config["steps"], config["rate"][who], config["batch"],
+            lambda step, loss: log.log(step, **{f"{who}_loss": loss}),
+        )  # fmt: skip
+        return model.state_dict()
+
+    weights = kept.results(folder / f"{who}.json", config | {"who": who}, work)
+    model = build(name, classes, config["size"])
+    model.load_state_dict(weights)
+    return model.to(profile.device())
+
+
+def attention_shift(vit: nn.Module, x: torch.Tensor, y: torch.Tensor, eps: float = 1.0) -> list[float]:
+    """How far PGD moves the class token's attention in each layer: Jensen-Shannon divergence in nats, mean over images."""
+    found = []
+    for clean, moved in zip(attention_of(vit, x), attention_of(vit, pgd(vit, x, y, eps / 255))):
+        rows = [attention[:, :, 0].double() for attention in (clean, moved)]
+        middle = (rows[0] + rows[1]) / 2
+        js = sum(torch.xlogy(a, a).sum(-1) - torch.xlogy(a, middle).sum(-1) for a in rows) / 2
+        found.append(js.mean().item())
+    return found
+
+
+def measured(pair: Study, train: datasets.LabeledImages, test: datasets.LabeledImages, judged: int) -> dict:
+    """All numbers of a study of real images: accuracy, heads, cards, robustness, failures."""
+    device, accuracy, wrong = profile.device(), {}, {}
+    for who, model in (("vit", pair.vit), ("cnn", pair.cnn)):
         said = torch.cat([logits_of(model, part.to(device).float() / 255).argmax(1) for part in test.x.split(200)])
         wrong[who] = said != test.y
         low, high = interval(int((~wrong[who]).sum()), len(test.y))
         accuracy[who] = {"accuracy": (~wrong[who]).double().mean().item(), "low": low, "high": high}
-        print(f"{who}: accuracy {accuracy[who]['accuracy']:.4f} ({low:.4f} to {high:.4f}), target above 0.85")
-
-    few = test.x[:judged].to(device).float() / 255
-    effects = head_effects(pair.vit, few, test.y[:judged], head_means(pair.vit, train.x[:64].to(device).float() / 255))
-    ranking, stable = rank_heads(effects, 0), split_half(effects, 0)
+    few, labels = test.x[:judged].to(device).float() / 255, test.y[:judged]
+    effects = head_effects(pair.vit, few, labels, head_means(pair.vit, train.x[:64].to(device).float() / 255))
     maps = [layer.cpu() for layer in attention_of(pair.vit, few[:16])]
     nothing = torch.zeros(len(maps[0]), *pair.vit.patch_embed.grid_size)  # nobody has marked the evidence
-    cards = specialization_matrix(
-        maps, nothing, pair.vit.patch_embed.proj[1].kernel_size[0], pair.vit.num_prefix_tokens
+    cards = specialization_matrix(maps, nothing, pair.vit.patch_embed.patch_size[0], pair.vit.num_prefix_tokens)
+    robust, sentences = forensics(pair, few[:200], labels[:200].to(device))
+    return {
+        "accuracy": accuracy, "effects": effects, "cards": cards, "robustness": robust, "sentences": sentences,
+        "failures": failure_taxonomy(wrong["vit"], wrong["cnn"], domain_conditions(test.x)),
+        "shift": attention_shift(pair.vit, few[:16], labels[:16].to(device)),
+    }  # fmt: skip
+
+
+def draw_study(pair: Study, rows: int, effects: torch.Tensor, cards: torch.Tensor, folder: Path) -> dict[str, str]:
+    """The figures of a study, saved: matrices of all heads, the atlas, and layer progressions, ten images a figure."""
+    device, (layers, heads) = profile.device(), effects.shape[:2]
+    of_card = {name: column.reshape(layers, heads) for name, column in zip(CARD, cards.T)}
+    named = {f"{name.replace('_', ' ')} ({UNITS[name]})": matrix for name, matrix in of_card.items()}
+    importance = "importance (mean ablation)"
+    drawn = {"heads": plotting.head_matrices(named | {importance: effects.mean(2)}, diverging=(importance,), first=0)}
+    x, grid = pair.images, pair.vit.patch_embed.grid_size
+    shown = x[: min(rows, 20)]
+    parts = [attention_of(pair.vit, part.to(device)) for part in shown.split(4)]
+    sheets = [
+        torch.cat([as_maps(part[layer][:, :, 0], grid).cpu() for part in parts]).transpose(0, 1)
+        for layer in range(layers)
+    ]
+    for layer, sheet in enumerate(sheets):
+        beside = {"nats": of_card["entropy"][[layer]], "px": of_card["distance"][[layer]]}
+        drawn[f"atlas of layer {layer}"] = plotting.attention_atlas(
+            shown, [sheet], beside, names=[f"layer {layer}"], top=plotting.brightest(sheets), first=0,
+            title="where the class token looks, head by head",
+        )  # fmt: skip
+    for begin in range(0, rows, 10):
+        chosen = slice(begin, min(begin + 10, rows))
+        maps = [attention_of(pair.vit, part.to(device)) for part in x[chosen].split(4)]
+        below = {
+            f"layer {layer}": torch.cat([as_maps(part[layer][:, :, 0].mean(1), grid) for part in maps]).cpu()
+            for layer in range(layers)
+        }
+        below["rollout"] = torch.cat([as_maps(rolled_out(part), grid) for part in maps]).cpu()
+        below["Grad-CAM"] = grad_cam(
+            pair.cnn, pair.cam_layer, x[chosen].to(device), pair.labels[chosen].to(device)
+        ).cpu()
+        drawn[f"progression from {begin}"] = plotting.map_gallery(x[chosen], below, title="from layer to layer")
+    files = {name: f"{name.replace(' ', '_')}.png" for name in drawn}
+    for name, fig in drawn.items():
+        fig.savefig(folder / files[name], dpi=90, bbox_inches="tight")
+    return files
+
+
+def domain_study(
+    train: datasets.LabeledImages, test: datasets.LabeledImages, names: tuple[str, str], steps: int, rows: int, root: Path,
+    name: str = "eurosat", batch: int = 64, judged: int = 500, pretrained: bool = True, paragraphs: Mapping[str, str] | None = None,
+) -> Path:  # fmt: skip
+    """The whole study on real images, (n, 3, s, s) bytes, from fine-tuning to the exported project; the report."""
+    project, size = root / f"archaeology_{name}", train.x.shape[-1]
+    config = {
+        "data": {"name": name, "train": len(train.x), "test": len(test.x)}, "models": dict(zip(("vit", "cnn"), names)),
+        "size": size, "steps": steps, "batch": batch, "seed": 0, "rate": {"vit": 3e-5, "cnn": 1e-3}, "pretrained": pretrained,
+    }  # fmt: skip
+    with tracker.open(config_hash(config), project / "tracked", config=config) as track:
+        log = RunLog(project / "runs", config, track)
+        models = {who: fine_tuned(config, who, train, project / "kept", log) for who in ("vit", "cnn")}
+    layer = models["cnn"].feature_info[-1]["module"]
+    few = test.x[: max(rows, 24)].float() / 255
+    pair = Study(*models.values(), few, test.y[: len(few)], train.classes, layer, names)
+    found = kept.results(
+        project / "kept" / "study.json", config | {"judged": judged}, lambda: measured(pair, train, test, judged)
     )
-    attacked = slice(0, min(judged, 200))
-    robust, sentences = forensics(pair, few[attacked], test.y[attacked].to(device))
-    failures = failure_taxonomy(wrong["vit"], wrong["cnn"], domain_conditions(test.x))
-    layer_distance = cards[:, 0].reshape(len(pair.vit.blocks), -1).mean(1)
-    rho = float(spearmanr(range(len(layer_distance)), layer_distance).statistic)
+    for who, entry in found["accuracy"].items():
+        print(f"{who}: accuracy {entry['accuracy']:.4f} ({entry['low']:.4f} to {entry['high']:.4f}), target above 0.85")
+    effects, cards = found["effects"], found["cards"]
+    print("attention under attack, JS divergence by layer:", ", ".join(f"{value:.4f}" for value in found["shift"]))
+    of_layer = cards[:, 0].reshape(effects.shape[0], -1).mean(1)
+    rho = float(spearmanr(range(len(of_layer)), of_layer).statistic)
+    report = project / "report"
+    report.mkdir(parents=True, exist_ok=True)
     results = {
         "title": f"Attention archaeology on {name}",
         "question": "What does each head of a fine-tuned ViT do, how does it break, and how does a ResNet differ?",
         "data": {"name": name, "train": len(train.x), "test": len(test.x), "classes": list(pair.classes)},
-        "training": {"steps": steps, "run": log.folder.name}, "accuracy": accuracy,
-        "heads": {"count": effects.shape[0] * effects.shape[1], "top": ranking[:10], "stability": stable},
-        "evidence": {"vit": math.nan, "cnn": math.nan}, "robustness": robust, "failures": failures,
-        "figures": draw_study(pair, few, test.y[:judged].to(device), effects, cards, rows, log.folder),
-        "insights": [*sentences, f"Mean attention distance and layer: Spearman {rho:.2f}."],
+        "architecture": [
+            {"model": who, "name": config["models"][who], "size": size, "parameters": profiling.parameter_count(model)}
+            for who, model in models.items()
+        ],
+        "training": {"steps": steps, "run": log.folder.name}, "accuracy": found["accuracy"],
+        "heads": {"count": effects.shape[0] * effects.shape[1], "top": rank_heads(effects, 0)[:10], "stability": split_half(effects, 0)},
+        "evidence": {"vit": math.nan, "cnn": math.nan}, "robustness": found["robustness"], "failures": found["failures"],
+        "figures": draw_study(pair, rows, effects, cards, report),
+        "insights": [*found["sentences"], f"Mean attention distance and layer: Spearman {rho:.2f}."],
         "limitations": ["One seed; the intervals are over images, not over trainings.", "Nobody has marked the evidence in these images."],
+        "paragraphs": dict.fromkeys(HEADINGS, "") | dict(paragraphs or {}),
     }  # fmt: skip
-    path = render_report(results, log.folder)
+    path = render_report(results, report)
+    (report / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    export_project(project, pair, results, DOMAIN_PACKAGE, DOMAIN_LAST, "domain")
     text = path.read_text(encoding="utf-8")
     print(text, f"{path}: {len(text.split())} words, typed by hand: {strangers(text, results)}", sep="\n")
     return path
 
 
+def reproduce_domain(folder: Path) -> None:
+    """Fine-tune both models again from the configuration of the report's run; accuracy beside what was reported."""
+    results, config = reported(folder)
+    train, test = datasets.domain_images(config["data"]["name"], None, config["size"])
+    log = RunLog(folder / "reproduced", config)
+    for who in ("vit", "cnn"):
+        model = fine_tuned(config, who, train, folder / "reproduced" / "kept", log)
+        said = torch.cat([logits_of(model, part.float() / 255).argmax(1) for part in test.x.split(200)])
+        share = (said == test.y).double().mean().item()
+        print(f"{who}: accuracy {share:.4f}, reported {results['accuracy'][who]['accuracy']:.4f}")
+
+
+DOMAIN_PACKAGE = PACKAGE | {"domain": ("Fine-tuning on real images.", ("fine_tune", "fine_tuned", "reproduce_domain"))}
+DOMAIN_LAST = LAST | {"domain": 'if __name__ == "__main__":\n    reproduce_domain(Path(__file__).resolve().parent)\n'}
+DOMAIN = os.environ.get("DOMAIN", "eurosat")
 if profile.current() is profile.Profile.GPU:
-    real_train, real_test = domain_images(os.environ.get("DOMAIN", "eurosat"), None, 224)
+    real_train, real_test = datasets.domain_images(DOMAIN, None, 224)
     domain_study(
-        real_train, real_test, pretrained_pair(real_train.classes), 1_500, 50, HERE / "runs", os.environ.get("DOMAIN", "eurosat")
+        real_train, real_test, ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "resnet50.a1_in1k"), 1_500, 50, HERE.parent, DOMAIN
     )  # fmt: skip
 else:
     print("ViT-B/16 and ResNet-50 on EuroSAT: not measured here (target: both above 0.85).")
@@ -2433,44 +2564,66 @@ plt.show()
 #
 # Your instructor reads these. Short and exact beats long. Refer to figures and tables of *your* report.
 
-# %% [markdown] written="insights" points=6 minutes=60
-# **W1. Three insights (6 points).** Make three claims about your two models. Each has a number, its interval, and the figure or table that shows it. One of them must be about heads, one about robustness, one about failures. For each, say what result would have made you claim the opposite.
+# %% [markdown] written="insights" points=3 minutes=45
+# **W1. Three insights (3 points).** Make three claims about your two models. Each has a number, its interval, and the figure or table that shows it. One of them must be about heads, one about robustness, one about failures. For each, say what result would have made you claim the opposite.
 #
 # ### BEGIN SOLUTION
-# Two points for each claim: one for number, interval and figure that belong together, one for a real alternative outcome.
+# One point for each claim: number, interval and figure belong together, and a real alternative outcome is named.
 # - Heads: for example the most important head with its bootstrap interval, or the number of heads whose interval excludes 0; stability of the ranking quoted; no more said about the order than the stability allows. Opposite: intervals that all overlap 0, stability near 0.
 # - Robustness: accuracy of both at one epsilon with Wilson intervals that do or do not overlap; attack named with steps; "this attack". Opposite: crossing curves, overlap.
 # - Failures: lift with base rate and corrected p. Opposite: lift near 1, corrected p above 0.05.
 # No points for a claim about all ViTs, from one model on one data set.
 # ### END SOLUTION
 
-# %% [markdown] written="failure-modes" points=5 minutes=45
-# **W2. Two failure modes (5 points).** Describe two systematic failures in the form "it fails on X because Y". For each, design a control that would show that Y is not the reason, and carry out one of the two in a cell of your notebook.
+# %% [markdown] written="heads" points=3 minutes=60
+# **W2. What each head learns (3 points).** Describe every head of your ViT in one line: what it looks at in the atlas, the numbers of its card that agree or disagree, its importance, its twin. (For a model with 144 heads: its layers, and the ten most important heads.) Then choose the description that you trust least, and say which experiment would test it.
 #
 # ### BEGIN SOLUTION
-# 1 point each: a failure with lift and corrected p from the own table (2).
-# 1 point each: a control that changes Y alone, for example haze added to clear tiles with the same grain; clutter removed; the evidence enlarged at equal haze (2).
-# 1 point: one control carried out, with its number and interval, and a conclusion that follows, also where it contradicts the first guess.
+# 1 point: all heads are there, each with something that is visible in the atlas on more than one tile, and with at least one number of its card. Heads that look alike are said to look alike; a head that looks everywhere, or at the same place in each tile, is called that, and no part in the task is invented for it.
+# 1 point: looking and needing are kept apart: at least one head whose map points at the evidence and whose interval of importance includes 0, or the reverse, is named as such (or it is said with numbers that there is none).
+# 1 point: a test of a description that could refute it: tiles of one class only, the evidence moved or painted over, the head ablated on tiles with and without what it is said to look for, head and twin ablated together.
 # ### END SOLUTION
 
-# %% [markdown] written="threats" points=4
-# **W3. What may be wrong (4 points)?** Name the four most serious threats to the validity of your study, one each for: the data, the training, the measurement of heads, the attack. Say in which direction each would bend a result.
+# %% [markdown] written="failure-modes" points=4 minutes=60
+# **W3. Two failure modes, with attention (4 points).** Describe two systematic failures of the ViT in the form "it fails on X because its attention does not capture Y". Bring the evidence from attention for each: maps of failures beside maps of successes under the same condition, and the difference with its interval. Where the interval includes 0, say so, and withdraw the "because". Design a control that changes Y alone, and carry out one in a cell of your notebook.
 #
 # ### BEGIN SOLUTION
-# One point each, with a direction.
-# - Data: generated tiles; test from the same distribution; clutter in class colors favors models that use shape. Real haze is not uniform.
-# - Training: one seed, equal steps but not equal convergence (the ViT is still improving: more steps would narrow the gap); learning rates chosen for each.
-# - Heads: single ablation underestimates redundant heads; zero ablation overestimates (unseen inputs); effect measured as loss is dominated by a few confident errors.
-# - Attack: few steps from the image itself, no restarts: both curves are too high; gradients may be masked more in one model than in the other.
+# 1 point: two failures X with lift and corrected p from the own table.
+# 1 point: for both, attention on failures and successes under the same condition compared: mass on the evidence above its area or spread, with interval; at least two maps of each kind referred to. A comparison of failures with all other tiles is not enough: haze changes maps and errors.
+# 1 point: the sentence follows from that: "does not capture" only where the interval excludes 0 in that direction; else withdrawn, with another place for the cause named (it looked, and the patches said nothing; the classifier confuses two classes).
+# 1 point: one control carried out, with its number and interval, for example haze added to clear tiles with the same grain, the evidence enlarged at equal haze, clutter removed; and a conclusion that follows, also where it contradicts the first guess.
 # ### END SOLUTION
 
-# %% [markdown] written="reproduction" points=5 minutes=60
-# **W4. Reproduction (5 points).** Give your folder `archaeology/` to another learner, or take theirs. They follow the README only: train again, open the report, run the demo. List every difference from what the report says, each with its cause, and every place where the README was not enough. If you work alone, do it on another machine or in a fresh environment.
+# %% [markdown] written="robustness" points=3 minutes=40
+# **W4. Why does their robustness differ (3 points)?** Your two models fall at different speeds. Give a reason that your notebook supports, and one that it does not. Use at least two of: the curve with its intervals, the distances of Carlini and Wagner, the shift of the attention in fooled and other images, clean accuracy. Which single change of a model or of the training would test your reason?
 #
 # ### BEGIN SOLUTION
-# 1 point: what was run, by whom, where (machine, versions), in how much time.
-# 1 point: accuracies beside the reported ones, equal or with a difference that is named; the name of the run is the same (same configuration, same hash).
-# 1 point: a cause for each difference (threads, library versions, hardware change the last bits of sums, and training amplifies them), or why there was none.
-# 1 point: at least one gap of the README that was found and closed.
+# 1 point: what differs, with numbers: accuracies at one epsilon with intervals, and the median distance of the nearest error; whether both rank the models alike; where the intervals overlap the difference is not claimed.
+# 1 point: a reason that own numbers support and a rival that they do not: margins (a model with larger margins on clean tiles needs a larger push: distances), patches of 8 that average over a change against small filters that pass fine patterns on, early layers whose attention moves most; or gradients that are masked in one model (then a stronger or a transferred attack tells). "Attention moves, therefore it is fooled" is a correlation: the attack moves both.
+# 1 point: a test that changes one thing: patch size or first stride, equal clean accuracy by fewer steps of the better model, attacks transferred between the two, adversarial training of one; with the outcome that would refute the reason.
+# No points for "ViTs are robust because they see globally" without own numbers.
+# ### END SOLUTION
+
+# %% [markdown] written="report" points=4 minutes=240
+# **W5. The report (4 points).** Write your own paragraphs, about 4,200 words over all sections, and let the notebook make the report. Here, give its path, its number of words and figures, and the three sentences of it that a reader should remember. Your instructor reads the whole of it; the sections weigh alike.
+#
+# ### BEGIN SOLUTION
+# Half a point each, full only where the text is the learner's own, refers to figures or tables by name, and states no number that the results do not have.
+# - Data and Introduction: question and audience; classes, split, conditions, and what this data cannot show.
+# - Architecture: both models from pixels to logits, with sizes; what is equal and what is not.
+# - Training procedure: recipe, seeds, cost; how it was chosen, and on which data.
+# - Methods: each with formula, source, and limit (rollout does not see values; ablation misses teamwork; five steps of PGD are an upper bound of accuracy).
+# - Results, quantitative and qualitative: intervals are read; the 54 comparisons are counted, not only admired; controls (another tile, no training, random) are used.
+# - Failure modes: named kinds with definitions that another reader could apply; base rates; control.
+# - When to use which: a recommendation with the numbers that decide, and the situation in which it would be the other one.
+# - Limitations and Future work: one threat each for data, training, heads and attack with its direction (generated tiles from one distribution favor both; one seed, and a ViT that is still improving; single ablation underestimates redundant heads, zero ablation overestimates; few steps without restarts make both curves too high); next experiments with cost and the result that would change the author's mind.
+# ### END SOLUTION
+
+# %% [markdown] written="reproduction" points=3 minutes=60
+# **W6. Reproduction (3 points).** Give your folder `archaeology/` to another learner, or take theirs. They follow the README only: train again, open the report, run the demo. List every difference from what the report says, each with its cause, and every place where the README was not enough. If you work alone, do it on another machine or in a fresh environment.
+#
+# ### BEGIN SOLUTION
+# 1 point: what was run, by whom, where (machine, versions), in how much time; accuracies beside the reported ones, and the name of the run, which is the same (same configuration, same hash).
+# 1 point: a cause for each difference (threads, library versions, hardware change the last bits of sums, and training amplifies them), or why there was none; and at least one gap of the README that was found and closed.
 # 1 point: what a reader can *not* reproduce from the folder alone, for example the choice of the recipe, and what it would take.
 # ### END SOLUTION

@@ -45,6 +45,7 @@ FIGURES = (
 FLOATS = 'return "n/a" if math.isnan(value) else f"{value:.3g}"'
 COUNT = "The most important of {heads['count']} heads"
 STEPS = "for {training['steps']} steps"
+OWN = 'results["paragraphs"][heading], text]'
 LIMITS = 'items(results["limitations"]),'
 CACHED = "load_once = st.cache_resource(load)"
 EVIDENCE = "written(evidence[name]) for name"
@@ -1314,6 +1315,22 @@ MISCONCEPTIONS = [
         rejected_by="report-test-1",
         says="the result is a Path",
         note="The next line wants to read it: path.read_text().",
+    ),
+    Misconception(
+        name="texts-in-an-appendix",
+        exercise="report",
+        edits={OWN: 'text]\n    parts += [results["paragraphs"][heading] for heading in HEADINGS]'},
+        rejected_by="report-test-1",
+        says="it stands in another section",
+        note="A reader of the methods wants the methods there, not behind the outlook.",
+    ),
+    Misconception(
+        name="first-paragraph-only",
+        exercise="report",
+        edits={OWN: OWN.replace("[heading]", '[heading].partition("\\n\\n")[0]')},
+        rejected_by="report-test-1",
+        says="the author's text of Methods stands in that section",
+        note="A text may have several paragraphs. What an author wrote is not the program's to cut.",
     ),
     # ---- exercise 7: the page
     Misconception(

@@ -1530,7 +1530,7 @@ _ = model.eval()
 #
 # | cell | data | memory, time | target | result |
 # | --- | --- | --- | --- | --- |
-# | DETR-R50 on COCO | 500 of the 5,000 images of val2017 and `instances_val2017.json`, from cocodataset.org (terms of use there), in `$WORKBOOK_DATA/coco`. Weights: 159 MB, Apache 2.0, through `torch.hub`; the project's README gives 42.0 AP on all 5,000 | not measured yet | yours within 0.1 AP of pycocotools | not measured yet |
+# | DETR-R50 on COCO val2017 | 500 of the 5,000 images and `instances_val2017.json`, from cocodataset.org (terms of use there), in `$WORKBOOK_DATA/coco`. Weights: 159 MB, Apache 2.0, through `torch.hub`; the project's README gives 42.0 AP on all 5,000 | not measured yet | yours within 0.1 AP of pycocotools | not measured yet |
 # | TinyDETR, 5,000 steps | 20,000 generated scenes of 64 pixels: no download | not measured yet | AP50 of at least 0.85 | not measured yet |
 #
 # `PROFILE=gpu workbook record --keep-nothing week12` runs them. What they find is kept in `detections/`, so a second run only reads it.
@@ -1678,12 +1678,6 @@ plt.show()
 # - Positions go to queries and keys, never to values. So a slot can differ from another by nothing but where it asks from, and that is testable.
 # - Average precision is a protocol as much as a formula: who may match what, what is pooled, how ties stand. Check yours against COCO's program before you compare with anybody.
 # - Next week a detector that ships: one stage, anchors gone as well, with and without NMS, exported and timed.
-#
-# ## Reading
-#
-# - [ ] Carion et al. 2020, [End-to-End Object Detection with Transformers](https://arxiv.org/abs/2005.12872): the set loss and the architecture (40 minutes, first)
-# - [ ] Rezatofighi et al. 2019, [Generalized Intersection over Union](https://arxiv.org/abs/1902.09630): why IoU alone does not train (20 minutes)
-# - [ ] Liu et al. 2022, DAB-DETR, with the authors' [code](https://github.com/SlongLiu/DAB-DETR): why DETR trains slowly, and what a point changes (30 minutes)
 #
 # ## Written questions
 #

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ..measured_week import KEPT
 from ..texts import PIXEL
+from ..tiny_week import TIME
 from .week import EXERCISE, EXPLORE, TOML, B, Mistake
 
 FILES = {
@@ -15,7 +17,7 @@ FILES = {
         B, "cell_second ", "limits.cell_second: extra", {"cell_seconds": "cell_second "}, TOML
     ),
     "an unknown table": Mistake(B, "[limit]", "limit: extra", {"[limits]": "[limit]"}, TOML),
-    "a misspelled key": Mistake(B, "titel", "titel: extra", {"title": "titel"}, TOML),
+    "a misspelled key": Mistake(B, "titel", "titel: extra", {'title = "Doubling': 'titel = "Doubling'}, TOML),
     "a missing key": Mistake(B, "", "summary: field required", {'summary = "Learn to double."\n': ""}, TOML),
     "a number as text": Mistake(B, 'hours = "1"', "hours: input should be", {"hours = 1": 'hours = "1"'}, TOML),
     "a limit of 0": Mistake(B, "memory_gib = 0", "greater than 0", {"memory_gib = 1": "memory_gib = 0"}, TOML),
@@ -31,7 +33,9 @@ FILES = {
     "minutes beyond the hours": Mistake(
         B, "hours =", "take 145 minutes, more than `hours`", {EXERCISE: EXERCISE.replace("=5", "=120")}, told_in=TOML
     ),
-    "another number of hours": Mistake(B, "**Time**", "the header says 3 hours", {"about 1 hour": "about 3 hours"}),
+    "another number of hours": Mistake(
+        B, "**Time**", "the header says 3 hours", {TIME: "about 3 hours: 0.5 of reading, 2.5 of coding"}
+    ),
     "a broken picture path": Mistake(B, "out.png", "there is no picture out.png", {"(outcome.png)": "(out.png)"}),
     "a picture from the web": Mistake(B, "https://", "comes from the web", {"(outcome.png)": "(https://x.org/a.png)"}),
     "no outcome picture": Mistake(B, "![A dot.]", "there is no picture", {"(outcome.png)": "(outcome2.png)"}),
@@ -51,6 +55,18 @@ FILES = {
     ),
     "broken JSON": Mistake(
         B, ' "quadruple-explore-1" "two', "not valid JSON", {'-1": "two': '-1" "two'}, "outputs.json"
+    ),
+    "two cells measured on the same data": Mistake(
+        B,
+        'explore=true measured="photos"\n2',
+        "a second cell that is measured on 'photos'",
+        {EXPLORE: f'{EXPLORE}\n\n# %% explore=true measured="photos"\n1\n\n# %% explore=true measured="photos"\n2'},
+    ),
+    "a measurement that no cell names": Mistake(
+        B, "", "a measurement on 'photos' is kept", file="measured.json", whole=KEPT.model_dump_json().encode()
+    ),
+    "a measurement of nothing": Mistake(
+        B, "", "something else", file="measured.json", whole=b'{"cells": {"photos": {}}}\n'
     ),
     "outputs that are a list": Mistake(B, "", "something else", file="outputs.json", whole=b"[]\n"),
 }

@@ -12,10 +12,11 @@ from autograder.core.errors import Problem
 from .in_code import CODE
 from .in_files import FILES
 from .in_lesson import HEADERS, STRUCTURE
+from .in_readings import READINGS
 from .in_variants import EXPLAINED, VARIANTS
 from .week import Mistake, problems, sound_week
 
-MISTAKES: dict[str, Mistake] = {**HEADERS, **STRUCTURE, **CODE, **FILES, **VARIANTS, **EXPLAINED}
+MISTAKES: dict[str, Mistake] = {**HEADERS, **STRUCTURE, **CODE, **FILES, **READINGS, **VARIANTS, **EXPLAINED}
 
 
 def made() -> Iterator[tuple[str, Mistake, Path, list[Problem]]]:

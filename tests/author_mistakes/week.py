@@ -16,17 +16,17 @@ from autograder.core.errors import BuildError, Problem, WorkbookError
 from autograder.week.source import load_week
 
 from ..texts import PIXEL
-from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, WEEK_TOML
+from ..tiny_week import ALTERNATIVES, LESSON, MISCONCEPTIONS, READING, TIME, WEEK_TOML
 
 WEEK = "week12_some_topic"
 LESSON_FILE = "some_topic.py"
-HEADER = "# # A tiny week\n#\n# ![A dot.](outcome.png)\n#\n# **Time** about 1 hour.\n"
+HEADER = f"# # A tiny week\n#\n# ![A dot.](outcome.png)\n#\n# **Time** {TIME}.\n"
 GIVEN = '# %% given="start"\nSTART = 0\n\n'
 SOUND: dict[str, bytes] = {
     LESSON_FILE: LESSON.replace("# # A tiny week\n", HEADER)
     .replace('# %% [markdown] about="double"', f'{GIVEN}# %% [markdown] about="double"')
     .encode(),
-    "week.toml": WEEK_TOML.encode(),
+    "week.toml": f"{WEEK_TOML}{READING}".encode(),
     "misconceptions.py": MISCONCEPTIONS.encode(),
     "alternatives.py": ALTERNATIVES.encode(),
     "outputs.json": b'{\n "quadruple-explore-1": "two and two is 4\\n"\n}\n',

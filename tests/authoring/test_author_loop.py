@@ -24,6 +24,8 @@ from autograder.week.notebooks import Notebooks, to_text
 from autograder.week.presenting import attach_pictures
 from autograder.week.source import load_week
 
+from ..tiny_week import READING
+
 WEEK = "week01_tiny"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # one dot
 
@@ -44,6 +46,7 @@ def edit(path: Path, old: str, new: str) -> None:
         ("alternatives.py", '"4 * number"', '"number * 4"', ("quadruple",)),
         ("tiny.py", "from shared import checks", "from shared import checks, plotting", (EVERYTHING,)),
         ("week.toml", "cell_seconds = 2", "cell_seconds = 3", (EVERYTHING,)),
+        ("week.toml", "memory_gib = 1\n", f"memory_gib = 1\n{READING}", ()),
         ("tiny.py", "# Twice a number.", "# Two times a number.", ()),
         ("tiny.py", "print(double(4))", "print(double(5))", ()),
         ("tiny.py", "# call `double` on its own result", "# call it twice", ()),

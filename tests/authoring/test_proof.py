@@ -16,6 +16,7 @@ from autograder.execution.helpers import helper_files
 from autograder.week.source import Week, load_week
 
 from ..chosen import ROOT
+from ..tiny_week import READING
 
 MATRIX = matrix_proof("", False, False, 1)
 
@@ -58,6 +59,8 @@ COUNT_NOT: dict[str, Callable[[Path], None]] = {
     "a cell that draws": lambda root: edit(root, "tiny.py", "print(quadruple(4))", "print(quadruple(5))"),
     "a demo": lambda root: edit(root, "tiny.py", "two and two is", "2 + 2 is"),
     "the title": lambda root: edit(root, "week.toml", "Doubling", "To double"),
+    "what is to be read": lambda root: edit(root, "week.toml", "memory_gib = 1\n", f"memory_gib = 1\n{READING}"),
+    "what is reproduced": lambda root: edit(root, "week.toml", "hours = 1\n", 'hours = 1\nreproduces = "A figure."\n'),
     "the pin of something else": lambda root: write(root, "requirements.txt", "ruff==9.9\n"),
 }
 
@@ -90,6 +93,11 @@ def test_the_code_that_judges_counts(tiny_root: Path, tmp_path: Path, monkeypatc
     other.write_text("", encoding="utf-8")
     monkeypatch.setattr(module, "judging_files", lambda: [other])
     assert content(week(tiny_root), Part.LIES) != before
+
+
+def test_the_code_that_makes_a_text_does_not_count() -> None:
+    assert not [path for path in module.running_files() if path.parent.name == "week" and path.name == "readings.py"]
+    assert {"source.py", "build.py", "judge.py"} <= {path.name for path in module.running_files()}
 
 
 def test_a_part_is_kept_beside_the_others_and_goes_with_a_miss(tiny_root: Path) -> None:

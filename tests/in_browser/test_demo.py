@@ -29,6 +29,7 @@ pytestmark = pytest.mark.browser
 WEEK = ROOT / "solutions" / "week11_attention_archaeology"
 CONFIG = {
     "data": {"name": "field_tiles", "train": 64, "test": 64, "seeds": [0, 0]},
+    "models": {"vit": "small_vit", "cnn": "small_cnn"}, "size": 32,
     "steps": 12, "batch": 32, "seed": 0, "rate": {"vit": 2e-3, "cnn": 3e-3},
 }  # fmt: skip
 IMAGES = '[data-testid="stImageContainer"] img'
@@ -59,18 +60,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiles = names["datasets"].field_tiles(64, seed=0)
     models, run = names["train_pair"](CONFIG, tiles, folder / "runs")
     study = names["Study"](models["vit"], models["cnn"], tiles.x, tiles.y, names["datasets"].LAND_USES)
-    names["exporting"].write_package(folder, names["PACKAGE"], names, first=names["FIRST"], last=names["LAST"])
-    names["save_study"](study, folder / "checkpoint")
     share = {
         name: (names["logits_of"](model, tiles.x).argmax(1) == tiles.y).double().mean().item()
         for name, model in models.items()
     }
     reported = {
+        "title": "A study",
+        "question": "Who is right?",
+        "data": {"name": "field_tiles"},
         "training": {"run": run.folder.name},
         "accuracy": {name: {"accuracy": value} for name, value in share.items()},
     }
     (folder / "report").mkdir()
     (folder / "report" / "results.json").write_text(json.dumps(reported), encoding="utf-8")
+    names["export_project"](folder, study, reported)
     return folder
 
 

@@ -77,7 +77,8 @@ def test_again_twice_is_again_once(bundle: Path, mine: Path) -> None:
 
 
 def test_again_on_what_was_not_begun_begins_it(bundle: Path) -> None:
-    assert states(start_week(bundle, WEEK, again=True)) == {"tiny.ipynb": "ready", "outcome.png": "ready"}
+    files = {"tiny.ipynb": "ready", "outcome.png": "ready", "LOG.md": "ready"}
+    assert states(start_week(bundle, WEEK, again=True)) == files
 
 
 def test_a_copy_from_before_there_were_bases(bundle: Path, mine: Path) -> None:

@@ -194,7 +194,7 @@ def test_nobody_takes_the_place_of_another(course: Course, tmp_path: Path, case:
     assert (FORGED in there.values()) == (case.fate is Fate.WORK)
     if case.fate is Fate.REFUSED:
         assert found[forged].why
-        assert any(forged in line or found[forged].why in line for line in [*done.nobodys, *_notes(done)])
+        assert any(forged in line or found[forged].why in line for line in [*done.unmatched, *_notes(done)])
 
 
 def _forged(case: Case) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from autograder.week.source import load_week
 from autograder.week.variants import load_variants
@@ -136,6 +137,25 @@ def test_the_newest_of_two_versions_of_a_cell_is_written(tmp_path: Path) -> None
     assert ran(tmp_path / "study", "import study.one; print(study.one.f())") == "50"
 
 
+def test_what_is_used_of_a_copied_module_is_written_out_with_all_it_needs(tmp_path: Path) -> None:
+    """Its helpers and imports come along, names for type checkers are the notebook's, and nothing imports it."""
+    cell = (
+        "import numpy as np\nimport torch\nfrom shared.study import enlarged, strangers\n\n\n"
+        "def both(tile):\n    return enlarged(tile).shape, strangers('7 and 8', {'a': 8})\n"
+    )
+    names = notebook(cell)
+    copied = ("shared.weeks.study", "shared.weeks.tiles")
+    exporting.write_package(tmp_path / "study", {"one": ("", ["both"])}, names, copied=copied)
+    text = (tmp_path / "study" / "one.py").read_text(encoding="utf-8")
+    assert "shared" not in text
+    assert "def numbers_in(" in text, "what strangers needs"
+    assert ran(tmp_path / "study", "import torch, study.one; print(study.one.both(torch.rand(3, 32, 32)))") == (
+        "((256, 256, 3), ['7'])"
+    )
+    exporting.write_package(tmp_path / "thin", {"one": ("", ["both"])}, names)
+    assert "from shared.weeks.study import strangers" in (tmp_path / "thin" / "one.py").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("source", "needed"),
     [
@@ -171,7 +191,9 @@ def test_other_right_answers_of_week_11_run_when_they_are_exported(tmp_path: Pat
     for item in alternatives:
         names = names_of_the_notebook({item.exercise: item.code})
         folder = tmp_path / item.exercise
-        exporting.write_package(folder, names["PACKAGE"], names, first=names["FIRST"], last=names["LAST"])
+        exporting.write_package(
+            folder, names["PACKAGE"], names, first=names["FIRST"], last=names["LAST"], copied=names["COPIED"]
+        )
         if item.exercise == "page":
             tiles = names["datasets"].field_tiles(6, seed=0)
             study = names["Study"](names["small_vit"](0), names["small_cnn"](0), tiles.x, tiles.y, ("a", *"bcdef"))
@@ -182,3 +204,42 @@ def test_other_right_answers_of_week_11_run_when_they_are_exported(tmp_path: Pat
         [sys.executable, "-c", TRY, *packages], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr[-2000:]
+
+
+VISIT = """
+import torch
+from streamlit.testing.v1 import AppTest
+from archaeology_large.models import load_study
+from pathlib import Path
+
+study = load_study(Path("archaeology_large/checkpoint"))
+print(type(study.vit).__name__, type(study.cnn).__name__, tuple(study.images.shape), study.names)
+torch.save([model(study.images) for model in (study.vit, study.cnn)], "logits.pt")
+demo = AppTest.from_file("archaeology_large/app.py", default_timeout=120).run()
+assert not demo.exception, demo.exception
+demo.selectbox(key="layer").select_index(5)
+demo.slider(key="eps").set_value(4)
+demo.run()
+assert not demo.exception, demo.exception
+print(len(demo.metric), len(demo.selectbox(key="layer").options))
+"""
+
+
+def test_what_was_studied_is_exported_also_where_it_is_a_vit_of_timm_at_224_pixels(tmp_path: Path) -> None:
+    """Real classes of timm, made small by their names: other models, layers and normalizations than the notebook's."""
+    names = names_of_the_notebook()
+    both, classes = ("test_vit.r160_in1k", "test_resnet.r160_in1k"), ("crop", "lake", "town")
+    models = [names["build"](name, 3, 224, seed=1) for name in both]
+    images = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    study = names["Study"](*models, images, torch.tensor([2, 0]), classes, "layer4", both)
+    folder = tmp_path / "archaeology_large"
+    results = {"title": "Large", "question": "Why?", "data": {"name": "eurosat"}, "training": {"run": "0123456789ab"}}
+    names["export_project"](folder, study, results)
+    done = subprocess.run([sys.executable, "-c", VISIT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines() == [f"VisionTransformer ResNet (2, 3, 224, 224) {both}", "2 6"]
+    for came, model in zip(torch.load(tmp_path / "logits.pt"), models, strict=True):
+        torch.testing.assert_close(came, model(images))
+    assert "224 x 224 pixels" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "def strangers(" in (folder / "report.py").read_text(encoding="utf-8"), "helpers of the week come along"
+    assert "shared.weeks" not in "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))

@@ -5,6 +5,7 @@ import threading
 import pytest
 import torch
 
+from shared.profiles import budget
 from shared.runtime import profiles
 from shared.runtime.profiles import Profile
 
@@ -108,3 +109,28 @@ def test_a_loop_shows_how_far_it_is_on_a_gpu_alone(
     assert [*profiles.track(steps, "training")] == [0, 1, 2]
     shown = capsys.readouterr()
     assert (shown.out, "training" in shown.err, "3/3" in shown.err) == ("", True, True)
+
+
+def test_a_budget_is_that_of_the_cell_where_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBOOK_MINUTES", raising=False)
+    monkeypatch.delenv("WORKBOOK_SEED", raising=False)
+    found = budget(minutes=3)
+    assert (found.factor, found.seed) == (1.0, 0)
+    assert (found.scaled(700), found.scaled(5000, at_most=50_000), found.scaled(90, at_most=40)) == (700, 5000, 40)
+
+
+def test_a_budget_scales_with_the_minutes_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBOOK_MINUTES", "12")
+    monkeypatch.setenv("WORKBOOK_SEED", "7")
+    found = budget(minutes=3)
+    assert (found.factor, found.seed) == (4.0, 7)
+    assert (found.scaled(700), found.scaled(20_000, at_most=50_000)) == (2800, 50_000)
+    monkeypatch.setenv("WORKBOOK_MINUTES", "0.001")
+    assert budget(minutes=3).scaled(700) == 1
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "inf", "nan", "many"])
+def test_minutes_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("WORKBOOK_MINUTES", value)
+    with pytest.raises(ValueError, match=value):
+        budget(minutes=3)

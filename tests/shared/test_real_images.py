@@ -6,9 +6,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +17,9 @@ from PIL import Image
 from shared import datasets
 from shared.data import downloads
 
-BODY = bytes(range(256)) * 40
+from .file_server import BODY, Server, address
+
 MD5 = hashlib.md5(BODY).hexdigest()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves one body; knows ranges unless told not to; may break off the first answer."""
-
-    body = BODY
-    ranges = True
-    break_off_after = 0
-    seen: list[str]
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        server = self.server
-        assert isinstance(server, Server)
-        asked = self.headers.get("Range") or ""
-        server.seen.append(asked)
-        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and server.ranges else 0
-        rest = server.body[begin:]
-        self.send_response(206 if begin else 200)
-        self.send_header("Content-Length", str(len(rest)))
-        self.end_headers()
-        cut, server.break_off_after = server.break_off_after, 0
-        self.wfile.write(rest[:cut] if cut else rest)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.seen = []
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
-
-
-def address(server: Server) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}/file.bin"
 
 
 def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
@@ -233,6 +191,18 @@ def test_cifar10_limit_takes_the_same_mixed_few(folder: Path) -> None:
     assert few.y.unique().tolist() == [0, 1]
     with pytest.raises(ValueError, match="limit=0"):
         datasets.cifar10(folder, limit=0)
+
+
+def test_a_data_set_is_on_disk_where_its_folder_is(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKBOOK_DATA", raising=False)
+    assert not datasets.on_disk("cifar10")
+    monkeypatch.setenv("WORKBOOK_DATA", str(folder))
+    assert datasets.on_disk("cifar10")
+    assert not datasets.on_disk("cifar100")
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path_factory.mktemp("empty")))
+    assert not datasets.on_disk("cifar10")
 
 
 def test_cifar10_root_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ def network() -> nn.Sequential:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)))
     model.register_buffer("offset", torch.zeros(1))
+    model.get_submodule("2").__dict__["scales"] = torch.ones(2, dtype=torch.bfloat16)
     return model
 
 
@@ -65,6 +66,14 @@ def fills_with_zeros(model: nn.Sequential, x: torch.Tensor) -> None:
 
 def sets_an_attribute(model: nn.Sequential, x: torch.Tensor) -> None:
     model.get_submodule("2.1").__dict__["p"] = 0.0
+
+
+def keeps_its_result(model: nn.Sequential, x: torch.Tensor) -> None:
+    model.get_submodule("2").__dict__["maps"] = [x.detach()]
+
+
+def changes_a_tensor_that_is_an_attribute(model: nn.Sequential, x: torch.Tensor) -> None:
+    model.get_submodule("2").__dict__["scales"][0] = 0
 
 
 def exchanges_a_part(model: nn.Sequential, x: torch.Tensor) -> None:
@@ -118,6 +127,8 @@ CHANGES: dict[Callable[..., None], str] = {
     empties: "as zero_grad() does",
     fills_with_zeros: "as zero_grad() does",
     sets_an_attribute: "an attribute of a part was set",
+    keeps_its_result: "an attribute of a part was set",
+    changes_a_tensor_that_is_an_attribute: "an attribute of a part was set",
     exchanges_a_part: "a part was exchanged",
     replaces_a_method: "an attribute of a part was set",
     switches_gradients_off: "gradients were switched off for everybody",

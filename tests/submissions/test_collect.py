@@ -122,7 +122,7 @@ def test_a_folder_or_an_archive_of_it(course: Course, source: Path, path: str, z
     assert handed_in(course) == {"ann": notebook()}
     assert done.learners[0].handed_in == MONDAY
     assert (course.submitted / "ann" / WEEK / "timestamp.txt").read_text() == "2026-03-02 12:05:00 UTC\n"
-    assert (done.nobodys, done.missing) == ((), ())
+    assert (done.unmatched, done.missing) == ((), ())
 
 
 def test_the_folder_that_an_archive_program_wraps_around_names_nobody(course: Course, source: Path) -> None:
@@ -387,7 +387,7 @@ def test_a_loose_file_without_a_name_is_nobody_s(course: Course, source: Path) -
     put(source / "attention.ipynb", notebook())
     put(source / "ann.ipynb", notebook())
     done = collect(source, course, WEEK)
-    assert done.nobodys == ("attention.ipynb: its name does not say whose it is: call it attention_NAME.ipynb",)
+    assert done.unmatched == ("attention.ipynb: its name does not say whose it is: call it attention_NAME.ipynb",)
     assert set(handed_in(course)) == {"ann"}
 
 
@@ -448,7 +448,7 @@ def test_a_path_that_leads_out_is_refused_by_name(course: Course, source: Path, 
     members = {name: notebook("evil"), "ann/attention.ipynb": notebook()}
     done = collect(archive(source / "class.zip", members), course, WEEK)
     assert handed_in(course) == {"ann": notebook()}
-    said = [*done.nobodys, *(note for one in done.learners for note in one.notes)]
+    said = [*done.unmatched, *(note for one in done.learners for note in one.notes)]
     assert any("its path leads out of the archive" in line for line in said), said
     assert outside(course) == []
 

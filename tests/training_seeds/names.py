@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import linecache
 from typing import Any
 
-from autograder.week.cells import Exercise, Explore, Given, Setup
+from autograder.week.cells import Cell, Exercise, Explore, Given, Setup
 from autograder.week.source import load_week
 
 from ..chosen import ROOT
@@ -33,19 +34,32 @@ def names_with(week_name: str, *wanted: str) -> dict[str, Any]:
     """
     names: dict[str, Any] = {}
     week = load_week(ROOT / "solutions" / week_name)
-    nodes = [node for cell in week.cells if isinstance(cell.words, Explore) for node in ast.parse(cell.source).body]
+    files = {cell.id: _as_file(week_name, cell) for cell in week.cells if cell.words.cell_type == "code"}
+    parts = [(node, files[c.id]) for c in week.cells if isinstance(c.words, Explore) for node in _body(c)]
+    nodes = [node for node, _ in parts]
     needed = set(wanted)
     while more := {name for node in nodes if _made(node) & needed for name in _needs(node)} - needed:
         needed |= more
     chosen = {id(node) for node in nodes if _made(node) & (set(wanted) if isinstance(node, ast.Assign) else needed)}
     for cell in week.cells:
         if isinstance(cell.words, Setup | Given | Exercise):
-            exec(compile(cell.source, cell.id, "exec"), names)
-    for node in nodes:
+            exec(compile(cell.source, files[cell.id], "exec"), names)
+    for node, file in parts:
         if id(node) in chosen:
-            exec(compile(ast.Module([node], []), week_name, "exec"), names)
+            exec(compile(ast.Module([node], []), file, "exec"), names)
     assert not set(wanted) - set(names), f"{week_name} defines no {', '.join(sorted(set(wanted) - set(names)))}"
     return names
+
+
+def _as_file(week_name: str, cell: Cell) -> str:
+    """The name of a file that only `linecache` knows, as for the cells of a kernel: what exports source reads it."""
+    file = f"<{cell.id} of {week_name}>"
+    linecache.cache[file] = (len(cell.source), None, cell.source.splitlines(keepends=True), file)
+    return file
+
+
+def _body(cell: Cell) -> list[ast.stmt]:
+    return ast.parse(cell.source).body
 
 
 def _made(node: ast.stmt) -> set[str]:

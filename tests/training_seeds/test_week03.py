@@ -9,7 +9,7 @@ import pytest
 from autograder.week.source import load_week
 
 from ..chosen import ROOT, long_weeks
-from .names import SEEDS, names_of
+from .names import SEEDS, names_of, names_with
 
 pytestmark = pytest.mark.skipif("week03_training" not in long_weeks(), reason="not among the chosen weeks")
 
@@ -58,6 +58,29 @@ def test_week03_warmup_matters_more_than_clipping() -> None:
     assert min(found[15, 1.0]) > max(found[15, math.inf]) + 2
     assert min(found[15, 1.0]) > max(cold) + 2
     assert sum(found[15, math.inf]) / 3 > sum(cold) / 6 + 2
+
+
+def test_week03_post_norm_needs_the_warmup_that_pre_norm_likes() -> None:
+    """The table of the lesson over all seeds, and what it says of it; with two blocks the order hardly matters."""
+    names = names_with("week03_training", "handwriting", "norm_vit", "norm_run")
+
+    def accuracies(blocks: int, post: bool, warmup: int, seeds: range) -> list[float]:
+        return [100 * names["norm_run"]((names["norm_vit"](seed, blocks, post), warmup, seed))[1] for seed in seeds]
+
+    found = {}
+    for order, post in (("pre-norm", False), ("post-norm", True)):
+        for warmup in (0, 25):
+            shares = accuracies(8, post, warmup, SEEDS)
+            found[order, warmup] = sum(shares) / len(shares)
+            spread = f"{min(shares):.1f} to {max(shares):.1f}"
+            print(f"| {order}, warm-up {warmup} | {found[order, warmup]:.1f} | {spread} |")
+    assert found["post-norm", 0] < found["pre-norm", 0] - 25
+    assert found["post-norm", 25] > found["post-norm", 0] + 15
+    assert found["pre-norm", 25] > found["post-norm", 25] + 5
+    assert found["pre-norm", 25] > found["pre-norm", 0] + 2
+    shallow = [sum(accuracies(2, post, warmup, range(6))) / 6 for post in (False, True) for warmup in (0, 25)]
+    print("two blocks:", [round(mean, 1) for mean in shallow])
+    assert max(shallow) - min(shallow) < 10
 
 
 def test_week03_table_of_thirty_labels() -> None:

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(WEEK not in long_weeks(), reason="not among the 
 
 def lesson() -> dict[str, Any]:
     """The lesson's functions, and the makers of both models as its first explore cell chooses them."""
-    names = names_of(WEEK, "budget-explore-1", "attacks-explore-1", "curve-explore-2", "budget-test-3")
+    cells = ("budget-explore-1", "attacks-explore-1", "attacks-explore-2", "curve-explore-2", "errors-explore-2")
+    names = names_of(WEEK, *cells, "budget-test-3")
     names["widths"] = (24, 48, 72, 92)
     names["MAKERS"] = {"ViT": names["TinyViT"], "CNN": names["make_cnn"]}
     return names
@@ -109,6 +110,57 @@ def test_week10_curves_cross_and_one_step_flatters() -> None:
         apart += bool(((vit_low > cnn_high) | (cnn_low > vit_high)).any())
     print(f"seeds with intervals that separate at some eps: {apart} of 5")
     assert apart >= 4
+
+
+def test_week10_each_model_fails_on_pictures_of_its_own_and_looks_elsewhere_when_fooled() -> None:
+    """Five seeds: accuracy by kind of picture, and where maps lie under attack."""
+    import torch
+
+    names = lesson()
+    share, predicted, focus, attack = (names[name] for name in ("share", "predicted", "focus", "pgd_where"))
+    test = names["datasets"].cue_images(400, 1, "match")
+    x, y, mask, eps = test.x[:100], test.shape[:100], test.mask[:100], 8 / 255
+    grain = torch.randn(test.x.shape, generator=torch.Generator().manual_seed(0))
+    kinds = {
+        "noise": (test.x + 0.2 * grain).clamp(0, 1),
+        "shrunk": names["shrunk"](test.x, 24),
+        "turned": test.x.rot90(1, (2, 3)),
+        "blur": names["blurred"](test.x, 1.0),
+    }
+
+    def maps(name: str, model: Any, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        if name == "ViT":
+            return torch.as_tensor(names["as_picture"](names["rollout"](model, images), 32))
+        return torch.as_tensor(names["grad_cam"](model, "stage2", images, classes))
+
+    found: dict[str, dict[str, torch.Tensor]] = {}
+    for name, of_model in trained(names, 0.4, range(5)).items():
+        rows: dict[str, list[float]] = {}
+        for model in (run.model for run in of_model):
+            moved = names["pgd10"](model, x, y, eps)
+            looked = {
+                "clean": maps(name, model, x, predicted(model, x)),
+                "fooled": maps(name, model, moved, predicted(model, moved)),
+                "true": maps(name, model, moved, y),
+            }
+            row = {kind: share(predicted(model, images), test.shape) for kind, images in kinds.items()}
+            row |= {key: focus(values, mask).mean().item() for key, values in looked.items()}
+            for key, where in (("object", mask[:, None]), ("background", ~mask[:, None])):
+                row[key] = share(predicted(model, attack(model, x, y, eps, where)), y)
+            print(name, {key: rounded(value) for key, value in row.items()})
+            for key, value in row.items():
+                rows.setdefault(key, []).append(value)
+        found[name] = {key: torch.tensor(values) for key, values in rows.items()}
+    vit, cnn = found["ViT"], found["CNN"]
+    assert (vit["noise"] > cnn["noise"] + 0.4).all()
+    assert (cnn["shrunk"] > vit["shrunk"] + 0.1).all()
+    assert max(vit["turned"].max(), cnn["turned"].max()) < 0.35
+    assert (vit["clean"] - vit["fooled"]).max() < 0.3
+    assert cnn["clean"].min() > 2
+    assert cnn["fooled"].max() < 1.4
+    assert (cnn["true"] > cnn["clean"]).all()
+    assert (cnn["object"] > cnn["background"] + 0.1).all()
+    assert (vit["object"] >= vit["background"]).all()
 
 
 def test_week10_contrast_decides_the_bias() -> None:

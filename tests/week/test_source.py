@@ -19,7 +19,7 @@ WORDS = {
     "about": "compare, about",
     "exercise": "compare, exercise, difficulty, minutes, uses",
     "test": "compare, test, points, forbids, after",
-    "explore": "compare, explore, picture",
+    "explore": "compare, explore, picture, measured",
     "written": "compare, written, points, minutes",
 }
 ALL_KINDS = "setup, given, about, exercise, test, hints, look, explore, written"
@@ -66,6 +66,7 @@ def said(text: str) -> list[str]:
         ('look="sdpa" compare=true', Look(look="sdpa", compare=True), "sdpa-look-1", "sdpa"),
         ('explore=true picture="outcome"', Explore(explore=True, picture="outcome"), "start-explore-1", ""),
         ('[markdown] written="why" points=5', Written(written="why", points=5, minutes=20), "written-why", "why"),
+        ('explore=true measured="cifar10"', Explore(explore=True, measured="cifar10"), "start-explore-1", ""),
         ("[markdown]", Text(), "start-text-1", ""),
     ],
 )
@@ -326,7 +327,11 @@ def test_a_wrong_week_toml_names_the_key_and_what_is_known(tiny_root: Path, old:
 @pytest.mark.parametrize(
     ("file", "next_step"),
     [
-        ("week.toml", "write it with the keys title, summary, hours, version, prerequisites, libraries, limits"),
+        (
+            "week.toml",
+            "write it with the keys title, summary, hours, version, prerequisites, libraries, reading, "
+            "reproduces, limits",
+        ),
         ("tiny.py", "every week has a percent script of its topic's name"),
     ],
 )
