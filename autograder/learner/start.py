@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,7 +105,7 @@ def start_week(root: Path, name: str, *, again: bool = False) -> Begun:
             place = mine if path.name == usual_path(root, name).name else target / path.name
             begun.files.append((place, _place(root, path, place, mine, begun, again)))
         if not (target / LOG).exists():  # it is the learner's from then on
-            with suppress(WorkbookError):  # a notebook that cannot be read is told where it is opened
+            with contextlib.suppress(WorkbookError):  # a notebook that cannot be read is told where it is opened
                 write_log(target / LOG, open_released(root, name).week)
                 begun.files.append((target / LOG, "ready"))
     except OSError as error:
