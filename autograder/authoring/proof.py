@@ -60,12 +60,21 @@ CODE = {
 
 
 class Found(BaseModel):
-    """What a part found. counts : what was tried and how it ended, by the words of the part."""
+    """What a part found.
+
+    Attributes
+    ----------
+    counts : what was tried and how it ended, by the words of the part. exercises : the same by exercise.
+    rejecting : of the matrices, misconception -> the tests of its exercise that reject it, with spaces between.
+    left_out : the same for tests that were not run for their length.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     digest: str
     counts: dict[str, int]
     exercises: dict[str, dict[str, int]] = {}
+    rejecting: dict[str, str] = {}
+    left_out: dict[str, str] = {}
 
 
 class Proof(BaseModel):
