@@ -1,8 +1,8 @@
-"""A notebook and the judge say the same of the same wrong answers, but for what a week says itself.
+"""A notebook and the judge say the same of the same wrong answers, but for what a misconception says itself.
 
-In the judge arguments cross to the sandbox as copies. A wrong answer that changes its argument in place is rejected
-there by the check that compares the argument, and no longer by every check behind it. The other way round is a fault:
-`check` would tell a learner that a test passes, and the grader would take its points.
+In the judge arguments cross to the sandbox as copies. A wrong answer that changes its argument in place is rejected in
+both by the check that compares the argument; the checks behind it meet the change in a notebook alone. Cells whose
+inputs are drawn anew are left out: whether a wrong answer passes them may be luck.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..core.errors import Problem
+from ..week.cells import Test
+from ..week.drawn import drawn_lines
 from ..week.source import Week
 from ..week.variants import Places, load_misconceptions
 from .proof import Part, Proof
@@ -20,22 +22,19 @@ def differences(week: Week, proof: Proof) -> list[Problem]:
     here, there = proof.parts.get(Part.NOTEBOOK), proof.parts.get(Part.SANDBOX)
     if here is None or there is None or here.digest != there.digest:
         return []
+    luck = frozenset(cell.id for cell in week.of_kind(Test) if drawn_lines(cell.source))
     places, found = Places(week), []
     for item in load_misconceptions(week):
-        unknown = _tests(here.left_out, item.name) | _tests(there.left_out, item.name)
-        in_notebook = _tests(here.rejecting, item.name) - unknown
-        in_judge = _tests(there.rejecting, item.name) - unknown
-        if more := in_judge - in_notebook:
-            message = f"{_listed(more)} passes it in a notebook and rejects it in the judge"
-            remedy = "make the check see in a notebook what it sees there: a learner is told it is right"
-            found.append(places.problem(item, message, remedy))
-        if more := in_notebook - in_judge - item.not_in_the_judge:
-            message = f"{_listed(more)} rejects it in a notebook and passes it in the judge"
-            remedy = "compare values there; where it changes an argument in place: only_in_a_notebook=..."
-            found.append(places.problem(item, message, remedy))
-        if gone := item.not_in_the_judge - (in_notebook - in_judge) - unknown:
-            message = f"{_listed(gone)} does not reject it in a notebook alone"
-            found.append(places.problem(item, message, "remove it from `only_in_a_notebook`"))
+        unknown = luck | _tests(here.left_out, item.name) | _tests(there.left_out, item.name)
+        in_notebook, in_judge = (_tests(part.rejecting, item.name) - unknown for part in (here, there))
+        for one, other, where in ((in_notebook, in_judge, "a notebook"), (in_judge, in_notebook, "the judge")):
+            if more := one - other - item.not_always:
+                message = f"{_listed(more)} rejects it in {where} alone"
+                remedy = "compare values that only a right answer gives; if it changes an argument: in_one_mode=..."
+                found.append(places.problem(item, message, remedy))
+        if gone := item.not_always - (in_notebook ^ in_judge) - unknown:
+            message = f"{_listed(gone)} judges it alike in a notebook and in the judge"
+            found.append(places.problem(item, message, "remove it from `in_one_mode`"))
     return found
 
 

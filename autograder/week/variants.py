@@ -101,15 +101,15 @@ class Misconception(Variant):
     note : what is behind the mistake, in words for the learner.
     same_cause_as : misconceptions of the exercise that are told the same cause, a name or several: the cause is true
         of both.
-    only_in_a_notebook : tests that reject it in a notebook and not in the judge, an id or several: it changes an
-        argument in place, and arguments cross to the sandbox as copies, which the next check does not meet.
+    in_one_mode : tests that reject it in a notebook alone, or in the judge alone, an id or several: it changes an
+        argument in place, and arguments cross to the sandbox as copies, so the next check does not meet the change.
     """
 
     rejected_by: str
     says: str
     note: str
     same_cause_as: Collection[str] = ()
-    only_in_a_notebook: Collection[str] = ()
+    in_one_mode: Collection[str] = ()
 
     @property
     def shares_with(self) -> frozenset[str]:
@@ -117,9 +117,9 @@ class Misconception(Variant):
         return _names(self.same_cause_as)
 
     @property
-    def not_in_the_judge(self) -> frozenset[str]:
-        """The tests in `only_in_a_notebook`."""
-        return _names(self.only_in_a_notebook)
+    def not_always(self) -> frozenset[str]:
+        """The tests in `in_one_mode`."""
+        return _names(self.in_one_mode)
 
 
 def _names(given: Collection[str]) -> frozenset[str]:

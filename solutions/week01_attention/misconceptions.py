@@ -114,6 +114,7 @@ MISCONCEPTIONS = [
         rejected_by="sdpa-test-1",
         says="must not be changed in place",
         note="`*=` changes the caller's tensor. The second call then scales twice.",
+        in_one_mode="sdpa-test-2",
     ),
     Misconception(
         name="loop-over-queries",
@@ -454,6 +455,7 @@ class MultiHeadAttention(nn.Module):
         rejected_by="mha-test-2",
         says="must not change it in place",
         note="The caller's tokens go on to the next layer, and to the residual connection around this one.",
+        in_one_mode=("mha-test-1", "mha-test-3"),
     ),
     # ---- exercise 4: cost
     Misconception(

@@ -229,6 +229,7 @@ MISCONCEPTIONS = [
         rejected_by="embed-test-2",
         says="timm's state dict is as before",
         note="pop takes the entry away from the caller, who may want to load it twice.",
+        in_one_mode="embed-test-1",
     ),
     # ---- exercise 3: class token and positions
     Misconception(

@@ -1141,6 +1141,7 @@ MISCONCEPTIONS = [
         rejected_by="distill-test-2",
         says="teacher (must not be changed in place)",
         note="The same logits serve the next epoch; divided again and again, they fade.",
+        in_one_mode="distill-test-1",
     ),
     Misconception(
         name="modes-in-any-case",

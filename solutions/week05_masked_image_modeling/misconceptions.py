@@ -729,6 +729,7 @@ MISCONCEPTIONS = [
         rejected_by="masking-test-2",
         says="the noise after the call",
         note="The caller may use the same noise for a second model.",
+        in_one_mode="masking-test-1",
     ),
     Misconception(
         name="rounds-what-floating-point-left",

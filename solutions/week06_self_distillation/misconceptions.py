@@ -392,6 +392,7 @@ MISCONCEPTIONS = [
         rejected_by="loss-test-1",
         says="the center after the call",
         note="div_ writes into the caller's center, which shrinks or grows with every step.",
+        in_one_mode="loss-test-3",
     ),
     Misconception(
         name="divided-by-other-views",

@@ -136,6 +136,7 @@ MISCONCEPTIONS = [
         rejected_by="clip-test-2",
         says="the images afterwards",
         note="The caller's vectors would not have length 1 any more.",
+        in_one_mode="clip-test-1",
     ),
     Misconception(
         name="bounds-the-scale-in-the-loss",

@@ -490,6 +490,7 @@ def collect_attention(model, images, with_grad=False):
         rejected_by="rollout-test-2",
         says="an argument after the call",
         note="The caller's maps are needed for the next method.",
+        in_one_mode=("rollout-test-1", "rollout-test-3"),
     ),
     Misconception(
         name="three-layers-at-most",

@@ -1275,6 +1275,7 @@ MISCONCEPTIONS = [
         rejected_by="report-test-1",
         says="whether the results are what they were",
         note="The same results are saved beside the report. They now hold what only the report needs.",
+        in_one_mode="report-test-3",
     ),
     Misconception(
         name="four-decimals",

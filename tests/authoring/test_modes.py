@@ -25,7 +25,7 @@ def declare(root: Path, tests: str) -> None:
     path = root / FOLDER / "misconceptions.py"
     text = path.read_text(encoding="utf-8")
     assert text.count(f'name="{NAME}",') == 1
-    path.write_text(text.replace(f'name="{NAME}",', f'name="{NAME}", only_in_a_notebook={tests},'), encoding="utf-8")
+    path.write_text(text.replace(f'name="{NAME}",', f'name="{NAME}", in_one_mode={tests},'), encoding="utf-8")
 
 
 def told(root: Path, found: Proof) -> list[str]:
@@ -50,11 +50,15 @@ def test_what_is_the_same_or_unknown_is_no_difference(tiny_root: Path, found: Pr
     assert told(tiny_root, found) == []
 
 
-def test_a_test_that_rejects_in_a_notebook_alone_is_told_until_it_is_declared(tiny_root: Path) -> None:
-    found = proof(BOTH, FIRST)
-    assert told(tiny_root, found) == [
-        f"misconception '{NAME}': double-test-2 rejects it in a notebook and passes it in the judge"
-    ]
+@pytest.mark.parametrize(
+    ("found", "where"),
+    [(proof(BOTH, FIRST), "a notebook"), (proof(FIRST, BOTH), "the judge")],
+    ids=["notebook", "judge"],
+)
+def test_a_test_that_rejects_in_one_of_them_alone_is_told_until_it_is_declared(
+    tiny_root: Path, found: Proof, where: str
+) -> None:
+    assert told(tiny_root, found) == [f"misconception '{NAME}': double-test-2 rejects it in {where} alone"]
     declare(tiny_root, '"double-test-2"')
     assert told(tiny_root, found) == []
     assert told(tiny_root, proof(BOTH, FIRST, left_out=SECOND)) == []
@@ -62,13 +66,17 @@ def test_a_test_that_rejects_in_a_notebook_alone_is_told_until_it_is_declared(ti
 
 def test_a_declaration_that_is_not_true_is_told(tiny_root: Path) -> None:
     declare(tiny_root, '("double-test-2",)')
-    expected = [f"misconception '{NAME}': double-test-2 does not reject it in a notebook alone"]
+    expected = [f"misconception '{NAME}': double-test-2 judges it alike in a notebook and in the judge"]
     assert told(tiny_root, proof(BOTH, BOTH)) == expected
     assert told(tiny_root, proof(FIRST, FIRST)) == expected
 
 
-def test_a_test_that_rejects_in_the_judge_alone_cannot_be_declared(tiny_root: Path) -> None:
-    expected = f"misconception '{NAME}': double-test-2 passes it in a notebook and rejects it in the judge"
-    assert told(tiny_root, proof(FIRST, BOTH)) == [expected]
-    declare(tiny_root, '"double-test-2"')
-    assert expected in told(tiny_root, proof(FIRST, BOTH))
+def test_a_cell_whose_inputs_are_drawn_anew_is_not_compared(tiny_root: Path) -> None:
+    path = tiny_root / FOLDER / "tiny.py"
+    text, old = path.read_text(encoding="utf-8"), "for number in (-3, 10**9):"
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, "for number in (-3, checks.fresh_seed()):"), encoding="utf-8")
+    assert told(tiny_root, proof(BOTH, FIRST)) == []
+    assert told(tiny_root, proof(SECOND, FIRST)) == [
+        f"misconception '{NAME}': double-test-1 rejects it in the judge alone"
+    ]
