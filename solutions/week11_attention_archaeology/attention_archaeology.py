@@ -70,10 +70,9 @@ from shared.study import (
     turned,
     write_readme,
 )  # fmt: skip
-
-torch.manual_seed(0)
 from shared.weights import fetching_weights
 
+torch.manual_seed(0)
 torch.set_num_threads(1)  # small models: more threads cost more than they give
 session.begin()  # the style of figures, and %check
 
