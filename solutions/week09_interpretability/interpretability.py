@@ -24,7 +24,7 @@
 # | $W_l^h$ | attention of head $h$ in layer $l$: $(N, N)$, rows sum to 1 | $A_l$ | what is propagated through layer $l$ |
 # | $r$ | weight of the residual | $g_h, g_w$ | rows and columns of the grid of patches |
 #
-# **Sources.** Rollout: Abnar and Zuidema (2020), arXiv 2005.00928, section 3. Gradient-weighted relevance: Chefer, Gur and Wolf (ICCV 2021), arXiv 2103.15679, the rule for self-attention; it is simpler than their method of CVPR 2021, arXiv 2012.09838. (Reading lists mix these three up.) Attention distance: Dosovitskiy et al. (2021), section 4.5. Random weights: Adebayo et al. (2018). Deletion and insertion: Petsiuk, Das and Saenko (2018). Pointing game: Zhang et al. (2016).
+# **Sources** beside the reading list: gradient-weighted relevance is the rule for self-attention of Chefer, Gur and Wolf (ICCV 2021), arXiv 2103.15679; it is simpler than their method of CVPR 2021, arXiv 2012.09838. (Reading lists mix these two up with rollout, Abnar and Zuidema, arXiv 2005.00928.) Attention distance: Dosovitskiy et al. (2021), section 4.5. Deletion and insertion: Petsiuk, Das and Saenko (2018). Pointing game: Zhang et al. (2016).
 
 # %% setup=true
 # Run this cell first. It imports what the week uses, and makes random numbers the same each time.
@@ -1757,24 +1757,9 @@ IMAGENET_OF_IMAGENETTE = (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
 
 
 def imagenette(count: int, size: int = 224) -> tuple[torch.Tensor, torch.Tensor]:
-    """Photographs (n, 3, size, size) in [0, 1] of the validation set, evenly spread over it, and ImageNet's labels."""
-    from torchvision import transforms
-    from torchvision.datasets import Imagenette
-
-    root = datasets.data_folder()
-    prepare = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(size), transforms.ToTensor()])
-    try:
-        there = (root / "imagenette2-320").is_dir()
-        found = Imagenette(root, split="val", size="320px", download=not there, transform=prepare)
-    except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(
-            f"Imagenette is not in {root} and could not be downloaded ({error}). On a machine with network, fetch "
-            f"https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz and unpack it into {root}."
-        ) from error
-    chosen = [found[int(i)] for i in np.linspace(0, len(found) - 1, count)]
-    return torch.stack([image for image, _ in chosen]), torch.tensor(
-        [IMAGENET_OF_IMAGENETTE[label] for _, label in chosen]
-    )
+    """Photographs (n, 3, size, size) in [0, 1] of Imagenette's validation set, and their labels in ImageNet."""
+    found = datasets.imagenette(size=size, train=False, limit=count)
+    return found.x, torch.tensor(IMAGENET_OF_IMAGENETTE)[found.y]
 
 
 def pretrained_vit(name: str, pretrained: bool, size: int) -> VisionTransformer:
