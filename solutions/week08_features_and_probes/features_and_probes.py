@@ -1484,7 +1484,7 @@ else:
     )
 
 # %% [markdown]
-# **Explain.** If you ran it on two cores, look for four things. The random filters, which nobody trained, lie far ahead in every column: locality and a mean over places carry a long way. The short MAE is better than the random ViT that it started from. It is about level with raw pixels for a probe, and behind them for neighbors. So a pre-training of a thousand steps that uses the right words has bought next to nothing, and only the rows of the raw pixels and of the random ViT tell you so. What papers call pre-training takes thousands of times as much computing; the next cell reads such encoders.
+# **Explain.** Look for four things. The random filters, which nobody trained, lie far ahead in every column: locality and a mean over places carry a long way. The short MAE is better than the random ViT that it started from. It is about level with raw pixels for a probe, and behind them for neighbors. So a pre-training of a thousand steps that uses the right words has bought next to nothing, and only the rows of the raw pixels and of the random ViT tell you so. What papers call pre-training takes thousands of times as much computing; the next cell reads such encoders.
 #
 # ### On a GPU: pretrained encoders
 #
