@@ -1725,7 +1725,7 @@ for figure in figures:
     display(figure)
 
 # %% [markdown]
-# **Explain.** If you ran it on two cores, look for four things. The model is weak, and a map of a weak model explains a weak model.
+# **Explain.** Look for four things. The model is weak, and a map of a weak model explains a weak model.
 #
 # - Deletion and insertion both put relevance first and rollout second.
 # - **Contrast beats the plain attention of the last layer** in both, and has never seen the model. Next to random maps alone, attention would have looked like an explanation.
