@@ -594,7 +594,9 @@ def test_week12_measures_detr_on_coco_and_trains_on_the_gpu(
         "detr_on_coco",
         "long_training",
         "load_detr",
+        "show_long_training",
         "kept",
+        "SHOWN",
         "HERE",
         "WEIGHTS",
         "LOSS_WEIGHTS",
@@ -607,11 +609,16 @@ def test_week12_measures_detr_on_coco_and_trains_on_the_gpu(
     assert score["images"] == 2
     assert score["yours"] == pytest.approx(score["pycocotools"], abs=1e-4) == pytest.approx(100, abs=1e-4)
 
-    found = names["kept"]("long_training", lambda: names["long_training"](6, 4, 2, 3, size=32, width=16))
-    assert 0 <= found["map"] <= 1
-    assert [len(found["curves"][name]) for name in ("loss_ce", "loss_bbox", "loss_giou")] == [2, 2, 2]
-    assert (tmp_path / "detections" / "long_training.pt").is_file()
-    assert names["kept"]("long_training", lambda: {"map": 2}) == found, "the second run reads what the first one kept"
+    shown: list[Any] = []
+    names["display"] = shown.append
+    how = {"scenes": 6, "tests": 4, "steps": 2, "batch": 3, "size": 32, "width": 16}
+    for make in (lambda: names["long_training"](**how), None):
+        found = names["kept"].results("kept/week12/long_training.json", how, make)
+        assert 0 <= found["map"] <= 1
+        assert [len(found["curves"][name]) for name in ("loss_ce", "loss_bbox", "loss_giou")] == [2, 2, 2]
+        assert found["weights"]["queries"].shape == (16, 2)
+        names["show_long_training"](found, 1)
+    assert len(shown) == 2, "the second run draws what the first one kept"
 
     monkeypatch.setattr(torch.hub, "load", lambda *_, **__: SayingOneBox())
     assert next(names["load_detr"]().parameters()).device == gpu

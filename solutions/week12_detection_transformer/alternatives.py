@@ -44,6 +44,31 @@ def box_xyxy_to_cxcywh(b):
 ''',
     ),
     Alternative(
+        name="empty-and-fill",
+        exercise="boxes",
+        code='''
+def box_cxcywh_to_xyxy(b):
+    """A new tensor, filled number by number."""
+    if b.shape[-1] - 4:
+        raise ValueError("not boxes")
+    out = torch.zeros_like(b)
+    for k in range(2):
+        out[..., k] = b[..., k] - b[..., k + 2] / 2
+        out[..., k + 2] = b[..., k] + b[..., k + 2] / 2
+    return out
+
+
+def box_xyxy_to_cxcywh(b):
+    """A copy that is changed; the sizes first."""
+    if b.shape[-1] - 4:
+        raise ValueError("not boxes")
+    out = b.clone()
+    out[..., 2:] -= b[..., :2]
+    out[..., :2] += out[..., 2:] / 2
+    return out
+''',
+    ),
+    Alternative(
         name="box-by-box",
         exercise="giou",
         code='''
@@ -90,6 +115,31 @@ def pairwise_giou(a, b, eps=1e-7):
 ''',
     ),
     Alternative(
+        name="axis-by-axis",
+        exercise="giou",
+        code='''
+def _along(a, b, axis):
+    """Lengths of the intersection and of the hull along an axis, (N, M) each."""
+    first, last = torch.meshgrid(a[:, axis], b[:, axis], indexing="ij"), torch.meshgrid(a[:, axis + 2], b[:, axis + 2], indexing="ij")
+    inside = torch.minimum(*last) - torch.maximum(*first)
+    return torch.where(inside > 0, inside, torch.zeros_like(inside)), torch.maximum(*last) - torch.minimum(*first)
+
+
+def pairwise_giou(a, b, eps=1e-7):
+    """Two axes, one after the other."""
+    for name, boxes in (("a", a), ("b", b)):
+        sides = boxes[:, 2:] - boxes[:, :2]
+        if sides.numel() and sides.min() < 0:
+            raise ValueError(f"{name} has a box whose corners are in the wrong order")
+    (w, hull_w), (h, hull_h) = _along(a, b, 0), _along(a, b, 1)
+    area = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (a, b)]
+    union = area[0].unsqueeze(1) + area[1].unsqueeze(0) - w * h
+    hull = hull_w * hull_h
+    iou = w * h / union.clamp_min(eps)
+    return iou, iou - 1 * (hull - union) / hull.clamp_min(eps)
+''',
+    ),
+    Alternative(
         name="cdist-and-one-hot",
         exercise="cost",
         code='''
@@ -120,6 +170,21 @@ def matching_cost(logits, boxes, labels, gt_boxes, w_class=1.0, w_l1=5.0, w_giou
         for label, wanted in zip(labels, gt_boxes)
     ]
     return torch.stack(columns, dim=1) if columns else logits.new_zeros(len(logits), 0)
+''',
+    ),
+    Alternative(
+        name="gather-and-number-by-number",
+        exercise="cost",
+        code='''
+def matching_cost(logits, boxes, labels, gt_boxes, w_class=1.0, w_l1=5.0, w_giou=2.0):
+    """gather, and the L1 distance number by number."""
+    q, m = len(boxes), len(gt_boxes)
+    if not torch.isin(labels, torch.arange(logits.shape[1] - 1)).all():
+        raise ValueError("a label that no object has")
+    cost = F.softmax(logits, 1).gather(1, labels[None].expand(q, m)) * -w_class
+    for k in range(4):
+        cost = cost + w_l1 * (boxes[:, k, None] - gt_boxes[:, k]).abs()
+    return cost.sub(pairwise_giou(box_cxcywh_to_xyxy(boxes), box_cxcywh_to_xyxy(gt_boxes))[1], alpha=w_giou)
 ''',
     ),
     Alternative(
@@ -160,6 +225,27 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
 ''',
     ),
     Alternative(
+        name="padded-with-zeros",
+        exercise="match",
+        code='''
+def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
+    """Square tables: columns of zeros for the predictions that answer for nothing."""
+    pairs = []
+    with torch.no_grad():
+        for number, target in enumerate(targets):
+            q, m = logits.shape[1], len(target["boxes"])
+            if m > q:
+                raise ValueError(f"image {number}: {m} objects, {q} predictions")
+            table = np.zeros((q, q))
+            table[:, :m] = matching_cost(logits[number], boxes[number], target["labels"], target["boxes"], w_class, w_l1, w_giou)
+            _, columns = linear_sum_assignment(table)
+            chosen = [(row, int(column)) for row, column in enumerate(columns) if column < m]
+            table = torch.tensor(chosen, dtype=torch.int64).reshape(-1, 2)
+            pairs.append((table[:, 0], table[:, 1]))
+    return pairs
+''',
+    ),
+    Alternative(
         name="weights-by-hand",
         exercise="criterion",
         code='''
@@ -189,6 +275,33 @@ def set_criterion(outputs, targets, indices, no_object_weight=0.1):
             "(predicted - wanted).abs().sum() / count": 'F.l1_loss(predicted, wanted, reduction="sum") / count',
             "(1 - giou).sum() / count": "(len(query) - giou.sum()) / count",
         },
+    ),
+    Alternative(
+        name="nll-and-flat-places",
+        exercise="criterion",
+        code='''
+def set_criterion(outputs, targets, indices, no_object_weight=0.1):
+    """Flat places of the matched predictions, and one GIoU for each pair."""
+    logits, boxes = outputs["pred_logits"], outputs["pred_boxes"]
+    b, q, k = logits.shape
+    place = torch.cat([slots + i * q for i, (slots, _) in enumerate(indices)])
+    target_of = torch.full((b * q,), k - 1, dtype=torch.int64)
+    target_of[place] = torch.cat([t["labels"].index_select(0, g) for t, (_, g) in zip(targets, indices)])
+    weight = torch.tensor([1.0] * (k - 1) + [no_object_weight], dtype=logits.dtype)
+    loss_ce = F.nll_loss(logits.flatten(0, 1).log_softmax(1), target_of, weight=weight)
+    mine = boxes.flatten(0, 1)[place]
+    theirs = torch.cat([t["boxes"].index_select(0, g) for t, (_, g) in zip(targets, indices)])
+    n = sum(len(t["boxes"]) for t in targets) or 1
+    giou = [
+        1 - pairwise_giou(box_cxcywh_to_xyxy(one[None]), box_cxcywh_to_xyxy(other[None]))[1].squeeze()
+        for one, other in zip(mine, theirs)
+    ]
+    return {
+        "loss_ce": loss_ce,
+        "loss_bbox": torch.norm(mine - theirs, p=1) / n,
+        "loss_giou": (torch.stack(giou).sum() if giou else mine.sum()) / n,
+    }
+''',
     ),
     Alternative(
         name="norms-before-and-heads-by-hand",
@@ -287,6 +400,16 @@ class TinyDETR(nn.Module):
         },
     ),
     Alternative(
+        name="group-norm-and-a-network-on-the-point",
+        exercise="model",
+        edits={
+            "nn.BatchNorm2d(after)": "nn.GroupNorm(4, after)",
+            "        self.class_head = nn.Linear(d_model, n_classes + 1)": "        self.of_point = nn.Sequential(nn.Linear(d_model, d_model), nn.ReLU(), nn.Linear(d_model, d_model)) if query_mode == 'reference' else None\n        self.class_head = nn.Linear(d_model, n_classes + 1)",
+            "asked, reference = sine_embedding(self.queries.sigmoid(), self.d_model), F.pad(self.queries, (0, 2))": "asked, reference = self.of_point(sine_embedding(self.queries.sigmoid(), self.d_model)), F.pad(self.queries, (0, 2))",
+            "slots = memory.new_zeros(len(memory), *asked.shape)": "slots = torch.zeros_like(asked).repeat(len(memory), 1, 1)",
+        },
+    ),
+    Alternative(
         name="numpy-throughout",
         exercise="metric",
         code='''
@@ -331,6 +454,60 @@ def mean_average_precision(preds, targets, iou_thresholds=COCO_THRESHOLDS):
 
     mean = float(table.mean()) if labels else float("nan")
     return {"map": mean, "map_50": at(0.5), "map_75": at(0.75), "per_class": dict(zip(labels, table.mean(1).tolist()))}
+''',
+    ),
+    Alternative(
+        name="all-thresholds-at-once",
+        exercise="metric",
+        code='''
+def average_precision(scores, hits, n_objects):
+    """For each recall the best precision among the places that reach it."""
+    order = torch.sort(scores, descending=True, stable=True)[1]
+    count = torch.cumsum(hits[order].long(), 0)
+    if count.numel() == 0:
+        return 0.0
+    precision, recall = count / torch.arange(1.0, len(count) + 1), count.double() / n_objects
+    reached = recall[None] >= torch.linspace(0, 1, 101, dtype=torch.float64)[:, None]
+    return float(torch.where(reached, precision[None], 0.0).amax(1).mean())
+
+
+def mean_average_precision(preds, targets, iou_thresholds=COCO_THRESHOLDS):
+    """A row of hits for each threshold, filled together."""
+    if len(preds) != len(targets):
+        raise ValueError("not as many predictions as targets")
+    least = torch.tensor(list(iou_thresholds), dtype=torch.float64)
+    rows = {}
+    for label in torch.cat([torch.zeros(0, dtype=torch.int64), *(t["labels"] for t in targets)]).unique().tolist():
+        scores, hits, n = [], [], 0
+        for pred, target in zip(preds, targets):
+            mine = pred["labels"].eq(label).nonzero().flatten()
+            mine = mine[pred["scores"][mine].argsort(descending=True, stable=True)][:100]
+            theirs = target["boxes"][target["labels"].eq(label)]
+            n += len(theirs)
+            table = pairwise_giou(pred["boxes"][mine], theirs)[0].double()
+            hit, free = torch.zeros(len(least), len(mine), dtype=torch.bool), torch.ones(len(least), len(theirs), dtype=torch.bool)
+            for place in range(len(mine) if len(theirs) else 0):
+                value, which = torch.where(free, table[place], -1.0).max(1)
+                hit[:, place] = value >= least
+                free[hit[:, place], which[hit[:, place]]] = False
+            scores.append(pred["scores"][mine])
+            hits.append(hit)
+        every = torch.cat(hits, 1)
+        rows[label] = [average_precision(torch.cat(scores), row, n) for row in every]
+
+    def mean(values):
+        return sum(values) / len(values) if values else math.nan
+
+    def at(threshold):
+        columns = [k for k, t in enumerate(iou_thresholds) if t == threshold]
+        return mean([row[columns[0]] for row in rows.values()]) if columns else math.nan
+
+    return {
+        "per_class": {label: mean(row) for label, row in rows.items()},
+        "map": mean([value for row in rows.values() for value in row]),
+        "map_50": at(0.5),
+        "map_75": at(0.75),
+    }
 ''',
     ),
     Alternative(

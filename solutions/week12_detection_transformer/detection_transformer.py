@@ -1528,27 +1528,25 @@ _ = model.eval()
 # %% [markdown]
 # ### On a GPU: COCO, and a longer training
 #
-# | cell | data | memory, time | target | result |
-# | --- | --- | --- | --- | --- |
-# | DETR-R50 on COCO val2017 | 500 of the 5,000 images and `instances_val2017.json`, from cocodataset.org (terms of use there), in `$WORKBOOK_DATA/coco`. Weights: 159 MB, Apache 2.0, through `torch.hub`; the project's README gives 42.0 AP on all 5,000 | not measured yet | yours within 0.1 AP of pycocotools | not measured yet |
-# | TinyDETR, 5,000 steps | 20,000 generated scenes of 64 pixels: no download | not measured yet | AP50 of at least 0.85 | not measured yet |
+# **With a GPU.** `PROFILE=gpu` runs the same cells at larger sizes. What they need, and what came out:
 #
-# `PROFILE=gpu workbook record --keep-nothing week12` runs them. What they find is kept in `detections/`, so a second run only reads it.
+# | cells | data set | disk | GPU memory | time | result |
+# | --- | --- | --- | --- | --- | --- |
+# | DETR-R50 on COCO | 500 of the 5,000 images of COCO val2017, with `instances_val2017.json` (terms: cocodataset.org), in `coco/` of `WORKBOOK_DATA`; weights by `torch.hub` (Apache 2.0), for which the project's README says 42.0 AP on all 5,000 | 241 MB of annotations to fetch, 159 MB of weights, and the images | *not measured yet* | *not measured yet* | *not measured yet*; target: yours within 0.1 AP of pycocotools |
+# | TinyDETR, 5,000 steps | 20,000 generated scenes of 64 x 64 pixels, no download | none | *not measured yet* | *not measured yet* | *not measured yet*; target: AP50 of at least 0.85 |
+# | Part 6 | generated scenes | none | *not measured yet* | *not measured yet* | *not measured yet* |
+#
+# This would measure them: `PROFILE=gpu workbook record --keep-nothing week12`. Licenses, and where files go: `docs/datasets.md` of the workbook.
+#
+# Scores, curves and the weights of the long training go into `kept/week12/` beside your copy of the notebook, so a second run draws without training.
 
 
 # %% explore=true
-def kept(name: str, work: Callable[[], dict]) -> dict:
-    """The result of `work` from an earlier run, or, the first time, from now."""
-    file = HERE / f"{name}.json"
-    if not file.is_file():
-        HERE.mkdir(exist_ok=True)
-        file.write_text(json.dumps(work()), encoding="utf-8")
-    return json.loads(file.read_text(encoding="utf-8"))
+from shared import kept
 
 
-def not_measured(what: str, target: str) -> None:
-    print(f"{what}: not measured here (target: {target}).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week12")
+def not_measured(what: str, target: str, how: str) -> None:
+    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
 
 
 def load_detr() -> nn.Module:
@@ -1616,24 +1614,35 @@ def long_training(scenes: int, tests: int, steps: int, batch: int, size: int = 6
     torch.manual_seed(0)
     model = TinyDETR(3, n_queries=16, d_model=width, n_enc=2, n_dec=3)
     curves = fit(model, train, steps, seed=0, rate=5e-4, batch=batch)
-    HERE.mkdir(exist_ok=True)
-    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, HERE / "long_training.pt")
     score = mean_average_precision(detections(model, test.images), test.targets)
-    return {"map": score["map"], "map_50": score["map_50"], "curves": curves}
+    return {"map": score["map"], "map_50": score["map_50"], "curves": curves, "weights": dict(model.state_dict())}
 
 
-if profile.current() is profile.Profile.GPU:
-    score = kept("detr_on_coco", lambda: detr_on_coco(load_detr(), 500))
-    print(f"DETR-R50 on {score['images']} images: {score['yours']:.2f} AP, pycocotools says {score['pycocotools']:.2f}")
-    score = kept("long_training", lambda: long_training(20_000, 500, 5000, 64))
-    print(f"TinyDETR after 5,000 steps: AP50 {score['map_50']:.3f}, AP {score['map']:.3f}, target AP50 0.85")
+def show_long_training(score: Mapping, over: int = 50) -> None:
+    """Print the scores of a long training and draw its losses."""
+    steps = len(score["curves"]["loss_ce"])
+    print(f"TinyDETR after {steps:,} steps: AP50 {score['map_50']:.3f}, AP {score['map']:.3f}, target AP50 0.85")
     display(plotting.curves(
-        {name: smooth(score["curves"][name], 50) for name in LOSS_WEIGHTS}, xlabel="step", ylabel="loss",
-        title="5,000 steps, means over 50",
+        {name: smooth(score["curves"][name], over) for name in LOSS_WEIGHTS}, xlabel="step", ylabel="loss",
+        title=f"{steps:,} steps, means over {over}",
     ))  # fmt: skip
+
+
+HOW = "PROFILE=gpu workbook record --keep-nothing week12"
+ON_GPU = profile.current() is profile.Profile.GPU
+sizes = {"limit": 500, "short": 800, "long": 1333}
+settings = {"model": "detr_resnet50"} | sizes
+measure = (lambda: detr_on_coco(load_detr(), **sizes)) if ON_GPU else None
+if score := kept.results("kept/week12/detr_on_coco.json", settings, measure):
+    print(f"DETR-R50 on {score['images']} images: {score['yours']:.2f} AP, pycocotools says {score['pycocotools']:.2f}")
 else:
-    not_measured("DETR-R50 on COCO", "within 0.1 AP of pycocotools")
-    not_measured("TinyDETR, 5,000 steps at 64 pixels", "AP50 of at least 0.85")
+    not_measured("DETR-R50 on COCO", "within 0.1 AP of pycocotools", HOW)
+settings = {"scenes": 20_000, "tests": 500, "steps": 5000, "batch": 64, "size": 64, "width": 128}
+measure = (lambda: long_training(**settings)) if ON_GPU else None
+if score := kept.results("kept/week12/long_training.json", settings, measure):
+    show_long_training(score)
+else:
+    not_measured("TinyDETR, 5,000 steps at 64 pixels", "AP50 of at least 0.85", HOW)
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13, 3.9))

@@ -67,7 +67,7 @@ MISCONCEPTIONS = [
         exercise="boxes",
         edits={MIDDLE: "return torch.cat([first, last - first], dim=-1)"},
         rejected_by="boxes-test-1",
-        says="the first two numbers are still the corner",
+        says="the first two numbers are still the upper left corner",
         note="This makes xywh. The center lies half a size further.",
     ),
     Misconception(
@@ -79,11 +79,19 @@ MISCONCEPTIONS = [
         note="Old code counted pixels, so a box from 0 to 9 was 10 wide. Lengths are differences; in shares of the image a +1 is a disaster.",
     ),
     Misconception(
+        name="last-corner-stays",
+        exercise="boxes",
+        edits={MIDDLE: "return torch.cat([(first + last) / 2, last], dim=-1)"},
+        rejected_by="boxes-test-1",
+        says="the last two numbers are still the lower right corner",
+        note="The size is how far the corners lie apart.",
+    ),
+    Misconception(
         name="middle-of-the-size",
         exercise="boxes",
         edits={MIDDLE: "return torch.cat([first + (last - first), last - first], dim=-1)"},
         rejected_by="boxes-test-1",
-        says="half of the size was added to the center once more",
+        says="the first two numbers are the lower right corner",
         note="The corner plus the whole size is the other corner.",
     ),
     Misconception(
@@ -180,6 +188,14 @@ MISCONCEPTIONS = [
         note="What the boxes fill is their union. For two boxes apart this is -1 at every distance: flat again.",
     ),
     Misconception(
+        name="never-below-zero",
+        exercise="giou",
+        edits={GIOU: "return iou, (iou - (hull - union) / hull.clamp(min=eps)).clamp(min=0)"},
+        rejected_by="giou-test-1",
+        says="giou: -d / (6 + d), and 1 / 11 - 4 / 15 not as expected",
+        note="What is below zero is the news: it says how far apart the boxes are.",
+    ),
+    Misconception(
         name="union-counts-twice",
         exercise="giou",
         edits={"union = area_a[:, None] + area_b - intersection": "union = area_a[:, None] + area_b"},
@@ -202,7 +218,7 @@ MISCONCEPTIONS = [
             HULL: "(torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2])).abs().prod(-1)"
         },
         rejected_by="giou-test-1",
-        says="giou, -d / (2 + d) not as expected",
+        says="giou: -d / (6 + d), and 1 / 11 - 4 / 15 not as expected",
         note="max and min are those of the intersection; the hull takes them the other way round.",
     ),
     Misconception(
@@ -509,6 +525,26 @@ MISCONCEPTIONS = [
         note="With a square cost matrix nobody notices. The order is (q_idx, g_idx).",
     ),
     Misconception(
+        name="sorted-by-object",
+        exercise="match",
+        edits={
+            APPEND: "rows, columns = torch.as_tensor(rows), torch.as_tensor(columns)\n        pairs.append((rows[columns.argsort()].to(logits.device), columns.sort().values.to(logits.device)))"
+        },
+        rejected_by="match-test-1",
+        says="the pairs are right, and not sorted by q_idx",
+        note="The pairs are the same. Their order is part of what was asked: SciPy's rows come in it already.",
+    ),
+    Misconception(
+        name="objects-not-moved-along",
+        exercise="match",
+        edits={
+            APPEND: "pairs.append((torch.as_tensor(rows).to(logits.device), torch.arange(len(columns)).to(logits.device)))"
+        },
+        rejected_by="match-test-1",
+        says="g_idx not as expected",
+        note="SciPy's columns say which object belongs to which row. Counted up instead, they pair slots with objects of others.",
+    ),
+    Misconception(
         name="highest-cost",
         exercise="match",
         edits={ASSIGN: "rows, columns = linear_sum_assignment(part[number].numpy(), maximize=True)"},
@@ -635,7 +671,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         exercise="criterion",
         edits={"logits.shape[:2], no_object, device": "logits.shape[:2], 0, device"},
         rejected_by="criterion-test-1",
-        says="and the weight was given to the last class",
+        says="and has the full weight",
         note="zeros() is a full table of class 0, a real class.",
     ),
     Misconception(
@@ -683,6 +719,22 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         note="A slot without an object has no box to learn.",
     ),
     Misconception(
+        name="l1-loss-of-corners",
+        exercise="criterion",
+        edits={BBOX: '"loss_bbox": (box_cxcywh_to_xyxy(predicted) - box_cxcywh_to_xyxy(wanted)).abs().sum() / count,'},
+        rejected_by="criterion-test-1",
+        says="L1 was taken of the corners",
+        note="GIoU wants corners, L1 does not: its four numbers are center and size, as the head predicts them.",
+    ),
+    Misconception(
+        name="iou-in-the-loss",
+        exercise="criterion",
+        edits={"box_cxcywh_to_xyxy(wanted))[1].diagonal()": "box_cxcywh_to_xyxy(wanted))[0].diagonal()"},
+        rejected_by="criterion-test-1",
+        says="this is 1 - IoU",
+        note="pairwise_giou gives both, IoU first. IoU has no gradient where a box misses its object, which is how training starts.",
+    ),
+    Misconception(
         name="giou-as-a-loss",
         exercise="criterion",
         edits={LOSS_GIOU: '"loss_giou": giou.sum() / count,'},
@@ -713,6 +765,14 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         rejected_by="criterion-test-1",
         says="loss_bbox not as expected",
         note="Most predictions have no object; dividing by all of them makes the box losses tiny.",
+    ),
+    Misconception(
+        name="objects-of-the-first-image",
+        exercise="criterion",
+        edits={COUNT: 'count = max(1, len(targets[0]["labels"]))'},
+        rejected_by="criterion-test-1",
+        says="divided by the objects of the first image",
+        note="With one image in the test nobody notices.",
     ),
     Misconception(
         name="image-by-image",
@@ -861,6 +921,16 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         says="positions went into the values, or into the content of the slots",
         note="Self-attention has values, too: they are the bare slots, or the bare tokens.",
         same_cause_as="positions-in-the-values",
+    ),
+    Misconception(
+        name="slots-with-content",
+        exercise="model",
+        edits={
+            SLOTS: "slots = torch.randn(asked.shape, generator=torch.Generator().manual_seed(0)).to(memory).expand(len(memory), *asked.shape)"
+        },
+        rejected_by="model-test-1",
+        says="the class scores of all slots, against those of the first not as expected",
+        note="Slots are told apart by their positional queries alone; with a content of their own they are somebody before they have seen anything.",
     ),
     Misconception(
         name="encoder-tokens-carry-positions",
@@ -1119,7 +1189,7 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         exercise="model",
         edits={REFERENCE: "sine_embedding(self.queries, self.d_model), F.pad(self.queries, (0, 2))"},
         rejected_by="model-test-2",
-        says="the embedding was made of the logits, not of the point",
+        says="the positional query depends on the logits",
         note="The tokens' positions are points in [0, 1]. A slot whose embedding is made of a logit asks at another place than it answers for.",
     ),
     Misconception(
@@ -1229,6 +1299,16 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         rejected_by="metric-test-2",
         says="the first object that overlaps enough was taken",
         note="A detection takes the object it overlaps most.",
+    ),
+    Misconception(
+        name="takes-all-that-overlap",
+        exercise="metric",
+        edits={
+            TAKEN: "            if hits[-1]:\n                taken |= {k for k in range(len(row)) if row[k] >= threshold}\n"
+        },
+        rejected_by="metric-test-2",
+        says="against pycocotools",
+        note="A detection finds one object. Others that it overlaps are still there for the next.",
     ),
     Misconception(
         name="strictly-more-than-the-threshold",
@@ -1343,6 +1423,16 @@ def mean_average_precision(preds, targets, iou_thresholds=COCO_THRESHOLDS):
         rejected_by="metric-test-1",
         says="map with a duplicate",
         note="The argument was accepted and not used.",
+    ),
+    Misconception(
+        name="tensors-in-the-result",
+        exercise="metric",
+        edits={
+            "per_class = {label: sum(values) / len(values) for label, values in table.items()}": "per_class = {label: torch.tensor(values).mean() for label, values in table.items()}"
+        },
+        rejected_by="metric-test-2",
+        says="is a float",
+        note="All numbers of the result are floats: a tensor in a dict surprises whoever writes it to a JSON file.",
     ),
     Misconception(
         name="calls-pycocotools",
