@@ -1,7 +1,17 @@
 """Which machine a notebook is sized for: the names that notebooks import."""
 
 from .runtime.budgets import Budget, budget
-from .runtime.profiles import SECONDS_WITHOUT_BAR, Profile, current, describe, device, pick, side_by_side, track
+from .runtime.profiles import (
+    SECONDS_WITHOUT_BAR,
+    Profile,
+    current,
+    describe,
+    device,
+    not_measured,
+    pick,
+    side_by_side,
+    track,
+)
 
 __all__ = [
     "SECONDS_WITHOUT_BAR",
@@ -11,6 +21,7 @@ __all__ = [
     "current",
     "describe",
     "device",
+    "not_measured",
     "pick",
     "side_by_side",
     "track",

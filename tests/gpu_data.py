@@ -13,18 +13,12 @@ from PIL import Image
 
 from shared.datasets import LabeledImages
 
-from .chosen import long_weeks
-
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGENETTE = (
     *("n01440764", "n02102040", "n02979186", "n03000684", "n03028079"),
     *("n03394916", "n03417042", "n03425413", "n03445777", "n03888257"),
 )
 """WordNet's numbers of the ten classes: the names of the folders."""
-
-
-def of_week(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(name not in long_weeks(), reason="not among the chosen weeks")
 
 
 def save_images(folder: Path, classes: tuple[str, ...], count: int, size: int, suffix: str = "jpg") -> None:

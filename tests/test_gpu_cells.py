@@ -16,7 +16,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from .chosen import ROOT
-from .gpu_data import IMAGENETTE, kept_settings, of_week, save_images, some_images, without_processes, without_weights
+from .gpu_data import IMAGENETTE, kept_settings, save_images, some_images, without_processes, without_weights
 from .pretended_gpu import DEVICE, OnGpu
 from .training_seeds.names import names_with
 
@@ -68,7 +68,6 @@ def test_training_on_it_changes_what_lies_there_as_on_the_cpu(gpu: torch.device)
 # week 02
 
 
-@of_week("week02_vision_transformer")
 def test_week02_compares_patches_on_photographs(
     cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,7 +91,6 @@ def measured_again(*_: Any) -> Any:
 # week 02
 
 
-@of_week("week02_vision_transformer")
 def test_week02_reads_digits_with_every_variant(gpu: torch.device) -> None:
     wanted = ("handwriting", "ANOTHER_ORDER", "USUAL", "VARIANTS", "readers", "read_digits")
     names = names_with("week02_vision_transformer", *wanted)
@@ -106,7 +104,6 @@ def test_week02_reads_digits_with_every_variant(gpu: torch.device) -> None:
 # week 03
 
 
-@of_week("week03_training")
 def test_week03_trains_on_photographs_and_fine_tunes(
     cifar10: None,
     gpu: torch.device,
@@ -147,7 +144,6 @@ def test_week03_trains_on_photographs_and_fine_tunes(
 # week 04
 
 
-@of_week("week04_hierarchical")
 def test_week04_trains_two_stages_beside_a_flat_vit(gpu: torch.device, capsys: pytest.CaptureFixture[str]) -> None:
     names = names_with("week04_hierarchical", "against_flat")
     shapes = names["datasets"].shapes
@@ -160,7 +156,6 @@ def test_week04_trains_two_stages_beside_a_flat_vit(gpu: torch.device, capsys: p
 # week 05
 
 
-@of_week("week05_masked_image_modeling")
 def test_week05_pretrains_on_photographs(cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]) -> None:
     names = names_with("week05_masked_image_modeling", "photographs")
     shown: list[Any] = []
@@ -177,7 +172,6 @@ def test_week05_pretrains_on_photographs(cifar10: None, gpu: torch.device, capsy
 # week 06
 
 
-@of_week("week06_self_distillation")
 def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
     cifar10: None, gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,7 +192,6 @@ def test_week06_distills_on_photographs_and_draws_the_heads_of_a_vit(
 # week 07
 
 
-@of_week("week07_contrastive")
 def test_week07_classifies_without_a_shot_and_trains_on_captions(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,12 +204,12 @@ def test_week07_classifies_without_a_shot_and_trains_on_captions(
     monkeypatch.chdir(tmp_path)
     real = open_clip.create_model_and_transforms
     monkeypatch.setattr(open_clip, "create_model_and_transforms", lambda name, pretrained: real(name))
-    clip = names["pretrained_clip"]("ViT-B-32", "none")
+    clip = names["pretrained_clip"]("ViT-B-32", "openai")
     assert 0 <= names["classify"](*clip, some_images(3, 1), ["a photo of a {}.", "a {}."]) <= 1
     for name in ("cifar10", "cifar100"):
         monkeypatch.setattr(names["datasets"], name, lambda **_: some_images(3, 1))
     monkeypatch.setattr(open_clip, "OPENAI_IMAGENET_TEMPLATES", open_clip.OPENAI_IMAGENET_TEMPLATES[:2])
-    shares = names["zero_shot_table"]("ViT-B-32", "none")
+    shares = names["zero_shot_table"]("ViT-B-32", "openai")
     assert set(shares) == {"CIFAR-10", "CIFAR-100"}
     assert all(len(both) == 2 and all(0 <= share <= 1 for share in both) for both in shares.values())
 
@@ -247,7 +240,6 @@ def test_week07_classifies_without_a_shot_and_trains_on_captions(
 # week 08
 
 
-@of_week("week08_features_and_probes")
 def test_week08_probes_features_of_photographs_and_of_famous_encoders(
     cifar10: None,
     gpu: torch.device,
@@ -287,24 +279,22 @@ def test_week08_probes_features_of_photographs_and_of_famous_encoders(
 # week 09
 
 
-@of_week("week09_interpretability")
 def test_week09_reads_attention_on_photographs(
     cifar10: None, gpu: torch.device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = names_with("week09_interpretability", "photographs", "styles")
-    figures = names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
+    figures = names["photographs"](40, 3, 24, 2, 6, 0, tmp_path / "kept")
     assert len(figures) == 2
     said = capsys.readouterr().out
     assert "CIFAR-10, 40 training images, 3 steps: test accuracy" in said
     assert re.search(r"relevance +\d\.\d{3} +\d\.\d{3}", said)
     names["train_on_photos"] = None  # a second run trains nothing, and judges the weights that were kept
-    names["photographs"](40, 3, 24, 2, 6, tmp_path / "kept")
+    names["photographs"](40, 3, 24, 2, 6, 0, tmp_path / "kept")
     again = capsys.readouterr().out
     assert "delete it to measure again" in again
     assert said.partition("\n")[2] == again.partition("\n")[2]
 
 
-@of_week("week09_interpretability")
 def test_week09_reads_pretrained_vits_on_imagenette(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -356,7 +346,6 @@ def test_week09_reads_pretrained_vits_on_imagenette(
 # week 10
 
 
-@of_week("week10_vit_vs_cnn")
 def test_week10_compares_both_models_on_photographs(
     cifar10: None, gpu: torch.device, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -382,7 +371,6 @@ def labeled_pictures(count: int) -> list[tuple[torch.Tensor, int]]:
     return [(picture, number % 3) for number, picture in enumerate(pictures)]
 
 
-@of_week("week10_vit_vs_cnn")
 def test_week10_fine_tunes_attacks_and_draws_large_models(
     gpu: torch.device, large: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -416,7 +404,6 @@ def test_week10_fine_tunes_attacks_and_draws_large_models(
         duel(epochs=3)  # another recipe is another training
 
 
-@of_week("week10_vit_vs_cnn")
 def test_week10_trains_large_models_until_patience_ends_at_the_last_rate(
     gpu: torch.device, large: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -460,7 +447,6 @@ def test_week10_holds_validation_images_back() -> None:
 # week 11
 
 
-@of_week("week11_attention_archaeology")
 def test_week11_studies_real_images_from_the_folder_to_the_report(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -521,7 +507,6 @@ def test_week11_studies_real_images_from_the_folder_to_the_report(
     assert [event.step for event in events.Scalars("vit_loss")] == [0], "every 50 steps"
 
 
-@of_week("week11_attention_archaeology")
 def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,6 @@ from .chosen import ROOT
 from .gpu_data import (
     IMAGENETTE,
     kept_settings,
-    of_week,
     save_images,
     some_images,
     without_processes,
@@ -29,7 +28,6 @@ from .gpu_data import (
 from .training_seeds.names import names_with
 
 
-@of_week("week03_training")
 def test_week03_takes_a_folder_of_photographs(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,7 +43,6 @@ def test_week03_takes_a_folder_of_photographs(
     assert len(found["test accuracy"]) == 2
 
 
-@of_week("week03_training")
 def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
     gpu: torch.device, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,7 +71,6 @@ def test_week03_lets_a_cnn_teach_a_vit_on_photographs(
     assert "student, hard" in capsys.readouterr().out
 
 
-@of_week("week05_masked_image_modeling")
 def test_week05_learns_from_imagenette_and_from_a_folder(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,7 +106,6 @@ def test_week05_learns_from_imagenette_and_from_a_folder(
     assert found["shown"].shape == (6, 3, 32, 32), "two test images: whole, covered, predicted"
 
 
-@of_week("week06_self_distillation")
 def test_week06_learns_from_a_folder(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,7 +137,6 @@ def test_week06_learns_from_a_folder(
     assert len(shown) == 4
 
 
-@of_week("week07_contrastive")
 def test_week07_exports_a_script_that_trains(tmp_path: Path) -> None:
     """Into a folder of its own, and run there by another Python: on colored shapes, and on a learner's own pairs."""
     names = names_with("week07_contrastive", "train_on_captions", "SCRIPT", "SCRIPT_END", "kept", "argparse")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shared.checks.failures import LABELS
 from shared.checks.kinds import Kind
@@ -36,6 +37,7 @@ class Row:
     points : points by exercise; None where the exercise builds on the changed one and was not run.
     message : what the learner reads from the test that should reject the variant. cause : the cause that it names.
     causes : every cause that the tests of its exercise name -> the first test that names it.
+    rejecting : of a misconception, the tests of its exercise that reject it.
     hidden_only : whether every visible test passes.
     left_out : long tests that were not run; outside the variant's own exercise the reference's verdict stands.
     problems : what is wrong with the tests or with the variant.
@@ -49,6 +51,7 @@ class Row:
     message: str = ""
     cause: str = ""
     causes: dict[str, str] = field(default_factory=dict)
+    rejecting: list[str] = field(default_factory=list)
     hidden_only: bool = False
     left_out: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -69,11 +72,16 @@ class Matrix:
     def misses(self) -> list[Problem]:
         return self.problems + [problem for row in self.rows for problem in row.problems]
 
-    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """How many answers were tried, in all and by exercise."""
+    def summary(self) -> dict[str, Any]:
+        """For the proof: how many answers were tried, in all and by exercise, and which tests reject the wrong ones."""
         tried = Counter(row.exercise for row in self.rows if row.exercise)
-        counts = {"variants": tried.total(), "misses": len(self.misses)}
-        return counts, {name: {"variants": tried[name]} for name in self.possible}
+        wrong = [row for row in self.rows if row.kind == "misconception"]
+        return {
+            "counts": {"variants": tried.total(), "misses": len(self.misses)},
+            "exercises": {name: {"variants": tried[name]} for name in self.possible},
+            "rejecting": {row.name: " ".join(row.rejecting) for row in wrong},
+            "left_out": {row.name: " ".join(row.left_out) for row in wrong if row.left_out},
+        }
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, default=_shown) + "\n"
@@ -178,7 +186,7 @@ class Judge:
         for test in own:
             if cause := cause_of(run.cells[test]):
                 row.causes.setdefault(cause, test)
-        failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
+        row.rejecting = failed = [test for test in own if run.cells[test].verdict is not Verdict.PASS]
         row.hidden_only = all(in_hidden_test(self.sources[test], run.cells[test].line) for test in failed)
         found = _crash(run) or self._costs(row, item) or self._rejection(item, done, failed)
         if found:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -128,11 +129,12 @@ class MutationReport:
             found.setdefault(one.mutant.exercise, Counter())[one.fate] += 1
         return found
 
-    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """How many mutants had which fate, in all and by exercise."""
+    def summary(self) -> dict[str, Any]:
+        """For the proof: how many mutants had which fate, in all and by exercise."""
         by_exercise = {name: {str(fate): count[fate] for fate in Fate} for name, count in self.counts().items()}
         fates = Counter(one.fate for one in self.tried)
-        return {"mutants": len(self.tried)} | {str(fate): fates[fate] for fate in Fate}, by_exercise
+        counts = {"mutants": len(self.tried)} | {str(fate): fates[fate] for fate in Fate}
+        return {"counts": counts, "exercises": by_exercise}
 
     def to_json(self) -> str:
         rows = [

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..core.files import write_text
-from ..execution.fingerprint import LIBRARIES, digest, judging_files
+from ..execution.fingerprint import LIBRARIES, digest, imported_libraries, judging_files
 from ..execution.helpers import helper_files
 from ..week.cells import Exercise, Given, Setup, Test
 from ..week.source import Week
@@ -60,12 +60,21 @@ CODE = {
 
 
 class Found(BaseModel):
-    """What a part found. counts : what was tried and how it ended, by the words of the part."""
+    """What a part found.
+
+    Attributes
+    ----------
+    counts : what was tried and how it ended, by the words of the part. exercises : the same by exercise.
+    rejecting : of the matrices, misconception -> the tests of its exercise that reject it, with spaces between.
+    left_out : the same for tests that were not run for their length.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     digest: str
     counts: dict[str, int]
     exercises: dict[str, dict[str, int]] = {}
+    rejecting: dict[str, str] = {}
+    left_out: dict[str, str] = {}
 
 
 class Proof(BaseModel):
@@ -107,7 +116,7 @@ def content(week: Week, part: Part) -> str:
     beside = [path for name in FILES[part] if (path := week.folder / name).is_file()]
     code = [HERE / name for name in CODE[part]]
     files = [*beside, *code, *running_files(), *helper_files(week.code)]
-    return digest(files, json.dumps(settings, sort_keys=True), *_pins(week.folder.parents[1]))
+    return digest(files, json.dumps(settings, sort_keys=True), *_pins(week))
 
 
 def running_files() -> list[Path]:
@@ -117,9 +126,9 @@ def running_files() -> list[Path]:
     return [path for path in found if path.name not in TEXTS]
 
 
-def _pins(root: Path) -> list[str]:
-    """The pinned versions of the libraries that verdicts depend on."""
-    path = root / COUNTED
+def _pins(week: Week) -> list[str]:
+    """The pinned versions of the libraries that the week's verdicts depend on."""
+    path = week.folder.parents[1] / COUNTED
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = {name.lower().replace("_", "-") for name in LIBRARIES}
+    names = {name.lower().replace("_", "-") for name in (*LIBRARIES, *imported_libraries(week.code))}
     return [line for line in lines if re.split(r"[=;\s\[]", line, maxsplit=1)[0].lower().replace("_", "-") in names]

@@ -123,12 +123,17 @@ def print_matrix(matrix: Matrix, console: Console) -> None:
         if row.kind == "misconception":
             said.add_row(escape(row.name), escape(row.cause or _first_line(row.message)))
     console.print(said)
-    for miss in matrix.misses:
-        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False, soft_wrap=True)
+    print_misses(matrix.misses, console)
     console.print(
         f"{len(matrix.rows)} variants, {len(matrix.misses)} misses, {matrix.seconds:.1f} s "
         f"({matrix.cpu_seconds:.1f} s of CPU in the cells' processes)"
     )
+
+
+def print_misses(misses: Sequence[object], console: Console) -> None:
+    """Each on a line of its own, with file and line."""
+    for miss in misses:
+        console.print(f"[red]miss[/red] {escape(str(miss))}", highlight=False, soft_wrap=True)
 
 
 def print_mutants(report: MutationReport, console: Console) -> None:

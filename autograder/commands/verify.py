@@ -28,8 +28,8 @@ class Report(Protocol):
 
     def to_json(self) -> str: ...
 
-    def summary(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """What was tried and how it ended, in all and by exercise."""
+    def summary(self) -> dict[str, Any]:
+        """The fields of `proof.Found` beside the digest."""
 
 
 R = TypeVar("R", bound=Report)
@@ -61,9 +61,11 @@ class Method(Generic[R]):
 def prove(folder: Path, root: Path, method: Method[Any]) -> int:
     """Do it for one week; print what it found, and write it. Returns the number of misses.
 
-    A whole part without a miss goes into the week's proof; with a miss it goes out of it.
+    A whole part without a miss goes into the week's proof; with a miss it goes out of it. What a notebook and the
+    judge find differently is told, and counted, as soon as both are there.
     """
-    from ..authoring.proof import Found, content, keep
+    from ..authoring.modes import differences
+    from ..authoring.proof import Found, content, keep, read_proof
     from ..core.errors import BuildError
     from ..core.files import write_text
     from ..week.source import load_week
@@ -72,7 +74,7 @@ def prove(folder: Path, root: Path, method: Method[Any]) -> int:
     if method.part:
         with suppress(BuildError):  # told below, with all that is wrong
             digest = content(load_week(folder), method.part)
-    from .tables import progress
+    from .tables import print_misses, progress
 
     with progress(f"{method.title} {folder.name}", console) as bar:
         found = method.find(folder, on_start=bar.total, on_done=bar.advance_run)
@@ -81,9 +83,11 @@ def prove(folder: Path, root: Path, method: Method[Any]) -> int:
     write_text(path, found.to_json())
     console.print(f"written to {path.relative_to(root)}")
     if method.part:
-        counts, exercises = found.summary()
-        sound = Found(digest=digest, counts=counts, exercises=exercises)
+        sound = Found(digest=digest, **found.summary())
         keep(folder, method.part, None if found.misses else sound)
+        different = differences(load_week(folder), read_proof(folder)) if sound.rejecting else []
+        print_misses(different, console)
+        return len(found.misses) + len(different)
     return len(found.misses)
 
 

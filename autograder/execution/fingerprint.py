@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 import shared
@@ -20,14 +21,14 @@ LIBRARIES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "timm", "open_clip_torch", "einops"),
     *("matplotlib", "pillow", "streamlit", "ipython", "cloudpickle", "msgpack"),
 )
-"""What answers and tests compute with, what runs their cells, and what carries values between them."""
+"""What answers and tests of most weeks compute with, what runs their cells, and what carries values between them."""
 
 
 @cache
-def versions() -> dict[str, str]:
-    """Python and each of `LIBRARIES`: its version, "" for one that is not installed."""
+def versions(others: tuple[str, ...] = ()) -> dict[str, str]:
+    """Python, each of `LIBRARIES`, and `others`: its version, "" for one that is not installed."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -46,8 +47,32 @@ def environment() -> str:
 
 @cache
 def environment_of(lesson: str) -> str:
-    """As `environment`, for one week: of `shared` only what its lesson, source in Python, depends on counts."""
-    return digest([*judging_files(), *helper_files(lesson)], str(versions()))
+    """As `environment`, for one week: of `shared` only what its lesson, source in Python, depends on counts; of the
+    libraries `LIBRARIES` and what the lesson imports."""
+    return digest([*judging_files(), *helper_files(lesson)], str(versions(imported_libraries(lesson))))
+
+
+def imported_libraries(lesson: str) -> tuple[str, ...]:
+    """The packages, as they are installed, that a source in Python imports beside `LIBRARIES`; none of no Python.
+
+    A library that only the tests of one week compare with, such as pycocotools, so counts for this week alone.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(lesson)))
+    except SyntaxError:
+        return ()
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
+    packages = _packages()
+    tops = {name.partition(".")[0] for name in names} - {shared.__name__}  # its files count themselves
+    found = {package for top in tops for package in packages.get(top, ())}
+    return tuple(sorted(found - {*LIBRARIES}))
+
+
+@cache
+def _packages() -> Mapping[str, Sequence[str]]:
+    """Top-level names of modules -> the packages that install them. Reading it takes a while."""
+    return packages_distributions()
 
 
 def judging_files() -> list[Path]:

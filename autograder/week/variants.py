@@ -101,17 +101,30 @@ class Misconception(Variant):
     note : what is behind the mistake, in words for the learner.
     same_cause_as : misconceptions of the exercise that are told the same cause, a name or several: the cause is true
         of both.
+    only_in_a_notebook : tests that reject it in a notebook and not in the judge, an id or several: it changes an
+        argument in place, and arguments cross to the sandbox as copies, which the next check does not meet.
     """
 
     rejected_by: str
     says: str
     note: str
     same_cause_as: Collection[str] = ()
+    only_in_a_notebook: Collection[str] = ()
 
     @property
     def shares_with(self) -> frozenset[str]:
         """The names in `same_cause_as`."""
-        return frozenset([self.same_cause_as] if isinstance(self.same_cause_as, str) else self.same_cause_as)
+        return _names(self.same_cause_as)
+
+    @property
+    def not_in_the_judge(self) -> frozenset[str]:
+        """The tests in `only_in_a_notebook`."""
+        return _names(self.only_in_a_notebook)
+
+
+def _names(given: Collection[str]) -> frozenset[str]:
+    """One name or several, as an author may write them."""
+    return frozenset([given] if isinstance(given, str) else given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,17 @@ def pick(*, cpu: T, gpu: T) -> T:
     return cpu if current() is Profile.CPU else gpu
 
 
+def not_measured(what: str, how: str, *, target: str = "") -> None:
+    """Print that a number is not known on this machine, and what would measure it.
+
+    Args:
+        what: what would be measured.
+        how: the command, or what else to do.
+        target: what the number should reach; nothing is said of it when empty.
+    """
+    print(f"{what}: not measured here{f' (target: {target})' if target else ''}.\n  this would: {how}")
+
+
 def track(items: Iterable[T], title: str) -> Iterable[T]:
     """The items; on the gpu profile, if they take more than a few seconds, with a progress bar on the standard error.
 

@@ -1583,11 +1583,6 @@ print(profiling.table(rows, title="one step of the tiny ViT, 32 images, on the C
 import os
 
 
-def not_measured(what: str, target: str) -> None:
-    print(f"{what}: not measured here (target: {target}).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week03")
-
-
 def photographs(
     seed: int, images: int | None, tests: int | None, steps: int, batch: int, width: int, depth: int, mixing: bool
 ) -> tuple[float, float]:
@@ -1636,7 +1631,11 @@ if profile.current() is profile.Profile.GPU:
     last, averaged = photographs(0, None, None, steps=20_000, batch=256, width=192, depth=9, mixing=True)
     print(f"CIFAR-10 from scratch: {last:.1%}, averaged weights {averaged:.1%}, target over 75 %")
 else:
-    not_measured("CIFAR-10 from scratch, 20,000 steps of 256", "over 75 %")
+    profile.not_measured(
+        "CIFAR-10 from scratch, 20,000 steps of 256",
+        "PROFILE=gpu workbook record --keep-nothing week03",
+        target="over 75 %",
+    )
     if datasets.on_disk("cifar10"):
         budget = profile.budget(minutes=2)
         images, steps = budget.scaled(5000, at_most=50_000), budget.scaled(600)
@@ -1674,15 +1673,13 @@ else:
 
 
 # %% explore=true
+from shared.weights import fetching_weights
+
+
 def pretrained(name: str, classes: int) -> nn.Module:
     """A model of timm's with pre-trained weights and a new head."""
-    try:
+    with fetching_weights(name, f"timm/{name}"):
         return timm.create_model(name, pretrained=True, num_classes=classes).to(profile.device())
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
 
 
 def loop_over(dataset: torch.utils.data.Dataset, batch: int) -> Callable:
@@ -1854,7 +1851,11 @@ def three_ways(name: str, folder: str, epochs: int, measure: bool) -> None:
         if found := kept.results(f"kept/{name}_{way}.json", settings, compute):
             runs[way] = found
     if not runs:
-        not_measured(f"{folder or 'Food-101'}, a ViT-B from scratch, frozen and in full", "over 80 % in full")
+        profile.not_measured(
+            f"{folder or 'Food-101'}, a ViT-B from scratch, frozen and in full",
+            "PROFILE=gpu workbook record --keep-nothing week03",
+            target="over 80 % in full",
+        )
         return
     draw_curves(runs, name)
     compare_ways(runs, name)
@@ -1984,13 +1985,21 @@ if taught := kept.results(
     draw_curves({name: run for name, run in taught["runs"].items() if name.startswith("student")}, "CIFAR-100")
     compare_ways(taught["runs"], "CIFAR-100")
 else:
-    not_measured("CIFAR-100, a ResNet-50 teaches a small ViT", "none, a comparison of labels, hard and soft")
+    profile.not_measured(
+        "CIFAR-100, a ResNet-50 teaches a small ViT",
+        "PROFILE=gpu workbook record --keep-nothing week03",
+        target="none, a comparison of labels, hard and soft",
+    )
 tiny = {"steps": 2000}
 if shares := kept.results("kept/cifar100_tiny_models.json", tiny, (lambda: small_models(**tiny)) if ON_GPU else None):
     for name, share in shares.items():
         print(f"CIFAR-100, fine-tuned with labels, {name}: {share:.1%}")
 else:
-    not_measured("CIFAR-100, two tiny checkpoints fine-tuned with labels", "none, a comparison")
+    profile.not_measured(
+        "CIFAR-100, two tiny checkpoints fine-tuned with labels",
+        "PROFILE=gpu workbook record --keep-nothing week03",
+        target="none, a comparison",
+    )
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.9))

@@ -827,15 +827,13 @@ with checks.look():
 
 
 # %% explore=true
+from shared.weights import fetching_weights
+
+
 def from_timm(name: str, pretrained: bool) -> VisionTransformer:
     """A ViT of timm's without classifier."""
-    try:
+    with fetching_weights(name, f"timm/{name}", asked=pretrained):
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
 
 
 def as_mae_encoder(vit: VisionTransformer) -> MAEEncoder:
@@ -1580,7 +1578,7 @@ def mae_on(name: str, title: str, s: Setting, load: Callable | None, **version: 
         return learned_from(load(train=True), load(train=False), s)
 
     if (found := kept.results(f"kept/{name}.json", asdict(s) | version, compute if load else None)) is None:
-        print(f"{title}: not measured here.\n  this would: PROFILE=gpu workbook record --keep-nothing week05")
+        profile.not_measured(title, "PROFILE=gpu workbook record --keep-nothing week05")
     else:
         show_learning(found, title)
 

@@ -1373,11 +1373,6 @@ assert abs(first_loss - torch.stack(library).mean().item()) < 1e-3
 
 
 # %% explore=true measured="cifar10"
-def not_measured(what: str, target: str) -> None:
-    print(f"{what}: not measured here (target: {target}).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week06")
-
-
 def colorful(views: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
     """Standardized color views: flipped in half of the cases, brighter or darker, more or less contrast, some gray."""
 
@@ -1415,7 +1410,11 @@ if profile.current() is profile.Profile.GPU:
     print(f"CIFAR-100, kNN-20: random network {before:.1%}, DINO {after:.1%}, gain {100 * (after - before):+.1f} points, target +20")  # fmt: skip
     print(f"mutual information {end['mutual_information']:.2f} nats: {diagnose(end, recipe.outputs)}")
 else:
-    not_measured("CIFAR-100, ViT-S, 100 epochs", "kNN-20 at least 20 points above the random network")
+    profile.not_measured(
+        "CIFAR-100, ViT-S, 100 epochs",
+        "PROFILE=gpu workbook record --keep-nothing week06",
+        target="kNN-20 at least 20 points above the random network",
+    )
     if datasets.on_disk("cifar10"):
         budget = profile.budget(minutes=4)
         images = budget.scaled(5000, at_most=50_000)
@@ -1530,6 +1529,9 @@ else:
 
 
 # %% explore=true
+from shared.weights import fetching_weights
+
+
 def class_attention(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Attention (B, H, gh, gw) from the class token to the patches in the last block of a timm ViT."""
     caught: list[torch.Tensor] = []
@@ -1556,13 +1558,8 @@ def pretrained(name: str, size: int) -> nn.Module:
     """A model of timm's with pretrained weights."""
     import timm
 
-    try:
+    with fetching_weights(name, f"timm/{name}"):
         return timm.create_model(name, pretrained=True, num_classes=0, img_size=size).to(profile.device())
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
 
 
 def show_heads(name: str, model: nn.Module, size: int, pictures: int) -> None:
@@ -1586,7 +1583,11 @@ if profile.current() is profile.Profile.GPU:
         show_heads(name, pretrained(name, size), size, pictures=200)
 else:
     show_heads("a random ViT-S/16", real, 224, pictures=4)
-    not_measured("ViT-B by DINO and DINOv2", "attention inside the object over outside above 1")
+    profile.not_measured(
+        "ViT-B by DINO and DINOv2",
+        "PROFILE=gpu workbook record --keep-nothing week06",
+        target="attention inside the object over outside above 1",
+    )
 
 # %% [markdown]
 # **Explain.** Do not trust the colors here: each map is stretched to its own range, and a random network follows the brightness of the picture. The ratios do not stretch: all of them are close to 1. That is the baseline which an "emerging property" has to beat.

@@ -1411,21 +1411,14 @@ for what, a, b in (
 # %% explore=true
 import os
 
-
-def not_measured(what: str) -> None:
-    print(f"{what}: not measured here.\n  this would: PROFILE=gpu workbook record --keep-nothing week07")
+from shared.weights import fetching_weights
 
 
-def pretrained_clip(name: str, weights: str) -> tuple[DualEncoder, Callable, Callable]:
+def pretrained_clip(name: str, tag: str) -> tuple[DualEncoder, Callable, Callable]:
     """Pre-trained towers in a `DualEncoder`, the image transform and the tokenizer."""
-    try:
-        clip, _, transform = open_clip.create_model_and_transforms(name, pretrained=weights)
-    except Exception as error:  # open_clip and its hub raise many kinds
-        raise FileNotFoundError(
-            f"the weights {weights} of {name} are not in the cache and could not be downloaded ({error}). On a machine with "
-            f"network run `python -c \"import open_clip; open_clip.create_model('{name}', pretrained='{weights}')\"` "
-            "and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
+    repository = open_clip.pretrained.get_pretrained_cfg(name, tag)["hf_hub"].rstrip("/")
+    with fetching_weights(name, repository):
+        clip, _, transform = open_clip.create_model_and_transforms(name, pretrained=tag)
     return from_open_clip(clip).to(profile.device()), transform, open_clip.get_tokenizer(name)
 
 
@@ -1464,7 +1457,9 @@ shares = kept.results(
     (lambda: zero_shot_table(*pretrained_name.values())) if profile.current() is profile.Profile.GPU else None,
 )
 if shares is None:
-    not_measured("ViT-B-32 on CIFAR-10 and CIFAR-100, 1 template and 80")
+    profile.not_measured(
+        "ViT-B-32 on CIFAR-10 and CIFAR-100, 1 template and 80", "PROFILE=gpu workbook record --keep-nothing week07"
+    )
 for label, (one, all_of_them) in (shares or {}).items():
     print(f"{label}, zero-shot: one template {one:.1%}, 80 templates {all_of_them:.1%}")
 
@@ -1556,7 +1551,7 @@ def learned_from(
         return train_on_captions(pairs.x, pairs.captions, **sizes)
 
     if (found := kept.results(f"kept/{name}.json", sizes | version, compute if load else None)) is None:
-        not_measured(f"a small CLIP, {name}")
+        profile.not_measured(f"a small CLIP, {name}", "PROFILE=gpu workbook record --keep-nothing week07")
     else:
         show_training(found, sizes["batch"], name.replace("_", " "))
 

@@ -993,8 +993,7 @@ for steps in (100, 200):
     verdict = "reached" if gain >= 0.02 else "NOT reached"
     print(f"probe on MAE features against scratch with {steps} steps: {100 * gain:+.1f} points; target +2: {verdict}")
 if len(seeds) < 3:
-    print(f"seeds {seeds} only; three seeds: not measured here.")
-    print("  this would: SEEDS=3 workbook record --keep-nothing week08")
+    profile.not_measured(f"three seeds (here: {seeds})", "SEEDS=3 workbook record --keep-nothing week08")
 
 # %% [markdown]
 # **Explain.** The same features, the same labels, two verdicts. Against a run from scratch that was stopped after 100 steps, frozen features look like a gift. Give the rival 100 steps more, with not one label more, and look again. So whenever you read "our features beat training from scratch", ask how long scratch was trained, and whether it had converged.
@@ -1402,10 +1401,6 @@ print(f"20 neighbors with features in float16: {same:.1%} of the labels are the 
 
 
 # %% explore=true measured="cifar10"
-def not_measured(what: str, target: str, how: str) -> None:
-    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
-
-
 def vit_for_photographs(seed: int) -> VisionTransformer:
     """A ViT for 32 x 32 pixels in color: p = 4, width 128, 4 blocks."""
     torch.manual_seed(seed)
@@ -1482,10 +1477,11 @@ elif datasets.on_disk("cifar10"):
     mae_images, mae_steps = budget.scaled(10_000, at_most=50_000), budget.scaled(1_000)
     photograph_curves(4_000, 2_000, mae_images, mae_steps, (5, 20, 100), budget.seed)
 else:
-    not_measured(
-        "Probes on CIFAR-10", "none, a comparison",
+    profile.not_measured(
+        "Probes on CIFAR-10",
         "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
-    )  # fmt: skip
+        target="none, a comparison",
+    )
 
 # %% [markdown]
 # **Explain.** If you ran it on two cores, look for four things. The random filters, which nobody trained, lie far ahead in every column: locality and a mean over places carry a long way. The short MAE is better than the random ViT that it started from. It is about level with raw pixels for a probe, and behind them for neighbors. So a pre-training of a thousand steps that uses the right words has bought next to nothing, and only the rows of the raw pixels and of the random ViT tell you so. What papers call pre-training takes thousands of times as much computing; the next cell reads such encoders.
@@ -1511,6 +1507,7 @@ else:
 from pathlib import Path
 
 from shared import kept
+from shared.weights import fetching_weights
 
 
 class Prepared(nn.Module):
@@ -1535,21 +1532,16 @@ FAMOUS = {
 }
 
 
-def pretrained_encoder(name: str, weights: bool, size: int) -> tuple[nn.Module, str]:
-    """A model and the layer to read; with `weights=False` the same architecture with random weights."""
+def pretrained_encoder(name: str, pretrained: bool, size: int) -> tuple[nn.Module, str]:
+    """A model and the layer to read; with `pretrained=False` the same architecture with random weights."""
     import open_clip
 
     where = f"timm/{name}" if name.startswith("vit") else "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
-    try:
+    with fetching_weights(name, where, asked=pretrained):
         if name.startswith("vit"):
-            model = timm.create_model(name, pretrained=weights, num_classes=0, img_size=size)
+            model = timm.create_model(name, pretrained=pretrained, num_classes=0, img_size=size)
             return Prepared(model, model.pretrained_cfg["mean"], model.pretrained_cfg["std"], size), "backbone.norm"
-        clip = open_clip.create_model(name, pretrained="laion2b_s34b_b79k" if weights else None)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download {where}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
+        clip = open_clip.create_model(name, pretrained="laion2b_s34b_b79k" if pretrained else None)
     return Prepared(clip.visual, open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD), "backbone"
 
 
@@ -1663,10 +1655,11 @@ def famous_encoders(
 if profile.current() is profile.Profile.GPU:
     famous_encoders(datasets.cifar100(), datasets.cifar100(train=False), (5, 50, 500), 20_000, Path("kept/week08"))
 else:
-    not_measured(
-        "DINOv2, supervised ViT-B and CLIP on CIFAR-100", "DINOv2 with 10 % of the labels 5 points above scratch with all",
+    profile.not_measured(
+        "DINOv2, supervised ViT-B and CLIP on CIFAR-100",
         "PROFILE=gpu workbook record --keep-nothing week08",
-    )  # fmt: skip
+        target="DINOv2 with 10 % of the labels 5 points above scratch with all",
+    )
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13.5, 3.9))

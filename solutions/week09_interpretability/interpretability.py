@@ -1593,10 +1593,6 @@ from IPython.display import display
 from shared import kept
 
 
-def not_measured(what: str, target: str, how: str) -> None:
-    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
-
-
 def photo_vit(seed: int, classes: int, width: int, depth: int) -> VisionTransformer:
     """A ViT for photographs of 32 x 32 pixels: p = 4, so 64 patches and the class token."""
     torch.manual_seed(seed)
@@ -1720,10 +1716,11 @@ elif datasets.on_disk("cifar10"):
     images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(800)
     figures = photographs(images, steps, 72, 4, 200, budget.seed)
 else:
-    not_measured(
-        "Maps on CIFAR-10", "none, a comparison",
+    profile.not_measured(
+        "Maps on CIFAR-10",
         "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
-    )  # fmt: skip
+        target="none, a comparison",
+    )
 for figure in figures:
     display(figure)
 
@@ -1753,6 +1750,8 @@ for figure in figures:
 
 
 # %% explore=true
+from shared.weights import fetching_weights
+
 IMAGENET_OF_IMAGENETTE = (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)
 """ImageNet's class numbers of tench, springer, cassette player, chain saw, church, horn, truck, pump, golf ball, parachute."""
 
@@ -1778,15 +1777,10 @@ def imagenette(count: int, size: int = 224) -> tuple[torch.Tensor, torch.Tensor]
     )
 
 
-def pretrained_vit(name: str, weights: bool, size: int) -> VisionTransformer:
+def pretrained_vit(name: str, pretrained: bool, size: int) -> VisionTransformer:
     """A ViT of timm for images of `size`: positions that were learned for another size are interpolated."""
-    try:
-        return timm.create_model(name, pretrained=weights, img_size=size).eval().to(profile.device())
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
+    with fetching_weights(name, f"timm/{name}", asked=pretrained):
+        return timm.create_model(name, pretrained=pretrained, img_size=size).eval().to(profile.device())
 
 
 def judged(model: VisionTransformer, x: torch.Tensor, y: torch.Tensor, shown: int) -> dict:
@@ -1895,10 +1889,11 @@ famous: list = []
 if profile.current() is profile.Profile.GPU:
     famous = famous_vits(FAMOUS, *imagenette(200), Path("kept/week09"))
 else:
-    not_measured(
-        "All layers and heads, rollout and relevance of four pretrained ViTs", "distance grows with the layer, Spearman above 0.6",
+    profile.not_measured(
+        "All layers and heads, rollout and relevance of four pretrained ViTs",
         "PROFILE=gpu workbook record --keep-nothing week09",
-    )  # fmt: skip
+        target="distance grows with the layer, Spearman above 0.6",
+    )
 famous[0] if famous else None
 
 # %% explore=true

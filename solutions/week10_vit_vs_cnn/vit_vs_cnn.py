@@ -1505,8 +1505,11 @@ if len(CONTRASTS) > 2:
         )
     )  # fmt: skip
 else:
-    print("where the bias crosses 0.5: not measured here.\n  this would: the longer CONTRASTS in this cell,")
-    print("  or, with three seeds: WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week10.py -k contrast")
+    profile.not_measured(
+        "where the bias crosses 0.5",
+        "the longer CONTRASTS in this cell, or, with three seeds: "
+        "WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week10.py -k contrast",
+    )
 
 # %% [markdown]
 # **Explain.** The same architectures, the same recipe, and the bias turns round. **A bias belongs to a model *and its data***: training takes the cue that is easiest to find, and goes no further once the loss is small. Where texture is strong, nobody has a reason to learn shapes. Geirhos et al. turned the bias of a ResNet-50 round in just that way, by training it on pictures whose textures had been replaced.
@@ -1783,10 +1786,6 @@ print(profiling.table(rows, title="400 pictures of each kind; right is the class
 
 
 # %% explore=true measured="cifar10"
-def not_measured(what: str, target: str, how: str) -> None:
-    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
-
-
 def shifted_and_flipped(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Shift each image by up to 4 pixels (the edge repeats) and mirror half of them."""
     size = images.shape[-1]
@@ -1871,10 +1870,11 @@ elif datasets.on_disk("cifar10"):
     images, steps = budget.scaled(10_000, at_most=50_000), budget.scaled(1_400)
     photograph_duel(images, 2_000, steps, 200, 64, budget.seed)
 else:
-    not_measured(
-        "ViT against CNN on CIFAR-10", "none, a comparison",
+    profile.not_measured(
+        "ViT against CNN on CIFAR-10",
         "this cell with WORKBOOK_DATA=FOLDER and images at FOLDER/cifar10/{train,test}/CLASS/NNNN.jpg",
-    )  # fmt: skip
+        target="none, a comparison",
+    )
 
 # %% [markdown]
 # **Explain.** Look for three things, and remember that it is one seed, few images and a short training.
@@ -1909,6 +1909,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from shared import kept
+from shared.weights import fetching_weights
 
 
 class Pretrained(nn.Module):
@@ -1918,14 +1919,8 @@ class Pretrained(nn.Module):
         super().__init__()
         import timm
 
-        try:
+        with fetching_weights(name, f"timm/{name}", asked=pretrained):
             self.body = timm.create_model(name, pretrained=pretrained, num_classes=classes)
-        except Exception as error:  # timm and its hub raise many kinds
-            raise FileNotFoundError(
-                f"the weights of {name} are not in the cache and could not be downloaded ({error}). On a machine with "
-                f"network run `python -c \"import timm; timm.create_model('{name}', pretrained=True)\"` and copy "
-                "~/.cache/huggingface, or set HF_HOME to it."
-            ) from error
         settings = timm.data.resolve_model_data_config(self.body)
         self.normalize = Normalize(settings["mean"], settings["std"])
 
@@ -2211,10 +2206,10 @@ if profile.current() is profile.Profile.GPU:
         Path("kept/week10"),
     )
 else:
-    not_measured(
+    profile.not_measured(
         "ViT-S/16 against ResNet-50 on Food-101, three seeds",
-        "none, a comparison",
         "PROFILE=gpu workbook record --keep-nothing week10",
+        target="none, a comparison",
     )
 
 # %% [markdown]

@@ -72,6 +72,7 @@ from shared.study import (
 )  # fmt: skip
 
 torch.manual_seed(0)
+from shared.weights import fetching_weights
 torch.set_num_threads(1)  # small models: more threads cost more than they give
 session.begin()  # the style of figures, and %check
 
@@ -321,13 +322,8 @@ def build(name: str, classes: int, size: int, seed: int = 0, weights: bool = Fal
     torch.manual_seed(seed)
     config = timm.get_pretrained_cfg(name)
     sized = {"img_size": size} if config.fixed_input_size else {}  # positions are learned for one size
-    try:
+    with fetching_weights(name, f"timm/{name}", asked=weights):
         model = timm.create_model(name, pretrained=weights, num_classes=classes, **sized)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"the weights of {name} are not in the cache and could not be downloaded ({error}). Run "
-            f"`hf download timm/{name}` on a machine with network and copy ~/.cache/huggingface, or set HF_HOME to it."
-        ) from error
     parent, _, first = config.first_conv.rpartition(".")
     normalized = nn.Sequential(Normalize(config.mean, config.std), model.get_submodule(config.first_conv))
     setattr(model.get_submodule(parent), first, normalized)
@@ -2175,7 +2171,7 @@ LAST = {
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
-COPIED = ("shared.weeks.study", "shared.weeks.tiles")  # helpers of this week that the project brings along
+COPIED = ("shared.weeks.study", "shared.weeks.tiles", "shared.weights")  # helpers of this week that the project brings along
 
 
 def export_project(
@@ -2517,8 +2513,11 @@ if profile.current() is profile.Profile.GPU:
         real_train, real_test, ("vit_base_patch16_224.augreg2_in21k_ft_in1k", "resnet50.a1_in1k"), 1_500, 50, HERE.parent, DOMAIN
     )  # fmt: skip
 else:
-    print("ViT-B/16 and ResNet-50 on EuroSAT: not measured here (target: both above 0.85).")
-    print("  this would: PROFILE=gpu workbook record --keep-nothing week11")
+    profile.not_measured(
+        "ViT-B/16 and ResNet-50 on EuroSAT",
+        "PROFILE=gpu workbook record --keep-nothing week11",
+        target="both above 0.85",
+    )
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(14, 3.9))

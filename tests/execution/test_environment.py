@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -13,22 +13,30 @@ import autograder
 import shared
 from autograder.engine.cell_kinds import ANSWER, TEST
 from autograder.execution import fingerprint as module
-from autograder.execution.fingerprint import JUDGING, LIBRARIES, environment, judging_files, versions
+from autograder.execution.fingerprint import (
+    JUDGING,
+    environment,
+    environment_of,
+    imported_libraries,
+    judging_files,
+    versions,
+)
 from autograder.execution.job import Code, Job, Mode
 from autograder.execution.pool import Team
 from autograder.week.locate import all_weeks, find_root
-from autograder.week.source import load_info
+from autograder.week.source import load_week
 
 ROOT = find_root(Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    environment.cache_clear()
-    versions.cache_clear()
+    caches = environment, environment_of, versions
+    for one in caches:
+        one.cache_clear()
     yield
-    environment.cache_clear()
-    versions.cache_clear()
+    for one in caches:
+        one.cache_clear()
 
 
 def test_every_module_that_is_named_is_there() -> None:
@@ -69,13 +77,40 @@ def test_a_library_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
     assert found["python"].startswith("3.")
 
 
-def test_every_library_that_a_week_imports_is_in_the_key() -> None:
+def test_every_library_that_a_week_preloads_is_in_its_key() -> None:
     distributions = packages_distributions()
-    weeks = [load_info(ROOT / "solutions" / week) for week in all_weeks(ROOT)]
-    imported = {name.partition(".")[0] for info in weeks for name in info.libraries} - {"shared"}  # by its files
-    assert "PIL" in imported
-    for package in imported:
-        assert {name.lower() for name in distributions[package]} & {name.lower() for name in LIBRARIES}, package
+    for name in all_weeks(ROOT):
+        week = load_week(ROOT / "solutions" / name)
+        known = {package.lower() for package in versions(imported_libraries(week.code))}
+        preloaded = {module.partition(".")[0] for module in week.info.libraries} - {"shared"}  # by its files
+        assert "torch" in preloaded
+        for top in preloaded:
+            assert {package.lower() for package in distributions[top]} & known, (name, top)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "expected"),
+    [
+        ("import os\nimport torch\nfrom shared import checks", ()),
+        ("import nbformat.v4\nfrom rich.table import Table", ("nbformat", "rich")),
+        ("def judge():\n    from msgpack import packb\n    import dask", ("dask",)),
+        ("from . import nbformat\nfrom .dask import Client", ()),
+        ("import surely_not_installed", ()),
+        ("import dask\nthis is no Python", ()),
+    ],
+)
+def test_a_library_counts_for_the_weeks_that_import_it(
+    monkeypatch: pytest.MonkeyPatch, lesson: str, expected: tuple[str, ...]
+) -> None:
+    assert imported_libraries(lesson) == expected
+    before = environment_of(lesson)
+    monkeypatch.setattr(
+        "autograder.execution.fingerprint.version",
+        lambda name: "0.0.1" if name in ("dask", "nbformat") else version(name),
+    )
+    versions.cache_clear()
+    environment_of.cache_clear()
+    assert (environment_of(lesson) != before) == bool(expected)
 
 
 def test_variables_of_whoever_grades_decide_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,3 +134,15 @@ def test_minutes_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, valu
     monkeypatch.setenv("WORKBOOK_MINUTES", value)
     with pytest.raises(ValueError, match=value):
         budget(minutes=3)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("", "CIFAR-10: not measured here.\n  this would: PROFILE=gpu make lab\n"),
+        ("over 75 %", "CIFAR-10: not measured here (target: over 75 %).\n  this would: PROFILE=gpu make lab\n"),
+    ],
+)
+def test_what_is_not_measured_says_what_would(capsys: pytest.CaptureFixture[str], target: str, expected: str) -> None:
+    profiles.not_measured("CIFAR-10", "PROFILE=gpu make lab", target=target)
+    assert capsys.readouterr().out == expected

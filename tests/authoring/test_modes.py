@@ -1,0 +1,74 @@
+"""What a notebook and the judge find of the same wrong answers: differences are told, or declared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autograder.authoring.modes import differences
+from autograder.authoring.proof import Found, Part, Proof
+from autograder.week.source import load_week
+
+FOLDER = Path("solutions", "week01_tiny")
+NAME = "same"
+
+
+def proof(notebook: str, judge: str, left_out: str = "", digest: str = "d") -> Proof:
+    """What the two matrices found of one misconception."""
+    here = Found(digest="d", counts={}, rejecting={NAME: notebook})
+    there = Found(digest=digest, counts={}, rejecting={NAME: judge}, left_out={NAME: left_out})
+    return Proof(parts={Part.NOTEBOOK: here, Part.SANDBOX: there})
+
+
+def declare(root: Path, tests: str) -> None:
+    path = root / FOLDER / "misconceptions.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(f'name="{NAME}",') == 1
+    path.write_text(text.replace(f'name="{NAME}",', f'name="{NAME}", only_in_a_notebook={tests},'), encoding="utf-8")
+
+
+def told(root: Path, found: Proof) -> list[str]:
+    return [problem.message for problem in differences(load_week(root / FOLDER), found)]
+
+
+BOTH, FIRST, SECOND = "double-test-1 double-test-2", "double-test-1", "double-test-2"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        proof(BOTH, BOTH),
+        proof(FIRST, FIRST),
+        proof(BOTH, FIRST, left_out=SECOND),
+        proof(BOTH, FIRST, digest="of other content"),
+        Proof(parts={Part.NOTEBOOK: proof(BOTH, FIRST).parts[Part.NOTEBOOK]}),
+    ],
+    ids=["the same", "one test", "not run for its length", "of other content", "one matrix"],
+)
+def test_what_is_the_same_or_unknown_is_no_difference(tiny_root: Path, found: Proof) -> None:
+    assert told(tiny_root, found) == []
+
+
+def test_a_test_that_rejects_in_a_notebook_alone_is_told_until_it_is_declared(tiny_root: Path) -> None:
+    found = proof(BOTH, FIRST)
+    assert told(tiny_root, found) == [
+        f"misconception '{NAME}': double-test-2 rejects it in a notebook and passes it in the judge"
+    ]
+    declare(tiny_root, '"double-test-2"')
+    assert told(tiny_root, found) == []
+    assert told(tiny_root, proof(BOTH, FIRST, left_out=SECOND)) == []
+
+
+def test_a_declaration_that_is_not_true_is_told(tiny_root: Path) -> None:
+    declare(tiny_root, '("double-test-2",)')
+    expected = [f"misconception '{NAME}': double-test-2 does not reject it in a notebook alone"]
+    assert told(tiny_root, proof(BOTH, BOTH)) == expected
+    assert told(tiny_root, proof(FIRST, FIRST)) == expected
+
+
+def test_a_test_that_rejects_in_the_judge_alone_cannot_be_declared(tiny_root: Path) -> None:
+    expected = f"misconception '{NAME}': double-test-2 passes it in a notebook and rejects it in the judge"
+    assert told(tiny_root, proof(FIRST, BOTH)) == [expected]
+    declare(tiny_root, '"double-test-2"')
+    assert expected in told(tiny_root, proof(FIRST, BOTH))
