@@ -568,7 +568,6 @@ def save_coco(folder: Path, images: int) -> None:
     (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-@of_week("week12_detection_transformer")
 def test_week12_measures_detr_on_coco_and_trains_on_the_gpu(
     gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -609,7 +608,6 @@ def test_week12_measures_detr_on_coco_and_trains_on_the_gpu(
     assert next(names["load_detr"]().parameters()).device == gpu
 
 
-@of_week("week12_detection_transformer")
 def test_week12_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError("no network")

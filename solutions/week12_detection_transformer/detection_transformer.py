@@ -1545,10 +1545,6 @@ _ = model.eval()
 from shared import kept
 
 
-def not_measured(what: str, target: str, how: str) -> None:
-    print(f"{what}: not measured here (target: {target}).\n  this would: {how}")
-
-
 def load_detr() -> nn.Module:
     """DETR with a ResNet-50, as its authors published it, on the profile's device."""
     try:
@@ -1636,13 +1632,13 @@ measure = (lambda: detr_on_coco(load_detr(), **sizes)) if ON_GPU else None
 if score := kept.results("kept/week12/detr_on_coco.json", settings, measure):
     print(f"DETR-R50 on {score['images']} images: {score['yours']:.2f} AP, pycocotools says {score['pycocotools']:.2f}")
 else:
-    not_measured("DETR-R50 on COCO", "within 0.1 AP of pycocotools", HOW)
+    profile.not_measured("DETR-R50 on COCO", HOW, target="within 0.1 AP of pycocotools")
 settings = {"scenes": 20_000, "tests": 500, "steps": 5000, "batch": 64, "size": 64, "width": 128}
 measure = (lambda: long_training(**settings)) if ON_GPU else None
 if score := kept.results("kept/week12/long_training.json", settings, measure):
     show_long_training(score)
 else:
-    not_measured("TinyDETR, 5,000 steps at 64 pixels", "AP50 of at least 0.85", HOW)
+    profile.not_measured("TinyDETR, 5,000 steps at 64 pixels", HOW, target="AP50 of at least 0.85")
 
 # %% explore=true picture="outcome"
 fig = plt.figure(figsize=(13, 3.9))
