@@ -943,6 +943,16 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         note="That is what a ViT does, once, at the start. DETR adds them to queries and keys of every layer.",
     ),
     Misconception(
+        name="batch-first-forgotten",
+        exercise="model",
+        edits={
+            "self.own = nn.MultiheadAttention(width, 4, batch_first=True)": "self.own = nn.MultiheadAttention(width, 4)"
+        },
+        rejected_by="model-test-2",
+        says="the images of the batch attend to each other",
+        note="nn.MultiheadAttention takes (L, B, d) unless told otherwise. Every shape fits, and each token attends to the same place of the other images.",
+    ),
+    Misconception(
         name="no-positions-in-the-keys",
         exercise="model",
         edits={CROSS: "self.cross(x + at, memory, memory)", OWN: "self.own(x, x, x, need_weights=False)[0]"},
