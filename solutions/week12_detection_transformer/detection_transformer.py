@@ -1015,7 +1015,7 @@ with checks.look():
 # %% [markdown]
 # ## Part 6. Training
 #
-# All pieces are there. The recipe is DETR's, made small: AdamW with a one-cycle schedule, horizontal flips, the weights 2 : 5 : 2 for class, L1 and GIoU in cost and loss alike, and the loss on **every** decoder layer, each with an assignment of its own.
+# All pieces are there. The recipe is DETR's, made small: AdamW with a one-cycle schedule, horizontal flips, the weights 2 : 5 : 2 for class, L1 and GIoU in cost and loss alike (DETR's own program has 1 : 5 : 2), and the loss on **every** decoder layer, each with an assignment of its own.
 #
 # Two models differ in one thing, what tells the slots apart: nine free vectors, or nine points. Same rate, same steps, same images in the same order.
 #
