@@ -74,16 +74,24 @@ CLASSES = datasets.SCENE_CLASSES
 def draw_boxes(
     ax: Axes, image: torch.Tensor, boxes: torch.Tensor, words: Sequence[str] = (), color: str = "white"
 ) -> None:
-    """An image (3, H, W) with boxes (M, 4), xyxy in pixels, and a word for each."""
+    """An image (3, H, W) with boxes (M, 4), xyxy in pixels, and a word for each, where no other word stands."""
     height, width = image.shape[-2:]
     ax.imshow(image.permute(1, 2, 0).clamp(0, 1), extent=(0, width, height, 0), interpolation="nearest")
+    taken: list[tuple[float, float]] = []
     for (x1, y1, x2, y2), word in itertools.zip_longest(boxes.tolist(), words, fillvalue=""):
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.8))
-        above = y1 > 0.12 * height
-        ax.text(
-            x1, y1 if above else y2, word, fontsize=8, color="black", va="bottom" if above else "top",
-            bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}, clip_on=True,
-        )  # fmt: skip
+        x, side = (max(x1, 0.0), "left") if x1 < 0.6 * width else (min(x2, width), "right")
+        lines = [y1 - 0.05 * height, y2 + 0.05 * height, (y1 + y2) / 2, y1 + 0.05 * height, y2 - 0.05 * height]
+        free = [
+            y for y in lines
+            if 0.03 < y / height < 0.97 and all(abs(y - v) > 0.09 * height or abs(x - u) > 0.4 * width for u, v in taken)
+        ]  # fmt: skip
+        if word:
+            taken.append((x, (free or lines)[0]))
+            ax.text(
+                *taken[-1], word, fontsize=8, color="black", ha=side, va="center", clip_on=True,
+                bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+            )  # fmt: skip
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.set_axis_off()
 
@@ -1225,24 +1233,33 @@ def slot_centers(model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     return out["pred_boxes"][..., :2].cpu(), 1 - out["pred_logits"].softmax(-1)[..., -1].cpu()
 
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 4.3), sharey=True)
-for ax, (mode, model) in zip(axes, MODELS.items()):
+def draw_slots(ax: Axes, model: nn.Module, title: str) -> torch.Tensor:
+    """The centers of all slots, numbered, large where the slot is sure; and the points, where there are some."""
     centers, sure = slot_centers(model)
+    points = model.queries.detach().cpu().sigmoid().tolist() if model.queries.shape[1] == 2 else []
     for slot in range(centers.shape[1]):
-        ax.scatter(
-            *centers[:, slot].T,
-            s=4 + 14 * sure[:, slot].numpy(),
-            alpha=0.5,
-            color=plt.get_cmap("tab10")(slot),
-            linewidths=0,
-        )
-    if mode == "reference":
-        ax.plot(*model.queries.detach().cpu().sigmoid().T, "k+", markersize=10, markeredgewidth=2)
+        color = plt.get_cmap("tab10")(slot)
+        ax.scatter(*centers[:, slot].T, s=4 + 14 * sure[:, slot].numpy(), alpha=0.5, color=color, linewidths=0)
+    middles = centers.median(0).values.tolist()
+    for middle, point in zip(middles, points):
+        ax.plot(*zip(middle, point), color="0.2", linewidth=1)
+        ax.plot(*point, "k+", markersize=10, markeredgewidth=2)
+    for slot, middle in enumerate(middles):
+        box = {"facecolor": "white", "edgecolor": "0.3", "pad": 1.5}
+        ax.text(*middle, str(slot), fontsize=9, ha="center", va="center", bbox=box)
+    ax.set(title=title, xlabel="center x", xlim=(0, 1), ylim=(1, 0), aspect="equal")
+    return centers
+
+
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.9), sharey=True)
+for ax, (mode, model) in zip(axes, MODELS.items()):
+    centers = draw_slots(ax, model, f"{mode} queries")
     within, total = centers.var(0).sum(-1).mean(), centers.flatten(0, 1).var(0).sum()
     print(f"{mode:>9}: variance of the centers within a slot {within:.4f}, of all together {total:.4f}")
-    ax.set(title=f"{mode} queries", xlabel="center x", xlim=(0, 1), ylim=(1, 0), aspect="equal")
 axes[0].set_ylabel("center y")
-fig.suptitle("predicted centers, a color for each slot; large: sure of an object; + : the learned points")
+fig.suptitle(
+    "predicted centers by slot; in boxes: the middle of a slot; large: sure of an object; +: the learned points"
+)
 plt.show()
 
 # %% [markdown]
@@ -1494,7 +1511,7 @@ fig.suptitle('above: new scenes; below: a photograph of coins. Words: the class,
 plt.show()
 
 # %% [markdown]
-# **Explain.** The model is sure and wrong: boxes lie on the dark ground between the coins as well, and some are called triangles. The loss never spoke of images like these, so the probability of "something" is no warning either. What helps is what the next weeks are about: real data, and pre-trained backbones.
+# **Explain.** The model is sure and wrong: boxes lie on the dark ground between the coins, or across their rims, and are called triangles. The loss never spoke of images like these, so the probability of "something" is no warning either. What helps is what the next weeks are about: real data, and pre-trained backbones.
 #
 # ### What a step costs
 
@@ -1658,19 +1675,8 @@ for ax, image, found, sure in zip(axes.flat, TEST.images[6:], FOUND["reference"]
     draw_boxes(ax, image, found["boxes"][keep], [CLASSES[c] for c in found["labels"][keep]])
 middle.suptitle("what it finds in new scenes, without NMS")
 ax = right.subplots()
-centers, sure = slot_centers(MODELS["reference"])
-for slot in range(centers.shape[1]):
-    ax.scatter(
-        *centers[:, slot].T,
-        s=3 + 12 * sure[:, slot].numpy(),
-        alpha=0.5,
-        color=plt.get_cmap("tab10")(slot),
-        linewidths=0,
-    )
-ax.plot(*MODELS["reference"].queries.detach().cpu().sigmoid().T, "k+", markersize=10, markeredgewidth=2)
-ax.set(
-    title="nine slots and their points", xlabel="center x", ylabel="center y", xlim=(0, 1), ylim=(1, 0), aspect="equal"
-)
+draw_slots(ax, MODELS["reference"], "nine slots and their points")
+ax.set_ylabel("center y")
 plt.show()
 
 # %% [markdown]
