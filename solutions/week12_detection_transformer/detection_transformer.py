@@ -685,6 +685,8 @@ plt.show()
 #
 # $$(c_x, c_y) = \sigma\bigl((o_x, o_y) + \operatorname{logit}(\text{point})\bigr)$$
 #
+# The points start at different places. Every parameter takes part: a gradient of the predictions reaches it, in either mode.
+#
 # Everything else is yours: norms before or after, how wide, how many heads, which stem. `nn.MultiheadAttention` may be used. Dropout, if any, is off in eval mode.
 
 
@@ -1025,7 +1027,7 @@ with checks.look():
 #
 # All pieces are there. The recipe is DETR's, made small: AdamW with a one-cycle schedule, horizontal flips, the weights 2 : 5 : 2 for class, L1 and GIoU in cost and loss alike (DETR's own program has 1 : 5 : 2), and the loss on **every** decoder layer, each with an assignment of its own.
 #
-# Two models differ in one thing, what tells the slots apart: nine free vectors, or nine points. Same rate, same steps, same images in the same order.
+# Two models differ in one thing, what tells the slots apart: nine free vectors, or nine points. Same rate, same steps, same images in the same order. **The target** is an AP50 of at least 0.40 on new scenes with points, and that they are ahead of the free vectors.
 #
 # **Predict.** Which one is ahead after a short training, and in which of the two, the boxes or the classes?
 
@@ -1177,6 +1179,10 @@ for name, found, boxes_only in (
         {"detector": name, "AP50": score["map_50"], "AP": score["map"], "AP50, boxes only": boxes_only["map_50"]}
     )
 print(profiling.table(rows, title=f"{len(TEST.images)} new scenes, after {STEPS} steps"))
+reached = SCORES["reference"]["map_50"]
+print(
+    f"target, AP50 of 0.40 with reference queries: {reached:.2f}; ahead of learned ones by {reached - SCORES['learned']['map_50']:.2f}"
+)
 
 # %% explore=true
 SHOWN = 20
@@ -1214,7 +1220,7 @@ fig.suptitle('reference queries: all slots that say "no object" with less than o
 plt.show()
 
 # %% [markdown]
-# **Explain.** Look at the last column of the table first (this is one seed of each). Boxes are learned early: without asking for the class, both models are far ahead of the baselines. What limits AP50 after so few steps is the class: a circle and a square of a few pixels look much alike. How far a longer training closes the gap, and which queries lead from other seeds, the test below prints for 20 seeds and three budgets (440, 600 and 1,200 steps); it takes minutes for each seed:
+# **Explain.** Look at the last column of the table first (this is one seed of each). Boxes are learned early: without asking for the class, both models are far ahead of the baselines. What limits AP50 after so few steps is the class: a circle and a square of a few pixels look much alike. One seed of each is no comparison. Over 20 seeds with this recipe, AP50 after 600 steps is 0.567 ± 0.032 with points (from 0.501 to 0.623) and 0.478 ± 0.037 with free vectors (from 0.416 to 0.544); points are ahead from every seed, by 0.089 on average. A shorter training is too short for the target: after 440 steps seed 0 has 0.396. This prints it, in minutes for each seed (`-k 600` for this length alone):
 #
 # ```bash
 # WORKBOOK_WEEKS=all pytest -s tests/training_seeds/test_week12.py

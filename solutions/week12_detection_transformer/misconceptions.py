@@ -1177,6 +1177,16 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         note="The map over the image is that of the cross-attention.",
     ),
     Misconception(
+        name="attention-of-one-head",
+        exercise="model",
+        edits={
+            "seen, weights = self.cross(x + at, memory + positions, memory)": "seen, weights = self.cross(x + at, memory + positions, memory, average_attn_weights=False)\n            weights = weights[:, 0]"
+        },
+        rejected_by="model-test-2",
+        says="it depends on the queries and keys of every head",
+        note="One head of four. It looks at the image as well, so the map is plausible, and it is a quarter of the story.",
+    ),
+    Misconception(
         name="attention-of-the-first-layer",
         exercise="model",
         edits={

@@ -1089,6 +1089,29 @@ with checks.step("how many layers there are"):
     checks.equal([size[1, n]["aux"] for n in (1, 2, 3)], [0, 1, 2], "the entries of aux with 1, 2 and 3 decoder layers")
 
 
+def rows_behind_the_attention(make: Callable, queries: torch.Tensor, memory: torch.Tensor, places: torch.Tensor) -> int:
+    """How many rows of matrices the attention of a single decoder layer depends on; -1 where it has no gradient."""
+    model = spread(made(make, 12, query_mode="learned", n_dec=1), queries)
+    looks = model.decode(memory, places)["attention"]
+    if not looks.requires_grad:
+        return -1
+    matrices = [p for p in model.parameters() if p.ndim == 2 and p is not model.queries]
+    weighted = (looks * torch.arange(looks.numel()).reshape(looks.shape).cos()).sum()
+    slopes = [slope for slope in torch.autograd.grad(weighted, matrices, allow_unused=True) if slope is not None]
+    largest = max((slope.abs().max() for slope in slopes), default=torch.tensor(0.0))
+    return sum(int((slope.abs().amax(1) > 1e-4 * largest).sum()) for slope in slopes)
+
+
+with checks.step("the attention is the mean over the heads"):
+    given = (checks.normal(14)(11, 32), checks.normal(15)(2, 8, 32), sine_embedding(centers_of(2, 4), 32))
+    rows = checks.beside(rows_behind_the_attention, TinyDETR, *given)
+    checks.that(
+        rows == -1 or rows >= 48,
+        "it depends on the queries and keys of every head: at d = 32 on 32 rows of matrices for each of the two",
+        came=f"it depends on {rows} rows",
+    )
+
+
 def as_given_and_default(make: Callable) -> list:
     """Sizes of the model as it is made without options: queries, and the shapes of its predictions."""
     model = make(4).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from statistics import mean, stdev
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_week12_reference_queries_reach_the_target_and_lead(steps: int) -> None:
         for mode in MODES:
             torch.manual_seed(seed)
             models.append(names["TinyDETR"](3, query_mode=mode))
-        both = profiles.side_by_side(lambda model, seed=seed: scores(names, model, steps, seed), models)
+        both = profiles.side_by_side(partial(scores, names, steps=steps, seed=seed), models)
         for mode, score in zip(MODES, both, strict=True):
             print(
                 f"{steps} steps, seed {seed}, {mode:>9}:", *(f"{key} {x:.3f}" for key, x in score.items()), flush=True
@@ -59,3 +60,7 @@ def test_week12_reference_queries_reach_the_target_and_lead(steps: int) -> None:
         print(f"{steps} steps, {mode:>9}, {len(values)} seeds: {key} {spread}")
     gaps = [one - other for one, other in zip(found["reference", "AP50"], found["learned", "AP50"], strict=True)]
     print(f"{steps} steps: reference queries lead by {mean(gaps):.3f} in AP50, in {sum(gap > 0 for gap in gaps)} seeds")
+    assert mean(gaps) > 0.03
+    if steps == 600:
+        assert min(found["reference", "AP50"]) > 0.40 + 0.05  # the target, with a margin
+        assert sum(gap > 0 for gap in gaps) > 15
