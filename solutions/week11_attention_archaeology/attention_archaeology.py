@@ -73,7 +73,6 @@ from shared.study import (
 
 torch.manual_seed(0)
 from shared.weights import fetching_weights
-
 torch.set_num_threads(1)  # small models: more threads cost more than they give
 session.begin()  # the style of figures, and %check
 
@@ -2172,11 +2171,7 @@ LAST = {
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 
-COPIED = (
-    "shared.weeks.study",
-    "shared.weeks.tiles",
-    "shared.weights",
-)  # helpers of this week that the project brings along
+COPIED = ("shared.weeks.study", "shared.weeks.tiles", "shared.weights")  # helpers of this week that the project brings along
 
 
 def export_project(
