@@ -8,6 +8,7 @@ from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .data.image_folders import image_folder, imagenette
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101, on_disk
 from .data.photos import Photograph, photograph
+from .data.scenes import SCENE_CLASSES, SceneTarget, ShapeScenes, shape_scenes
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
 from .data.tiles import LAND_USES, FieldTiles, field_tiles
 
@@ -20,6 +21,7 @@ __all__ = [
     "LAND_USES",
     "QUADRANTS",
     "SCALES",
+    "SCENE_CLASSES",
     "SHAPES",
     "CaptionedImages",
     "Cues",
@@ -29,6 +31,8 @@ __all__ = [
     "Photograph",
     "PlantedGlyphs",
     "RenderedDigits",
+    "SceneTarget",
+    "ShapeScenes",
     "Shapes",
     "captioned_images",
     "cifar10",
@@ -45,5 +49,6 @@ __all__ = [
     "photograph",
     "planted_glyphs",
     "rendered_digits",
+    "shape_scenes",
     "shapes",
 ]

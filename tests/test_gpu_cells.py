@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from .chosen import ROOT
@@ -528,3 +529,90 @@ def test_week11_says_what_to_fetch_where_nothing_can_be_downloaded(
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(FileNotFoundError, match="hf download timm/vit_base_patch16_224"):
         names["build"]("vit_base_patch16_224.augreg2_in21k_ft_in1k", 2, 224, weights=True)
+
+
+# week 12
+
+
+class SayingOneBox(torch.nn.Module):
+    """Answers as DETR does: 100 slots, 91 classes and "no object"; slot 0 says class 3 in the middle of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        logits, boxes = (
+            torch.zeros(len(x), 100, 92, device=x.device),
+            torch.full((len(x), 100, 4), 0.5, device=x.device),
+        )
+        logits[:, :, 91] = 9.0
+        logits[:, 0, 3] = 20.0
+        return {"pred_logits": logits * self.scale, "pred_boxes": boxes * self.scale}
+
+
+def save_coco(folder: Path, images: int) -> None:
+    """A folder as COCO's: images with one object of class 3 in the middle, and one that is a crowd."""
+    import json
+
+    (folder / "val2017").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    entries, annotations = [], []
+    for number in range(images):
+        name = f"{number:012d}.jpg"
+        Image.new("RGB", (80, 60), (90, 20 * number, 60)).save(folder / "val2017" / name)
+        entries.append({"id": 7 + number, "file_name": name, "width": 80, "height": 60})
+        for crowd, box in ((0, [20.0, 15.0, 40.0, 30.0]), (1, [0.0, 0.0, 80.0, 60.0])):
+            row = {"id": 2 * number + crowd + 1, "image_id": 7 + number, "category_id": 3, "bbox": box}
+            annotations.append(row | {"area": box[2] * box[3], "iscrowd": crowd})
+    content = {"images": entries, "annotations": annotations, "categories": [{"id": 3, "name": "car"}]}
+    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_week12_measures_detr_on_coco_and_trains_on_the_gpu(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path / "data"))
+    names = names_with(
+        "week12_detection_transformer",
+        "detr_on_coco",
+        "long_training",
+        "load_detr",
+        "show_long_training",
+        "kept",
+        "SHOWN",
+        "HERE",
+        "WEIGHTS",
+        "LOSS_WEIGHTS",
+        "EVERY",
+    )
+    with pytest.raises(FileNotFoundError, match=r"cocodataset\.org"):
+        names["detr_on_coco"](SayingOneBox().to(gpu), 2)
+    save_coco(tmp_path / "data" / "coco", 3)
+    score = names["detr_on_coco"](SayingOneBox().to(gpu), 2, short=40, long=64)
+    assert score["images"] == 2
+    assert score["yours"] == pytest.approx(score["pycocotools"], abs=1e-4) == pytest.approx(100, abs=1e-4)
+
+    shown: list[Any] = []
+    names["display"] = shown.append
+    how = {"scenes": 6, "tests": 4, "steps": 2, "batch": 3, "size": 32, "width": 16}
+    for make in (lambda: names["long_training"](**how), None):
+        found = names["kept"].results("kept/week12/long_training.json", how, make)
+        assert 0 <= found["map"] <= 1
+        assert [len(found["curves"][name]) for name in ("loss_ce", "loss_bbox", "loss_giou")] == [2, 2, 2]
+        assert found["weights"]["queries"].shape == (16, 2)
+        names["show_long_training"](found, 1)
+    assert len(shown) == 2, "the second run draws what the first one kept"
+
+    monkeypatch.setattr(torch.hub, "load", lambda *_, **__: SayingOneBox())
+    assert next(names["load_detr"]().parameters()).device == gpu
+
+
+def test_week12_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "load", refuse)
+    with pytest.raises(FileNotFoundError, match="TORCH_HOME"):
+        names_with("week12_detection_transformer", "load_detr")["load_detr"]()
