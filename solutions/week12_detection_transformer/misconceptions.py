@@ -1232,6 +1232,22 @@ def hungarian_match(logits, boxes, targets, w_class=1.0, w_l1=5.0, w_giou=2.0):
         says="some boxes are wider than half of the image",
         note="A sigmoid of what is never negative is never below one half: no small box can be said.",
     ),
+    Misconception(
+        name="aux-from-the-end",
+        exercise="model",
+        edits={'"aux": layers[:-1]': '"aux": layers[-2::-1]'},
+        rejected_by="model-test-2",
+        says="the layers in aux go from last to first",
+        note="A loss on every layer does not notice. A plot of how the layers get better would run backwards.",
+    ),
+    Misconception(
+        name="points-that-are-not-pulled",
+        exercise="model",
+        edits={"F.pad(self.queries, (0, 2))": "F.pad(self.queries.detach(), (0, 2))"},
+        rejected_by="model-test-2",
+        says="no gradient reaches the points through the centers",
+        note="The points still get a gradient through the positional queries, so nothing looks frozen; but an object does not pull its point.",
+    ),
     # ---- exercise 7: mean average precision
     Misconception(
         name="area-under-the-curve",

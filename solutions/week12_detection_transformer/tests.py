@@ -1089,6 +1089,55 @@ with checks.step("how many layers there are"):
     checks.equal([size[1, n]["aux"] for n in (1, 2, 3)], [0, 1, 2], "the entries of aux with 1, 2 and 3 decoder layers")
 
 
+def with_one_query_elsewhere(make: Callable, options: dict, memory: torch.Tensor, places: torch.Tensor) -> tuple:
+    """What three decoder layers make of a memory, and the same with the last query elsewhere."""
+    model = made(make, 14, n_dec=3, **options)
+    with torch.no_grad():
+        before = model.decode(memory, places)
+        queries = model.queries.clone()
+        queries[-1] += 2
+        return before, spread(model, queries).decode(memory, places)
+
+
+for mode in ("reference", "learned"):
+    with checks.step(f"{mode}: the last of eleven queries elsewhere, and the other slots in aux"):
+        memory, places = checks.normal(15)(2, 8, 32), sine_embedding(centers_of(2, 4), 32)
+        before, after = checks.beside(with_one_query_elsewhere, TinyDETR, {"query_mode": mode}, memory, places)
+        first, second = (
+            [(one["pred_logits"] - other["pred_logits"])[:, :-1].abs().max() for one, other in zip(before["aux"], after["aux"])]
+        )  # fmt: skip
+        # content starts at zero: the first layer's self-attention brings nothing of another slot
+        checks.that(
+            float(first) <= 1e-4, "aux[0] is what the first layer says: it knows nothing yet of the last query",
+            came=f"class scores that differ by {float(first):.3g}", causes={
+                "the layers in aux go from last to first": lambda: float(second) <= 1e-4,
+            },
+        )  # fmt: skip
+        checks.that(
+            float(second) > 1e-5, "aux[1] is what the second layer says: by then the slots have seen each other",
+            came="the same class scores",
+        )  # fmt: skip
+
+
+def slope_of_centers(make: Callable, points: torch.Tensor, memory: torch.Tensor, places: torch.Tensor) -> tuple:
+    """Centers, and the gradient of their sum for the points."""
+    model = spread(made(make, 16), points)
+    centers = model.decode(memory, places)["pred_boxes"][..., :2]
+    (slope,) = torch.autograd.grad(centers.sum(), model.queries, allow_unused=True)
+    return centers.detach(), torch.zeros_like(points) if slope is None else slope
+
+
+with checks.step("a memory whose tokens are all alike: how the centers move with the points"):
+    memory = checks.normal(17)(1, 1, 32).expand(2, 8, 32)
+    centers, slope = checks.beside(
+        slope_of_centers, TinyDETR, checks.normal(18)(11, 2), memory, sine_embedding(centers_of(2, 4), 32)
+    )
+    # attention to equal tokens brings the same whatever the query, so the centers depend on the points directly alone
+    checks.close(slope, (centers * (1 - centers)).sum(0), "the gradient of the centers for the points: c (1 - c)", atol=1e-3, causes={
+        "no gradient reaches the points through the centers": lambda: bool(slope.abs().max() < 1e-3),
+    })  # fmt: skip
+
+
 def rows_behind_the_attention(make: Callable, queries: torch.Tensor, memory: torch.Tensor, places: torch.Tensor) -> int:
     """How many rows of matrices the attention of a single decoder layer depends on; -1 where it has no gradient."""
     model = spread(made(make, 12, query_mode="learned", n_dec=1), queries)
