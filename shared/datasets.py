@@ -1,6 +1,7 @@
 """Typed samples, the same on every call: what needs no network, and real data sets from disk or a download."""
 
 from .data.captions import CaptionedImages, captioned_images
+from .data.coco import coco_results, coco_truth, from_coco
 from .data.cues import CUE_SHAPES, CUE_TEXTURES, Cues, cue_images
 from .data.digits import DIGIT_FONTS, Digits, RenderedDigits, digits, rendered_digits
 from .data.domains import domain_images
@@ -37,12 +38,15 @@ __all__ = [
     "captioned_images",
     "cifar10",
     "cifar100",
+    "coco_results",
+    "coco_truth",
     "cue_images",
     "data_folder",
     "digits",
     "domain_images",
     "field_tiles",
     "food101",
+    "from_coco",
     "image_folder",
     "imagenette",
     "on_disk",

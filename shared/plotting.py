@@ -2,6 +2,7 @@
 
 from .plots.atlas import attention_atlas, brightest, save_pages
 from .plots.attention import attention_over_image, attention_overlay, token_row
+from .plots.boxes import draw_boxes
 from .plots.heads import dots_by_layer, head_matrices
 from .plots.heatmaps import attention_heatmaps, heatmap
 from .plots.images import image_grid
@@ -19,6 +20,7 @@ __all__ = [
     "brightest",
     "curves",
     "dots_by_layer",
+    "draw_boxes",
     "draw_maps",
     "head_matrices",
     "heatmap",
