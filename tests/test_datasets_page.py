@@ -21,7 +21,7 @@ SOURCES = {
     for name in released_weeks(ROOT)
     for lesson_files in [[ROOT / "solutions" / name / file for file in (f"{name[7:]}.py", "tests.py")]]
 }
-NO_LOADERS = {"data_folder", "on_disk"}
+NO_LOADERS = {"data_folder", "on_disk", "coco_results", "coco_truth", "from_coco"}
 LOADERS = {name for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))} - NO_LOADERS
 
 

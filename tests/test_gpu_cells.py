@@ -625,3 +625,63 @@ def test_week12_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: 
     monkeypatch.setattr(torch.hub, "load", refuse)
     with pytest.raises(FileNotFoundError, match="TORCH_HOME"):
         names_with("week12_detection_transformer", "load_detr")["load_detr"]()
+
+
+# week 13
+
+
+class SayingOneCar(torch.nn.Module):
+    """Answers as torchvision's detectors do: a car of half the image's size in its middle, and one that COCO lacks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        (image,) = images
+        height, width = image.shape[-2:]
+        box = torch.tensor([width / 4, height / 4, 3 * width / 4, 3 * height / 4], device=image.device)
+        labels = torch.tensor([3, 12], device=image.device)
+        scores = torch.tensor([0.9, 0.8], device=image.device)
+        return [{"boxes": torch.stack([box, box]) * self.scale, "labels": labels, "scores": scores}]
+
+
+@of_week("week13_realtime_detection")
+def test_week13_trains_a_larger_detector_and_measures_fcos_on_the_gpu(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBOOK_DATA", str(tmp_path))
+    names = names_with("week13_realtime_detection", "larger", "fcos_on_coco", "load_fcos")
+    found = names["larger"](8, 6, steps=2, batch=3, size=48, width=8)
+    assert [len(both) for both in found.pop("losses")] == [2, 2]
+    assert 0 < found.pop("p50_ms") <= found.pop("p99_ms")
+    assert sorted(found) == ["one-to-many, NMS", "one-to-many, no NMS", "one-to-one, no NMS"]
+    assert all(-1 <= value <= 1 for value in found.values())
+
+    with pytest.raises(FileNotFoundError, match=r"cocodataset\.org"):
+        names["fcos_on_coco"](SayingOneCar().to(gpu), 2)
+    save_coco(tmp_path / "coco", 3)
+    score = names["fcos_on_coco"](SayingOneCar().to(gpu), 2)
+    assert score["images"] == 2
+    assert score["AP"] == pytest.approx(1, abs=1e-6)
+    assert 0 < score["p50_ms"] <= score["p95_ms"]
+
+    import torchvision
+
+    made = torchvision.models.detection.fcos_resnet50_fpn
+    monkeypatch.setattr(
+        torchvision.models.detection, "fcos_resnet50_fpn", lambda weights: made(weights=None, weights_backbone=None)
+    )
+    assert next(names["load_fcos"]().parameters()).device == gpu
+
+
+@of_week("week13_realtime_detection")
+def test_week13_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError("no network")
+
+    import torchvision
+
+    monkeypatch.setattr(torchvision.models.detection, "fcos_resnet50_fpn", refuse)
+    with pytest.raises(FileNotFoundError, match="TORCH_HOME"):
+        names_with("week13_realtime_detection", "load_fcos")["load_fcos"]()
