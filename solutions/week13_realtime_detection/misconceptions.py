@@ -464,8 +464,8 @@ MISCONCEPTIONS = [
         edits={
             "gt_index = torch.where(claimed, overlap, -1.0).argmax(dim=1) * fg": "gt_index = torch.where(claimed, metric, -1.0).argmax(dim=1) * fg",
         },
-        rejected_by="assign-test-2",
-        says="against loops",
+        rejected_by="assign-test-1",
+        says="the object of largest metric got the point",
         note="The conflict is settled by IoU alone.",
     ),
     Misconception(
@@ -814,14 +814,15 @@ MISCONCEPTIONS = [
         note="The batch is free whatever the example's is.",
     ),
     Misconception(
-        name="names-by-the-exporter",
+        name="other-names",
         exercise="export",
         edits={
-            "torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False, **names)": "torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False)",
+            '"output_names": ["scores", "boxes"]': '"output_names": ["score", "box"]',
+            'for name in ("images", "scores", "boxes")': 'for name in ("images", "score", "box")',
         },
         rejected_by="export-test-1",
         says="the names of inputs and outputs",
-        note="Unnamed outputs get numbers, and nobody who serves the file knows which is which.",
+        note="Who serves the file asks for its outputs by name.",
     ),
     Misconception(
         name="outputs-swapped",
@@ -1194,7 +1195,7 @@ MISCONCEPTIONS = [
             "or version < 1:": "or version < 0:",
         },
         rejected_by="triton-test-1",
-        says="did not raise",
+        says="version 0 raised the wrong error",
         note="Versions begin at 1.",
     ),
     Misconception(
