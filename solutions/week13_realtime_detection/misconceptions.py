@@ -858,8 +858,8 @@ MISCONCEPTIONS = [
         name="checked-after-writing",
         exercise="export",
         edits={
-            '    if any(part.training for part in module.modules()):\n        raise ValueError("the module is in training mode; call eval() first")\n    names': "    names",
-            "torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False, **names)": 'torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False, **names)\n    if any(part.training for part in module.modules()):\n        raise ValueError("the module is in training mode; call eval() first")',
+            '    if any(part.training for part in module.modules()):\n        raise ValueError("the module is in training mode; call eval() first")\n    names': "    late = any(part.training for part in module.modules())\n    names",
+            "torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False, **names)": 'torch.onnx.export(module, (example,), str(path), dynamic_axes=free, dynamo=False, **names)\n    if late:\n        raise ValueError("the module is in training mode; call eval() first")',
         },
         rejected_by="export-test-2",
         says="whether there is a file",

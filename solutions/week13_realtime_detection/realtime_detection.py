@@ -1311,9 +1311,7 @@ fig.suptitle("latencies after warm-up; what is above twice p95 stands in the las
 plt.show()
 
 # %% [markdown]
-# **Explain.** On a busy machine p95 says as much about the neighbors as about the model; p50 compares the programs. The sum `images_per_s` of the served row is that of one client's view: with several clients at once the server does more.
-#
-# `images_per_s` of a sheet is what one caller sees, one call after the other. What the machine gives in all is requests by seconds of the load test.
+# **Explain.** On a busy machine p95 says as much about the neighbors as about the model; p50 compares the programs. `images_per_s` of a sheet is what **one** caller sees, one call after the other; what the server gives in all is the number of requests by the seconds of the load test, with as many clients as it had.
 
 # %% [markdown] about="triton"
 # ### Exercise 8. A repository for Triton
@@ -1483,17 +1481,12 @@ with checks.look(), tempfile.TemporaryDirectory() as look_folder:
 # </details>
 
 # %% explore=true
-shapes = {
-    kind: {one.name: ("TYPE_FP32", [size if isinstance(size, int) else -1 for size in one.shape]) for one in tensors}
-    for kind, tensors in (("inputs", RUNTIME.get_inputs()), ("outputs", RUNTIME.get_outputs()))
-}
-for name, other in {
-    "scores": (SIZE // STRIDE) ** 2,
-    "boxes": (SIZE // STRIDE) ** 2,
-}.items():  # the graph may leave N open
-    kind, (batch, _, last) = shapes["outputs"][name]
-    shapes["outputs"][name] = (kind, [batch, other, last])
-write_triton_repository(HERE / "triton", "detector", 1, MODEL_FILE, "onnxruntime_onnx", 8, **shapes)
+answer = dict(zip(("scores", "boxes"), by_file))  # shapes as they came: a file may leave sizes open that are fixed
+write_triton_repository(
+    HERE / "triton", "detector", 1, MODEL_FILE, "onnxruntime_onnx", max_batch_size=8,
+    inputs={"images": ("TYPE_FP32", (-1, 3, SIZE, SIZE))},
+    outputs={name: ("TYPE_FP32", (-1, *values.shape[1:])) for name, values in answer.items()},
+)  # fmt: skip
 print((HERE / "triton" / "detector" / "config.pbtxt").read_text(encoding="utf-8"))
 print("faults:", validate_triton_repository(HERE / "triton"))
 
