@@ -62,7 +62,7 @@ def test_the_server_gives_what_the_model_gives_in_pixels_of_the_image(names: dic
         small = np.asarray(Image.open(io.BytesIO(file)).resize((48, 32), Image.Resampling.BILINEAR), dtype=np.float32)
         (scores,), (boxes,) = session.run(["scores", "boxes"], {"images": small.transpose(2, 0, 1)[None] / 255})
         best = scores.max(1)
-        order = [k for k in np.argsort(-best, kind="stable") if best[k] > 0.3]
+        order = [k for k in np.argsort(-best, kind="stable") if best[k] > names["SURE_ENOUGH"]]
         assert len(answer["detections"]) == len(order) > 0
         for one, k in zip(answer["detections"], order, strict=True):
             assert one["score"] == pytest.approx(float(best[k]), abs=1e-5)
