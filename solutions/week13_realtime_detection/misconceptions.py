@@ -851,7 +851,7 @@ MISCONCEPTIONS = [
             '    if any(part.training for part in module.modules()):\n        raise ValueError("the module is in training mode; call eval() first")\n    names': "    module.eval()\n    names",
         },
         rejected_by="export-test-1",
-        says="did not raise",
+        says="export_onnx raised the wrong error",
         note="The exporter would be silent about a mistake of the caller's, and change the caller's module.",
     ),
     Misconception(
