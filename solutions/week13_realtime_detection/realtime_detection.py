@@ -410,7 +410,7 @@ def task_aligned_assign(
     claimed = torch.zeros_like(inside).scatter(0, best, True) & (metric > 0)
     fg = claimed.any(dim=1)
     gt_index = torch.where(claimed, overlap, -1.0).argmax(dim=1) * fg
-    mine = F.one_hot(gt_index, m).bool() & fg[:, None]
+    mine = F.one_hot(gt_index, m) * fg[:, None]
     metric, overlap = metric * mine, overlap * mine
     share = metric / metric.amax(0).clamp(min=torch.finfo(metric.dtype).tiny)
     return fg, gt_index, (share * overlap.amax(0)).sum(dim=1)
