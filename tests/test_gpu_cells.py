@@ -685,3 +685,16 @@ def test_week13_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: 
     monkeypatch.setattr(torchvision.models.detection, "fcos_resnet50_fpn", refuse)
     with pytest.raises(FileNotFoundError, match="TORCH_HOME"):
         names_with("week13_realtime_detection", "load_fcos")["load_fcos"]()
+
+
+@of_week("week13_realtime_detection")
+def test_week13_suppresses_and_assigns_where_the_boxes_lie(gpu: torch.device) -> None:
+    names = names_with("week13_realtime_detection")
+    p, boxes, points, labels, gt_boxes = (value.to(gpu) for value in names["made_up"](0, 30, 3))
+    for stay in (names["nms"](boxes, p[:, 0], 0.5), names["batched_nms"](boxes, p[:, 0], p.argmax(1), 0.5)):
+        assert stay.device == gpu
+        assert 0 < len(stay) < 30
+    for some in (3, 0):
+        found = names["task_aligned_assign"](p, boxes, points, labels[:some], gt_boxes[:some], 4)
+        assert [value.device for value in found] == [gpu] * 3
+        assert bool(found[0].any()) == (some > 0)
