@@ -313,7 +313,8 @@ with checks.look():
     print("of circle 90%, square 80%, circle 70% these stay:", look_kept.tolist())
     look_item = {"labels": look_labels[look_kept], "scores": look_scores[look_kept]}
     fig, ax = plt.subplots(figsize=(3, 3))
-    plotting.draw_boxes(ax, 0.4 * torch.ones(3, 64, 64), look_boxes[look_kept], words_of(look_item))
+    plotting.draw_boxes(ax, 0.4 * torch.ones(3, 64, 64), look_boxes[look_kept])
+    ax.set_title(", ".join(words_of(look_item)), fontsize=10)
     plt.show()
 
 # %% [markdown] hints="batched"
