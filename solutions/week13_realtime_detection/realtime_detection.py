@@ -1379,7 +1379,9 @@ def write_triton_repository(
     inputs: Mapping[str, tuple[str, Sequence[int]]],
     outputs: Mapping[str, tuple[str, Sequence[int]]],
 ) -> None:
-    """Write one model into a Triton model repository: its configuration, and a copy of its file. Folders are made.
+    """Write one model into a Triton model repository: its configuration, and a copy of its file.
+
+    Folders are made; files that are there already are replaced.
 
     Raises
     ------
@@ -1408,12 +1410,11 @@ def validate_triton_repository(root: Path | str) -> list[str]:
     faults = []
     for folder in sorted(path for path in Path(root).iterdir() if path.is_dir()):
         file = folder / "config.pbtxt"
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = file.read_text(encoding="utf-8") if file.is_file() else "none"
         found = {word: re.search(rf"^\s*{word}\s*:?\s*(\"[^\"]*\"|-?\d+|\[)", text, re.MULTILINE) for word in
                  ("name", "platform", "max_batch_size", "input", "output")}  # fmt: skip
         if not all(found.values()):
-            missing = [word for word, match in found.items() if not match]
-            faults.append(f"config: {file} lacks {', '.join(missing)}")
+            faults.append(f"config: {file} is missing, or lacks one of {', '.join(found)}")
             continue
         name, platform = (found[word][1].strip('"') for word in ("name", "platform"))
         if name != folder.name:

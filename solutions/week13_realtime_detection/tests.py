@@ -1094,6 +1094,8 @@ def config_text(name: str, platform: str, batch: int, inputs: Mapping, outputs: 
 
 def parsed(text: str) -> dict:
     """A small parser for protobuf's text: names to values, groups to lists of dicts."""
+    strange = re.sub(r'"[^"]*"|[\w.+-]+|[{}\[\]:,;]|\s|#.*', "", text)
+    checks.equal(strange, "", "characters that stand in no configuration")
     tokens = re.findall(r'"[^"]*"|[\w.+-]+|[{}\[\]:,]', re.sub(r"#.*", "", text))
 
     def value() -> object:
@@ -1271,6 +1273,25 @@ for model, version, platform, batch, inputs, outputs in (
         asked = (model, version, platform, batch, inputs, outputs)
         check_written(written(*asked, f"content of {model}"), *asked, f"content of {model}")
 
+with checks.step("the same version once more: files are replaced"):
+    folder = checks.beside(new_folder, write_triton_repository)
+    for content, kind in (("first and longer", "TYPE_FP32"), ("second", "TYPE_FP16")):
+        checks.beside(put_files, write_triton_repository, folder, {"source.bin": content})
+        tensors = {"x": (kind, (-1, 3, 5))}
+        write_triton_repository(
+            str(Path(folder, "deep", "root")),
+            "net",
+            2,
+            str(Path(folder, "source.bin")),
+            "tensorrt_plan",
+            4,
+            tensors,
+            tensors,
+        )
+    files = checks.beside(get_files, write_triton_repository, folder)
+    files.pop("source.bin")
+    check_written(files, "net", 2, "tensorrt_plan", 4, tensors, tensors, "second")
+
 with checks.step("two models in one root, and what the validator says of them"):
     folder = checks.beside(new_folder, write_triton_repository)
     checks.beside(put_files, write_triton_repository, folder, {"source.bin": "abc"})
@@ -1333,6 +1354,8 @@ for kind, batch, dims, words in (
     ("TYPE_FP32", 1, (1, 3), []),
     ("TYPE_FP32", 2, (3, 0), ["dims"]),
     ("TYPE_BOOL", 2, (7,), []),
+    ("TYPE_FP32", 0, (), []),
+    ("TYPE_FP32", 8, (), []),
     ("TYPE_FP32", 4, (5, -3), ["dims"]),
 ):
     for where in ("inputs", "outputs"):
