@@ -356,6 +356,10 @@ with checks.step("no object"):
     came = task_aligned_assign(torch.rand(5, 2), AROUND, LINE, torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), 3)
     check_assignment(came, (torch.zeros(5, dtype=torch.bool), torch.zeros(5, dtype=torch.int64), torch.zeros(5)))
 
+with checks.step("twenty points and two objects that are new in every run, topk 3"):
+    inputs = made_up(checks.fresh_seed(), 20, 2)
+    check_assignment(task_aligned_assign(*inputs, 3), assigned_by_loops(*inputs, 3))
+
 with checks.step("topk below 1"):
     for topk in (0, -1):
         checks.raises(
