@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ def draw_boxes(
     height, width = image.shape[-2:]
     ax.imshow(image.permute(1, 2, 0).clamp(0, 1), extent=(0, width, height, 0), interpolation="nearest")
     ground = {"facecolor": color, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    for (x1, y1, x2, y2), word in zip_longest(boxes.tolist(), words, fillvalue=""):
+    padded = [*words, *[""] * len(boxes)]
+    for (x1, y1, x2, y2), word in zip(boxes.tolist(), padded, strict=False):
         ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=color, linewidth=1.8))
         y, side = (y1, "bottom") if y1 > NEAR_THE_TOP * height else (y2, "top")
         if word:
