@@ -866,7 +866,7 @@ def session_of(model: Path | str | bytes) -> onnxruntime.InferenceSession:
 # | the file | ONNX | input `images`, outputs `scores` and `boxes`, in this order |
 # | `onnx_parity` | dict of two floats | `"scores"` and `"boxes"`: the largest absolute difference between file and module over all entries, for images `x` |
 #
-# `torch.onnx.export` does the work. It has two exporters: `dynamo=True`, the default, and the older `dynamo=False`, which takes a tenth of a second here and warns that it is deprecated. Both are right.
+# `torch.onnx.export` does the work. It has two exporters: `dynamo=True`, the default, and the older `dynamo=False`, which is much quicker for a network as small as this one, and warns that it is deprecated. Both are right.
 
 
 # %% exercise="export" difficulty=2 minutes=25
@@ -1690,7 +1690,7 @@ plt.show()
 # - A task-aligned metric lets the predictions choose who answers. One to many teaches the backbone, one to one makes NMS unnecessary, and the same metric makes both choose the same best point.
 # - An export is a claim. The proof is a parity check on batches and inputs that the exporter has not seen, and the average precision of the file.
 # - Percentiles of raw samples, warm-up left out, one reference for accuracy, limits set before: that is a perf sheet.
-# - What serves a model needs neither its training code nor PyTorch. A file, a runtime and two hundred lines do.
+# - What serves a model needs neither its training code nor PyTorch. A file, a runtime and a short server do.
 # - Next week the box becomes a mask: segmentation that you can talk to by clicks.
 #
 # ## Written questions
