@@ -476,7 +476,7 @@ MISCONCEPTIONS = [
             "share = metric / metric.amax(0).clamp(min=torch.finfo(metric.dtype).tiny)\n    ": "",
         },
         rejected_by="assign-test-2",
-        says="against loops",
+        says="target_score not as expected",
         note="A point that went to another object is no positive of this one any more.",
     ),
     Misconception(
@@ -758,8 +758,8 @@ MISCONCEPTIONS = [
         edits={
             "        total = total + score.sum()\n": "        total = score.sum()\n",
         },
-        rejected_by="detector-test-1",
-        says="the loss",
+        rejected_by="detector-test-2",
+        says="the loss, against loops",
         note="Numerator and denominator both go over the whole batch.",
     ),
     Misconception(
