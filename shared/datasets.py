@@ -7,6 +7,8 @@ from .data.domains import domain_images
 from .data.glyphs import GLYPHS, PlantedGlyphs, planted_glyphs
 from .data.image_folders import image_folder, imagenette
 from .data.labeled_images import LabeledImages, cifar10, cifar100, data_folder, food101, on_disk
+from .data.mask_videos import MaskVideos, mask_videos
+from .data.parts import PartWholeScenes, PartWholeTarget, part_whole_scenes
 from .data.photos import Photograph, photograph
 from .data.scenes import SCENE_CLASSES, SceneTarget, ShapeScenes, shape_scenes
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
@@ -28,6 +30,9 @@ __all__ = [
     "Digits",
     "FieldTiles",
     "LabeledImages",
+    "MaskVideos",
+    "PartWholeScenes",
+    "PartWholeTarget",
     "Photograph",
     "PlantedGlyphs",
     "RenderedDigits",
@@ -45,7 +50,9 @@ __all__ = [
     "food101",
     "image_folder",
     "imagenette",
+    "mask_videos",
     "on_disk",
+    "part_whole_scenes",
     "photograph",
     "planted_glyphs",
     "rendered_digits",

@@ -92,6 +92,22 @@ def coverage(distance: Floats) -> Floats:
     return np.clip(0.5 - distance, 0, 1)
 
 
+def covers(
+    kinds: Sequence[str], kind: NDArray[np.int64], center: Floats, radius: Floats, angle: Floats, size: int
+) -> Floats:
+    """How much each of n silhouettes of several kinds covers of each pixel: (n, size, size).
+
+    Parameters
+    ----------
+    kinds : of `SILHOUETTES`. kind : (n,) index into `kinds`. The others are those of `signed_distance`.
+    """
+    cover = np.empty((len(kind), size, size), dtype=np.float32)
+    for number, name in enumerate(kinds):
+        of = np.flatnonzero(kind == number)
+        cover[of] = coverage(signed_distance(name, center[of], radius[of], angle[of], size))
+    return cover
+
+
 def noisy_gradient(n: int, size: int, rng: np.random.Generator, *, noise: float = 0.03) -> Floats:
     """Backgrounds (n, 3, size, size): a gray-ish linear ramp of random direction, plus pixel noise."""
     low = rng.uniform(0.25, 0.75, (n, 3, 1, 1)).astype(np.float32)
@@ -105,8 +121,9 @@ def noisy_gradient(n: int, size: int, rng: np.random.Generator, *, noise: float 
 
 
 def paint(pictures: Floats, cover: Floats, color: Floats) -> Floats:
-    """Pictures (n, 3, s, s) with a color (n, 3) laid over them as far as `cover` (n, s, s) reaches."""
-    return pictures + cover[:, None] * (color[:, :, None, None] - pictures)
+    """Pictures (n, 3, s, s) with a color (n, 3), or (n, 3, s, s), laid over them as far as `cover` (n, s, s) reaches."""
+    everywhere = color[:, :, None, None] if color.ndim == 2 else color
+    return pictures + cover[:, None] * (everywhere - pictures)
 
 
 def tight_boxes(mask: NDArray[np.bool_]) -> Floats:

@@ -143,13 +143,7 @@ def _cover(drawn: _Drawn, at: NDArray[np.intp], size: int, rng: np.random.Genera
 
     radius = drawn.radius[at]
     center = rng.uniform(radius[:, None], size - radius[:, None], (len(at), 2)).astype(np.float32)
-    cover = np.empty((len(at), size, size), dtype=np.float32)
-    for label, kind in enumerate(SCENE_CLASSES):
-        of = np.flatnonzero(drawn.label[at] == label)
-        cover[of] = rendering.coverage(
-            rendering.signed_distance(kind, center[of], radius[of], drawn.angle[at][of], size)
-        )
-    return cover
+    return rendering.covers(SCENE_CLASSES, drawn.label[at], center, radius, drawn.angle[at], size)
 
 
 @dataclass(eq=False)
