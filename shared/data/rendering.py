@@ -121,7 +121,7 @@ def noisy_gradient(n: int, size: int, rng: np.random.Generator, *, noise: float 
 
 
 def paint(pictures: Floats, cover: Floats, color: Floats) -> Floats:
-    """Pictures (n, 3, s, s) with a color (n, 3), or (n, 3, s, s), laid over them as far as `cover` (n, s, s) reaches."""
+    """Pictures (n, 3, s, s) with colors (n, 3) or (n, 3, s, s) laid over them as far as `cover` (n, s, s) reaches."""
     everywhere = color[:, :, None, None] if color.ndim == 2 else color
     return pictures + cover[:, None] * (everywhere - pictures)
 
