@@ -304,6 +304,7 @@ MISCONCEPTIONS = [
         rejected_by="twoway-test-1",
         says="positions went into the values",
         note="Added once at the input, positions fade from block to block, and are in every value.",
+        same_cause_as="positions-in-values",
     ),
     Misconception(
         name="one-way",
@@ -678,7 +679,7 @@ MISCONCEPTIONS = [
         name="plain-list-of-mlps",
         exercise="decoder",
         edits={
-            "self.hypers = nn.ModuleList(self._mlp(dim, dim // 8) for _ in range(4))": "self.hypers = [self._mlp(dim, dim // 8) for _ in range(4)]"
+            "self.hypers = nn.ModuleList(mlp(dim // 8) for _ in range(4))": "self.hypers = [mlp(dim // 8) for _ in range(4)]"
         },
         rejected_by="decoder-test-2",
         says="",
@@ -909,6 +910,16 @@ MISCONCEPTIONS = [
         note="Whoever uses the logits after the loss gets others.",
     ),
     Misconception(
+        name="calls-torchvisions-focal-loss",
+        exercise="loss",
+        edits={
+            "focal = (missed.square() * nll).mean(dim=(-2, -1))": 'focal = torchvision.ops.sigmoid_focal_loss(logits, wanted, alpha=-1, gamma=2, reduction="none").mean(dim=(-2, -1))'
+        },
+        rejected_by="loss-test-2",
+        says="a library call does the work",
+        note="torchvision's function is what you are building.",
+    ),
+    Misconception(
         name="row-and-column",
         exercise="click",
         edits={
@@ -991,6 +1002,7 @@ MISCONCEPTIONS = [
         rejected_by="click-test-2",
         says="this is the center of gravity",
         note="The middle of a ring is not in the ring.",
+        same_cause_as="center-of-gravity",
     ),
     Misconception(
         name="city-blocks",
@@ -1270,16 +1282,6 @@ MISCONCEPTIONS = [
         rejected_by="memory-test-1",
         says="read of an empty bank did not raise",
         note="An empty memory would give masks of NaN, silently.",
-    ),
-    Misconception(
-        name="one-bank-for-all",
-        exercise="memory",
-        edits={
-            "self.kept: dict[bool, list] = {True: [], False: []}": "self.kept = MemoryBank.__dict__.get('everything') or {True: [], False: []}\n        MemoryBank.everything = self.kept"
-        },
-        rejected_by="memory-test-1",
-        says="",
-        note="A list that belongs to the class is shared by all videos.",
     ),
     Misconception(
         name="all-then-top",

@@ -1056,9 +1056,7 @@ for seed in (0, 1, 7):
             if m == best[b]:
                 checks.that(size > 1e-6, f"sample {b}: the best mask, {m}, has a gradient", came=f"{size:.3g}")
             else:
-                checks.that(size == 0, f"sample {b}: mask {m} is not the best and has no gradient", came=f"{size:.3g}", causes={
-                    "the measured IoU was made of probabilities, or all masks were trained": True,
-                })  # fmt: skip
+                checks.that(size == 0, f"sample {b}: mask {m} is not the best and has no gradient", came=f"{size:.3g}")  # fmt: skip
         true = torch.tensor(
             [[measured_iou(logits[b, m], gt[b]) for m in range(3)] for b in range(4)], dtype=torch.float64
         )
@@ -1183,7 +1181,7 @@ with checks.step("a block at the border of the image, of a size that is new in e
     best = farthest(*error_of(torch.zeros_like(gt), gt)[:1], 9, 20)
     checks.equal(label, 1, "the label")
     checks.that(place in best, "the click is in the middle of the block", came=f"{place}", expected=f"one of {best}", causes={
-        "the border of the image was not counted as a border": lambda: place[1] < 2.5,
+        "the border of the image was not counted as a border": lambda: place[1] == 0.5,
     })  # fmt: skip
 
 ### BEGIN HIDDEN TESTS
@@ -1530,9 +1528,7 @@ with checks.step("the future does not change the past"):
     later = frames.clone()
     later[4:] = checks.normal(4)(2, 5, 2, 3)
     other = propagate(later, first)
-    checks.close(other[:4], came[:4], "masks 0 to 3, where frames 4 and 5 are others", causes={
-        "a frame was read before its mask was made": True,
-    })  # fmt: skip
+    checks.close(other[:4], came[:4], "masks 0 to 3, where frames 4 and 5 are others")  # fmt: skip
     checks.that(bool((other[4:] - came[4:]).abs().max() > 1e-3), "masks 4 and 5 change", came="they are the same")
     checks.close(came[0], first.float(), "mask 0")
 
