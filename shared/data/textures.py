@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .rendering import Floats
 from .shapes import _RGB
 
-RAMP, STRIPES = 0.22, 0.10
+RAMP, STRIPES = 0.35, 0.25
 """How far brightness goes up and down: from the middle of a shape to its edge, and in its stripes."""
 
 
