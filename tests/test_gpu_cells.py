@@ -615,3 +615,23 @@ def test_week12_says_what_to_fetch_where_nothing_can_be_downloaded(monkeypatch: 
     monkeypatch.setattr(torch.hub, "load", refuse)
     with pytest.raises(FileNotFoundError, match="TORCH_HOME"):
         names_with("week12_detection_transformer", "load_detr")["load_detr"]()
+
+
+def test_week14_trains_clicks_and_carries_masks_on_the_gpu(
+    gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = names_with("week14_promptable_segmentation", "long_training", "video_study", "kept")
+    how = {"scenes": 6, "tests": 3, "steps": 2, "batch": 3, "size": 32, "width": 16, "rounds": 2}
+    for make in (lambda: names["long_training"](**how), None):
+        found = names["kept"].results("kept/week14/long_training.json", how, make)
+        assert len(found["losses"]) == 2
+        assert len(found["iou"]) == 6
+        assert 0 <= found["within 3"] <= 1
+        assert found["weights"]["decoder.mask_tokens"].shape == (4, 16)
+    model = names["SmallSAM"](16).to(gpu)
+    masks, scores = names["answer_clicks"](model, torch.rand(3, 32, 32, device=gpu), [((9.5, 8.5), 1), ((2.5, 3.5), 0)])
+    assert (masks.shape, scores.shape) == ((1, 32, 32), (1,))
+    videos = names["datasets"].mask_videos(1, frames=3)
+    found = names["video_study"](model, videos, {"still": None, "memory": {"n_recent": 1}})
+    assert [len(ones) for ones in found.values()] == [2, 2]

@@ -279,7 +279,9 @@ with checks.look():
     look_names = ["+ at (8, 8)", "x at (8, 8)", "+ at (20, 12)", "padding", "padding", "box, first", "box, last"]
     fig, ax = plt.subplots(figsize=(4.8, 4))
     look_unit = F.normalize(look_tokens[0].detach(), dim=-1)
-    plotting.heatmap(ax, look_unit @ look_unit.T, title="cosine of tokens", annotate=True)
+    plotting.heatmap(
+        ax, look_unit @ look_unit.T, title="cosine of tokens", xlabel="token", ylabel="token", annotate=True
+    )
     ax.set_xticks(range(7), look_names, rotation=45, ha="right")
     ax.set_yticks(range(7), look_names)
     plt.show()
@@ -410,11 +412,15 @@ with checks.look():
     fig, ax = plt.subplots(figsize=(4.4, 3.6))
     look_names = ["token 0", "token 1", *(f"place {n}" for n in range(6))]
     plotting.heatmap(
-        ax, look_slopes.norm(dim=-1)[:, 0], title="how far each output depends on each input", colorbar=True
+        ax,
+        look_slopes.norm(dim=-1)[:, 0],
+        title="how far each output depends on each input",
+        xlabel="input",
+        ylabel="output",
+        colorbar=True,
     )
     ax.set_xticks(range(8), look_names, rotation=45, ha="right")
     ax.set_yticks(range(8), look_names)
-    ax.set(xlabel="input", ylabel="output")
     plt.show()
 
 # %% [markdown] hints="twoway"
