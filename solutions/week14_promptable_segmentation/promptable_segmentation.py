@@ -406,7 +406,8 @@ with checks.look():
     look_q, look_k, look_at_q, look_at_k = (look_randn(1, n, 16) for n in (2, 6, 2, 6))
 
     def look_both(x):
-        return torch.cat(look_block(x[:, :2], x[:, 2:], look_at_q, look_at_k), dim=1).square().sum((0, 2))
+        both = torch.cat(look_block(x[:, :2], x[:, 2:], look_at_q, look_at_k), dim=1)
+        return (both * torch.arange(16).cos()).sum((0, 2))
 
     look_slopes = torch.autograd.functional.jacobian(look_both, torch.cat([look_q, look_k], dim=1))
     fig, ax = plt.subplots(figsize=(4.4, 3.6))
@@ -652,8 +653,12 @@ with checks.look():
     look_p = torch.linspace(0.02, 0.98, 33)
     look_logits = torch.where(look_part, 6.0, torch.where(look_whole, torch.logit(look_p)[:, None, None], -6.0))
     look_lines = {}
-    for look_name, look_meant in (("part", [look_part]), ("whole", [look_whole]), ("either", [look_part, look_whole])):
-        look_lines[f"the {look_name} is meant"] = torch.stack([
+    for look_name, look_meant in (
+        ("the part", [look_part]),
+        ("the whole", [look_whole]),
+        ("either, by chance", [look_part, look_whole]),
+    ):
+        look_lines[f"meant: {look_name}"] = torch.stack([
             torch.stack([ambiguity_loss(one[None, None], torch.ones(1, 1), meant[None]) - (1 - ((one > 0) & meant).sum() / ((one > 0) | meant).sum()).square() for meant in look_meant]).mean()
             for one in look_logits
         ])  # fmt: skip
