@@ -908,6 +908,7 @@ MISCONCEPTIONS = [
         rejected_by="loss-test-2",
         says="an argument afterwards",
         note="Whoever uses the logits after the loss gets others.",
+        only_in_a_notebook=("loss-test-1",),
     ),
     Misconception(
         name="calls-torchvisions-focal-loss",
