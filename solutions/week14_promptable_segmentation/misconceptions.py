@@ -991,7 +991,7 @@ MISCONCEPTIONS = [
             "row, column = np.unravel_index(distance.argmax(), distance.shape)": "row, column = (int(one.mean().round()) for one in np.nonzero(error.cpu().numpy()))"
         },
         rejected_by="click-test-1",
-        says="as far from the border as any",
+        says="the middle of the square",
         note="The middle of a region may lie at its edge, or outside of it.",
     ),
     Misconception(
@@ -1011,8 +1011,8 @@ MISCONCEPTIONS = [
         edits={
             "distance_transform_edt(inside)": "__import__('scipy.ndimage').ndimage.distance_transform_cdt(inside, 'taxicab')"
         },
-        rejected_by="click-test-2",
-        says="as far from the border as any",
+        rejected_by="click-test-1",
+        says="in steps along rows and columns",
         note="City blocks are another distance.",
     ),
     Misconception(

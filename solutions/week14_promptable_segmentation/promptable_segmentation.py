@@ -1447,7 +1447,7 @@ def page(load: Callable[[], tuple]) -> None:
         return
     masks, scores = answer_clicks(model, picture, clicks)
     best = int(scores.argmax())
-    left.image(shown(picture, masks[best], clicks), caption=f"{len(clicks)} clicks, the mask that the model chooses")
+    left.image(shown(picture, masks[best], clicks), caption=f"clicks: {len(clicks)}; the mask that the model chooses")
     right.metric("predicted IoU", f"{scores[best]:.2f}")
     right.metric("pixels in the mask", int(masks[best].sum()))
     if what == "an image":
@@ -1460,7 +1460,7 @@ def page(load: Callable[[], tuple]) -> None:
     carried_on = carried(frame_features(model, frames), masks[best], n_recent=recent)
     right.image(shown(frames[t], carried_on[t]), caption=f"frame {t}, carried along by memory")
     in_memory = [0, *range(max(1, t - recent), t)] if t else []
-    right.metric("frames in memory", ", ".join(map(str, in_memory)) or "none: this frame was clicked")
+    right.metric("frames in memory", ", ".join(map(str, in_memory)) or "none yet")
 
 
 # %% given="export"

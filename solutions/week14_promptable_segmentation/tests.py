@@ -1156,6 +1156,15 @@ with checks.step("a line of 10 pixels is missing, and a block of 9 pixels is too
         "the click is in the error of the other kind": lambda: (x, y) == (10.5, 3.5),
     })  # fmt: skip
 
+with checks.step("a square of side 7, and a diamond that is wider and no thicker"):
+    row, column = torch.meshgrid(torch.arange(11), torch.arange(24), indexing="ij")
+    square = (row >= 2) & (row < 9) & (column >= 14) & (column < 21)
+    diamond = (row - 5).abs() + (column - 6).abs() <= 4
+    place, _ = clicked(next_click(torch.zeros_like(square), square | diamond))
+    checks.equal(place, (17.5, 5.5), "the middle of the square, 4 pixels from its border", causes={
+        "distances were counted in steps along rows and columns; they are straight": (6.5, 5.5),
+    })  # fmt: skip
+
 with checks.step("smooth masks that are new in every run, against trying all pixels"):
     draw = torch.Generator().manual_seed(checks.fresh_seed())
     for h, w in ((10, 17), (15, 9), (12, 14)):
