@@ -1261,7 +1261,7 @@ ranks = torch.stack([one.flatten().argsort().argsort().double() for one in (pred
 print(f"rank correlation of predicted and true IoU: {torch.corrcoef(ranks)[0, 1]:.2f}")
 
 # %% [markdown]
-# **Explain.** The best of three masks is far above the chosen one after one click: both meanings are there, and nothing in one click says which is meant. That is what *ambiguous* means, and no better network helps against it; the second click does. You will read that two or three clicks reach 85 % IoU. That is SAM, with a large encoder and a billion masks. Trained from nothing for seconds, this model misses that for many masks, as the column "failed" says: it is the share of masks that four clicks do not bring to 85 %. `PROFILE=gpu` trains longer.
+# **Explain.** The best of three masks is far above the chosen one after one click: both meanings are there, and nothing in one click says which is meant. That is what *ambiguous* means, and no better network helps against it; the second click does. The line of wholes and parts says which meaning the model prefers: the whole. And the scatter shows a weak spot: the predicted IoU cannot know what you meant, so after one click it ranks the masks badly. You will read that two or three clicks reach 85 % IoU. That is SAM, with a large encoder and a billion masks. Trained from nothing for seconds, this model misses that for many masks, as the column "failed" says: it is the share of masks that four clicks do not bring to 85 %. `PROFILE=gpu` trains longer.
 #
 # ### One click, three masks
 
@@ -1350,7 +1350,7 @@ for t in range(8):
     print(f"after frame {t} a bank for 1 prompted and 3 recent frames holds frames", (t - bank.read()[2]).tolist())
 
 # %% [markdown]
-# **Explain.** Compare the rows. What the first frame alone cannot know is how the shape looks later; what recent frames alone cannot know is whether they were right.
+# **Explain.** Compare the rows. What the first frame alone cannot know is how the shape looks later; what recent frames alone cannot know is whether they were right. In these videos a shape keeps its look from the first frame to the last, so the first frame alone does about as well as any memory: recent frames add nothing here, and copy mistakes. What the table does show is that a mask that stands still is worth little, and that the shape behind is harder. A video in which shapes turn or change is where recent frames have to earn their place.
 #
 # ## Milestone: libraries agree
 #

@@ -102,7 +102,7 @@ def test_a_visitor_clicks(exported: Path) -> None:
         settled(demo, 1)
         demo.get_by_role("button", name="click", exact=True).click()
         settled(demo, 2)
-        frame = demo.locator('[aria-label="frame"]')
+        frame = demo.locator('input[aria-label="frame"]')
         frame.focus()
         demo.keyboard.press("ArrowRight")
         expect(demo.get_by_text("frame 1, carried along by memory")).to_be_visible()
