@@ -779,7 +779,7 @@ MISCONCEPTIONS = [
             "points, labels, gt_boxes, topk": "points, labels, gt_boxes, 8",
         },
         rejected_by="detector-test-2",
-        says="one image that is new in every run",
+        says="the loss not as expected",
         note="topk tells the two heads apart.",
     ),
     Misconception(
