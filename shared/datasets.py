@@ -11,6 +11,7 @@ from .data.photos import Photograph, photograph
 from .data.scenes import SCENE_CLASSES, SceneTarget, ShapeScenes, shape_scenes
 from .data.shapes import COLORS, QUADRANTS, SCALES, SHAPES, Shapes, shapes
 from .data.tiles import LAND_USES, FieldTiles, field_tiles
+from .data.tracks import DetectionFrame, TrackingSequence, TruthFrame, tracking_sequence
 
 __all__ = [
     "COLORS",
@@ -25,6 +26,7 @@ __all__ = [
     "SHAPES",
     "CaptionedImages",
     "Cues",
+    "DetectionFrame",
     "Digits",
     "FieldTiles",
     "LabeledImages",
@@ -34,6 +36,8 @@ __all__ = [
     "SceneTarget",
     "ShapeScenes",
     "Shapes",
+    "TrackingSequence",
+    "TruthFrame",
     "captioned_images",
     "cifar10",
     "cifar100",
@@ -51,4 +55,5 @@ __all__ = [
     "rendered_digits",
     "shape_scenes",
     "shapes",
+    "tracking_sequence",
 ]
