@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .downloads import fetch
 from .labeled_images import LabeledImages, data_folder
@@ -115,8 +115,9 @@ def _unpack(archive: Path, folder: Path) -> None:
 
     making = folder.with_name(folder.name + ".unpacking")
     shutil.rmtree(making, ignore_errors=True)  # what an interrupted call left
+    careful: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 has it
     with tarfile.open(archive) as tar:
-        tar.extractall(making, filter="data")
+        tar.extractall(making, **careful)
     (making / folder.name).replace(folder)
     shutil.rmtree(making)
 

@@ -2171,7 +2171,7 @@ LAST = {
     "app": 'page(lambda: load_study(Path(__file__).resolve().parent / "checkpoint"))\n',
 }
 # helpers that the project brings along
-COPIED = ("shared.weeks.study", "shared.weeks.tiles", "shared.weights")
+COPIED = ("shared.weeks.study", "shared.weeks.tiles", "shared.runtime.weights")
 
 
 def export_project(
