@@ -397,6 +397,7 @@ MISCONCEPTIONS = [
         rejected_by="ablator-test-2",
         says="a hook was left behind",
         note="All later numbers of the notebook would be those of a model without a head.",
+        in_one_mode="ablator-test-3",
     ),
     Misconception(
         name="clears-all-hooks",
